@@ -1,0 +1,46 @@
+"""Teach a segmentation model one more structure and keep the ones it knows.
+
+The Python interface is about ten names, resolved on first use so that importing the package
+costs nothing and loads neither torch nor MONAI::
+
+    from IncrementalSegLib import learn, segment, evaluate, open_data, open_model
+
+    step = learn("shoulder", data=open_data("scans"), structures="humerus")
+    result = segment("shoulder", "patient.nii.gz")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "IncrementalSegError": "errors",
+    "Structure": "structures",
+    "Volume": "volumes.volume",
+    "check_data": "sampling.checks",
+    "evaluate": "engine.evaluate",
+    "learn": "engine.learn",
+    "open_data": "sampling.datasets",
+    "open_model": "store.versions",
+    "read_volume": "volumes.io",
+    "segment": "engine.segment",
+}
+
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604  (names are strings of the table above)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if TYPE_CHECKING:
+    from IncrementalSegLib.errors import IncrementalSegError as IncrementalSegError

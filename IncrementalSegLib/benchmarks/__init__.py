@@ -1,0 +1,1 @@
+"""Protocols of the papers as data, the runner, its tables and plots."""

@@ -1,0 +1,30 @@
+"""``incrementalseg check``: look at a data set before it is learned from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from IncrementalSegLib.cli.output import AsJson, print_json, print_table, progress_bar, say
+from IncrementalSegLib.sampling.checks import check_data
+
+
+def command(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="nnU-Net or Decathlon folder, or a manifest.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give a verdict per case of DATA: ok, warning or refused, with what to do."""
+    with progress_bar() as progress:
+        verdicts = check_data(data, progress=lambda done, total: progress("Checking", done / total))
+    if as_json:
+        print_json(
+            {"cases": [{"case": item.case, "verdict": item.verdict, "message": item.message} for item in verdicts]}
+        )
+    else:
+        print_table("Cases", ("case", "verdict", "message"), [(v.case, v.verdict, v.message) for v in verdicts])
+        counts = {name: sum(item.verdict == name for item in verdicts) for name in ("ok", "warning", "refused")}
+        say("  ".join(f"{count} {name}" for name, count in counts.items()))
+    if any(item.verdict == "refused" for item in verdicts):
+        raise typer.Exit(1)

@@ -1,0 +1,39 @@
+"""``incrementalseg demo``: the whole story on made-up scans, in minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from IncrementalSegLib.benchmarks.demo import run_demo
+from IncrementalSegLib.cli.output import AsJson, DeviceName, number, print_json, print_table, progress_bar, say
+
+
+def command(
+    output: Annotated[Path, typer.Option(metavar="PATH", help="Folder for scans, models and the report.")] = Path(
+        "demo-output"
+    ),
+    steps: Annotated[int | None, typer.Option(min=1, metavar="N", help="Optimiser steps of each step.")] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Decides everything random.")] = 0,
+    device: DeviceName = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Teach humerus, then scapula from scans in which only the scapula is outlined, with four methods."""
+    with progress_bar() as progress:
+        result = run_demo(output, steps=steps, seed=seed, device=device, progress=progress)
+    if as_json:
+        print_json(result)
+        return
+    rows = []
+    for row in result["rows"]:
+        before, after = row["before"], row["after"]
+        rows.append(
+            (row["method"], row["structure"], number(before and before["dice"]), number(after["dice"]),
+             number(before and before["assd_mm"], 2), number(after["assd_mm"], 2))
+        )  # fmt: skip
+    columns = ("method", "structure", "Dice before", "after", "ASSD mm before", "after")
+    print_table("Before and after teaching the scapula", columns, rows)
+    say(result["verdict"])
+    say(f"Report: {result['report']}  ({result['seconds']:.0f} s)")

@@ -1,0 +1,66 @@
+"""``incrementalseg evaluate``: score a model on labelled cases."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from IncrementalSegLib.cli.output import (
+    AsJson,
+    CaseNames,
+    DataPath,
+    DeviceName,
+    ModelPath,
+    number,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+)  # fmt: skip
+from IncrementalSegLib.engine.evaluate import evaluate
+
+
+def command(
+    model: ModelPath,
+    data: DataPath,
+    cases: CaseNames = None,
+    structures: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="All that model and data both name by default.")
+    ] = None,
+    version: Annotated[int | None, typer.Option(metavar="N", help="The current one by default.")] = None,
+    largest_component: Annotated[
+        bool, typer.Option("--largest-component", help="Keep only the largest component of each structure.")
+    ] = False,
+    device: DeviceName = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Score MODEL on labelled cases: Dice, ASSD and HD95 per structure."""
+    with progress_bar() as progress:
+        result = evaluate(
+            model,
+            data,
+            cases=cases,
+            structures=structures,
+            version=version,
+            largest_component=largest_component,
+            device=device,
+            progress=progress,
+        )
+    if as_json:
+        print_json(result.to_json())
+        return
+    rows = []
+    for name, score in result.structures.items():
+        interval = f"{score.dice_ci[0]:.3f} to {score.dice_ci[1]:.3f}" if score.dice_ci is not None else None
+        rows.append(
+            (name, number(score.dice), interval, number(score.assd_mm, 2), number(score.hd95_mm, 2), score.cases)
+        )
+    columns = ("structure", "Dice", "95 % interval", "ASSD mm", "HD95 mm", "cases")
+    print_table(f"Version {result.version}", columns, rows)
+    for name, score in result.structures.items():
+        if score.dice_ci is None and score.scores:
+            listed = ", ".join(f"{item.case} {number(item.dice) or 'absent'}" for item in score.scores)
+            say(f"{name}, too few cases for an interval: {listed}")
+    for text in result.warnings:
+        say(f"Warning: {text}")

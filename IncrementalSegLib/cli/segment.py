@@ -1,0 +1,56 @@
+"""``incrementalseg segment``: outline structures in scans."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from IncrementalSegLib.cli.output import AsJson, DeviceName, ModelPath, print_json, print_table, progress_bar, say
+from IncrementalSegLib.engine.segment import segment
+
+
+class Format(StrEnum):
+    """Formats of the result."""
+
+    seg_nrrd = "seg.nrrd"
+    nii_gz = "nii.gz"
+
+
+def command(
+    model: ModelPath,
+    scans: Annotated[list[str], typer.Argument(metavar="SCAN...", help="Files or DICOM folders; channels joined by ;")],
+    output: Annotated[Path, typer.Option(metavar="PATH", help="A folder; for one scan also a file name.")],
+    structures: Annotated[str | None, typer.Option(metavar="NAMES", help="All by default.")] = None,
+    version: Annotated[int | None, typer.Option(metavar="N", help="The current one by default.")] = None,
+    format: Annotated[Format | None, typer.Option(help="As the name of the output says, else seg.nrrd.")] = None,  # noqa: A002
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write a map of uncertainty, 0..1.")] = False,
+    largest_component: Annotated[
+        bool, typer.Option("--largest-component", help="Keep only the largest component of each structure.")
+    ] = False,
+    device: DeviceName = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Segment SCANs with MODEL; results lie on each scan's own grid."""
+    with progress_bar() as progress:
+        result = segment(
+            model,
+            scans,
+            output,
+            structures=structures,
+            version=version,
+            format=None if format is None else format.value,
+            uncertainty=uncertainty,
+            largest_component=largest_component,
+            device=device,
+            progress=progress,
+        )
+    if as_json:
+        print_json(result.to_json())
+        return
+    rows = [(name, "  ".join(f"{ml:.1f}" for ml in values)) for name, values in result.millilitres.items()]
+    print_table("Volumes", ("structure", "ml"), rows)
+    for text in (*result.warnings, *(f"Wrote {path}" for path in result.outputs)):
+        say(text)

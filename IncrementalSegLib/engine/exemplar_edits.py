@@ -1,0 +1,139 @@
+"""Change which scans a model remembers; each change is a new version that shares all weights."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from IncrementalSegLib.engine.evaluate import common_names
+from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.engine.remembering import remember, voxel_counts
+from IncrementalSegLib.engine.request import build_method
+from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.saving import memory_document, read_memories
+from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.prototypes.bank import PrototypeBank
+from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
+from IncrementalSegLib.sampling.prepare import prepare_case, require_voxels
+from IncrementalSegLib.store.versions import VersionRecord, open_model
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.structures import parse_names
+from IncrementalSegLib.types import Json
+
+
+def overview(model: str | Path) -> Json:
+    """Return the exemplars of the current version as data: id, case, structures by name, ranks, reason, marks."""
+    folder = open_model(model)
+    record = folder.record()
+    memory = read_memories(folder)[1]
+    names = {item.id: item.name for item in record.structures}
+    listing = []
+    for item in memory:
+        entry = item.to_json()
+        entry["structures"] = [names[key] for key in item.present if key in names]
+        entry["mark"] = "pinned" if item.pinned else "banned" if item.banned else ""
+        listing.append(entry)
+    return {"version": record.number, "exemplars": listing, "bytes": memory.storage_bytes}
+
+
+def pin(model: str | Path, exemplar: str) -> VersionRecord:
+    """Keep one exemplar whatever the budget.
+
+    Raises:
+        UnknownNameError: No exemplar has that id.
+    """
+    return _edit(model, {"action": "pin", "exemplar": exemplar}, lambda memory: memory.pin(exemplar))
+
+
+def ban(model: str | Path, exemplar: str) -> VersionRecord:
+    """Never rehearse one exemplar again.
+
+    Raises:
+        UnknownNameError: No exemplar has that id.
+    """
+    return _edit(model, {"action": "ban", "exemplar": exemplar}, lambda memory: memory.ban(exemplar))
+
+
+def budget(model: str | Path, total: int) -> VersionRecord:
+    """Keep at most ``total`` exemplars; the tails of the greedy orders go first."""
+    return _edit(model, {"action": "budget", "total": total}, lambda memory: memory.budget(total))
+
+
+def remember_again(
+    model: str | Path,
+    data: str | Path,
+    method: str,
+    *,
+    structures: str | None = None,
+    cases: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> VersionRecord:
+    """Choose exemplars of known structures from their scans, as at the end of the step that taught them.
+
+    Args:
+        model: The model's folder.
+        data: The scans with their labels.
+        method: The method that shall be able to follow; its options say how to choose.
+        structures: ``"femur, tibia=LABEL IN DATA"``; by default every structure that the data names too.
+        cases: Case ids or a file; all by default.
+        options: Options of the method.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Receives progress.
+
+    Raises:
+        IncrementalSegError: Something named is unknown, does not fit or cannot be read.
+    """
+    folder = open_model(model)
+    record = folder.record()
+    chosen = build_method(method, options or {})
+    if chosen.output != record.output:
+        raise OptionError(f"The method {method!r} makes {chosen.output}, the model has {record.output}.")
+    dataset = open_data(data)
+    wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
+    dataset = looked_for(select_cases(dataset, cases) if cases is not None else dataset, wanted)
+    ids = {request.label.casefold(): record.structures.named(request.name).id for request in wanted}
+    runtime = start(device)
+    loaded = load(folder, runtime)
+    prepared = []
+    for done, case in enumerate(dataset.cases):
+        progress("Reading", done / len(dataset.cases))
+        structure_of = {name: ids[name.casefold()] for name in case.looked_for}
+        prepared.append(prepare_case(case, structure_of, loaded.plan))
+    taught = tuple(dict.fromkeys(ids.values()))
+    require_voxels(prepared, {item: record.structures.by_id(item).name for item in taught})
+    memory, exemplars, prototypes, counts = read_memories(folder)
+    ctx = StepContext(
+        model=loaded.segmenter,
+        teacher_model=None,
+        structures=record.structures.ids,
+        new=taught,
+        memory=memory,
+        exemplars=exemplars,
+        prototypes=functools.reduce(PrototypeBank.without, taught, prototypes),  # averaged anew, not twice
+        cases=prepared,
+        voxel_counts=counts | voxel_counts(prepared, taught),
+        device=runtime.device,
+        step=record.structures.by_id(taught[0]).step,
+        seed=0,
+    )
+    selection = remember(chosen, ctx, taught, loaded.plan.patch, True, progress)
+    kinds = {"exemplars": ctx.exemplars.to_files(), "prototypes": ctx.prototypes.to_files()}
+    return folder.edit(
+        {"action": "remember", "method": method, "data": dataset.name},
+        tensors={kind: tensors for kind, (_, tensors) in kinds.items()} | {"memory": memory.tensors},
+        documents={kind: document for kind, (document, _) in kinds.items()}
+        | {"selection": selection, "memory": memory_document(ctx)},
+    )
+
+
+def _edit(model: str | Path, change: Json, edit: Callable[[ExemplarMemory], ExemplarMemory]) -> VersionRecord:
+    folder = open_model(model)
+    with folder.writing():
+        document, tensors = edit(read_memories(folder)[1]).to_files()
+        return folder.edit(change, tensors={"exemplars": tensors}, documents={"exemplars": document})

@@ -1,0 +1,45 @@
+"""From a model folder to a network that runs: the seam between bytes and torch modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from IncrementalSegLib.engine.runtime import Runtime
+from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A version, ready to run.
+
+    Attributes:
+        folder: The model folder.
+        record: The version's record.
+        segmenter: The network, on the device.
+        plan: How scans become what it sees.
+    """
+
+    folder: ModelFolder
+    record: VersionRecord
+    segmenter: Segmenter
+    plan: Plan
+
+    def predictor(self, runtime: Runtime) -> Predictor:
+        """Return a predictor on the runtime's device."""
+        return Predictor(self.segmenter, self.plan, runtime.device, runtime.autocast)
+
+
+def load(folder: ModelFolder, runtime: Runtime, number: int | None = None) -> LoadedModel:
+    """Load a version, the current one by default.
+
+    Raises:
+        ModelError: The version does not exist or is damaged.
+    """
+    record = folder.record(number)
+    plan = Plan.model_validate(record.preprocessing)
+    segmenter = Segmenter.from_architecture(record.architecture, folder.tensors("weights", record.number))
+    runtime.place(segmenter, plan.dimension)
+    return LoadedModel(folder, record, segmenter.eval(), plan)

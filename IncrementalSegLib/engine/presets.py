@@ -1,0 +1,94 @@
+"""How large and how long: the presets quick, standard and paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.networks.segmenter import SegmenterConfig
+from IncrementalSegLib.sampling.augmentation import Augmentation
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Size of a new network and schedule of a step.
+
+    The size counts at a model's first step only; the schedule at every step.
+
+    Attributes:
+        name: Name of the preset.
+        widths: Filters per level, finest first.
+        dropout: Channel dropout.
+        norm_momentum: Weight of the newest batch in running statistics.
+        side: Longest side of a resampled scan in voxels.
+        patch_side: Longest side of a patch in voxels.
+        batch: Items per batch.
+        steps: Optimiser steps at most; ``None``: ``epochs`` passes over the items.
+        epochs: Passes over the items where ``steps`` is ``None``.
+        learning_rate: Of Adam.
+        decay: Whether the learning rate falls to zero polynomially (power 0.9) or stays.
+        evaluations: How often the validation cases are scored in a full schedule.
+        patience: Evaluations without progress before training stops early.
+        augmentation: Changes to batches.
+    """
+
+    name: str
+    widths: tuple[int, ...]
+    dropout: float
+    norm_momentum: float
+    side: int
+    patch_side: int
+    batch: int
+    steps: int | None
+    epochs: int
+    learning_rate: float
+    decay: bool
+    evaluations: int
+    patience: int
+    augmentation: Augmentation
+
+    def config(self, network: str, channels: int) -> SegmenterConfig:
+        """Return the configuration of a new network."""
+        return SegmenterConfig(
+            network=network,
+            channels=channels,
+            widths=self.widths,
+            dropout=self.dropout,
+            norm_momentum=self.norm_momentum,
+        )
+
+    def total_steps(self, items: int) -> int:
+        """Return the optimiser steps of a full schedule over ``items`` slices or crops."""
+        return self.steps if self.steps is not None else max(1, self.epochs * items // self.batch)
+
+
+_SMALL = Preset(
+    "quick", (16, 32, 64, 128), 0.1, 0.1, 128, 128, 8, 300, 0, 5e-3, True, 6, 4, Augmentation()
+)  # our own choice: minutes on a CPU
+_LARGE = Preset(
+    "standard", (32, 64, 128, 256, 512), 0.3, 0.1, 192, 192, 8, 3000, 0, 2e-3, True, 20, 6, Augmentation()
+)  # our own choice: minutes on a GPU
+_PAPER = Preset(
+    "paper", (64, 128, 256, 512, 1024), 0.5, 0.01, 192, 192, 8, None, 1000, 1e-3, False, 100, 20, Augmentation()
+)  # Ozdemir 2018; constant Adam 1e-3, dropout and momentum from the 2019 code
+
+_PRESETS = {
+    ("quick", 2): _SMALL,
+    ("quick", 3): replace(_SMALL, widths=(8, 16, 32, 64), patch_side=64, batch=2, steps=200),
+    ("standard", 2): _LARGE,
+    ("standard", 3): replace(_LARGE, widths=(32, 64, 128, 256, 320), patch_side=96, batch=2, steps=5000),
+    ("paper", 2): _PAPER,
+    ("paper", 3): replace(_PAPER, patch_side=128, batch=2),
+}
+
+
+def find_preset(name: str, dimension: int) -> Preset:
+    """Return a preset by name.
+
+    Raises:
+        OptionError: No such preset.
+    """
+    try:
+        return _PRESETS[name, dimension]
+    except KeyError:
+        raise OptionError(f"There is no preset called {name!r}.", todo="Use quick, standard or paper.") from None

@@ -1,0 +1,41 @@
+"""How long work reports where it is; the CLI draws it, the worker sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receive progress; may raise to cancel, which loses nothing."""
+
+    def __call__(self, phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+        """Take note.
+
+        Args:
+            phase: What is being done, for people.
+            fraction: Share of the phase done, 0..1.
+            numbers: Named numbers worth showing, for example ``{"dice": 0.91}``.
+        """
+
+
+def silent(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+    """Report nothing."""
+
+
+def part(progress: Progress, phase: str) -> Callable[[float, str], None]:
+    """Return a callback ``(fraction, phrase)`` for a tool that knows nothing of phases."""
+
+    def report(fraction: float, phrase: str) -> None:
+        progress(phase, fraction)
+
+    return report
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: ``45 s``, ``12 min``, ``3.5 h``, ``9 days``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"

@@ -1,0 +1,171 @@
+"""What a step is asked to do, checked before anything is read at length or written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.registry import find
+from IncrementalSegLib.sampling.cases import Dataset
+from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
+from IncrementalSegLib.strategy.method import Method
+from IncrementalSegLib.structures import Request, Structure, StructureList, parse_names
+from IncrementalSegLib.types import StructureId
+
+
+@dataclass(frozen=True)
+class StepRequest:
+    """A step that can be done.
+
+    Attributes:
+        path: The model folder, which the first step creates.
+        folder: The opened model, or ``None`` at the first step.
+        parent: Record of the version that the step starts from, or ``None``.
+        method: The method with its options.
+        structures: All structures after the step, in the model's order.
+        taught: Uuids that the step teaches or improves.
+        structure_of: Label name in the data -> uuid.
+        cases: The cases, each restricted to what the step looks for.
+        network: Registered name of the trunk.
+    """
+
+    path: Path
+    folder: ModelFolder | None
+    parent: VersionRecord | None
+    method: Method[Any]
+    structures: StructureList
+    taught: tuple[StructureId, ...]
+    structure_of: dict[str, StructureId]
+    cases: Dataset
+    network: str
+
+    @property
+    def step(self) -> int:
+        """Number of the step, from 1."""
+        return 1 + max((item.step for item in self.parent.structures), default=0) if self.parent else 1
+
+
+def resolve(
+    model: str | Path,
+    data: str | Path | Dataset,
+    structures: str | Sequence[Request],
+    *,
+    cases: str | None = None,
+    improve: bool = False,
+    method: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    network: str | None = None,
+) -> StepRequest:
+    """Check a request against the model and the data.
+
+    Raises:
+        IncrementalSegError: Anything named is unknown, already known, does not fit or is missing.
+    """
+    path = Path(model)
+    folder = open_model(path) if path.exists() and (not path.is_dir() or any(path.iterdir())) else None
+    parent = folder.record() if folder is not None else None
+    wanted = parse_names(structures) if isinstance(structures, str) else list(structures)
+    known = parent.structures if parent is not None else StructureList()
+    number = 1 + max((item.step for item in known), default=0)
+    taught, listing = _taught(wanted, known, number, improve)
+    dataset = open_data(data) if not isinstance(data, Dataset) else data
+    if cases is not None:
+        dataset = select_cases(dataset, cases)
+    dataset = looked_for(dataset, wanted)
+    labels = {label.casefold(): label for case in dataset.cases for label in case.looked_for}
+    chosen = build_method(method or _usual_method(folder), options or {})
+    if parent is not None:
+        _check_fit(chosen, parent, folder, network)
+    return StepRequest(
+        path=path,
+        folder=folder,
+        parent=parent,
+        method=chosen,
+        structures=listing,
+        taught=tuple(item.id for item in taught),
+        structure_of={
+            labels[request.label.casefold()]: item.id
+            for request, item in zip(wanted, taught, strict=True)
+            if request.label.casefold() in labels
+        },
+        cases=dataset,
+        network=network or (parent.architecture["config"]["network"] if parent is not None else "unet2d"),
+    )
+
+
+def build_method(name: str, options: Mapping[str, Any]) -> Method[Any]:
+    """Build a method from its name and options; values may be text.
+
+    Raises:
+        UnknownNameError: No such method.
+        OptionError: No such option, or a value that it cannot have.
+    """
+    kind: type[Method[Any]] = find("method", name)
+    try:
+        return kind(kind.Options.model_validate(dict(options)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = ".".join(str(piece) for piece in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise UnknownNameError(f"option of {name}", option, kind.Options.model_fields) from None
+        raise OptionError(
+            f"The option {option}={first['input']!r} of {name} cannot be used: {first['msg'].lower()}.",
+            todo=f"`incrementalseg methods --json` lists the options of {name}.",
+        ) from None
+
+
+def _taught(
+    wanted: Sequence[Request], known: StructureList, number: int, improve: bool
+) -> tuple[list[Structure], StructureList]:
+    """Return the structures of the step and the model's list after it."""
+    if improve:
+        return [known.named(request.name) for request in wanted], known
+    for request in wanted:
+        if request.name in known:
+            raise ModelError(
+                f"The model already knows {known.named(request.name).name!r}.",
+                "A structure is taught once and improved afterwards.",
+                "Add --improve to improve it, or teach it under another name (NEW NAME=LABEL IN DATA).",
+            )
+    fresh = [Structure.create(request.name, number) for request in wanted]
+    return fresh, known.with_new(fresh)
+
+
+def _usual_method(folder: ModelFolder | None) -> str:
+    """Return what suits best: rehearsal where exemplars were kept, else distillation."""
+    if folder is None:
+        return "finetune"
+    return "lwfseg" if ExemplarMemory.from_files(*_exemplars(folder)).is_empty else "aeiseg"
+
+
+def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder | None, network: str | None) -> None:
+    name = method.registered_name
+    if method.output != parent.output:
+        raise ModelError(
+            f"The method {name!r} makes {method.output}, the model has {parent.output}.",
+            "The form of the output is fixed by a model's first step.",
+            "Choose a method of the same family (`incrementalseg methods`), or start another model.",
+        )
+    own = parent.architecture["config"]["network"]
+    if network not in (None, own):
+        raise ModelError(
+            f"The model's network is {own}, not {network}.", todo="Leave out --network, or start another model."
+        )
+    if "exemplars" in method.needs and folder is not None and ExemplarMemory.from_files(*_exemplars(folder)).is_empty:
+        raise MissingNeedError(
+            f"The method {name!r} rehearses exemplars, and the model holds none.",
+            "They were not kept (--exemplars none) or have been removed.",
+            f"Choose lwfseg, or make them from the old scans: "
+            f"incrementalseg exemplars MODEL remember --method {name} --data OLD_DATA.",
+        )
+
+
+def _exemplars(folder: ModelFolder) -> tuple[Any, Any]:
+    return folder.document("exemplars"), folder.tensors("exemplars")

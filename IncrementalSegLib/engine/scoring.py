@@ -1,0 +1,87 @@
+"""Score a network on cases: on the model's grid while training, on the scan's own grid afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.evaluation.metrics import CaseScore, score
+from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.sampling.batch import PreparedCase
+from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.sampling.datasets import read_case
+from IncrementalSegLib.types import StructureId
+from IncrementalSegLib.volumes.volume import Volume
+
+Watch = Callable[[Case, Volume, dict[StructureId, NDArray[np.bool_]], Prediction], None]
+"""Receives a case, its volume, the true masks and the prediction."""
+
+
+def validation_dice(
+    predictor: Predictor, cases: Sequence[PreparedCase], structures: Sequence[StructureId]
+) -> float | None:
+    """Return the mean Dice of ``structures`` over prepared cases, on the model's grid.
+
+    Cases without a voxel of a structure do not count for it; ``None`` where nothing counts.
+    """
+    scores: list[float] = []
+    for case in cases:
+        wanted = [item for item in structures if item in case.structures and bool(case.mask(item).any())]
+        if not wanted:
+            continue
+        predicted = predictor.probabilities(case.image, wanted) >= 0.5
+        for row, item in enumerate(wanted):
+            truth = case.mask(item).bool()
+            overlap = int(torch.logical_and(predicted[row], truth).sum())
+            scores.append(2 * overlap / (int(predicted[row].sum()) + int(truth.sum())))
+    return sum(scores) / len(scores) if scores else None
+
+
+def score_cases(
+    predictor: Predictor,
+    cases: Sequence[Case],
+    structure_of: dict[str, StructureId],
+    *,
+    largest: bool = False,
+    seen: Callable[[Case, StructureId], bool] = lambda case, structure: False,
+    watch: Watch | None = None,
+    progress: Progress,
+) -> dict[StructureId, list[CaseScore]]:
+    """Segment cases and compare with their labels, on each scan's own grid.
+
+    Args:
+        predictor: The model.
+        cases: Cases; a structure is scored where it was looked for.
+        structure_of: Label name -> uuid.
+        largest: Keep only the largest component.
+        seen: Whether a case taught a structure.
+        watch: Called with each case, its volume, true masks and prediction, for pictures.
+        progress: Receives progress.
+    """
+    scores: dict[StructureId, list[CaseScore]] = {item: [] for item in structure_of.values()}
+    for done, case in enumerate(cases):
+        progress("Checking", done / len(cases))
+        volume, masks = read_case(case)
+        truth = {structure_of[name]: masks[name] for name in case.looked_for if name in structure_of}
+        prediction = predictor.predict(volume, tuple(truth), largest=largest)
+        spacing = (volume.grid.spacing[2], volume.grid.spacing[1], volume.grid.spacing[0])
+        for item, mask in truth.items():
+            scores[item].append(
+                score(
+                    prediction.mask[item],
+                    mask,
+                    spacing,
+                    case=case.id,
+                    patient=case.patient,
+                    seen_in_training=seen(case, item),
+                )
+            )
+        if watch is not None:
+            watch(case, volume, truth, prediction)
+    progress("Checking", 1.0)
+    return scores

@@ -1,0 +1,164 @@
+"""Segment scans with a model and write the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from IncrementalSegLib.engine.models import LoadedModel, load
+from IncrementalSegLib.engine.progress import Progress, part, silent
+from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.errors import DataError, OptionError
+from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.types import Json
+from IncrementalSegLib.volumes.io import name_of, read_volume, write_volume
+from IncrementalSegLib.volumes.segmentations import write_label_map, write_seg_nrrd
+from IncrementalSegLib.volumes.volume import Volume
+
+Format = Literal["seg.nrrd", "nii.gz"]
+
+_ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".png")
+
+
+@dataclass
+class SegmentResult:
+    """What was written.
+
+    Attributes:
+        outputs: Files, in the order of the scans.
+        millilitres: Structure name -> volume in each scan, in ml.
+        warnings: What a person should know.
+    """
+
+    outputs: list[Path] = field(default_factory=list)
+    millilitres: dict[str, list[float]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> Json:
+        """Return the object that ``segment --json`` prints; with one scan ``ml`` is a number, else a list."""
+        single = len(self.outputs) == 1
+        return {
+            "outputs": [str(path) for path in self.outputs],
+            "structures": {name: {"ml": ml[0] if single else ml} for name, ml in self.millilitres.items()},
+            "warnings": self.warnings,
+        }
+
+
+def segment(
+    model: str | Path,
+    scans: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    structures: str | None = None,
+    version: int | None = None,
+    format: Format | None = None,  # noqa: A002
+    uncertainty: bool = False,
+    largest_component: bool = False,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> SegmentResult:
+    """Segment scans and write one segmentation each, on the scan's own grid.
+
+    Args:
+        model: The model's folder.
+        scans: Files or DICOM folders; several channels of one scan are joined by ``;``.
+        output: A folder for several scans; a file name or folder for one.
+        structures: Names, comma-separated; all by default.
+        version: Version of the model; the current one by default.
+        format: ``seg.nrrd`` (names, colours, overlapping structures) or ``nii.gz`` (one integer map); by
+            default as the name of the output says, else ``seg.nrrd``.
+        uncertainty: Also write a map of uncertainty, 0..1, beside each result.
+        largest_component: Keep only the largest component of each structure.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Receives progress.
+
+    Raises:
+        IncrementalSegError: Something named is unknown, or a scan cannot be read or does not fit; results
+            of earlier scans stay.
+    """
+    sources = [scans] if isinstance(scans, str | Path) else list(scans)
+    target = _target(Path(output), sources, format)
+    folder = open_model(model)
+    chosen = folder.record(version).structures.select(_names(structures))
+    loaded = load(folder, start_once := start(device), version)
+    predictor = loaded.predictor(start_once)
+    result = SegmentResult(millilitres={item.name: [] for item in chosen})
+    for done, source in enumerate(sources):
+        path = target(source)
+        progress(f"Segmenting {_label(source)}", done / len(sources))
+        volume = _read(source, loaded)
+        prediction = predictor.predict(
+            volume,
+            chosen.ids,
+            uncertainty=uncertainty,
+            largest=largest_component,
+            progress=part(progress, f"Segmenting {_label(source)}"),
+        )
+        _write(path, prediction, volume, chosen, result)
+        for item in chosen:
+            voxels = int(np.count_nonzero(prediction.mask[item.id]))
+            result.millilitres[item.name].append(round(voxels * volume.grid.voxel_ml, 4))
+            if voxels == 0:
+                result.warnings.append(f"{_label(source)}: {item.name} was not found.")
+    return result
+
+
+def _target(output: Path, sources: Sequence[str | Path], form: str | None) -> Callable[[str | Path], Path]:
+    """Return where each result goes, and refuse what would overwrite itself."""
+    named = next((ending for ending in _ENDINGS if output.name.lower().endswith(ending)), None)
+    if named is not None and not output.is_dir():
+        if len(sources) > 1:
+            raise OptionError(
+                f"{len(sources)} scans cannot be written to the one file {output.name}.", todo="Name a folder."
+            )
+        if form is not None and not named.endswith(form):
+            raise OptionError(
+                f"The output {output.name} does not end in .{form}.", todo="Leave out --format, or rename the output."
+            )
+        return lambda source: output
+    ending = form or "seg.nrrd"
+    names = [_label(source) for source in sources]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OptionError(f"Two scans are called {twice[0]!r}.", "Their results would overwrite each other.",
+                          "Segment them into different folders.")  # fmt: skip
+    return lambda source: output / f"{_label(source)}.{ending}"
+
+
+def _read(source: str | Path, loaded: LoadedModel) -> Volume:
+    paths = [Path(piece) for piece in str(source).split(";")]
+    volume = read_volume(paths)
+    loaded.plan.check(volume, f"The scan {_label(source)}")
+    return volume
+
+
+def _write(path: Path, prediction: Prediction, volume: Volume, chosen: StructureList, result: SegmentResult) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"The folder {path.parent} cannot be made ({error.strerror}).", todo="Choose another."
+        ) from error
+    if path.name.lower().endswith(".seg.nrrd"):
+        write_seg_nrrd(path, prediction.mask, volume.grid, chosen)
+    else:
+        result.warnings += write_label_map(path, prediction.mask, volume.grid, chosen)
+    result.outputs.append(path)
+    if prediction.uncertainty is not None:
+        beside = path.with_name(f"{name_of(path)}-uncertainty{'.nrrd' if 'nrrd' in path.name else '.nii.gz'}")
+        write_volume(beside, volume.with_array(prediction.uncertainty[np.newaxis]))
+        result.outputs.append(beside)
+
+
+def _label(source: str | Path) -> str:
+    return name_of(Path(str(source).split(";")[0]))
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]

@@ -1,0 +1,1 @@
+"""Numbers and pages from masks and scores; runs no network."""

@@ -1,0 +1,1 @@
+"""Which scans to remember: certainty, coverage, content, and the memory that keeps them."""

@@ -1,0 +1,1 @@
+"""Descriptors by name, one file each: image in, feature maps out."""

@@ -1,0 +1,284 @@
+"""What is kept of earlier steps: exemplars, why each was kept, and the order in which tails are cut."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from IncrementalSegLib.errors import ModelError, UnknownNameError
+from IncrementalSegLib.sampling.batch import PreparedCase
+from IncrementalSegLib.types import Json, StructureId
+
+Order = Literal["abstraction", "content", "random"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+
+_Ranks = Mapping[str, Mapping[Order, int]]
+_Gains = Mapping[str, Mapping[Order, float]]
+
+
+def background_of(structure: StructureId) -> str:
+    """Return the key under which exemplars of a structure's background are ranked (``official2019``)."""
+    return f"background:{structure}"
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    """Why one slice or crop is kept; its pixels lie in :class:`ExemplarMemory`.
+
+    Mappings are by structure uuid, or :func:`background_of` one.
+
+    Attributes:
+        id: Ten hexadecimal digits that depend on the pixels, the case and the place.
+        case: Name of the case.
+        patient: Name of the patient.
+        step: Number of the step that chose it first.
+        start: First voxel along D, H, W of the prepared case; the slice index is ``start[0]``.
+        size: Voxels along D, H, W.
+        looked_for: Uuids that were looked for in the case.
+        present: Uuids outlined in it.
+        ranks: Place in each order, from 1.
+        gains: Fraction of the set that it added in each order, 0..1.
+        certainty: Its uncertainty score; small is certain.
+        reasons: For people, for example ``certain rank 3 of 120, covers 4.1 % of the set``.
+        sha256: Of its pixels.
+        labelled: Its masks are kept.
+        pinned: A person wants it kept.
+        banned: A person wants it never used.
+    """
+
+    id: str
+    case: str
+    patient: str
+    step: int
+    start: tuple[int, int, int]
+    size: tuple[int, int, int]
+    looked_for: tuple[StructureId, ...]
+    present: tuple[StructureId, ...]
+    ranks: _Ranks
+    gains: _Gains
+    certainty: Mapping[str, float]
+    reasons: Mapping[str, str]
+    sha256: str
+    labelled: bool
+    pinned: bool = False
+    banned: bool = False
+
+    @property
+    def reason(self) -> str:
+        """All reasons in one line."""
+        return "; ".join(dict.fromkeys(self.reasons.values()))
+
+    def joined(self, new: Exemplar) -> Exemplar:
+        """Return this exemplar with what a later step says of the same pixels."""
+        return replace(
+            self,
+            looked_for=tuple(dict.fromkeys((*self.looked_for, *new.looked_for))),
+            present=tuple(dict.fromkeys((*self.present, *new.present))),
+            ranks={**self.ranks, **new.ranks},
+            gains={**self.gains, **new.gains},
+            certainty={**self.certainty, **new.certainty},
+            reasons={**self.reasons, **new.reasons},
+            labelled=self.labelled or new.labelled,
+            pinned=(self.pinned or new.pinned) and not self.banned,
+        )
+
+    def to_json(self) -> Json:
+        """Return the exemplar as a JSON object."""
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        lists = {name: list(getattr(self, name)) for name in _TUPLES}
+        flat = {name: dict(getattr(self, name)) for name in ("certainty", "reasons")}
+        nested = {name: {key: dict(by) for key, by in getattr(self, name).items()} for name in ("ranks", "gains")}
+        return {**plain, **lists, **flat, **nested}
+
+    @classmethod
+    def from_json(cls, data: Json) -> Exemplar:
+        """Rebuild an exemplar from :meth:`to_json`."""
+        values: dict[str, Any] = {**data, **{name: tuple(data[name]) for name in _TUPLES}}
+        return cls(**values)
+
+
+_PLAIN = ("id", "case", "patient", "step", "sha256", "labelled", "pinned", "banned")
+_TUPLES = ("start", "size", "looked_for", "present")
+
+
+@dataclass(frozen=True)
+class ExemplarMemory:
+    """Exemplars with their pixels; every change returns a new memory.
+
+    Attributes:
+        items: Exemplars, oldest step first.
+        scans: Exemplar id -> its pixels as a small prepared case (one slice or crop).  Masks may be
+            missing; of a banned exemplar everything may be missing.
+    """
+
+    items: tuple[Exemplar, ...] = ()
+    scans: Mapping[str, PreparedCase] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Exemplar]:
+        return iter(self.items)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no exemplar can be used."""
+        return all(item.banned for item in self.items)
+
+    @property
+    def storage_bytes(self) -> int:
+        """Bytes of all pixels and masks."""
+        return sum(tensor.nbytes for scan in self.scans.values() for tensor in _tensors(scan).values())
+
+    def by_id(self, id: str) -> Exemplar:  # noqa: A002
+        """Return one exemplar.
+
+        Raises:
+            UnknownNameError: There is none of that id.
+        """
+        for item in self.items:
+            if item.id == id:
+                return item
+        raise UnknownNameError("exemplar", id, (item.id for item in self.items))
+
+    def take(
+        self, order: Order, structures: Sequence[StructureId], per_structure: int | None = None
+    ) -> list[PreparedCase]:
+        """Return what a method rehearses: the union over structures of the first exemplars in its order.
+
+        Pinned exemplars of these structures come first and always; banned ones never come.
+
+        Args:
+            order: ``abstraction``, ``content`` or ``random``.
+            structures: Uuids.
+            per_structure: Rank cut; all by default.
+        """
+        queues = [self._queue(key, order) for item in structures for key in (item, background_of(item))]
+        pinned = [item for queue in queues for item in queue if item.pinned]
+        rest = [item for queue in queues for item in queue[:per_structure]]
+        return [self.scans[id] for id in dict.fromkeys(item.id for item in (*pinned, *rest))]  # noqa: A001
+
+    def pin(self, id: str, on: bool = True) -> ExemplarMemory:  # noqa: A002
+        """Keep one exemplar whatever the budget, or stop doing so; lifts a ban."""
+        target = self.by_id(id)
+        if on and id not in self.scans:
+            raise ModelError(f"The pixels of exemplar {id} were deleted.", todo="Choose it again from its scan.")
+        return self._with(replace(target, pinned=on, banned=target.banned and not on))
+
+    def ban(self, id: str, on: bool = True) -> ExemplarMemory:  # noqa: A002
+        """Never use one exemplar again, or lift that; lifts a pin.
+
+        Its pixels stay until :meth:`budget` or :meth:`without_case` deletes them.
+
+        Raises:
+            ModelError: A ban is to be lifted but the pixels are gone.
+        """
+        target = self.by_id(id)
+        if not on and id not in self.scans:
+            raise ModelError(f"The pixels of exemplar {id} were deleted.", todo="Choose it again from its scan.")
+        return self._with(replace(target, banned=on, pinned=target.pinned and not on))
+
+    def budget(self, total: int) -> ExemplarMemory:
+        """Keep at most ``total`` exemplars: the tails of all greedy orders are cut evenly per structure.
+
+        Pinned exemplars stay even beyond ``total``.  The pixels of banned ones are deleted, their record stays.
+        """
+        kept = [item.id for item in self.items if item.pinned]
+        keys = dict.fromkeys(key for item in self.items for key in item.ranks)
+        queues = [self._queue(key, order) for order in ORDERS for key in keys]
+        for place in range(max(map(len, queues), default=0)):
+            kept += [queue[place].id for queue in queues if place < len(queue)]
+        pinned = sum(item.pinned for item in self.items)
+        chosen = set(list(dict.fromkeys(kept))[: max(total, pinned)])
+        items = tuple(item for item in self.items if item.banned or item.id in chosen)
+        return ExemplarMemory(items, {id: scan for id, scan in self.scans.items() if id in chosen})  # noqa: A001
+
+    def without_case(self, case: str) -> ExemplarMemory:
+        """Return the memory without anything of one case."""
+        return self._only(item for item in self.items if item.case != case)
+
+    def without_patient(self, patient: str) -> ExemplarMemory:
+        """Return the memory without anything of one patient."""
+        return self._only(item for item in self.items if item.patient != patient)
+
+    def merged(self, new: ExemplarMemory) -> ExemplarMemory:
+        """Return this memory with the exemplars of a later step after the old ones; the same pixels are kept once."""
+        items = {item.id: item for item in self.items}
+        scans = dict(self.scans)
+        for item in new.items:
+            items[item.id] = items[item.id].joined(item) if item.id in items else item
+            if item.id in new.scans:
+                known = scans.get(item.id)
+                scans[item.id] = new.scans[item.id] if known is None else _joined_scan(known, new.scans[item.id])
+        return ExemplarMemory(tuple(items.values()), scans)
+
+    def to_files(self) -> tuple[Json, dict[str, Tensor]]:
+        """Return what :meth:`from_files` needs: JSON and tensors."""
+        tensors = {
+            f"{id}.{name}": tensor.cpu().contiguous()
+            for id, scan in self.scans.items()  # noqa: A001
+            for name, tensor in _tensors(scan).items()
+        }
+        outlined = {id: list(scan.structures) for id, scan in self.scans.items()}  # noqa: A001
+        return {"exemplars": [item.to_json() for item in self.items], "outlined": outlined}, tensors
+
+    @classmethod
+    def from_files(cls, data: Json, tensors: Mapping[str, Tensor]) -> ExemplarMemory:
+        """Rebuild a memory and check its pixels.
+
+        Raises:
+            ModelError: Pixels are missing or were changed.
+        """
+        items = tuple(Exemplar.from_json(entry) for entry in data["exemplars"])
+        scans: dict[str, PreparedCase] = {}
+        for item in items:
+            image = tensors.get(f"{item.id}.image")
+            masks = tensors.get(f"{item.id}.masks")
+            if item.banned and image is None:
+                continue
+            if image is None or masks is None or pixel_hash(image) != item.sha256:
+                raise ModelError(f"Exemplar {item.id} is missing or damaged.", todo="Go back to another version.")
+            outlined = tuple(data["outlined"][item.id])
+            scans[item.id] = PreparedCase(
+                item.id, item.patient, image, outlined, masks, tensors.get(f"{item.id}.ignore")
+            )
+        return cls(items, scans)
+
+    def _queue(self, key: str, order: Order) -> list[Exemplar]:
+        """Return what may be taken for ``key``: pinned first, then by rank."""
+        usable = [
+            item for item in self.items if key in item.ranks and not item.banned
+            and (item.pinned or order in item.ranks[key])
+        ]  # fmt: skip
+        return sorted(usable, key=lambda item: (not item.pinned, item.ranks[key].get(order, math.inf)))
+
+    def _with(self, changed: Exemplar) -> ExemplarMemory:
+        return replace(self, items=tuple(changed if item.id == changed.id else item for item in self.items))
+
+    def _only(self, items: Iterable[Exemplar]) -> ExemplarMemory:
+        kept = tuple(items)
+        return ExemplarMemory(kept, {item.id: self.scans[item.id] for item in kept if item.id in self.scans})
+
+
+def pixel_hash(image: Tensor) -> str:
+    """Return the SHA-256 of pixels ``(C, D, H, W)``, of their shape and dtype."""
+    digest = hashlib.sha256(f"{tuple(image.shape)} {image.dtype}".encode())
+    digest.update(image.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _tensors(scan: PreparedCase) -> dict[str, Tensor]:
+    found = {"image": scan.image, "masks": scan.masks}
+    return found if scan.ignore is None else {**found, "ignore": scan.ignore}
+
+
+def _joined_scan(old: PreparedCase, new: PreparedCase) -> PreparedCase:
+    kept = [row for row, item in enumerate(old.structures) if item not in new.structures]
+    structures = (*(old.structures[row] for row in kept), *new.structures)
+    return replace(old, structures=structures, masks=torch.cat([old.masks[kept], new.masks]))

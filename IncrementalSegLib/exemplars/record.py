@@ -1,0 +1,117 @@
+"""Write down what was chosen, and why."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from IncrementalSegLib.exemplars.memory import Exemplar, ExemplarMemory, Order, pixel_hash
+from IncrementalSegLib.exemplars.units import Unit
+from IncrementalSegLib.sampling.batch import PreparedCase
+from IncrementalSegLib.types import StructureId
+
+
+@dataclass(frozen=True)
+class Target:
+    """One structure, or its background, for which exemplars are chosen.
+
+    Attributes:
+        key: The structure's uuid, or that of its background.
+        structure: The structure's uuid.
+        scores: Uncertainty of every unit.
+        eligible: Units that may be chosen.
+        candidates: Those among which coverage chooses, sorted.
+        pinned: Those chosen first.
+        orders: Per order the units chosen and what each gained, in the order of their ranks.
+    """
+
+    key: str
+    structure: StructureId
+    scores: NDArray[np.float64]
+    eligible: list[int]
+    candidates: list[int]
+    pinned: list[int]
+    orders: dict[Order, dict[int, float]] = field(default_factory=dict)
+
+
+def record(
+    cases: Sequence[PreparedCase],
+    items: Sequence[Unit],
+    targets: Sequence[Target],
+    descriptor: str,
+    step: int,
+    *,
+    keep_labels: bool,
+) -> ExemplarMemory:
+    """Return the chosen units as exemplars, in the order of cases and places.
+
+    Args:
+        cases: Prepared cases.
+        items: All units.
+        targets: What was chosen for each structure.
+        descriptor: Name of the content order's descriptor, for the reason.
+        step: Number of the step.
+        keep_labels: Keep the outlines with the pixels.
+    """
+    rows = sorted({row for target in targets for gains in target.orders.values() for row in gains})
+    exemplars: list[Exemplar] = []
+    scans: dict[str, PreparedCase] = {}
+    for row in rows:
+        scan = items[row].cut(cases, "", keep_labels)
+        case = cases[items[row].case]
+        chosen = [target for target in targets if any(row in gains for gains in target.orders.values())]
+        exemplar = _exemplar(case, items[row], row, scan, chosen, descriptor, step)
+        exemplars.append(exemplar)
+        scans[exemplar.id] = replace(scan, id=exemplar.id)
+    return ExemplarMemory(tuple(exemplars), scans)
+
+
+def _exemplar(
+    case: PreparedCase,
+    unit: Unit,
+    row: int,
+    scan: PreparedCase,
+    chosen: Sequence[Target],
+    descriptor: str,
+    step: int,
+) -> Exemplar:
+    digest = pixel_hash(scan.image)
+    id = hashlib.sha256(f"{digest} {case.id} {unit.start}".encode()).hexdigest()[:10]  # noqa: A001
+    outlined = [item for item in case.structures if bool(case.mask(item)[unit.box].any())]
+    return Exemplar(
+        id=id,
+        case=case.id,
+        patient=case.patient,
+        step=step,
+        start=unit.start,
+        size=unit.size,
+        looked_for=case.structures,
+        present=tuple(outlined),
+        ranks={
+            item.key: {name: [*by].index(row) + 1 for name, by in item.orders.items() if row in by} for item in chosen
+        },
+        gains={item.key: {name: by[row] for name, by in item.orders.items() if row in by} for item in chosen},
+        certainty={item.key: float(item.scores[row]) for item in chosen},
+        reasons={item.key: _reason(item, row, descriptor) for item in chosen},
+        sha256=digest,
+        labelled=scan.structures == case.structures,
+        pinned=any(row in item.pinned for item in chosen),
+    )
+
+
+def _reason(target: Target, row: int, descriptor: str) -> str:
+    certain = 1 + sum((target.scores[other], other) < (target.scores[row], row) for other in target.eligible)
+    parts = [] if target.key == target.structure else ["background"]
+    parts += ["pinned"] if row in target.pinned else []
+    parts.append(f"certain rank {certain} of {len(target.eligible)}")
+    if row in target.orders["abstraction"]:
+        parts.append(f"covers {100 * target.orders['abstraction'][row]:.1f} % of the set")
+    elif row in target.orders["content"]:
+        parts.append(f"covers {100 * target.orders['content'][row]:.1f} % of the set by content ({descriptor})")
+    else:
+        parts.append("drawn at random")
+    return ", ".join(parts)

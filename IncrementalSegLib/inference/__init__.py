@@ -1,0 +1,1 @@
+"""From a segmenter and a volume to a prediction; knows no method."""

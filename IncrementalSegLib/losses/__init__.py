@@ -1,0 +1,1 @@
+"""Terms of a training loss, each usable alone."""

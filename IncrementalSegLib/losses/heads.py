@@ -1,0 +1,72 @@
+"""Losses of the head family: each structure has its own two-way softmax.
+
+For two logits the softmax of the foreground is the sigmoid of their difference, so every term is written
+on ``foreground - background`` and computed in float32.
+"""
+
+from __future__ import annotations
+
+import torch
+from monai.losses import DiceLoss
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def margin(logits: Tensor) -> Tensor:
+    """Return foreground minus background ``(B, K, *S)`` of logits ``(B, K, 2, *S)``, in float32."""
+    logits = logits.float()
+    return logits[:, :, 1] - logits[:, :, 0]
+
+
+def cross_entropy(
+    logits: Tensor, target: Tensor, valid: Tensor, weights: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """Return the cross-entropy of each head's softmax against hard or soft targets.
+
+    With hard targets this is L_c of Ozdemir 2018, with teacher probabilities L_d of Eq. 2 with the minus
+    and the mean over pixels that the print lacks.  With ``weights`` it is the weighted form of the 2019
+    code: ``[sum_j t_j w_j] * [-sum_j t_j log y_j]``.
+
+    Args:
+        logits: ``(B, K, 2, *S)``.
+        target: ``(B, K, *S)`` foreground probability, 0..1.
+        valid: ``(B, K, *S)`` bool; voxels that count, broadcastable.
+        weights: ``(K, 2)`` weights of background and foreground, or ``None``.
+        reduction: How heads are joined: ``sum`` or ``mean``; voxels are averaged within each head.
+
+    Returns:
+        Scalar; 0 where nothing is valid.
+    """
+    target = target.float()
+    terms = F.binary_cross_entropy_with_logits(margin(logits), target, reduction="none")
+    if weights is not None:
+        shape = (1, -1, *[1] * (target.ndim - 2))
+        terms = terms * (target * weights[:, 1].view(shape) + (1 - target) * weights[:, 0].view(shape))
+    mask = valid.expand_as(terms).to(terms)
+    per_head = (terms * mask).transpose(0, 1).flatten(1).sum(1) / mask.transpose(0, 1).flatten(1).sum(1).clamp_min(1)
+    return per_head.sum() if reduction == "sum" else per_head.sum() / max(1, len(per_head))
+
+
+def soft_dice(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Return one minus the soft Dice of each structure over the whole batch, averaged over structures.
+
+    Beside cross-entropy our own choice: without it thin structures are not learned in short schedules.
+    A structure that no item of the batch looked for does not count.
+
+    Args:
+        logits: ``(B, K, 2, *S)``.
+        target: ``(B, K, *S)`` 0 or 1.
+        valid: ``(B, K, *S)`` bool; voxels that count, broadcastable.
+    """
+    mask = valid.expand_as(target).float()
+    probability = torch.sigmoid(margin(logits)) * mask
+    per_structure = DiceLoss(batch=True, reduction="none")(probability, target.float() * mask).flatten()
+    counted = mask.transpose(0, 1).flatten(1).any(1)
+    term: Tensor = (per_structure * counted).sum() / counted.sum().clamp_min(1)
+    return term
+
+
+def inverse_frequency(counts: Tensor) -> Tensor:
+    """Return weights ``(K, 2)`` inverse to the voxel ``counts`` ``(K, 2)``, each row summing to 1 (2019 code)."""
+    ratio = counts.amax(dim=1, keepdim=True) / counts.clamp_min(1)
+    return ratio / ratio.sum(dim=1, keepdim=True)

@@ -1,0 +1,1 @@
+"""One file per method; README.md says how to add one."""

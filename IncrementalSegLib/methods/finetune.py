@@ -1,0 +1,13 @@
+"""Finetuning: the trunk follows the new structure and nothing holds the old ones."""
+
+from __future__ import annotations
+
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.incremental_heads import IncrementalHeads
+
+
+@register("method", "finetune")
+class Finetune(IncrementalHeads):
+    """Train trunk and new heads on the new structures alone; the lower bound of the papers."""
+
+    source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 3 (finetuned)"

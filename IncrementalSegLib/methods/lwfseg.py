@@ -1,0 +1,18 @@
+"""LwfSeg: distil the old heads on the new scans; no old scan is kept."""
+
+from __future__ import annotations
+
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.incremental_heads import DistillingOptions, IncrementalHeads
+
+
+@register("method", "lwfseg")
+class LwfSeg(IncrementalHeads):
+    """Keep old structures by the previous model's opinion of the new scans; needs no exemplars."""
+
+    needs = frozenset({"teacher"})
+    source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 2.1, Eq. 1-2"
+    distils = True
+
+    class Options(DistillingOptions):
+        """Options of LwfSeg."""

@@ -1,0 +1,23 @@
+"""Separate networks: a trunk of its own for each structure; nothing is shared, nothing is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.incremental_heads import IncrementalHeads
+from IncrementalSegLib.types import StructureId
+
+
+@register("method", "separate")
+class Separate(IncrementalHeads):
+    """Give each new structure its own trunk; the upper bound of the papers, at the price of size."""
+
+    source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 3 (HumSeg, ScapSeg)"
+
+    def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
+        """Add a trunk and a head for each structure."""
+        for structure in new:
+            model.add([structure], own_trunk=True)

@@ -1,0 +1,1 @@
+"""Trunks, outputs that grow, and the segmenter that joins them."""

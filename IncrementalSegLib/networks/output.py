@@ -1,0 +1,37 @@
+"""What a network returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a trunk returns for ``(B, C, *S)``.
+
+    Attributes:
+        encoder: One map per level above the coarsest, finest first, before pooling.
+        abstraction: ``(B, F, *S / 2**levels)``, the second convolution at the coarsest level after
+            normalisation and ReLU, before dropout (Ozdemir 2018, Fig. 1).
+        decoder: ``(B, F0, *S)``, the last map before the output.
+    """
+
+    encoder: tuple[Tensor, ...]
+    abstraction: Tensor
+    decoder: Tensor
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a segmenter returns.
+
+    Attributes:
+        logits: In the form of the model's output.  ``heads``: ``(B, K, 2, *S)``, background then
+            foreground of each structure asked for.  ``classes``: ``(B, 1 + K, *S)``.
+        features: Of the first trunk.
+    """
+
+    logits: Tensor
+    features: Features

@@ -1,0 +1,210 @@
+"""A segmenter: trunks and an output that grows; all that prediction needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, cast
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.networks.output import Features, Output
+from IncrementalSegLib.networks.outputs.heads import Heads
+from IncrementalSegLib.registry import find
+from IncrementalSegLib.types import Dimension, Json, StructureId
+
+
+class SegmenterConfig(BaseModel):
+    """What a segmenter is made of; fixed at the first step of a model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    network: str
+    """Registered name of the trunk, for example ``unet2d``."""
+    channels: int = 1
+    """Channels of the image."""
+    widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    """Filters per level, finest first; the last is the coarsest."""
+    dropout: float = 0.5
+    """Probability that a channel is dropped where the trunk and deep heads have dropout."""
+    norm_momentum: float = 0.1
+    """Weight of the newest batch in the running statistics of batch normalisation."""
+    output: str = "heads"
+    """Form of the output."""
+    head_depth: int = 0
+    """3x3 convolution blocks in each head before its 1x1 convolution."""
+    head_norm: bool = False
+    """Batch normalisation on each head's logits."""
+
+
+class Trunk(Protocol):
+    """What a registered network offers; ``encode`` is deterministic, ``decode`` holds all dropout.
+
+    Attributes:
+        dimension: Spatial axes, 2 or 3.
+        decoder_channels: Channels of the last decoder map.
+    """
+
+    dimension: Dimension
+    decoder_channels: int
+
+    def __call__(self, image: Tensor) -> Features:
+        """Return the features of ``(B, C, *S)``."""
+
+    def encode(self, image: Tensor) -> Any:
+        """Run the deterministic half on ``(B, C, *S)``."""
+
+    def decode(self, encoded: Any) -> Features:
+        """Run the half with dropout."""
+
+
+class Segmenter(nn.Module):
+    """Trunks plus an output with one part per structure.
+
+    Structures are addressed by uuid.  Usually one trunk serves all; ``add(..., own_trunk=True)`` gives
+    structures a trunk of their own.
+
+    Args:
+        config: What it is made of.
+    """
+
+    def __init__(self, config: SegmenterConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunks = nn.ModuleList()
+        self.output = Heads(config)
+        self.trunk_of: dict[StructureId, int] = {}
+
+    @property
+    def structures(self) -> tuple[StructureId, ...]:
+        """Uuids of the structures, in the order in which they were added."""
+        return tuple(self.trunk_of)
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether at most one structure can lie at a voxel."""
+        return self.output.exclusive
+
+    def trunk(self, index: int) -> Trunk:
+        """Return one trunk."""
+        return cast(Trunk, self.trunks[index])
+
+    def add(self, structures: Sequence[StructureId], own_trunk: bool = False) -> None:
+        """Add freshly initialised outputs, and a trunk where there is none or ``own_trunk`` asks for one.
+
+        Raises:
+            ModelError: A structure is already there.
+        """
+        if not structures:
+            return
+        if own_trunk or not self.trunks:
+            self.trunks.append(find("network", self.config.network)(self.config))
+        trunk = len(self.trunks) - 1 if own_trunk else 0
+        for structure in structures:
+            if structure in self.trunk_of:
+                raise ModelError(f"The structure {structure} is already part of the network.")
+            self.output.add(structure, self.trunk(trunk).decoder_channels)
+            self.trunk_of[structure] = trunk
+
+    def remove(self, structure: StructureId) -> None:
+        """Remove the output of one structure; trunks stay."""
+        self.output.remove(structure)
+        del self.trunk_of[structure]
+
+    def forward(self, image: Tensor, structures: Sequence[StructureId] | None = None) -> Output:
+        """Score the structures asked for (all by default) in one pass.
+
+        Args:
+            image: ``(B, C, *S)``; each spatial size a multiple of ``2 ** (len(widths) - 1)``.
+            structures: Uuids, in the order wanted.
+
+        Returns:
+            Logits ``(B, K, 2, *S)`` for ``heads`` and the features of the first trunk used.
+        """
+        wanted = self.structures if structures is None else tuple(structures)
+        used = sorted({self.trunk_of[item] for item in wanted}) or [0]
+        features = {index: self.trunk(index)(image) for index in used}
+        return Output(self._score(features, wanted), features[used[0]])
+
+    def _score(self, features: dict[int, Features], wanted: tuple[StructureId, ...]) -> Tensor:
+        if len(features) == 1:
+            scores: Tensor = self.output(next(iter(features.values())).decoder, wanted)
+            return scores
+        parts = {
+            item: self.output(features[self.trunk_of[item]].decoder, (item,))  # trunks differ: one by one
+            for item in wanted
+        }
+        return torch.cat([parts[item] for item in wanted], dim=1)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return the foreground probability ``(B, K, *S)`` of each structure, in float32."""
+        return self.output.probabilities(logits)
+
+    @torch.no_grad()
+    def monte_carlo(
+        self, image: Tensor, passes: int, generator: torch.Generator, structures: Sequence[StructureId] | None = None
+    ) -> Iterator[Tensor]:
+        """Yield ``passes`` stochastic foreground probabilities ``(B, K, *S)``.
+
+        Dropout is active and batch normalisation in eval mode; the deterministic half of each trunk
+        runs once (Ozdemir 2018, Sec. 2.2).
+
+        Args:
+            image: ``(B, C, *S)``.
+            passes: Number of passes; the paper's is 29.
+            generator: Source of the dropout masks, on the image's device or the CPU.
+            structures: Uuids; all by default.
+        """
+        wanted = self.structures if structures is None else tuple(structures)
+        was_training = self.training
+        self.eval()
+        try:
+            used = sorted({self.trunk_of[item] for item in wanted})
+            states = {index: self.trunk(index).encode(image) for index in used}
+            with ChannelDropout.sampling(self, generator):
+                for _ in range(passes):
+                    features = {index: self.trunk(index).decode(state) for index, state in states.items()}
+                    yield self.probabilities(self._score(features, wanted))
+        finally:
+            self.train(was_training)
+
+    def architecture(self) -> Json:
+        """Return what :meth:`from_architecture` needs to rebuild the network without weights."""
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "trunks": len(self.trunks),
+            "trunk_of": dict(self.trunk_of),
+        }
+
+    @classmethod
+    def from_architecture(cls, architecture: Json, weights: dict[str, Tensor] | None = None) -> Segmenter:
+        """Rebuild a network from :meth:`architecture` and, where given, load its weights.
+
+        Raises:
+            ModelError: The weights do not fit the architecture.
+        """
+        model = cls(SegmenterConfig.model_validate(architecture["config"]))
+        trunk_of: dict[StructureId, int] = architecture["trunk_of"]
+        for _ in range(architecture["trunks"]):
+            model.trunks.append(find("network", model.config.network)(model.config))
+        for structure, trunk in trunk_of.items():
+            model.output.add(structure, model.trunk(trunk).decoder_channels)
+            model.trunk_of[structure] = trunk
+        if weights is not None:
+            try:
+                model.load_state_dict(weights)
+            except RuntimeError as error:
+                raise ModelError(
+                    f"The weights do not fit the network ({str(error).splitlines()[0]}).",
+                    todo="The model folder is damaged; go back to another version.",
+                ) from error
+        return model
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Segmenter:
+        copy = self.from_architecture(self.architecture(), self.state_dict())
+        copy.to(next(self.parameters()).device)
+        copy.train(self.training)
+        return copy

@@ -1,0 +1,1 @@
+"""Trunks by name, one file each: image in, features out."""

@@ -1,0 +1,118 @@
+"""The U-Net trunk of the incremental-head network, in 2-D and 3-D (Ozdemir 2018, Sec. 2 and Fig. 1).
+
+Where the paper is silent the authors' 2019 code decides: two 3x3 convolutions per level, batch
+normalisation and ReLU after each, transposed 4x4 convolutions that keep the channel count on the way up,
+and channel dropout after the last pooling, after the bottleneck and after every decoder level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from monai.networks.blocks import Convolution
+from torch import Tensor, nn
+
+from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.networks.output import Features
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.types import Dimension
+
+if TYPE_CHECKING:
+    from IncrementalSegLib.networks.segmenter import SegmenterConfig
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The deterministic half of a pass: encoder maps, finest first, and the pooled input of the coarsest level."""
+
+    levels: tuple[Tensor, ...]
+    pooled: Tensor
+
+
+class UNet(nn.Module):
+    """U-Net that returns its features and has no output of its own.
+
+    Args:
+        config: Widths, channels, dropout and momentum.
+
+    Attributes:
+        dimension: Spatial axes, 2 or 3.
+        decoder_channels: Channels of the last decoder map.
+    """
+
+    dimension: ClassVar[Dimension]
+
+    def __init__(self, config: SegmenterConfig) -> None:
+        super().__init__()
+        dimension = self.dimension
+        widths = config.widths
+        norm = ("batch", {"momentum": config.norm_momentum})
+
+        def double(inputs: int, outputs: int) -> nn.Sequential:
+            return nn.Sequential(
+                *(
+                    Convolution(dimension, size, outputs, act="relu", norm=norm, bias=False, adn_ordering="NA")
+                    for size in (inputs, outputs)
+                )
+            )
+
+        def upward(channels: int) -> nn.Module:
+            return Convolution(
+                dimension, channels, channels, strides=2, kernel_size=4, padding=1, output_padding=0,
+                is_transposed=True, act="relu", norm=norm, bias=False, adn_ordering="NA",
+            )  # fmt: skip
+
+        self.decoder_channels = widths[0]
+        self.down = nn.ModuleList(
+            double(inputs, outputs) for inputs, outputs in zip((config.channels, *widths), widths[:-1], strict=False)
+        )
+        self.pool = nn.MaxPool2d(2) if dimension == 2 else nn.MaxPool3d(2)
+        self.bottom = double(widths[-2], widths[-1])
+        self.up = nn.ModuleList(upward(width) for width in reversed(widths[1:]))
+        self.merge = nn.ModuleList(
+            double(coarse + fine, fine)
+            for coarse, fine in zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True)
+        )
+        self.drop = ChannelDropout(config.dropout)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            elif isinstance(module, nn.ConvTranspose2d | nn.ConvTranspose3d):
+                nn.init.xavier_uniform_(module.weight)
+
+    def encode(self, image: Tensor) -> Encoded:
+        """Run the half without dropout on ``(B, C, *S)``."""
+        levels = []
+        for level in self.down:
+            image = level(image)
+            levels.append(image)
+            image = self.pool(image)
+        return Encoded(tuple(levels), image)
+
+    def decode(self, encoded: Encoded) -> Features:
+        """Run the half with dropout."""
+        abstraction = self.bottom(self.drop(encoded.pooled))
+        features = self.drop(abstraction)
+        for up, merge, level in zip(self.up, self.merge, reversed(encoded.levels), strict=True):
+            features = self.drop(merge(torch.cat([up(features), level], dim=1)))
+        return Features(encoded.levels, abstraction, features)
+
+    def forward(self, image: Tensor) -> Features:
+        """Return the features of ``(B, C, *S)``; sizes must be multiples of ``2 ** (levels - 1)``."""
+        return self.decode(self.encode(image))
+
+
+@register("network", "unet2d")
+class UNet2d(UNet):
+    """Slices in, slices out."""
+
+    dimension = 2
+
+
+@register("network", "unet3d")
+class UNet3d(UNet):
+    """Volumes in, volumes out."""
+
+    dimension = 3

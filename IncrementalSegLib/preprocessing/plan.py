@@ -1,0 +1,144 @@
+"""What belongs to a model and is fixed at its first step: orientation, spacing, patch, normalisation."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.preprocessing.geometry import VIEWS, orient
+from IncrementalSegLib.types import Dimension
+from IncrementalSegLib.volumes.volume import Grid, Volume
+
+FAR_SPACING = 3.0
+"""A scan whose spacing differs from the model's by more than this factor is refused."""
+
+_ANISOTROPIC = 1.2  # above this ratio of spacings the coarse axis is the acquisition axis
+
+
+class Plan(BaseModel):
+    """How a scan becomes what the network sees; never changes after the first step of a model.
+
+    Sizes and spacings are in the order D, H, W of the turned volume.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    dimension: Dimension
+    """Spatial axes that the network sees."""
+    planar: bool
+    """Scans are 2-D images without orientation."""
+    channels: int
+    """Channels of a scan."""
+    orientation: str
+    """Directions in which D, H, W grow, for example ``SPL``."""
+    spacing: tuple[float | None, float, float]
+    """Millimetres; ``None``: the scan's own spacing is kept (slices of a 2-D network)."""
+    patch: tuple[int, int, int]
+    """Voxels of a training patch; D is 1 for a 2-D network."""
+    multiple: int
+    """Spatial sizes that the network sees are multiples of this."""
+    shape: tuple[int, int, int]
+    """Median size of the first step's scans on this grid, for estimates."""
+
+    def check(self, volume: Volume, name: str) -> None:
+        """Refuse a scan that cannot be brought to the model's grid.
+
+        Raises:
+            DataError: Other number of channels, 2-D against 3-D, or a spacing far from the model's.
+        """
+        if volume.channels != self.channels:
+            raise DataError(
+                f"{name} has {volume.channels} channels, the model expects {self.channels}.",
+                todo="Give the same channels in the same order as in the first step.",
+            )
+        if volume.grid.planar != self.planar:
+            kinds = ("a volume", "a 2-D image")
+            raise DataError(
+                f"{name} is {kinds[volume.grid.planar]}, the model was taught on {kinds[self.planar]}s.",
+                todo="Use another model for it.",
+            )
+        if self.planar:
+            return
+        order, _ = orient(volume.grid, self.orientation)
+        spacing = [volume.grid.spacing[2 - axis] for axis in order]
+        for axis, (own, wanted) in enumerate(zip(spacing, self.spacing, strict=True)):
+            if wanted is not None and not 1 / FAR_SPACING <= own / wanted <= FAR_SPACING:
+                raise DataError(
+                    f"{name} has a spacing of {own:.3g} mm along {'DHW'[axis]}, the model works at {wanted:.3g} mm.",
+                    f"More than {FAR_SPACING:g} times finer or coarser gives unreliable results.",
+                    "Check the header of the scan, or teach a model of its own for such scans.",
+                )
+
+
+def plan_for(
+    grids: Sequence[Grid], channels: int, dimension: Dimension, multiple: int, side: int, patch_side: int
+) -> Plan:
+    """Choose the plan of a new model from the scans of its first step.
+
+    The spacing is the median of the scans, coarsened evenly where the median scan would exceed
+    ``side`` voxels along its longest side that the network sees.
+
+    Args:
+        grids: Grids of the scans.
+        channels: Channels of the scans.
+        dimension: Spatial axes of the network.
+        multiple: ``2 ** (levels - 1)`` of the network.
+        side: Longest side of a resampled scan in voxels.
+        patch_side: Longest side of a patch in voxels; a patch covers the median scan where it fits.
+
+    Raises:
+        DataError: 2-D images for a 3-D network, or 2-D images mixed with volumes.
+    """
+    planar = grids[0].planar
+    if any(grid.planar != planar for grid in grids):
+        raise DataError("The data mixes 2-D images and volumes.", todo="Teach a model from one kind.")
+    if planar and dimension == 3:
+        raise DataError("A 3-D network cannot learn from 2-D images.", todo="Use --network unet2d.")
+    code = "SPL" if planar or dimension == 3 else VIEWS[_slice_axis(grids)]
+    shapes, spacings = [], []
+    for grid in grids:
+        order = (0, 1, 2) if planar else orient(grid, code)[0]
+        shapes.append([grid.shape[axis] for axis in order])
+        spacings.append([grid.spacing[2 - axis] for axis in order])
+    shape, spacing = np.median(shapes, axis=0), np.median(spacings, axis=0)
+    seen = slice(1, 3) if dimension == 2 else slice(0, 3)
+    extent = shape[seen] * spacing[seen]
+    coarsest = max(1.0, float((extent / spacing[seen]).max()) / side)
+    target = spacing.copy()
+    target[seen] *= coarsest
+    grid_shape = [max(1, round(size * own / wanted)) for size, own, wanted in zip(shape, spacing, target, strict=True)]
+    patch = [_round_up(min(size, patch_side), multiple) for size in grid_shape]
+    if dimension == 2:
+        patch[0] = 1
+    return Plan(
+        dimension=dimension,
+        planar=planar,
+        channels=channels,
+        orientation=code,
+        spacing=(None if dimension == 2 else float(target[0]), float(target[1]), float(target[2])),
+        patch=(patch[0], patch[1], patch[2]),
+        multiple=multiple,
+        shape=(grid_shape[0], grid_shape[1], grid_shape[2]),
+    )
+
+
+def _slice_axis(grids: Sequence[Grid]) -> int:
+    """Return the anatomical axis along which most scans were acquired as slices."""
+    votes: Counter[int] = Counter()
+    for grid in grids:
+        order, _ = orient(grid, "LPS")
+        spacing = [grid.spacing[2 - axis] for axis in order]
+        shape = [grid.shape[axis] for axis in order]
+        thick = max(range(3), key=lambda axis: spacing[axis])
+        few = min(range(3), key=lambda axis: shape[axis])
+        votes[thick if spacing[thick] > _ANISOTROPIC * sorted(spacing)[1] else few] += 1
+    return votes.most_common(1)[0][0]
+
+
+def _round_up(size: int, multiple: int) -> int:
+    return math.ceil(size / multiple) * multiple

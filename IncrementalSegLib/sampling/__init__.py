@@ -1,0 +1,1 @@
+"""From cases on disk to batches: readers, cases, patches, augmentation."""

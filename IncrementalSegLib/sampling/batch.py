@@ -1,0 +1,69 @@
+"""A batch and a prepared case: what training and selection see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from IncrementalSegLib.types import Source, StructureId
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """A case on the model's grid: resampled, oriented and normalised.
+
+    An exemplar is a small prepared case: one slice (D is 1) or one crop.
+
+    Attributes:
+        id: Name of the case.
+        patient: Name of the patient.
+        image: ``(C, D, H, W)`` float16, normalised.
+        structures: Uuids of the structures that were looked for, in the order of ``masks``.
+        masks: ``(len(structures), D, H, W)`` uint8, 0 or 1.
+        ignore: ``(D, H, W)`` bool, True where the scan holds no valid sample; ``None``: nowhere.
+    """
+
+    id: str
+    patient: str
+    image: Tensor
+    structures: tuple[StructureId, ...]
+    masks: Tensor
+    ignore: Tensor | None = None
+
+    def mask(self, structure: StructureId) -> Tensor:
+        """Return the mask (D, H, W) of one structure that was looked for."""
+        return self.masks[self.structures.index(structure)]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches or slices from one source.
+
+    Attributes:
+        image: ``(B, C, *S)`` float32.
+        label: ``(B, K, *S)`` uint8 over all K structures of the model, in the model's order; zero where
+            a structure was not looked for.
+        looked_for: ``(B, K)`` bool; no loss may read ``label[b, k]`` where this is False.
+        ignore: ``(B, *S)`` bool; True where no loss applies.
+        source: The pool that all items come from.
+        cases: Case id of each item.
+    """
+
+    image: Tensor
+    label: Tensor
+    looked_for: Tensor
+    ignore: Tensor
+    source: Source
+    cases: tuple[str, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on ``device``."""
+        return replace(
+            self,
+            image=self.image.to(device, non_blocking=True),
+            label=self.label.to(device, non_blocking=True),
+            looked_for=self.looked_for.to(device, non_blocking=True),
+            ignore=self.ignore.to(device, non_blocking=True),
+        )

@@ -1,0 +1,51 @@
+"""A case: where its images and labels lie, and which structures were looked for in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan of one patient, as named in a data set; nothing is read yet.
+
+    A case says what was *looked for* in it: a structure that was not looked for is unknown there,
+    not background.
+
+    Attributes:
+        id: Name of the case, unique in its data set.
+        patient: Name of the patient; cases of one patient never fall on two sides of a split.
+        images: One file (or DICOM folder) per channel, or one file that holds all channels.
+        looked_for: Label names that the annotator looked for; a name without voxels was looked for
+            and not found.
+        label: Integer label map or ``.seg.nrrd`` with named segments, or ``None``.
+        values: Label name -> values in the integer map; empty for ``.seg.nrrd``.
+        masks: Label name -> file whose non-zero voxels are that structure.
+    """
+
+    id: str
+    patient: str
+    images: tuple[Path, ...]
+    looked_for: frozenset[str]
+    label: Path | None = None
+    values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    masks: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Cases that belong together.
+
+    Attributes:
+        name: Name of the data set.
+        root: Folder or manifest file it was opened from.
+        names: Label names that occur anywhere, in the order of their values.
+        cases: The cases, sorted by id.
+    """
+
+    name: str
+    root: Path
+    names: tuple[str, ...]
+    cases: tuple[Case, ...]

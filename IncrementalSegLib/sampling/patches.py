@@ -1,0 +1,143 @@
+"""Patches and slices from prepared cases; batch i is a function of the generator that is passed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.sampling.batch import Batch, PreparedCase
+from IncrementalSegLib.types import Source, StructureId
+
+FOREGROUND_SHARE = 0.5
+"""Share of items that are drawn around a voxel of a structure to be learned; our own choice."""
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """Voxels (N, 3) of one structure in one case, thinned out."""
+
+    case: int
+    voxels: Tensor
+
+
+class PatchPool:
+    """Draw batches from prepared cases.
+
+    A 2-D network gets single slices along D, a 3-D network crops; both are padded with the image's
+    minimum, and the padding is ignored by every loss.
+
+    Args:
+        cases: Prepared cases or exemplars.
+        structures: All structures of the model, in the order of ``Batch.label``.
+        aim: Structures around which half of the items are drawn.
+        plan: The model's plan.
+        source: Name of the pool.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[PreparedCase],
+        structures: Sequence[StructureId],
+        aim: Sequence[StructureId],
+        plan: Plan,
+        source: Source,
+    ) -> None:
+        self.cases = list(cases)
+        self.structures = tuple(structures)
+        self.plan = plan
+        self.source = source
+        self._slices = torch.tensor([case.image.shape[1] for case in self.cases])
+        self._spots = {item: spots for item in aim if (spots := _spots(self.cases, item))}
+
+    def __len__(self) -> int:
+        """Return the number of slices (2-D) or cases (3-D)."""
+        return int(self._slices.sum()) if self.plan.dimension == 2 else len(self.cases)
+
+    def draw(self, size: int, generator: torch.Generator) -> Batch:
+        """Draw ``size`` items."""
+        return self._collate([self._item(*self._place(generator), generator) for _ in range(size)])
+
+    def _place(self, generator: torch.Generator) -> tuple[int, list[int] | None]:
+        """Choose a case and, for half of the items, a voxel of a structure to aim at."""
+        if self._spots and _uniform(generator) < FOREGROUND_SHARE:
+            keys = list(self._spots)
+            spots = self._spots[keys[_index(len(keys), generator)]]
+            spot = spots[_index(len(spots), generator)]
+            return spot.case, spot.voxels[_index(len(spot.voxels), generator)].tolist()
+        if self.plan.dimension == 2:  # every slice alike, as in the paper
+            place = _index(len(self), generator)
+            ends = torch.cumsum(self._slices, 0)
+            case = int(torch.searchsorted(ends, place, right=True))
+            depth = place - int(ends[case] - self._slices[case])
+            return case, [depth, -1, -1]
+        return _index(len(self.cases), generator), None
+
+    def _item(
+        self, index: int, voxel: list[int] | None, generator: torch.Generator
+    ) -> tuple[PreparedCase, Tensor, Tensor, Tensor]:
+        case = self.cases[index]
+        starts = []
+        for axis, (size, patch) in enumerate(zip(case.image.shape[1:], self.plan.patch, strict=True)):
+            center = -1 if voxel is None else voxel[axis]
+            if axis == 0 and self.plan.dimension == 2 and voxel is not None:
+                starts.append(center)
+            elif size <= patch:
+                starts.append(0)
+            elif center < 0:
+                starts.append(_index(size - patch + 1, generator))
+            else:  # the voxel lies somewhere in the middle half of the patch
+                offset = patch // 4 + _index(patch // 2 + 1, generator)
+                starts.append(min(max(center - offset, 0), size - patch))
+        window = tuple(slice(start, start + patch) for start, patch in zip(starts, self.plan.patch, strict=True))
+        image = case.image[(slice(None), *window)].float()
+        masks = case.masks[(slice(None), *window)]
+        ignore = case.ignore[window] if case.ignore is not None else torch.zeros(image.shape[1:], dtype=torch.bool)
+        return case, image, masks, ignore
+
+    def _collate(self, items: list[tuple[PreparedCase, Tensor, Tensor, Tensor]]) -> Batch:
+        channels = items[0][1].shape[0]
+        patch = self.plan.patch
+        image = torch.empty((len(items), channels, *patch))
+        label = torch.zeros((len(items), len(self.structures), *patch), dtype=torch.uint8)
+        looked_for = torch.zeros((len(items), len(self.structures)), dtype=torch.bool)
+        ignore = torch.ones((len(items), *patch), dtype=torch.bool)
+        for index, (case, crop, masks, invalid) in enumerate(items):
+            depth, height, width = (_centered(size, room) for size, room in zip(crop.shape[1:], patch, strict=True))
+            image[index] = crop.amin()
+            image[index, :, depth, height, width] = crop
+            ignore[index, depth, height, width] = invalid
+            for row, structure in enumerate(case.structures):
+                if structure in self.structures:
+                    column = self.structures.index(structure)
+                    label[index, column, depth, height, width] = masks[row]
+                    looked_for[index, column] = True
+        if self.plan.dimension == 2:
+            image, label, ignore = image.squeeze(2), label.squeeze(2), ignore.squeeze(1)
+        return Batch(image, label, looked_for, ignore, self.source, tuple(item[0].id for item in items))
+
+
+def _spots(cases: Sequence[PreparedCase], structure: StructureId) -> list[_Spot]:
+    spots = []
+    for index, case in enumerate(cases):
+        if structure in case.structures:
+            voxels = case.mask(structure).nonzero()
+            if len(voxels):
+                spots.append(_Spot(index, voxels[:: max(1, len(voxels) // 2000)]))
+    return spots
+
+
+def _centered(size: int, room: int) -> slice:
+    start = (room - size) // 2
+    return slice(start, start + size)
+
+
+def _index(count: int, generator: torch.Generator) -> int:
+    return int(torch.randint(count, (), generator=generator))
+
+
+def _uniform(generator: torch.Generator) -> float:
+    return float(torch.rand((), generator=generator))

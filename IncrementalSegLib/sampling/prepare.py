@@ -1,0 +1,62 @@
+"""Read cases and bring them to the model's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.preprocessing.pipeline import forward, forward_mask
+from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.sampling.batch import PreparedCase
+from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.sampling.datasets import read_case
+from IncrementalSegLib.types import StructureId
+from IncrementalSegLib.volumes.volume import Volume
+
+
+def prepare_case(case: Case, structure_of: Mapping[str, StructureId], plan: Plan) -> PreparedCase:
+    """Read a case and prepare its image and the masks of what was looked for.
+
+    Args:
+        case: The case; its ``looked_for`` holds label names.
+        structure_of: Label name -> uuid.
+        plan: The model's plan.
+
+    Raises:
+        DataError: The case cannot be read or does not fit the plan.
+    """
+    volume, masks = read_case(case)
+    return prepare(case, volume, {structure_of[name]: masks[name] for name in sorted(case.looked_for)}, plan)
+
+
+def prepare(case: Case, volume: Volume, masks: Mapping[StructureId, object], plan: Plan) -> PreparedCase:
+    """Prepare a case that was read already.
+
+    Args:
+        case: Names the case and its patient.
+        volume: The scan.
+        masks: Uuid -> bool ``(D, H, W)`` on the scan's grid.
+        plan: The model's plan.
+    """
+    plan.check(volume, f"The case {case.id!r}")
+    image, ignore, _ = forward(volume, plan)
+    rows = [forward_mask(mask, volume, plan) for mask in masks.values()]  # type: ignore[arg-type]
+    empty = torch.zeros((0, *image.shape[1:]), dtype=torch.uint8)
+    return PreparedCase(case.id, case.patient, image, tuple(masks), torch.stack(rows) if rows else empty, ignore)
+
+
+def require_voxels(cases: Sequence[PreparedCase], names: Mapping[StructureId, str]) -> None:
+    """Refuse a step in which a structure has no annotated voxel in any case.
+
+    Raises:
+        DataError: Names the structure.
+    """
+    for structure, name in names.items():
+        holders = [case for case in cases if structure in case.structures]
+        if not any(bool(case.mask(structure).any()) for case in holders):
+            raise DataError(
+                f"Not one voxel of {name!r} is annotated in the {len(holders)} cases in which it was looked for.",
+                todo="Check the label names with `incrementalseg check`, or choose other cases.",
+            )

@@ -1,0 +1,140 @@
+"""Files that are whole or not there: temporary name in the same folder, fsync, rename.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from IncrementalSegLib.errors import IncrementalSegError, ModelError
+from IncrementalSegLib.types import Json
+
+TEMPORARY = ".new-"
+"""How the name of everything unfinished begins; readers ignore it, the next writer removes it."""
+
+_REASONS = {
+    errno.ENOSPC: ("The disk is full.", "Free some space and try again."),
+    errno.EDQUOT: ("Your disk quota is used up.", "Free some space and try again."),
+    errno.EROFS: ("The disk is read-only.", "Choose a folder on a disk that can be written."),
+    errno.EACCES: ("You have no permission there.", "Choose another folder or ask for access to this one."),
+    errno.EPERM: ("You have no permission there.", "Choose another folder or ask for access to this one."),
+    errno.ENOTDIR: ("Part of the path is a file, not a folder.", "Check the path."),
+    errno.ENOENT: ("It is not there.", "Check the path."),
+}
+
+
+def temporary_sibling(path: Path) -> Path:
+    """Return an unused temporary name in the folder of ``path``."""
+    return path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
+
+
+def encode_json(data: Json) -> bytes:
+    """Encode a JSON object as UTF-8 text that people can read.
+
+    Raises:
+        ValueError: It holds NaN or an infinity: undefined values are null.
+    """
+    return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def read_json(path: Path) -> Json:
+    """Read a JSON object.
+
+    Raises:
+        ModelError: The file is missing, cannot be read, or holds something else.
+    """
+    with plain_errors(path, "read"):
+        text = path.read_bytes()
+    return decode_json(text, path)
+
+
+def decode_json(text: bytes, path: Path) -> Json:
+    """Decode the JSON object that was read from ``path``.
+
+    Raises:
+        ModelError: It is something else; the message names ``path``.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, f"it is not valid JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise damaged(path, "it does not hold a JSON object")
+    return data
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Create or replace the file ``path``; a reader sees the old bytes or the new ones, never a part.
+
+    Raises:
+        ModelError: It cannot be written; what was there is still there.
+    """
+    temporary = temporary_sibling(path)
+    with plain_errors(path):
+        try:
+            write_new(temporary, data)
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, data: Json) -> None:
+    """Create or replace a JSON file; see :func:`write_bytes`."""
+    write_bytes(path, encode_json(data))
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that does not exist yet and wait until it is on the disk; not atomic by itself."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in ``folder`` are on the disk."""
+    if os.name == "nt":  # Windows opens no folders and writes names through
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_unfinished(*folders: Path) -> None:
+    """Remove what a killed writer left in ``folders``; call it only while no other writer can be at work."""
+    for item in (item for folder in folders for item in folder.glob(f"{TEMPORARY}*")):
+        if item.is_dir():
+            shutil.rmtree(item, ignore_errors=True)
+        else:
+            item.unlink(missing_ok=True)
+
+
+@contextmanager
+def plain_errors(path: Path, verb: str = "write", error: type[IncrementalSegError] = ModelError) -> Iterator[None]:
+    """Turn the operating system's errors into ``error`` with the path, the reason and what to do."""
+    try:
+        yield
+    except OSError as cause:
+        why, todo = _REASONS.get(cause.errno or 0, (f"The system says: {cause.strerror or cause}.", ""))
+        unchanged = "Nothing was changed." if verb == "write" else ""
+        raise error(f"Cannot {verb} {path}.", why, " ".join(part for part in (todo, unchanged) if part)) from cause
+
+
+def damaged(path: Path, reason: str) -> ModelError:
+    """Return the error for a file of a model that is not as it was written."""
+    return ModelError(
+        f"The file {path} is damaged: {reason}.", todo="Restore it from a backup or use another version of the model."
+    )

@@ -1,0 +1,148 @@
+"""The manifest of a version: which files it consists of, with the sha256 of each; written last.
+
+Standard library only, so that a front end without torch can check a model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from IncrementalSegLib.errors import DataError, ModelError
+from IncrementalSegLib.store.atomic import damaged, plain_errors, read_json
+from IncrementalSegLib.types import Json
+
+FORMAT = 1
+"""Number of the model format that this code writes; it reads this one and all before."""
+
+MANIFEST = "manifest.json"
+"""Name of the manifest in the folder of a version."""
+
+_PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]*\.(json|safetensors)")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """What a file was when it was written.
+
+    Attributes:
+        sha256: 64 hexadecimal digits.
+        size: Bytes.
+    """
+
+    sha256: str
+    size: int
+
+    @classmethod
+    def of(cls, data: bytes) -> FileEntry:
+        """Describe ``data``."""
+        return cls(hashlib.sha256(data).hexdigest(), len(data))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of a version, by name, without the manifest itself."""
+
+    files: Mapping[str, FileEntry]
+
+    def to_json(self) -> Json:
+        """Return the manifest as a JSON object."""
+        files = {name: {"sha256": entry.sha256, "size": entry.size} for name, entry in sorted(self.files.items())}
+        return {"format": FORMAT, "files": files}
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read the manifest of the version in ``folder``.
+
+        Raises:
+            ModelError: It is missing, damaged, of a newer format, or names a file outside the folder.
+        """
+        path = folder / MANIFEST
+        data = read_json(path)
+        check_format(data, path)
+        files = data.get("files")
+        if not isinstance(files, dict) or not files:
+            raise damaged(path, "it lists no files")
+        return cls({name: _entry(name, item, path) for name, item in files.items()})
+
+    def read_file(self, folder: Path, name: str) -> bytes:
+        """Return the bytes of one file of the version in ``folder``, checked.
+
+        Raises:
+            ModelError: The file is missing or differs from what was written.
+        """
+        path = folder / name
+        if not path.is_file():
+            raise damaged(path, "it is missing")
+        with plain_errors(path, "read"):
+            data = path.read_bytes()
+        entry = self.files[name]
+        if len(data) != entry.size:
+            raise damaged(path, f"it has {len(data)} bytes instead of {entry.size}")
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            raise damaged(path, "its sha256 differs from the manifest's")
+        return data
+
+
+def check_format(data: Json, path: Path) -> None:
+    """Refuse the JSON object of ``path`` if its format number is missing or newer than this code.
+
+    Raises:
+        ModelError: It is.
+    """
+    number = data.get("format")
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise damaged(path, f"its format number is {number!r}")
+    if number > FORMAT:
+        raise ModelError(
+            f"{path} has format {number}.",
+            f"This version of IncrementalSeg reads formats up to {FORMAT}.",
+            "Update IncrementalSeg.",
+        )
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """Return one sha256 over the names and contents of files, whatever their order and place on the disk.
+
+    Args:
+        paths: Files, or folders (DICOM series) whose files count.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    lines = sorted(line for path in paths for line in _lines(Path(path)))
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file (64 hexadecimal digits), read in pieces.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    with plain_errors(path, "read", DataError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.is_dir():
+        return [f"{sha256_of(path)}  {path.name}"]
+    files = [item for item in path.rglob("*") if item.is_file()]
+    return [f"{sha256_of(item)}  {path.name}/{item.relative_to(path).as_posix()}" for item in files]
+
+
+def _entry(name: str, item: object, path: Path) -> FileEntry:
+    if not _PLAIN_NAME.fullmatch(name):
+        raise damaged(path, f"it lists a file called {name!r}")
+    if isinstance(item, dict):
+        sha256, size = item.get("sha256"), item.get("size")
+        if isinstance(sha256, str) and _SHA256.fullmatch(sha256) and isinstance(size, int) and size >= 0:
+            return FileEntry(sha256, size)
+    raise damaged(path, f"its entry for {name} is {item!r}")

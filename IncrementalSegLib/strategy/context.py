@@ -1,0 +1,84 @@
+"""What a step hands to its method: the models, the structures, the memory and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.networks.output import Output
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.prototypes.bank import PrototypeBank
+from IncrementalSegLib.sampling.batch import PreparedCase
+from IncrementalSegLib.types import Json, StructureId
+
+
+@dataclass
+class Memory:
+    """All state of a method between and within steps; the engine checkpoints, versions and restores it.
+
+    Attributes:
+        tensors: Named tensors of any shape.
+        data: Anything JSON can hold.
+    """
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    data: Json = field(default_factory=dict)
+
+
+@dataclass
+class StepContext:
+    """One step as its method sees it.
+
+    Attributes:
+        model: The segmenter being taught.
+        teacher_model: The segmenter as it was before the step, in eval mode, or ``None``.
+        structures: Uuids of all structures, in the order of ``Batch.label``.
+        new: Those this step teaches or improves.
+        memory: State of the method.
+        exemplars: What was kept of earlier steps.
+        prototypes: Class means of earlier steps.
+        cases: This step's training cases, prepared.
+        voxel_counts: Background and foreground voxels of each structure in the scans that taught it.
+        device: Where the model lies.
+        step: Number of this step, from 1.
+        seed: Seed of this step.
+        progress: Called with a fraction 0..1 and a phrase by long passes; may raise to cancel.
+    """
+
+    model: Segmenter
+    teacher_model: Segmenter | None
+    structures: tuple[StructureId, ...]
+    new: tuple[StructureId, ...]
+    memory: Memory
+    exemplars: ExemplarMemory
+    prototypes: PrototypeBank
+    cases: Sequence[PreparedCase]
+    voxel_counts: dict[StructureId, tuple[int, int]]
+    device: torch.device
+    step: int
+    seed: int
+    progress: Callable[[float, str], None] = lambda fraction, phrase: None
+
+    @property
+    def old(self) -> tuple[StructureId, ...]:
+        """Structures of earlier steps that this step does not teach."""
+        return tuple(item for item in self.structures if item not in self.new)
+
+    def rows(self, structures: Sequence[StructureId]) -> Tensor:
+        """Return the rows (int64) of ``structures`` in ``Batch.label`` and in full logits."""
+        return torch.tensor([self.structures.index(item) for item in structures], dtype=torch.long, device=self.device)
+
+    def teacher(self, image: Tensor, structures: Sequence[StructureId] | None = None) -> Output:
+        """Run the model of the previous step: eval mode, no dropout, no gradient."""
+        assert self.teacher_model is not None, "a method that needs a teacher must list it in `needs`"
+        with torch.no_grad():
+            output: Output = self.teacher_model(image, structures)
+        return output
+
+    def generator(self, purpose: int = 0) -> torch.Generator:
+        """Return a fresh CPU generator that depends only on the step's seed and ``purpose``."""
+        return torch.Generator().manual_seed((self.seed * 1_000_003 + purpose) % 2**63)

@@ -1,0 +1,178 @@
+"""Incremental-head networks (Ozdemir 2018, Sec. 2): the loss of Eq. 1 that the head methods share.
+
+A batch of new data teaches the new heads and distils the old ones; a batch of exemplars only distils.
+The methods differ in whether they distil and in the order by which they take exemplars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from IncrementalSegLib.exemplars.memory import Order
+from IncrementalSegLib.losses.heads import cross_entropy, inverse_frequency, margin, soft_dice
+from IncrementalSegLib.networks.segmenter import SegmenterConfig
+from IncrementalSegLib.sampling.batch import Batch, PreparedCase
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.method import Method, MethodOptions, Phase
+from IncrementalSegLib.types import Source, StructureId
+
+_OFFICIAL = {"dice": False, "candidates": 1000, "keep": 100, "rehearse": 100, "select_background": True}
+
+
+class HeadOptions(MethodOptions):
+    """Options of every method of the head family."""
+
+    recipe: Literal["paper2018", "official2019"] = "paper2018"
+    """paper2018: cross-entropy and soft Dice, alpha, 1x1 heads. official2019: class-weighted cross-entropy
+    without alpha, two 3x3 blocks per head and batch normalisation on the logits; the authors' two Adam
+    optimisers are one here, on the summed loss, because two in sequence would invalidate each other's
+    graphs."""
+    dice: bool = True
+    """Add soft Dice on the new structures to their cross-entropy."""
+    norm: Literal["train", "freeze_after_first_step"] = "train"
+    """Whether batch normalisation goes on learning its statistics in later steps."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_recipe(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Take what is not named from the recipe."""
+        if values.get("recipe") != "official2019":
+            return values
+        return {name: value for name, value in _OFFICIAL.items() if name in cls.model_fields} | values
+
+
+class DistillingOptions(HeadOptions):
+    """Options of the methods that distil old heads."""
+
+    alpha: float = Field(0.5, ge=0, le=1)
+    """Weight of the new structures against the old ones in Eq. 1 (paper2018 only)."""
+    distill_reduction: Literal["sum", "mean"] = "sum"
+    """How the distillation terms of several old heads are joined; the paper does not say."""
+
+
+class RehearsalOptions(DistillingOptions):
+    """Options of the methods that rehearse exemplars."""
+
+    p_exemplar: float = Field(0.5, ge=0, lt=1)
+    """Probability that a batch comes from the exemplars (the 2019 code's coin)."""
+    rehearse: int = Field(30, ge=1)
+    """Exemplars of each structure to rehearse, the first in this method's order."""
+    exemplar_target: Literal["teacher", "gt", "mix"] = "teacher"
+    """What exemplar batches teach the old heads: the teacher's opinion as in the paper, their labels, or the mean."""
+
+
+class IncrementalHeads(Method[HeadOptions]):
+    """Base of the head methods.
+
+    Attributes:
+        distils: Whether old heads are distilled.
+        exemplar_order: Order in which exemplars are taken, or ``None`` for no rehearsal.
+    """
+
+    output = "heads"
+    source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Eq. 1-2"
+    distils: ClassVar[bool] = False
+    exemplar_order: ClassVar[Order | None] = None
+
+    class Options(HeadOptions):
+        """Options of the method."""
+
+    def design(self, config: SegmenterConfig) -> SegmenterConfig:
+        """Give ``official2019`` its deeper heads."""
+        if self.options.recipe == "official2019":
+            return config.model_copy(update={"head_depth": 2, "head_norm": True})
+        return config
+
+    def phases(self, ctx: StepContext) -> tuple[Phase, ...]:
+        """Train in one phase."""
+        return (Phase("train", freeze_norm=self.options.norm != "train" and ctx.step > 1),)
+
+    def rehearsal(self, ctx: StepContext) -> list[PreparedCase]:
+        """Take exemplars of the old structures in this method's order."""
+        if self.exemplar_order is None:
+            return []
+        assert isinstance(self.options, RehearsalOptions)
+        return ctx.exemplars.take(self.exemplar_order, self._distilled(ctx), self.options.rehearse)
+
+    def sources(self, ctx: StepContext) -> dict[Source, float]:
+        """Toss the exemplar coin."""
+        if not isinstance(self.options, RehearsalOptions):
+            return {"new": 1.0}
+        return {"new": 1 - self.options.p_exemplar, "exemplar": self.options.p_exemplar}
+
+    def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the terms of Eq. 1 for a homogeneous batch."""
+        old = self._distilled(ctx)
+        taught = ctx.new if batch.source == "new" else ()
+        wanted = (*taught, *old)
+        logits = ctx.model(batch.image, wanted).logits
+        alpha = self._alpha(batch, old)
+        terms: dict[str, Tensor] = {}
+        if taught:
+            terms |= {
+                name: alpha * term
+                for name, term in self._classify(logits[:, : len(taught)], batch, taught, ctx).items()
+            }
+        if old:
+            share = 1.0 if not taught else (1 - alpha if self._uses_alpha else 1.0)
+            terms["distillation"] = share * self._distil(logits[:, len(taught) :], batch, old, ctx)
+        return terms
+
+    @property
+    def _uses_alpha(self) -> bool:
+        return self.options.recipe == "paper2018"
+
+    def _alpha(self, batch: Batch, old: Sequence[StructureId]) -> float:
+        if not old or not self._uses_alpha or not isinstance(self.options, DistillingOptions):
+            return 1.0
+        return self.options.alpha
+
+    def _distilled(self, ctx: StepContext) -> tuple[StructureId, ...]:
+        return ctx.old if self.distils and ctx.teacher_model is not None else ()
+
+    def _classify(
+        self, logits: Tensor, batch: Batch, taught: Sequence[StructureId], ctx: StepContext
+    ) -> dict[str, Tensor]:
+        """Return L_c on the new heads, only where each structure was looked for."""
+        rows = ctx.rows(taught)
+        label = batch.label[:, rows]
+        valid = _spread(batch.looked_for[:, rows], label) & ~batch.ignore.unsqueeze(1)
+        weights = self._weights(taught, ctx)
+        terms = {"cross_entropy": cross_entropy(logits, label, valid, weights)}
+        if self.options.dice:
+            terms["dice"] = soft_dice(logits, label, valid)
+        return terms
+
+    def _distil(self, logits: Tensor, batch: Batch, old: Sequence[StructureId], ctx: StepContext) -> Tensor:
+        """Return L_d on the old heads (Eq. 2 with its minus and mean over pixels)."""
+        assert isinstance(self.options, DistillingOptions)
+        target = torch.sigmoid(margin(ctx.teacher(batch.image, old).logits))
+        if batch.source == "exemplar" and isinstance(self.options, RehearsalOptions):
+            target = self._exemplar_target(target, batch, ctx.rows(old), self.options.exemplar_target)
+        valid = ~batch.ignore.unsqueeze(1)
+        return cross_entropy(logits, target, valid, self._weights(old, ctx), self.options.distill_reduction)
+
+    @staticmethod
+    def _exemplar_target(teacher: Tensor, batch: Batch, rows: Tensor, kind: str) -> Tensor:
+        if kind == "teacher":
+            return teacher
+        share = 1.0 if kind == "gt" else 0.5
+        known = _spread(batch.looked_for[:, rows], teacher)  # where no label was stored the teacher stands in
+        return torch.where(known, share * batch.label[:, rows] + (1 - share) * teacher, teacher)
+
+    def _weights(self, structures: Sequence[StructureId], ctx: StepContext) -> Tensor | None:
+        """Return the class weights of ``official2019`` from the voxel counts that every step leaves."""
+        if self.options.recipe != "official2019":
+            return None
+        counts = [ctx.voxel_counts[structure] for structure in structures]
+        return inverse_frequency(torch.tensor(counts, dtype=torch.float32, device=ctx.device))
+
+
+def _spread(flags: Tensor, like: Tensor) -> Tensor:
+    """Return ``(B, K)`` flags as ``(B, K, 1, ...)``, broadcastable to ``like``."""
+    return flags.view(*flags.shape, *[1] * (like.ndim - 2))

@@ -1,0 +1,115 @@
+"""The contract of a method: how a step keeps old knowledge.  One method is one file in ``methods/``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Generic, Literal, TypeVar
+
+from torch import Tensor
+
+from IncrementalSegLib.exemplars.selection import SelectionOptions
+from IncrementalSegLib.networks.segmenter import Segmenter, SegmenterConfig
+from IncrementalSegLib.sampling.batch import Batch, PreparedCase
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.types import Source, StructureId
+
+
+class MethodOptions(SelectionOptions):
+    """Options of a method; the source of CLI flags, the panel's form and the version record.
+
+    What is remembered after a step is an option of every method, because the method of the next step is
+    not known yet.
+    """
+
+    descriptor_weights: Path | None = None
+    """File (.safetensors) with the ImageNet weights of the descriptor."""
+
+
+OptionsT = TypeVar("OptionsT", bound=MethodOptions)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training.
+
+    Attributes:
+        name: Shown to people.
+        share: Fraction of the step's optimiser steps, 0..1; the shares of a method sum to 1.
+        trains: ``"all"`` or ``"new_outputs"`` (the outputs of the new structures only).
+        learning_rate: Factor on the engine's learning rate.
+        freeze_norm: Keep the running statistics of batch normalisation in the trunks.
+    """
+
+    name: str
+    share: float = 1.0
+    trains: Literal["all", "new_outputs"] = "all"
+    learning_rate: float = 1.0
+    freeze_norm: bool = False
+
+
+class Method(ABC, Generic[OptionsT]):
+    """Base of all methods.
+
+    A method object holds its options and nothing else: all state lies in ``ctx.memory``.
+
+    Attributes:
+        registered_name: Set by ``@register``.
+        output: Form of the output, must match the model's: ``heads`` or ``classes``.
+        needs: Of ``teacher``, ``exemplars``, ``prototypes``, ``unlabelled``; what the second and later
+            steps cannot do without.  The first step of a model needs nothing.
+        source: Paper and equation.
+    """
+
+    registered_name: ClassVar[str]
+    output: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    source: ClassVar[str]
+
+    class Options(MethodOptions):
+        """No options."""
+
+    def __init__(self, options: OptionsT) -> None:
+        self.options = options
+
+    @abstractmethod
+    def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the named terms of the loss (scalars); the engine sums, logs and back-propagates them."""
+
+    def design(self, config: SegmenterConfig) -> SegmenterConfig:
+        """Adjust the network of a new model, before its first step."""
+        return config
+
+    def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
+        """Add outputs for the structures that the model does not have yet."""
+        model.add(new)
+
+    def begin_step(self, ctx: StepContext) -> None:
+        """Make passes over the data before training."""
+
+    def rehearsal(self, ctx: StepContext) -> list[PreparedCase]:
+        """Return the exemplars that make up the pool ``exemplar``."""
+        return []
+
+    def sources(self, ctx: StepContext) -> dict[Source, float]:
+        """Return the probability of each pool; each batch comes from one pool and an empty pool is skipped."""
+        return {"new": 1.0}
+
+    def phases(self, ctx: StepContext) -> tuple[Phase, ...]:
+        """Return the phases of the training, in order."""
+        return (Phase("train"),)
+
+    def after_backward(self, ctx: StepContext) -> None:
+        """Change gradients before the optimiser uses them."""
+
+    def after_update(self, ctx: StepContext) -> None:
+        """Change weights or running means after the optimiser step."""
+
+    def remember(self, ctx: StepContext) -> None:
+        """Add to ``ctx.memory`` what this method alone needs next time.
+
+        Voxel counts, prototypes and exemplars are kept by the engine after every step, whatever its
+        method.
+        """

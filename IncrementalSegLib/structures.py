@@ -1,0 +1,157 @@
+"""Structures: what a person wants outlined, known by uuid, and the list of a model."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from IncrementalSegLib.errors import ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.terminology import color_of, terminology_of
+from IncrementalSegLib.types import Json, StructureId
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One structure of a model.
+
+    Attributes:
+        id: Uuid as 32 hexadecimal digits; never changes and is never reused.
+        name: The name that people see; unique in a model without regard to case.
+        step: Number of the step that taught it first, from 1.
+        color: Red, green, blue, each 0..255.
+        terminology: Slicer's serialised terminology entry, or ``None``.
+    """
+
+    id: StructureId
+    name: str
+    step: int
+    color: tuple[int, int, int]
+    terminology: str | None = None
+
+    @classmethod
+    def create(cls, name: str, step: int) -> Structure:
+        """Make a structure with a fresh uuid and, where the name is known, its terminology and colour."""
+        return cls(uuid.uuid4().hex, name, step, color_of(name), terminology_of(name))
+
+    def to_json(self) -> Json:
+        """Return the structure as a JSON object."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "step": self.step,
+            "color": list(self.color),
+            "terminology": self.terminology,
+        }
+
+    @classmethod
+    def from_json(cls, data: Json) -> Structure:
+        """Rebuild a structure from :meth:`to_json`."""
+        red, green, blue = data["color"]
+        return cls(data["id"], data["name"], data["step"], (red, green, blue), data.get("terminology"))
+
+
+@dataclass(frozen=True)
+class StructureList:
+    """The structures of a model in the order in which they were learned."""
+
+    items: tuple[Structure, ...] = ()
+
+    def __iter__(self) -> Iterator[Structure]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and any(item.name.casefold() == name.casefold() for item in self.items)
+
+    @property
+    def ids(self) -> tuple[StructureId, ...]:
+        """The uuids, in order."""
+        return tuple(item.id for item in self.items)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in order."""
+        return tuple(item.name for item in self.items)
+
+    def named(self, name: str) -> Structure:
+        """Return the structure called ``name``, without regard to case.
+
+        Raises:
+            UnknownNameError: The model does not know it.
+        """
+        for item in self.items:
+            if item.name.casefold() == name.casefold():
+                return item
+        raise UnknownNameError("structure", name, self.names)
+
+    def by_id(self, structure_id: StructureId) -> Structure:
+        """Return the structure with that uuid.
+
+        Raises:
+            ModelError: No structure has it.
+        """
+        for item in self.items:
+            if item.id == structure_id:
+                return item
+        raise ModelError(f"No structure of the model has the id {structure_id}.", todo="The model folder is damaged.")
+
+    def select(self, names: Iterable[str] | None) -> StructureList:
+        """Return the named structures in the list's order; ``None`` selects all."""
+        if names is None:
+            return self
+        wanted = {self.named(name).id for name in names}
+        return StructureList(tuple(item for item in self.items if item.id in wanted))
+
+    def with_new(self, structures: Iterable[Structure]) -> StructureList:
+        """Return the list with ``structures`` appended."""
+        return StructureList((*self.items, *structures))
+
+    def renamed(self, old: str, new: str) -> StructureList:
+        """Return the list with one structure renamed; its uuid stays.
+
+        Raises:
+            ModelError: The new name is taken.
+        """
+        target = self.named(old)
+        if new in self and self.named(new).id != target.id:
+            raise ModelError(f"The model already has a structure called {new!r}.", todo="Choose another name.")
+        return StructureList(tuple(replace(item, name=new) if item is target else item for item in self.items))
+
+    def without(self, name: str) -> StructureList:
+        """Return the list without the structure called ``name``."""
+        target = self.named(name)
+        return StructureList(tuple(item for item in self.items if item is not target))
+
+
+@dataclass(frozen=True)
+class Request:
+    """One structure asked for: its name in the model and its label in the data."""
+
+    name: str
+    label: str
+
+
+def parse_names(text: str) -> list[Request]:
+    """Read ``"liver, left kidney=kidney_left"``: comma-separated names, each ``MODEL[=LABEL IN DATA]``.
+
+    Example:
+        >>> parse_names("Femur, tibia=shin")
+        [Request(name='Femur', label='Femur'), Request(name='tibia', label='shin')]
+
+    Raises:
+        OptionError: No name, an empty one, or one that is named twice.
+    """
+    requests: list[Request] = []
+    for part in text.split(","):
+        name, _, label = (piece.strip() for piece in part.partition("="))
+        if not name:
+            raise OptionError(
+                f"The list of structures {text!r} has an empty name.", todo="Write for example: femur, tibia=shin."
+            )
+        if any(name.casefold() == other.name.casefold() for other in requests):
+            raise OptionError(f"The structure {name!r} is named twice in {text!r}.", todo="Name it once.")
+        requests.append(Request(name, label or name))
+    return requests

@@ -1,0 +1,1 @@
+"""Images and segmentations in files: volume, io, segmentations, checks."""

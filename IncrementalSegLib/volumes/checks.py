@@ -1,0 +1,95 @@
+"""Pre-flight verdicts of one image and one segmentation: what is wrong with them and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.volumes.io import read_volume
+from IncrementalSegLib.volumes.segmentations import read_masks
+from IncrementalSegLib.volumes.volume import Grid, Volume
+
+Verdict = Literal["ok", "warning", "refused"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a person should know about a file.
+
+    Attributes:
+        verdict: ``"warning"``: the file is used; ``"refused"``: it cannot be used.
+        message: One line that says what to do.
+    """
+
+    verdict: Verdict
+    message: str
+
+
+def check_image(paths: Sequence[Path]) -> tuple[Volume | None, list[Finding]]:
+    """Read a scan and judge it.
+
+    Args:
+        paths: One file or folder, or one per channel.
+
+    Returns:
+        The volume, ``None`` where it is refused, and the findings; none where nothing is wrong.
+    """
+    notes: list[str] = []
+    try:
+        volume = read_volume(paths, notes)
+    except IncrementalSegError as error:
+        return None, [Finding("refused", one_line(error))]
+    findings = [Finding("warning", note) for note in notes]
+    name = Path(paths[0]).name
+    array = volume.array
+    finite = np.isfinite(array) if array.dtype.kind == "f" else np.ones((), dtype=np.bool_)
+    bad = int(array[0].size - finite.all(axis=0).sum()) if finite.ndim else 0
+    if bad:
+        findings.append(Finding("warning", f"{name} has {bad} voxels that are NaN or infinite: they are ignored."))
+    seen = array[finite] if bad else array
+    if seen.min() == seen.max():
+        findings.append(Finding("warning", f"{name} has the same value everywhere: check that it is the right scan."))
+    return volume, findings
+
+
+def check_segmentation(
+    grid: Grid,
+    names: Iterable[str],
+    label: Path | None = None,
+    values: Mapping[str, Sequence[int]] | None = None,
+    masks: Mapping[str, Path] | None = None,
+) -> list[Finding]:
+    """Read the labels of a scan and judge them.
+
+    Args:
+        grid: The grid of the scan.
+        names: The structures that were looked for.
+        label: Integer label map or ``.seg.nrrd``.
+        values: Name -> values in the integer map, for all names that the data set knows.
+        masks: Name -> mask file.
+
+    Returns:
+        The findings; none where nothing is wrong.
+    """
+    notes: list[str] = []
+    try:
+        found = read_masks(grid, names, label, values, masks, notes)
+    except IncrementalSegError as error:
+        return [Finding("refused", one_line(error))]
+    empty = [name for name, mask in found.items() if not mask.any()]
+    if empty and len(empty) == len(found):
+        notes.append("Nothing is annotated: remove the case, unless none of its structures is in the scan.")
+    elif empty:
+        listing = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
+        notes.append(f"Nothing is annotated for {listing}: right only if the scan does not show it.")
+    return [Finding("warning", note) for note in notes]
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an error on one line."""
+    return " ".join(str(error).split())

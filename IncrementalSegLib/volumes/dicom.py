@@ -1,0 +1,75 @@
+"""Read the one DICOM series of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from IncrementalSegLib.errors import DataError, GeometryError
+
+_POSITION = "0020|0032"
+_DESCRIPTION = "0008|103e"
+_GAP = 0.05
+"""Largest distance of a slice from its place on the regular grid, as a share of the slice distance."""
+
+
+def read_series(folder: Path) -> sitk.Image:
+    """Read the series of a folder, its slices in the order of their positions.
+
+    Raises:
+        DataError: No series, several of them, or slices that do not fit together.
+        GeometryError: A slice is missing, or the slices do not lie at equal distances.
+    """
+    found = {series: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series) for series in _series(folder)}
+    if not found:
+        raise DataError(
+            f"The folder {folder} holds no DICOM series.", todo="Name a file, or the folder of one DICOM series."
+        )
+    if len(found) > 1:
+        listing = "; ".join(f"{_describe(files[0])} ({len(files)} files)" for files in found.values())
+        raise DataError(
+            f"The folder {folder} holds {len(found)} DICOM series: {listing}.",
+            todo="Move each series to a folder of its own and name that folder.",
+        )
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(next(iter(found.values())))
+    reader.MetaDataDictionaryArrayUpdateOn()
+    try:
+        image: sitk.Image = reader.Execute()
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise DataError(f"The DICOM series in {folder} cannot be read ({reason}).", todo="Export it again.") from error
+    _check_positions(reader, image, folder)
+    return image
+
+
+def _series(folder: Path) -> tuple[str, ...]:
+    return tuple(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
+
+
+def _describe(file: str) -> str:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(file)
+    reader.ReadImageInformation()
+    return reader.GetMetaData(_DESCRIPTION).strip() if reader.HasMetaDataKey(_DESCRIPTION) else Path(file).name
+
+
+def _check_positions(reader: sitk.ImageSeriesReader, image: sitk.Image, folder: Path) -> None:
+    """Compare where each slice lies with where a regular grid puts it."""
+    count = len(reader.GetFileNames())
+    if count < 2 or image.GetDimension() != 3 or image.GetSize()[2] != count:
+        return
+    distance = image.GetSpacing()[2]
+    for index in range(count):
+        if not reader.HasMetaDataKey(index, _POSITION):
+            return
+        lies = np.array([float(part) for part in reader.GetMetaData(index, _POSITION).split("\\")])
+        belongs = np.array(image.TransformIndexToPhysicalPoint((0, 0, index)))
+        if np.abs(lies - belongs).max() > _GAP * distance:
+            raise GeometryError(
+                f"Slice {index + 1} of the DICOM series in {folder} lies {np.linalg.norm(lies - belongs):.2f} mm off.",
+                "A slice is missing, or the slices do not lie at equal distances.",
+                "Export the whole series again, or resample it to a regular grid first.",
+            )

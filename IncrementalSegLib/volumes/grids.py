@@ -1,0 +1,130 @@
+"""When two grids agree, and how samples move from one grid to another without new values."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from IncrementalSegLib.volumes.volume import Grid
+
+ORIGIN_TOLERANCE = 1e-3
+"""Largest distance of two origins that count as one, as a share of the spacing."""
+
+SPACING_TOLERANCE = 1e-4
+"""Largest relative difference of two spacings that count as one."""
+
+DIRECTION_TOLERANCE = 1e-4
+"""Largest difference of two direction cosines that count as one."""
+
+SHEAR_LIMIT = 1e-3
+"""Largest deviation from orthonormal directions that is repaired; above it a file is refused."""
+
+
+def shear_of(matrix: NDArray[np.float64]) -> float:
+    """Measure how far the columns are from orthonormal: the largest entry of |MᵀM - I|.
+
+    Args:
+        matrix: 3x3 direction matrix.
+    """
+    return float(np.abs(matrix.T @ matrix - np.eye(3)).max())
+
+
+def orthonormal(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the orthonormal matrix nearest to ``matrix`` (UVᵀ of its SVD); a reflection stays one."""
+    u, _, vt = np.linalg.svd(matrix)
+    return np.asarray(u @ vt)
+
+
+def difference(first: Grid, second: Grid) -> str:
+    """Say where two grids differ beyond the tolerances; an empty string where they agree.
+
+    Two-dimensional pictures carry no position in the patient, so that only their size counts.
+    """
+    if first.shape != second.shape:
+        return f"size {_size(first)} against {_size(second)}"
+    if first.planar or second.planar:
+        return ""
+    if not _spacing_agrees(first, second):
+        return f"spacing {_numbers(first.spacing)} against {_numbers(second.spacing)} mm"
+    if not _direction_agrees(first, second):
+        turn = float(np.abs(first.matrix - second.matrix).max())
+        return f"directions that differ by {turn:.2g}"
+    if np.abs(_offset(first, second)).max() > ORIGIN_TOLERANCE:
+        return f"origin {_numbers(first.origin)} against {_numbers(second.origin)} mm"
+    return ""
+
+
+def same_lattice(first: Grid, second: Grid) -> bool:
+    """Tell whether the samples of both grids fall on each other, as in a crop of the same scan."""
+    if first.planar or second.planar:
+        return first.shape == second.shape
+    offset = _offset(first, second)
+    aligned = float(np.abs(offset - np.round(offset)).max()) <= ORIGIN_TOLERANCE
+    return _spacing_agrees(first, second) and _direction_agrees(first, second) and aligned
+
+
+def overlap(first: Grid, second: Grid) -> bool:
+    """Tell whether the boxes of the two grids share a part of the patient."""
+    if first.planar or second.planar:
+        return first.shape == second.shape
+    ends = [(-0.5, size - 0.5) for size in reversed(second.shape)]
+    corners = np.array(list(itertools.product(*ends))) * second.spacing @ second.matrix.T + second.origin
+    inside = (corners - first.origin) @ np.linalg.inv(first.matrix).T / first.spacing
+    limit = np.array(first.shape[::-1]) - 0.5
+    return bool((inside.max(axis=0) > -0.5).all() and (inside.min(axis=0) < limit).all())
+
+
+def resample_nearest(array: NDArray[np.generic], source: Grid, target: Grid) -> NDArray[np.generic]:
+    """Bring samples to another grid by the nearest neighbour; zero outside the source.
+
+    Args:
+        array: ``(C, D, H, W)`` of any real dtype.
+        source: The grid of ``array``.
+        target: The grid to bring it to.
+
+    Returns:
+        ``(C, D, H, W)`` of the same dtype on ``target``.
+    """
+    reference = sitk.Image([int(size) for size in target.shape[::-1]], sitk.sitkUInt8)
+    place(reference, target)
+    moved = []
+    for channel in array:
+        image = sitk.GetImageFromArray(channel)
+        place(image, source)
+        result = sitk.Resample(image, reference, sitk.Transform(), sitk.sitkNearestNeighbor)
+        moved.append(sitk.GetArrayFromImage(result))
+    return np.stack(moved)
+
+
+def place(image: sitk.Image, grid: Grid) -> None:
+    """Give a SimpleITK image the spacing, origin and direction of ``grid``; a 2-D image takes x and y."""
+    axes = image.GetDimension()
+    image.SetSpacing(grid.spacing[:axes])
+    image.SetOrigin(grid.origin[:axes])
+    image.SetDirection(grid.matrix[:axes, :axes].ravel().tolist())
+
+
+def _offset(first: Grid, second: Grid) -> NDArray[np.float64]:
+    """Return the origin of ``second`` in samples of ``first``."""
+    shift = np.subtract(second.origin, first.origin)
+    return np.asarray(np.linalg.inv(first.matrix) @ shift / first.spacing)
+
+
+def _spacing_agrees(first: Grid, second: Grid) -> bool:
+    return bool(np.allclose(first.spacing, second.spacing, rtol=SPACING_TOLERANCE, atol=0))
+
+
+def _direction_agrees(first: Grid, second: Grid) -> bool:
+    return float(np.abs(first.matrix - second.matrix).max()) <= DIRECTION_TOLERANCE
+
+
+def _size(grid: Grid) -> str:
+    axes = grid.shape[:0:-1] if grid.planar else grid.shape[::-1]
+    return " x ".join(map(str, axes))
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " x ".join(f"{value:.6g}" for value in values)

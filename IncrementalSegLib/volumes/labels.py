@@ -1,0 +1,140 @@
+"""One label file on the grid of its image: an integer map, a ``.seg.nrrd`` or the mask of one structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from IncrementalSegLib.errors import DataError, GeometryError
+from IncrementalSegLib.volumes.grids import difference, overlap, resample_nearest, same_lattice
+from IncrementalSegLib.volumes.io import read_image
+from IncrementalSegLib.volumes.volume import Grid
+
+Mask = NDArray[np.bool_]
+Labels = NDArray[Any]
+"""Whole numbers of any width."""
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """The content of one label file on the grid of its image.
+
+    Attributes:
+        layers: ``(L, D, H, W)`` integers; one layer unless segments overlap.
+        segments: Name -> (layer, value) of each segment in a ``.seg.nrrd``; empty for other files.
+    """
+
+    layers: Labels
+    segments: tuple[tuple[str, int, int], ...]
+
+    def segment(self, name: str) -> Mask:
+        """Return the union of the segments of that name, without regard to case; empty where there is none."""
+        mask = np.zeros(self.layers.shape[1:], dtype=np.bool_)
+        for known, layer, value in self.segments:
+            if known.casefold() == name.casefold():
+                mask |= self.layers[layer] == value
+        return mask
+
+
+def read_label(path: Path, grid: Grid, notes: list[str] | None = None) -> LabelFile:
+    """Read an integer label map or ``.seg.nrrd`` onto the grid of its image.
+
+    Raises:
+        DataError: Unreadable, several channels, or values that are not whole numbers.
+        GeometryError: It does not overlap the image.
+    """
+    raw = read_image(path, notes)
+    segments = _segments(raw.metadata, len(raw.array))
+    array = raw.array
+    if not segments and len(array) > 1:
+        if not (array == array[:1]).all():
+            raise DataError(
+                f"The label {path.name} has {len(array)} channels.",
+                todo="Give a map with one whole number per voxel, a .seg.nrrd, or one mask file per structure.",
+            )
+        array = array[:1]
+    return LabelFile(_on_grid(_whole_numbers(array, path), raw.grid, grid, path, notes), segments)
+
+
+def read_mask(path: Path, grid: Grid, notes: list[str] | None = None) -> Mask:
+    """Read the non-zero voxels of a file onto the grid of its image as (D, H, W) bool.
+
+    Raises:
+        DataError: Unreadable, or it holds voxels that are not finite.
+        GeometryError: It does not overlap the image.
+    """
+    raw = read_image(path, notes)
+    if not np.isfinite(raw.array).all():
+        raise DataError(f"The mask {path.name} holds voxels that are not finite.", todo="Export it again.")
+    filled = np.asarray(raw.array.any(axis=0, keepdims=True), dtype=np.uint8)
+    return np.asarray(_on_grid(filled, raw.grid, grid, path, notes)[0] > 0)
+
+
+def segment_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the segments in a ``.seg.nrrd`` without reading a voxel; empty for other files.
+
+    Raises:
+        DataError: The header cannot be read.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise DataError(f"{path} cannot be read.", todo="Correct the path or export the file again.") from error
+    metadata = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    found = _segments(metadata, reader.GetNumberOfComponents())
+    return tuple(dict.fromkeys(name for name, _, _ in found))
+
+
+def _segments(metadata: Mapping[str, str], layers: int) -> tuple[tuple[str, int, int], ...]:
+    """Return (name, layer, value) of each segment.
+
+    Files of before Slicer 4.11 name no layer and no value: each segment has a layer of its own with the value 1.
+    """
+    found: list[tuple[str, int, int]] = []
+    while f"Segment{len(found)}_ID" in metadata:
+        key = f"Segment{len(found)}_"
+        layer = int(metadata.get(key + "Layer", min(len(found), layers - 1)))
+        value = int(metadata.get(key + "LabelValue", 1))
+        found.append((metadata.get(key + "Name", metadata[key + "ID"]), layer, value))
+    return tuple(found)
+
+
+def _whole_numbers(array: NDArray[Any], path: Path) -> Labels:
+    if array.dtype.kind in "iu":
+        return np.asarray(array)
+    rounded = np.round(array)
+    if not np.isfinite(array).all() or np.abs(array - rounded).max() > 1e-3:
+        raise DataError(
+            f"The label {path.name} holds values that are no whole numbers.",
+            todo="Give a label map, not an image or a probability map.",
+        )
+    return rounded.astype(np.int32)
+
+
+def _on_grid(layers: Labels, source: Grid, target: Grid, path: Path, notes: list[str] | None) -> Labels:
+    found = difference(source, target)
+    if not found:
+        return layers
+    if source.planar or target.planar:
+        raise GeometryError(
+            f"The label {path.name} does not fit its picture: {found}.", todo="Give a label of the same size."
+        )
+    if not overlap(source, target):
+        raise GeometryError(
+            f"The label {path.name} and its image do not overlap in the patient: {found}.",
+            todo="Check that they belong together and that neither lost its origin.",
+        )
+    if notes is not None and not same_lattice(source, target):
+        notes.append(
+            f"The label {path.name} lies on another grid than its image ({found}) and is resampled to it: "
+            "check one slice by eye."
+        )
+    return np.asarray(resample_nearest(layers, source, target))

@@ -1,0 +1,68 @@
+"""A volume: samples on a grid in patient space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector3 = tuple[float, float, float]
+Matrix3 = tuple[float, float, float, float, float, float, float, float, float]
+
+IDENTITY: Matrix3 = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the samples of an array lie, as SimpleITK gives it.
+
+    Attributes:
+        shape: Samples along D, H, W (z, y, x of the file).
+        spacing: Millimetres along x, y, z.
+        origin: Position of the first sample in mm, LPS.
+        direction: Row-major 3x3 matrix whose columns are the axes x, y, z.
+        planar: The file is a 2-D image (D is 1 and has no meaning).
+    """
+
+    shape: tuple[int, int, int]
+    spacing: Vector3 = (1.0, 1.0, 1.0)
+    origin: Vector3 = (0.0, 0.0, 0.0)
+    direction: Matrix3 = IDENTITY
+    planar: bool = False
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """The direction as a 3x3 array."""
+        return np.asarray(self.direction, dtype=np.float64).reshape(3, 3)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(np.prod(self.spacing)) / 1000.0
+
+
+@dataclass(frozen=True)
+class Volume:
+    """An image and its grid.
+
+    Attributes:
+        array: ``(C, D, H, W)``, any real dtype.
+        grid: Where the samples lie.
+    """
+
+    array: NDArray[np.generic]
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 4 or tuple(self.array.shape[1:]) != self.grid.shape:
+            raise ValueError(f"array {self.array.shape} does not fit (C, *{self.grid.shape})")
+
+    @property
+    def channels(self) -> int:
+        """Number of channels C."""
+        return int(self.array.shape[0])
+
+    def with_array(self, array: NDArray[np.generic]) -> Volume:
+        """Return ``array`` (C, D, H, W) on the same grid."""
+        return replace(self, array=array)

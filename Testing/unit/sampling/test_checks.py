@@ -1,0 +1,103 @@
+"""One verdict per case; a broken case does not stop the others."""
+
+import json
+
+import numpy as np
+import pytest
+
+from IncrementalSegLib.errors import UnknownNameError
+from IncrementalSegLib.sampling.checks import check_data
+from IncrementalSegLib.volumes.io import image_of, write_image
+from IncrementalSegLib.volumes.volume import Grid
+
+GRID = Grid((4, 5, 6), (1.0, 1.0, 2.0))
+FLAT = Grid((1, 5, 6), planar=True)
+SHEARED = (1.0, 5e-4, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+LABELS = (np.arange(120) % 3).astype(np.uint8).reshape(1, 4, 5, 6)
+IMAGE = np.arange(120, dtype=np.float32).reshape(1, 4, 5, 6)
+
+
+def bad_voxels():
+    image = IMAGE.copy()
+    image[0, 0, 0, 0] = np.nan
+    return image
+
+
+def grid(**fields):
+    return Grid(**({"shape": GRID.shape, "spacing": GRID.spacing} | fields))
+
+
+# case -> (image, its grid, label, its grid, verdict, what the message says)
+CASES = {
+    "fine 1": (IMAGE, GRID, LABELS, GRID, "ok", ""),
+    "fine 2": (IMAGE, GRID, LABELS, GRID, "ok", ""),
+    "fine 3": (IMAGE, GRID, LABELS, GRID, "ok", ""),
+    "fine 4": (IMAGE, GRID, LABELS, GRID, "ok", ""),
+    "shifted": (IMAGE, GRID, LABELS, grid(origin=(0.4, 0.0, 0.0)), "warning", "resampled"),
+    "far": (IMAGE, GRID, LABELS, grid(origin=(99.0, 0.0, 0.0)), "refused", "do not overlap"),
+    "sheared": (IMAGE, grid(direction=SHEARED), LABELS, grid(direction=SHEARED), "warning", "repaired"),
+    "leaning": (IMAGE, grid(direction=(1.0, 0.1, *SHEARED[2:])), LABELS, GRID, "refused", "not orthonormal"),
+    "nan": (bad_voxels(), GRID, LABELS, GRID, "warning", "1 voxels"),
+    "empty": (IMAGE, GRID, LABELS * 0, GRID, "warning", "Nothing is annotated"),
+    "unnamed": (IMAGE, GRID, LABELS + np.uint8(1), GRID, "warning", "without a name (3)"),
+    "channels": (np.concatenate([IMAGE, IMAGE]), GRID, LABELS, GRID, "refused", "2 channels"),
+    "coarse": (IMAGE, grid(spacing=(5.0, 5.0, 2.0)), LABELS, grid(spacing=(5.0, 5.0, 2.0)), "warning", "very unlike"),
+    "flat": (
+        IMAGE[:, :1],
+        Grid((1, 5, 6), planar=True),
+        LABELS[:, :1],
+        Grid((1, 5, 6), planar=True),
+        "refused",
+        "picture",
+    ),
+    "4-D label": (IMAGE, GRID, np.concatenate([LABELS, LABELS + np.uint8(1)]), GRID, "refused", "2 channels"),
+}
+
+
+@pytest.fixture
+def data(tmp_path):
+    rows = []
+    for name, (image, image_grid, label, label_grid, *_) in CASES.items():
+        write_image(tmp_path / f"images/{name}.mha", image_of(image, image_grid))
+        write_image(tmp_path / f"labels/{name}.mha", image_of(label, label_grid))
+        rows.append({"image": f"images/{name}.mha", "label": f"labels/{name}.mha"})
+    rows.append({"image": "images/missing.mha", "label": "labels/fine 1.mha"})
+    rows.append({"image": "images/text.mha", "label": "labels/fine 1.mha"})
+    (tmp_path / "images/text.mha").write_text("no image")
+    labels = {"0": "background", "1": "liver", "2": "spleen"}
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels, "training": rows}))
+    return tmp_path
+
+
+def test_every_case_gets_its_verdict(data):
+    done = []
+    verdicts = {item.case: item for item in check_data(data, progress=lambda *count: done.append(count))}
+    expected = {name: (case[4], case[5]) for name, case in CASES.items()}
+    expected |= {"missing": ("refused", "is not there"), "text": ("refused", "cannot be read")}
+    assert set(verdicts) == set(expected)
+    for name, (verdict, said) in expected.items():
+        assert verdicts[name].verdict == verdict, verdicts[name]
+        assert said in verdicts[name].message, verdicts[name]
+        assert "\n" not in verdicts[name].message
+        assert bool(verdicts[name].message) == (verdict != "ok")
+    assert done == [(index, len(expected)) for index in range(1, len(expected) + 1)]
+
+
+def test_only_the_named_labels_are_judged(data):
+    verdicts = {item.case: item for item in check_data(data, ["SPLEEN"])}
+    assert verdicts["fine 1"].verdict == "ok"
+    with pytest.raises(UnknownNameError, match="kidney"):
+        check_data(data, ["kidney"])
+
+
+def test_broken_segmentation_of_which_nothing_is_known_is_refused(data):
+    (data / "s.seg.nrrd").write_text("broken")
+    (data / "table.csv").write_text("image,label\nimages/fine 1.mha,s.seg.nrrd\nimages/fine 2.mha,\n")
+    verdicts = check_data(data / "table.csv")
+    assert [item.verdict for item in verdicts] == ["refused", "warning"]
+    assert "s.seg.nrrd cannot be read" in verdicts[0].message
+    assert "Nothing was looked for" in verdicts[1].message
+
+
+def test_real_set(shared_data):
+    assert {item.verdict for item in check_data(shared_data / "skin-2d-isic2017")} == {"ok"}

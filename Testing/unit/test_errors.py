@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from IncrementalSegLib import errors
+from IncrementalSegLib.errors import IncrementalSegError, UnknownNameError
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (("The file is empty.",), "The file is empty."),
+        (("A.", "B.", "C."), "A. B. C."),
+        (("A.", "", "C."), "A. C."),
+    ],
+)
+def test_message_joins_the_parts_that_are_there(parts, text):
+    error = IncrementalSegError(*parts)
+    assert str(error) == text
+    assert (error.what, error.why, error.todo) == (*parts, *[""] * (3 - len(parts)))
+
+
+def test_every_error_is_shown_to_a_person():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert len(kinds) >= 8
+    assert all(issubclass(kind, IncrementalSegError) for kind in kinds)
+
+
+def test_bad_geometry_is_bad_data():
+    assert issubclass(errors.GeometryError, errors.DataError)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "text"),
+    [
+        ("Lungg", ["liver", "Lung"], "There is no structure called 'Lungg'. Did you mean 'Lung'? Known: Lung, liver."),
+        ("xyzzy", ["liver", "Lung"], "There is no structure called 'xyzzy'. Known: Lung, liver."),
+        ("liver", [], "There is no structure called 'liver'. Known: none."),
+    ],
+)
+def test_unknown_name_lists_the_known_and_the_nearest(name, known, text):
+    message = str(UnknownNameError("structure", name, known))
+    assert message == text
+
+
+def test_unknown_name_takes_any_iterable_and_a_reason():
+    error = UnknownNameError("method", "lwfsegg", iter(["lwfseg"]), "Its file is broken.")
+    assert (
+        str(error) == "There is no method called 'lwfsegg'. Its file is broken. Did you mean 'lwfseg'? Known: lwfseg."
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        IncrementalSegError("A.", "B.", "C."),
+        UnknownNameError("method", "lwfsegg", ["lwfseg", "reseg"], "It is broken."),
+    ],
+)
+def test_error_survives_the_way_out_of_a_data_loader_process(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert (again.what, again.why, again.todo) == (error.what, error.why, error.todo)
