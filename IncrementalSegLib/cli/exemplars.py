@@ -18,7 +18,7 @@ from IncrementalSegLib.cli.output import (
     progress_bar,
     say,
 )  # fmt: skip
-from IncrementalSegLib.engine.exemplar_edits import ban, budget, overview, pin, remember_again
+from IncrementalSegLib.engine.edits import ban, budget, overview, pin, remember_again
 
 
 def command(

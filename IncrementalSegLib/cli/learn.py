@@ -13,6 +13,7 @@ from IncrementalSegLib.cli.output import (
     DataPath,
     DeviceName,
     ModelPath,
+    number,
     print_json,
     print_table,
     progress_bar,
@@ -95,8 +96,8 @@ def command(
     else:
         record = result.record
         rows = [
-            (name, f"{score['validation_dice']:.3f}" if score["validation_dice"] is not None else None, score["cases"])
-            for name, score in record.scores.items()
+            (name, number(score["validation_dice"]), score["cases"])
+            for name, score in result.to_json()["validation"].items()
         ]
         print_table("Dice on the cases set aside", ("structure", "Dice", "cases"), rows)
         say(

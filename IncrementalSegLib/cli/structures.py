@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table
-from IncrementalSegLib.store.edits import remove_structure, rename_structure
+from IncrementalSegLib.engine.edits import remove_structure
+from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.versions import open_model
 
 
@@ -26,7 +27,7 @@ def command(
         case ["rename", old, new]:
             rename_structure(folder, old, new)
         case ["remove", name]:
-            remove_structure(folder, name)
+            remove_structure(model, name)
         case other:
             raise typer.BadParameter(f"{' '.join(other)!r}: write rename A B, or remove A")
     record = folder.record()

@@ -35,7 +35,7 @@ from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import read_case
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.sampling.prepare import prepare, require_voxels
-from IncrementalSegLib.store.versions import VersionRecord
+from IncrementalSegLib.store.versions import VersionRecord, create_or_open
 from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.structures import Request
 from IncrementalSegLib.types import Json, StructureId
@@ -67,7 +67,9 @@ class StepResult:
             "structures": list(self.record.structures.names),
             "seconds": self.record.seconds,
             "method": self.record.step["method"],
-            "scores": self.record.scores,
+            "validation": {
+                self.record.structures.by_id(item).name: score for item, score in self.record.scores.items()
+            },
         }
 
 
@@ -119,15 +121,20 @@ def learn(
         >>> learn("shoulder", "scans", "humerus").record.number  # doctest: +SKIP
         1
     """
-    return Step(
-        resolve(model, data, structures, cases=cases, improve=improve, method=method, options=options, network=network),
-        start(device),
-        preset_name=preset,
-        steps=steps,
-        keep_exemplars=exemplars == "keep",
-        seed=seed,
-        progress=progress,
-    ).run()
+    runtime = start(device)
+    with create_or_open(model).writing():  # one step at a time
+        request = resolve(
+            model, data, structures, cases=cases, improve=improve, method=method, options=options, network=network
+        )
+        return Step(
+            request,
+            runtime,
+            preset_name=preset,
+            steps=steps,
+            keep_exemplars=exemplars == "keep",
+            seed=seed,
+            progress=progress,
+        ).run()
 
 
 class Step:
@@ -175,10 +182,16 @@ class Step:
         curve = self._train(ctx, plan, lambda: validation_dice(predictor, held, self.request.taught))
         ctx.model.eval()
         selection = remember(
-            self.request.method, ctx, self.request.taught, plan.patch, self.keep_exemplars, self.progress
+            self.request.method,
+            ctx,
+            self.request.taught,
+            plan.patch,
+            self.request.weights,
+            self.keep_exemplars,
+            self.progress,
         )
         scores = {
-            names[item]: {"validation_dice": validation_dice(predictor, held, [item]), "cases": len(held)}
+            item: {"validation_dice": validation_dice(predictor, held, [item]), "cases": len(held)}
             for item in self.request.taught
         }
         self.progress("Saving", 0.0)
@@ -202,7 +215,6 @@ class Step:
             aside=aside,
             seconds=time.monotonic() - began,
         )
-        self.progress("Saving", 1.0)
         return StepResult(record, curve)
 
     def _plan(self) -> Plan:

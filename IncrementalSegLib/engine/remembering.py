@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.engine.progress import Progress, part
+from IncrementalSegLib.errors import MissingNeedError
 from IncrementalSegLib.exemplars.selection import SelectionOptions, select_exemplars
-from IncrementalSegLib.prototypes.bank import class_means
+from IncrementalSegLib.networks.pretrained import SOURCES, pretrained_weights
+from IncrementalSegLib.prototypes.bank import PrototypeBank, class_means
+from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.method import Method
+from IncrementalSegLib.strategy.method import Method, MethodOptions
 from IncrementalSegLib.types import Json, StructureId
 
 
@@ -26,11 +30,34 @@ def voxel_counts(
     return counts
 
 
+def descriptor_weights(options: MethodOptions) -> Path | None:
+    """Return the weights of the descriptor that the options ask for; ``None``: the trunk describes.
+
+    Raises:
+        MissingNeedError: They are needed and not there.
+        UnknownNameError: There is no such descriptor.
+    """
+    if options.descriptor != "auto":
+        find("descriptor", options.descriptor)
+    network = "vgg16" if options.descriptor == "auto" else options.descriptor.partition("_")[0]
+    named = options.descriptor_weights
+    if network not in SOURCES:
+        return Path(named) if named is not None else None
+    file = Path(named) if named not in (None, "download") else None
+    try:
+        return pretrained_weights(network, file, download=named == "download")
+    except MissingNeedError:
+        if options.descriptor == "auto" and named is None:
+            return None
+        raise
+
+
 def remember(
     method: Method[Any],
     ctx: StepContext,
     structures: Sequence[StructureId],
     patch: tuple[int, int, int],
+    weights: Path | None,
     keep_exemplars: bool,
     progress: Progress,
 ) -> Json:
@@ -43,6 +70,7 @@ def remember(
         ctx: The step, with its training cases.
         structures: The structures that the cases taught.
         patch: The model's patch (D, H, W): size of a 3-D exemplar.
+        weights: Weights of the descriptor, from :func:`descriptor_weights`.
         keep_exemplars: Whether scans may be kept.
         progress: Receives progress.
 
@@ -52,7 +80,8 @@ def remember(
     phase = "Choosing what to remember"
     report = part(progress, phase)
     means = class_means(ctx.model, ctx.cases, structures, ctx.device, patch=patch, progress=report)
-    ctx.prototypes = ctx.prototypes.merged(means)
+    others = {key: item for key, item in ctx.prototypes.items.items() if key not in structures or key in means}
+    ctx.prototypes = PrototypeBank(others | dict(means.items))
     found: Json = {}
     if keep_exemplars:
         options = method.options
@@ -66,7 +95,7 @@ def remember(
             report,
             step=ctx.step,
             patch=patch,
-            weights=options.descriptor_weights,
+            weights=weights,
             known=ctx.exemplars,
         )
         ctx.exemplars = ctx.exemplars.merged(selection.memory)

@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from IncrementalSegLib.engine.remembering import descriptor_weights
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
-from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, create_or_open
 from IncrementalSegLib.strategy.method import Method
 from IncrementalSegLib.structures import Request, Structure, StructureList, parse_names
 from IncrementalSegLib.types import StructureId
@@ -34,6 +35,7 @@ class StepRequest:
         structure_of: Label name in the data -> uuid.
         cases: The cases, each restricted to what the step looks for.
         network: Registered name of the trunk.
+        weights: Weights of the descriptor that compares content, or ``None`` for the trunk.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class StepRequest:
     structure_of: dict[str, StructureId]
     cases: Dataset
     network: str
+    weights: Path | None
 
     @property
     def step(self) -> int:
@@ -69,7 +72,8 @@ def resolve(
         IncrementalSegError: Anything named is unknown, already known, does not fit or is missing.
     """
     path = Path(model)
-    folder = open_model(path) if path.exists() and (not path.is_dir() or any(path.iterdir())) else None
+    opened = create_or_open(path)
+    folder = opened if opened.current else None
     parent = folder.record() if folder is not None else None
     wanted = parse_names(structures) if isinstance(structures, str) else list(structures)
     known = parent.structures if parent is not None else StructureList()
@@ -97,6 +101,7 @@ def resolve(
         },
         cases=dataset,
         network=network or (parent.architecture["config"]["network"] if parent is not None else "unet2d"),
+        weights=descriptor_weights(chosen.options),
     )
 
 

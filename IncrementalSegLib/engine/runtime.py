@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import platform
 import sys
@@ -87,6 +88,7 @@ def start(device: str = "auto") -> Runtime:
     precision = "bf16-mixed" if _has_bf16(kind) else "32-true"
     if kind == "cuda":
         torch.backends.cudnn.benchmark = True
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces precision on every start
     fabric = Fabric(accelerator=kind, devices=1, precision=precision)  # type: ignore[arg-type]
     return Runtime(fabric.device, precision, fabric)
 
@@ -108,5 +110,7 @@ def tune_process() -> None:
 def _has_bf16(kind: str) -> bool:
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
+    capabilities: dict[str, object] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # older versions of torch do not tell
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -72,7 +72,7 @@ def save(
     lineage = {
         "number": request.step,
         "method": request.method.registered_name,
-        "options": request.method.options.model_dump(mode="json"),
+        "options": request.method.options.model_dump(mode="json", exclude={"descriptor_weights"}),  # a local path
         "optimiser_steps": curve.steps,
         "planned_steps": curve.planned,
         "best_step": curve.best_step,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from IncrementalSegLib.engine.presets import Preset
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.runtime import Runtime
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.sampling.augmentation import augment
 from IncrementalSegLib.sampling.batch import Batch
@@ -127,7 +128,14 @@ class Trainer:
         optimiser.zero_grad(set_to_none=True)
         with self.runtime.autocast():
             terms = self.method.training_loss(batch, self.ctx)
-        torch.stack(list(terms.values())).sum().backward()
+        total = torch.stack(list(terms.values())).sum()
+        if not bool(torch.isfinite(total)):
+            raise ModelError(
+                f"The loss became {float(total.detach())} at step {index + 1}.",
+                "The training diverged, or a scan holds extreme values.",
+                "Look at the scans with `incrementalseg check`, or try another --seed.",
+            )
+        total.backward()
         self.method.after_backward(self.ctx)
         optimiser.step()
         self.method.after_update(self.ctx)

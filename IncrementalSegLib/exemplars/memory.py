@@ -88,6 +88,19 @@ class Exemplar:
             pinned=(self.pinned or new.pinned) and not self.banned,
         )
 
+    def without_structure(self, structure: StructureId) -> Exemplar:
+        """Return this exemplar without all that is said of one structure."""
+        keys = {structure, background_of(structure)}
+        return replace(
+            self,
+            looked_for=tuple(item for item in self.looked_for if item != structure),
+            present=tuple(item for item in self.present if item != structure),
+            ranks={key: value for key, value in self.ranks.items() if key not in keys},
+            gains={key: value for key, value in self.gains.items() if key not in keys},
+            certainty={key: value for key, value in self.certainty.items() if key not in keys},
+            reasons={key: value for key, value in self.reasons.items() if key not in keys},
+        )
+
     def to_json(self) -> Json:
         """Return the exemplar as a JSON object."""
         plain = {name: getattr(self, name) for name in _PLAIN}
@@ -207,6 +220,13 @@ class ExemplarMemory:
         """Return the memory without anything of one patient."""
         return self._only(item for item in self.items if item.patient != patient)
 
+    def without_structure(self, structure: StructureId) -> ExemplarMemory:
+        """Return the memory without one structure: its masks, its ranks, and exemplars kept for it alone."""
+        kept = tuple(item.without_structure(structure) for item in self.items)
+        kept = tuple(item for item in kept if item.ranks)
+        scans = {item.id: _without_mask(self.scans[item.id], structure) for item in kept if item.id in self.scans}
+        return ExemplarMemory(kept, scans)
+
     def merged(self, new: ExemplarMemory) -> ExemplarMemory:
         """Return this memory with the exemplars of a later step after the old ones; the same pixels are kept once."""
         items = {item.id: item for item in self.items}
@@ -271,6 +291,11 @@ def pixel_hash(image: Tensor) -> str:
     digest = hashlib.sha256(f"{tuple(image.shape)} {image.dtype}".encode())
     digest.update(image.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _without_mask(scan: PreparedCase, structure: StructureId) -> PreparedCase:
+    rows = [row for row, item in enumerate(scan.structures) if item != structure]
+    return replace(scan, structures=tuple(scan.structures[row] for row in rows), masks=scan.masks[rows])
 
 
 def _tensors(scan: PreparedCase) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ with another contrast, noise, bias field and field of view.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,12 +74,12 @@ _T1 = {
 _FAT_SUPPRESSED = {
     "air": 0.0,
     "skin": 0.40,
-    "fat": 0.20,
-    "muscle": 0.52,
+    "fat": 0.26,
+    "muscle": 0.51,
     "cortical bone": 0.05,
-    "marrow": 0.24,
-    "cartilage": 0.85,
-    "vessel": 0.95,
+    "marrow": 0.31,
+    "cartilage": 0.75,
+    "vessel": 0.80,
     "lung": 0.04,
 }
 
@@ -94,7 +95,10 @@ SCANNERS: Mapping[str, Scanner] = {
     ),
     "C": Scanner(_FAT_SUPPRESSED, noise=0.04, bias=0.15, blur=0.8, gain=420.0),
 }
-"""A: T1-weighted, the reference.  B: the same family, noisier.  C: fat-suppressed, bone darker than muscle."""
+"""A: T1-weighted, the reference.  B: the same family, noisier.  C: partly fat-suppressed, bone darker than muscle.
+
+C is so far from A that a small network taught the humerus on A reaches a Dice of about 0.2 there (0.97 on A).
+"""
 
 
 def phantom_case(
@@ -131,8 +135,8 @@ def phantom_case(
     for number, part in enumerate(parts, start=1):
         owner[part.distance < 0] = number
     masks = {name: np.isin(owner, [i for i, part in enumerate(parts, 1) if part.name == name]) for name in structures}
-    number = sorted(SCANNERS).index(scanner)
-    array = _acquire(signal, machine, grid, np.random.default_rng([*acquisition.generate_state(2).tolist(), number]))
+    noise_of_scan = np.random.default_rng([*acquisition.generate_state(2).tolist(), *scanner.encode()])
+    array = _acquire(signal, machine, grid, noise_of_scan)
     return Volume(array[None], grid), masks
 
 
@@ -172,22 +176,18 @@ def write_phantom_dataset(
         )
     if folder.exists():
         raise DataError(f"{folder} exists already.", todo="Remove it or choose another folder.")
-    entries = []
     temporary = temporary_sibling(folder)
-    with plain_errors(folder, error=DataError):
-        for part in ("imagesTr", "labelsTr"):
-            (temporary / part).mkdir(parents=True)
-        for number in range(cases):
-            volume, masks = phantom_case((seed, number), scanner, size, structures)
-            name = f"shoulder_{scanner}_{seed}_{number:03d}.nii.gz"
-            labels = np.zeros(volume.grid.shape, np.uint8)
-            for value, mask in enumerate(masks.values(), start=1):
-                labels[mask] = value
-            write_volume(temporary / "imagesTr" / name, volume)
-            write_volume(temporary / "labelsTr" / name, volume.with_array(labels[None]))
-            entries.append({"image": f"./imagesTr/{name}", "label": f"./labelsTr/{name}"})
+    try:
+        entries = [
+            _write_case(temporary, number, phantom_case((seed, number), scanner, size, structures), f"{scanner}_{seed}")
+            for number in range(cases)
+        ]
         write_json(temporary / "dataset.json", _description(scanner, structures, entries))
-        temporary.rename(folder)
+        with plain_errors(folder, error=DataError):
+            temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     return folder
 
 
@@ -239,6 +239,17 @@ def _acquire(signal: Array, machine: Scanner, grid: Grid, generator: np.random.G
     blurred = blurred * np.exp(np.float32(machine.bias) * bias)
     real, imaginary = (generator.standard_normal(grid.shape, np.float32) * machine.noise for _ in range(2))
     return np.asarray(np.rint(np.hypot(blurred + real, imaginary) * machine.gain), np.int16)
+
+
+def _write_case(folder: Path, number: int, case: tuple[Volume, dict[str, Mask]], name: str) -> dict[str, str]:
+    volume, masks = case
+    labels = np.zeros((1, *volume.grid.shape), np.uint8)
+    for value, mask in enumerate(masks.values(), start=1):
+        labels[0, mask] = value
+    file = f"shoulder_{name}_{number:03d}.nii.gz"
+    write_volume(folder / "imagesTr" / file, volume)
+    write_volume(folder / "labelsTr" / file, volume.with_array(labels))
+    return {"image": f"./imagesTr/{file}", "label": f"./labelsTr/{file}"}
 
 
 def _description(scanner: str, structures: Sequence[str], entries: Sequence[Mapping[str, str]]) -> Json:

@@ -106,7 +106,7 @@ def check_format(data: Json, path: Path) -> None:
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """Return one sha256 over the names and contents of files, whatever their order and place on the disk.
+    """Return one sha256 over the contents of files, whatever their names, order and place on the disk.
 
     Args:
         paths: Files, or folders (DICOM series) whose files count.
@@ -118,7 +118,7 @@ def fingerprint(paths: Iterable[Path]) -> str:
         DataError: A file cannot be read.
     """
     lines = sorted(line for path in paths for line in _lines(Path(path)))
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:
@@ -133,9 +133,8 @@ def sha256_of(path: Path) -> str:
 
 def _lines(path: Path) -> list[str]:
     if not path.is_dir():
-        return [f"{sha256_of(path)}  {path.name}"]
-    files = [item for item in path.rglob("*") if item.is_file()]
-    return [f"{sha256_of(item)}  {path.name}/{item.relative_to(path).as_posix()}" for item in files]
+        return [sha256_of(path)]
+    return [sha256_of(item) for item in path.rglob("*") if item.is_file()]
 
 
 def _entry(name: str, item: object, path: Path) -> FileEntry:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from torch import Tensor
@@ -24,8 +23,8 @@ class MethodOptions(SelectionOptions):
     not known yet.
     """
 
-    descriptor_weights: Path | None = None
-    """File (.safetensors) with the ImageNet weights of the descriptor."""
+    descriptor_weights: str | None = None
+    """File with the ImageNet weights of the descriptor, or ``download`` to allow their download once."""
 
 
 OptionsT = TypeVar("OptionsT", bound=MethodOptions)

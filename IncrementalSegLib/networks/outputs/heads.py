@@ -85,7 +85,8 @@ class Heads(nn.Module):
             convolve = F.conv2d if self.dimension == 2 else F.conv3d
             scores: Tensor = convolve(features, weight, bias)
             return scores.unflatten(1, (len(heads), 2))
-        return torch.stack([cast(Tensor, head(features)) for head in heads], dim=1)
+        apart: Tensor = torch.stack([head.forward(features) for head in heads], dim=1)
+        return apart
 
     @staticmethod
     def probabilities(logits: Tensor) -> Tensor:

@@ -215,7 +215,7 @@ def test_really_full_disk(tmp_path: Path) -> None:
             folder.accept(1)
         open_model(folder.path).verify()
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def test_second_writer_is_refused(model: ModelFolder) -> None:

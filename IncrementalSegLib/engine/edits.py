@@ -1,28 +1,30 @@
-"""Change which scans a model remembers; each change is a new version that shares all weights."""
+"""Change what a model remembers without training; each change is a new version that shares all weights."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.engine.evaluate import common_names
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, silent
-from IncrementalSegLib.engine.remembering import remember, voxel_counts
+from IncrementalSegLib.engine.remembering import descriptor_weights, remember, voxel_counts
 from IncrementalSegLib.engine.request import build_method
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.saving import memory_document, read_memories
-from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
-from IncrementalSegLib.prototypes.bank import PrototypeBank
+from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
 from IncrementalSegLib.sampling.prepare import prepare_case, require_voxels
+from IncrementalSegLib.store import edits as store_edits
+from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import VersionRecord, open_model
 from IncrementalSegLib.strategy.context import StepContext
 from IncrementalSegLib.structures import parse_names
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import Json, StructureId
 
 
 def overview(model: str | Path) -> Json:
@@ -35,6 +37,7 @@ def overview(model: str | Path) -> Json:
     for item in memory:
         entry = item.to_json()
         entry["structures"] = [names[key] for key in item.present if key in names]
+        entry["reason"] = item.reason
         entry["mark"] = "pinned" if item.pinned else "banned" if item.banned else ""
         listing.append(entry)
     return {"version": record.number, "exemplars": listing, "bytes": memory.storage_bytes}
@@ -61,6 +64,20 @@ def ban(model: str | Path, exemplar: str) -> VersionRecord:
 def budget(model: str | Path, total: int) -> VersionRecord:
     """Keep at most ``total`` exemplars; the tails of the greedy orders go first."""
     return _edit(model, {"action": "budget", "total": total}, lambda memory: memory.budget(total))
+
+
+def remove_structure(model: str | Path, name: str) -> VersionRecord:
+    """Remove a structure with its outputs, prototypes, scores and exemplars; earlier versions keep them.
+
+    Raises:
+        UnknownNameError: The model knows no such structure.
+        ModelError: It is the only one.
+    """
+    folder = open_model(model)
+    with folder.writing():
+        target = folder.record().structures.named(name)
+        remaining = read_memories(folder)[1].without_structure(target.id)
+        return store_edits.remove_structure(folder, name, remaining.to_files())
 
 
 def remember_again(
@@ -97,6 +114,7 @@ def remember_again(
     dataset = open_data(data)
     wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
     dataset = looked_for(select_cases(dataset, cases) if cases is not None else dataset, wanted)
+    dataset = _without_set_aside(dataset, folder.lineage())
     ids = {request.label.casefold(): record.structures.named(request.name).id for request in wanted}
     runtime = start(device)
     loaded = load(folder, runtime)
@@ -115,14 +133,22 @@ def remember_again(
         new=taught,
         memory=memory,
         exemplars=exemplars,
-        prototypes=functools.reduce(PrototypeBank.without, taught, prototypes),  # averaged anew, not twice
+        prototypes=prototypes,
         cases=prepared,
         voxel_counts=counts | voxel_counts(prepared, taught),
         device=runtime.device,
         step=record.structures.by_id(taught[0]).step,
-        seed=0,
+        seed=_seed_of(folder.lineage(), taught[0]),
     )
-    selection = remember(chosen, ctx, taught, loaded.plan.patch, True, progress)
+    selection = remember(
+        chosen,
+        ctx,
+        taught,
+        loaded.plan.patch,
+        descriptor_weights(chosen.options),
+        keep_exemplars=True,
+        progress=progress,
+    )
     kinds = {"exemplars": ctx.exemplars.to_files(), "prototypes": ctx.prototypes.to_files()}
     return folder.edit(
         {"action": "remember", "method": method, "data": dataset.name},
@@ -130,6 +156,25 @@ def remember_again(
         documents={kind: document for kind, (document, _) in kinds.items()}
         | {"selection": selection, "memory": memory_document(ctx)},
     )
+
+
+def _without_set_aside(dataset: Dataset, lineage: Sequence[VersionRecord]) -> Dataset:
+    """Leave out what earlier steps set aside, as at their end: these cases judge what is kept."""
+    aside = {entry["sha256"] for record in lineage for entry in record.step.get("set_aside", ())}
+    cases = tuple(case for case in dataset.cases if not aside or fingerprint(case.images) not in aside)
+    if not cases:
+        raise DataError(
+            f"All {len(dataset.cases)} cases were set aside for validation by the steps of this model.",
+            "Rehearsed, they could not judge any more what is kept.",
+            "Choose other cases.",
+        )
+    return replace(dataset, cases=cases)
+
+
+def _seed_of(lineage: Sequence[VersionRecord], structure: StructureId) -> int:
+    """Return the seed of the last step that taught a structure, so that the choice is the same as at its end."""
+    seeds = [record.step["seed"] for record in lineage if structure in record.step.get("taught", ())]
+    return int(seeds[-1]) if seeds else 0
 
 
 def _edit(model: str | Path, change: Json, edit: Callable[[ExemplarMemory], ExemplarMemory]) -> VersionRecord:

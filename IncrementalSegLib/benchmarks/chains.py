@@ -1,0 +1,219 @@
+"""Run chains: the first step once per protocol and seed, then the second step by one method, then the scores.
+
+    OUT/PROTOCOL/SCENARIO-METHOD-seedN.json    a finished chain; it is skipped from then on
+    OUT/.first/PROTOCOL-seedN/                 the model after the first step and its scores, shared by all chains
+    OUT/.data/  OUT/.work/  OUT/.locks/        phantoms, the chains under way, who does what
+    OUT/.models/PROTOCOL-SCENARIO-METHOD/      the models of one seed, for pictures
+
+Any number of processes may work on one folder; a killed one loses the chain under way and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from IncrementalSegLib.benchmarks.circumstances import Stopwatch, environment
+from IncrementalSegLib.benchmarks.protocols import Chain
+from IncrementalSegLib.benchmarks.scans import Scans, scans_for
+from IncrementalSegLib.engine.evaluate import evaluate
+from IncrementalSegLib.engine.learn import StepResult, learn
+from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
+from IncrementalSegLib.sampling.cases import Dataset
+from IncrementalSegLib.store.atomic import TEMPORARY, read_json, write_json
+from IncrementalSegLib.types import Json
+
+_KEPT_SEED = 0
+
+
+class Runner:
+    """Run chains into a folder.
+
+    Args:
+        out: The folder.
+        data: Folder with the real data sets, or ``None``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Receives progress.
+    """
+
+    def __init__(self, out: Path, data: Path | None, device: str, progress: Progress) -> None:
+        self.out, self.data, self.device, self.progress = out, data, device, progress
+
+    def is_finished(self, chain: Chain) -> bool:
+        """Return whether a chain needs no work.
+
+        Raises:
+            OptionError: Its result was made with other settings and must not be mixed with this run's.
+        """
+        file = self._file(chain)
+        if not file.is_file():
+            return False
+        _require_same(read_json(file)["setting"], _setting(chain), file)
+        return True
+
+    def run(self, chain: Chain) -> None:
+        """Do a chain, unless it is finished or another process is at it."""
+        try:
+            with self._lock(f"{chain.protocol.name}-{chain.name}").acquire(timeout=0):
+                if not self.is_finished(chain):
+                    self._run(chain)
+        except Timeout:  # the other locks wait without end
+            return
+
+    def _run(self, chain: Chain) -> None:
+        protocol = chain.protocol
+        scans = scans_for(protocol, chain.scenario, chain.seed, self.out / ".data", self.data)
+        first = self._first(chain, scans)
+        began = read_json(first / "first.json")
+        work = self.out / ".work" / f"{protocol.name}-{chain.name}"
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(first / "model", work)
+        watch = Stopwatch(self.progress, f"{protocol.name} {chain.name}")
+        step = learn(
+            work,
+            scans.second,
+            protocol.new,
+            method=chain.method,
+            preset=protocol.preset,
+            steps=protocol.steps[1],
+            exemplars="none",  # no step follows that could use them
+            seed=chain.seed,
+            device=self.device,
+            progress=watch,
+        )
+        after = self._scores(work, chain, scans, watch)
+        before = began["scores"]
+        rows = (
+            (before[protocol.old]["dice"], None),
+            (after[protocol.old]["dice"], after[protocol.new]["dice"]),
+        )
+        file = self._file(chain)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        result = {
+            "protocol": protocol.name,
+            "scenario": chain.scenario.name,
+            "method": chain.method,
+            "seed": chain.seed,
+            "setting": _setting(chain),
+            "before": before,
+            "after": after,
+            "forgetting": ScoreMatrix((protocol.old, protocol.new), (0, 1), rows).to_json(),
+            "first_step": began["step"],
+            "second_step": _step(step, watch),
+            "environment": environment(self.device),
+        }
+        write_json(file, result)
+        self._keep(work, chain)
+
+    def _first(self, chain: Chain, scans: Scans) -> Path:
+        """Return the folder of the first step; who comes first trains it while the others wait."""
+        protocol = chain.protocol
+        folder = self.out / ".first" / f"{protocol.name}-seed{chain.seed}"
+        setting = _first_setting(chain)
+        with self._lock(f"first-{folder.name}"):
+            if folder.is_dir():
+                _require_same(read_json(folder / "first.json")["setting"], setting, folder)
+                return folder
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            work = folder.with_name(f"{TEMPORARY}{folder.name}")
+            shutil.rmtree(work, ignore_errors=True)
+            watch = Stopwatch(self.progress, f"{protocol.name} first step, seed {chain.seed}")
+            step = learn(
+                work / "model",
+                scans.first,
+                protocol.old,
+                method="finetune",  # a first step is the same by every method of the family
+                network=protocol.network,
+                preset=protocol.preset,
+                steps=protocol.steps[0],
+                seed=chain.seed,
+                device=self.device,
+                progress=watch,
+            )
+            scores = self._evaluate(work / "model", scans.test_old, (protocol.old,), watch)
+            write_json(work / "first.json", {"setting": setting, "scores": scores, "step": _step(step, watch)})
+            work.rename(folder)
+        return folder
+
+    def _scores(self, model: Path, chain: Chain, scans: Scans, watch: Stopwatch) -> Json:
+        """Score both structures, in one pass where they are measured on the same scans."""
+        old, new = chain.protocol.old, chain.protocol.new
+        if scans.test_new is scans.test_old:
+            return self._evaluate(model, scans.test_old, (old, new), watch)
+        scores = self._evaluate(model, scans.test_old, (old,), watch)
+        return scores | self._evaluate(model, scans.test_new, (new,), watch)
+
+    def _evaluate(self, model: Path, scans: Dataset, structures: tuple[str, ...], watch: Stopwatch) -> Json:
+        found = evaluate(model, scans, structures=", ".join(structures), device=self.device, progress=watch)
+        return {name: score.to_json() for name, score in found.structures.items()}
+
+    def _keep(self, work: Path, chain: Chain) -> None:
+        """Keep the models of one seed for pictures and remove the others."""
+        if chain.seed != _KEPT_SEED:
+            shutil.rmtree(work, ignore_errors=True)
+            return
+        kept = self.out / ".models" / f"{chain.protocol.name}-{chain.scenario.name}-{chain.method}"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(kept, ignore_errors=True)
+        work.rename(kept)
+
+    def _file(self, chain: Chain) -> Path:
+        return self.out / chain.protocol.name / f"{chain.name}.json"
+
+    def _lock(self, name: str) -> FileLock:
+        folder = self.out / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{name}.lock")
+
+
+def _first_setting(chain: Chain) -> Json:
+    protocol = chain.protocol
+    return {
+        "network": protocol.network,
+        "preset": protocol.preset,
+        "steps": protocol.steps[0],
+        "old": protocol.old,
+        "volumes": protocol.first_volumes,
+        "test_volumes": protocol.test_volumes,
+        "size": list(protocol.size) if protocol.size else None,
+    }
+
+
+def _setting(chain: Chain) -> Json:
+    second = {
+        "steps": chain.protocol.steps[1],
+        "new": chain.protocol.new,
+        "volumes": chain.scenario.volumes,
+        "scanner": chain.scenario.scanner,
+    }
+    return {"first": _first_setting(chain), "second": second}
+
+
+def _require_same(found: Json, wanted: Json, place: Path) -> None:
+    if found != wanted:
+        raise OptionError(
+            f"{place} was made with other settings ({found}) than this benchmark has ({wanted}).",
+            "Results of different settings must not stand in one table.",
+            "Choose another folder for --out.",
+        )
+
+
+def _step(step: StepResult, watch: Stopwatch) -> Json:
+    """Return how a step went: method, options, schedule, curve, durations."""
+    return {
+        "made_by": step.record.step["method"],
+        "options": step.record.step["options"],
+        "schedule": {name: step.record.step[name] for name in _SCHEDULE},
+        "training": [case["case"] for case in step.record.step["training"]],
+        "set_aside": [case["case"] for case in step.record.step["set_aside"]],
+        "curve": dataclasses.asdict(step.curve),
+        "seconds": watch.to_json(),
+    }
+
+
+_SCHEDULE = ("batch", "learning_rate", "planned_steps", "optimiser_steps", "best_step", "device", "precision")

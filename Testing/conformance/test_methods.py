@@ -1,0 +1,386 @@
+"""Every registered method answers the same questions (design: a method is one file, and the engine trusts it)."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import BAR, DISC, FEW, SQUARE, WIDTHS, batch, bits, cases, changed, context, method, spelled, tree
+from tiny import trainer as trainer_of
+
+from IncrementalSegLib.engine import presets
+from IncrementalSegLib.engine.edits import remember_again
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.request import resolve
+from IncrementalSegLib.errors import MissingNeedError, ModelError
+from IncrementalSegLib.registry import find, names
+from IncrementalSegLib.sampling.phantom import write_phantom_dataset
+from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.strategy.method import Phase
+
+METHODS = names("method")
+BOTH = [pytest.param(name, dimension, id=f"{name}-{dimension}d") for name in METHODS for dimension in (2, 3)]
+
+
+def needs(name, what):
+    return what in find("method", name).needs
+
+
+REHEARSING = [name for name in METHODS if needs(name, "exemplars")]
+
+
+def sources(name):
+    return ("new", "exemplar") if needs(name, "exemplars") else ("new",)
+
+
+def loss_of(chosen, ctx, drawn, seed=3):
+    """Return the sum of the terms after back-propagation, with the dropout masks of ``seed``."""
+    ctx.model.zero_grad(set_to_none=True)
+    ctx.model.train()
+    from IncrementalSegLib.networks.dropout import ChannelDropout
+
+    ChannelDropout.seed(ctx.model, torch.Generator().manual_seed(seed))
+    total = torch.stack(list(chosen.training_loss(drawn, ctx).values())).sum()
+    total.backward()
+    return total.detach()
+
+
+def gradients(module):
+    return {name: item.grad.clone() for name, item in module.named_parameters() if item.grad is not None}
+
+
+def run(chosen, ctx, steps=4, **more):
+    trainer = trainer_of(chosen, ctx, steps, **more)
+    trainer.run()
+    return trainer
+
+
+# ---------------------------------------------------------------- what a method is
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_it_is_documented(name):
+    kind = find("method", name)
+    assert inspect.getdoc(kind).partition("\n")[0].endswith(".")
+    assert len(kind.source) > 10
+    assert kind.registered_name == name
+    assert kind.needs <= {"teacher", "exemplars", "prototypes", "unlabelled"}
+    schema = json.loads(json.dumps(kind.Options.model_json_schema(), allow_nan=False))
+    assert set(schema["properties"]) == set(kind.Options.model_fields)
+    for option, entry in schema["properties"].items():
+        assert entry.get("description"), f"{name}: the option {option} has no description"
+        assert "default" in entry, f"{name}: the option {option} has no default"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_options_survive_the_record_of_a_version(name):
+    options = method(name).options
+    again = json.loads(json.dumps(options.model_dump(mode="json"), allow_nan=False))
+    assert type(options).model_validate(again) == options
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_it_holds_its_options_and_nothing_else(name):
+    chosen = method(name)
+    ctx = context(chosen)
+    run(chosen, ctx)
+    chosen.remember(ctx)
+    assert vars(chosen) == {"options": method(name).options}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_its_phases_and_sources_add_up(name):
+    chosen = method(name)
+    ctx = context(chosen)
+    phases = chosen.phases(ctx)
+    assert all(isinstance(phase, Phase) for phase in phases)
+    assert sum(phase.share for phase in phases) == pytest.approx(1)
+    shares = chosen.sources(ctx)
+    assert set(shares) <= {"new", "exemplar", "unlabelled"}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert min(shares.values()) >= 0
+
+
+# ---------------------------------------------------------------- what its loss does
+
+
+@pytest.mark.parametrize(("name", "dimension"), BOTH)
+@pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
+def test_loss_is_finite_and_teaches_the_new_output(name, dimension, first):
+    chosen = method(name)
+    ctx = context(chosen, old=() if first else (DISC,), dimension=dimension)
+    terms = chosen.training_loss(batch(ctx), ctx)
+    assert terms
+    assert all(term.ndim == 0 and math.isfinite(term.item()) for term in terms.values())
+    loss_of(chosen, ctx, batch(ctx))
+    part = ctx.model.output.part(SQUARE)
+    assert all(parameter.grad.abs().any() for parameter in part.parameters())
+    trunk = ctx.model.trunks[ctx.model.trunk_of[SQUARE]]
+    assert all(parameter.grad is not None and parameter.grad.abs().any() for parameter in trunk.parameters())
+
+
+@pytest.mark.parametrize(("name", "dimension"), BOTH)
+def test_the_loss_falls(name, dimension):
+    chosen = method(name)
+    ctx = context(chosen, dimension=dimension)
+    drawn = batch(ctx)
+    before = loss_of(chosen, ctx, drawn)
+    run(chosen, ctx, 12)
+    assert loss_of(chosen, ctx, drawn) < before
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_it_works_in_mixed_precision(name):
+    chosen = method(name)
+    ctx = context(chosen)
+    for source in sources(name):
+        with torch.autocast("cpu", torch.bfloat16):
+            total = loss_of(chosen, ctx, batch(ctx, source))
+        assert math.isfinite(total)
+        assert all(torch.isfinite(grad).all() for grad in gradients(ctx.model).values())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_was_not_looked_for_is_not_background(name):
+    """Labels under a False flag are turned over: not one bit of loss or gradient may change."""
+    chosen = method(name)
+    both = [*cases((SQUARE,), 2), *cases((BAR,), 2), *cases((SQUARE, BAR), 1)]
+    ctx = context(chosen, new=(SQUARE, BAR), scans=both)
+    for source in sources(name):
+        drawn = batch(ctx, source)
+        known = drawn.looked_for.view(*drawn.looked_for.shape, 1, 1)
+        assert not known.all()
+        turned = replace(drawn, label=torch.where(known, drawn.label, 1 - drawn.label))
+        assert not torch.equal(turned.label, drawn.label)
+        found = [(loss_of(chosen, ctx, item), gradients(ctx.model)) for item in (drawn, turned)]
+        assert torch.equal(found[0][0], found[1][0])
+        assert all(torch.equal(grad, found[1][1][key]) for key, grad in found[0][1].items())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_was_looked_for_counts_even_where_it_is_absent(name):
+    chosen = method(name)
+    ctx = context(chosen)
+    drawn = batch(ctx)
+    empty = replace(drawn, label=torch.zeros_like(drawn.label))
+    unknown = replace(empty, looked_for=torch.zeros_like(drawn.looked_for))
+    totals = {loss_of(chosen, ctx, item).item() for item in (drawn, empty, unknown)}
+    assert len(totals) == 3
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_ignored_voxels_have_no_effect(name):
+    chosen = method(name)
+    ctx = context(chosen)
+    for source in sources(name):
+        drawn = batch(ctx, source)
+        ignore = drawn.ignore.clone()
+        ignore[:, :16] = True
+        label = drawn.label.clone()
+        label[:, :, :16] = 1 - label[:, :, :16]
+        one, other = replace(drawn, ignore=ignore), replace(drawn, ignore=ignore, label=label)
+        assert torch.equal(loss_of(chosen, ctx, one), loss_of(chosen, ctx, other))
+        assert not torch.equal(loss_of(chosen, ctx, one), loss_of(chosen, ctx, drawn))
+
+
+@pytest.mark.parametrize("name", REHEARSING)
+def test_exemplars_need_no_labels_and_leave_the_new_output_alone(name):
+    chosen = method(name)
+    ctx = context(chosen, keep_labels=False)
+    assert all(scan.structures == () for scan in chosen.rehearsal(ctx))
+    drawn = batch(ctx, "exemplar")
+    assert not drawn.looked_for.any()
+    before = bits(ctx.model.output.part(SQUARE))
+    loss_of(chosen, ctx, drawn)
+    assert gradients(ctx.model.output.part(SQUARE)) == {}
+    assert all(parameter.grad.abs().any() for parameter in ctx.model.output.part(DISC).parameters())
+    assert changed(before, bits(ctx.model.output.part(SQUARE))) == set()
+    labelled = replace(drawn, label=torch.ones_like(drawn.label), looked_for=torch.ones_like(drawn.looked_for))
+    assert torch.equal(loss_of(chosen, ctx, labelled), loss_of(chosen, ctx, drawn))
+
+
+# ---------------------------------------------------------------- what a step may not touch
+
+
+@pytest.mark.parametrize("recipe", ["paper2018", "official2019"])
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_promised_frozen_stays_frozen(name, recipe):
+    chosen = method(name, recipe=recipe)
+    ctx = context(chosen)
+    model, teacher = bits(ctx.model), bits(ctx.teacher_model)
+    run(chosen, ctx, 6)
+    moved = changed(model, bits(ctx.model))
+    assert changed(teacher, bits(ctx.teacher_model)) == set()
+    assert not ctx.teacher_model.training
+    assert all(parameter.grad is None for parameter in ctx.teacher_model.parameters())
+    assert any(item.startswith(f"output.heads.{SQUARE}") for item in moved)
+    old_head = {item for item in moved if item.startswith(f"output.heads.{DISC}")}
+    old_trunk = {item for item in moved if item.startswith("trunks.0")}
+    if "teacher" not in chosen.needs:  # nothing holds the old heads, so nothing may move them
+        assert old_head == set()
+    else:
+        assert old_head
+    assert bool(old_trunk) is (name != "separate")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_batches_are_homogeneous(name):
+    chosen = method(name)
+    ctx = context(chosen)
+    trainer = trainer_of(chosen, ctx)
+    pools = {"new": {item.id for item in ctx.cases}, "exemplar": {item.id for item in ctx.exemplars}}
+    assert pools["new"].isdisjoint(pools["exemplar"])
+    seen = []
+    for index in range(30):
+        drawn = trainer.batch(index)
+        assert set(drawn.cases) <= pools[drawn.source]
+        seen.append(drawn.source)
+    assert set(seen) == set(sources(name))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_step_without_new_structures_works(name):
+    chosen = method(name)
+    ctx = context(chosen, improve=True, scans=cases((SQUARE,), seed=3))
+    assert ctx.structures == ctx.model.structures == (DISC, SQUARE)
+    before = bits(ctx.model)
+    curve = run(chosen, ctx).curve
+    assert curve.steps == 4
+    moved = changed(before, bits(ctx.model))
+    assert any(item.startswith(f"output.heads.{SQUARE}") for item in moved)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_improving_the_only_structure_works(name):
+    chosen = method(name)
+    ctx = context(chosen, old=(), improve=True)
+    assert ctx.old == ()
+    assert run(chosen, ctx).curve.steps == 4
+
+
+# ---------------------------------------------------------------- the same again
+
+
+@pytest.mark.parametrize(("name", "dimension"), BOTH)
+def test_a_batch_is_a_function_of_seed_and_index(name, dimension):
+    def losses(indices, seed=0):
+        chosen = method(name)
+        ctx = context(chosen, dimension=dimension, seed=seed)
+        trainer = trainer_of(chosen, ctx)
+        drawn = [(trainer.batch(index), ctx) for index in indices][-1]
+        ctx.model.train()
+        total = torch.stack(list(chosen.training_loss(*drawn).values())).sum()
+        return drawn[0], total
+
+    (alone, one), (after, other) = losses([7]), losses(range(8))
+    assert (alone.source, alone.cases) == (after.source, after.cases)
+    for part in ("image", "label", "looked_for", "ignore"):
+        assert torch.equal(getattr(alone, part), getattr(after, part))
+    assert torch.equal(one, other), "dropout is seeded by the step too"
+    assert not torch.equal(losses([7], seed=1)[0].image, alone.image)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_stopped_step_goes_on_exactly(name):
+    """State of model, optimiser and memory, and the number of the step, are all there is."""
+
+    def begin():
+        chosen = method(name)
+        ctx = context(chosen)
+        trainer = trainer_of(chosen, ctx)
+        return trainer, chosen.phases(ctx)[0], torch.optim.Adam(ctx.model.parameters(), lr=1e-2)
+
+    whole, phase, optimiser = begin()
+    for index in range(6):
+        whole.step(index, phase, optimiser)
+    first, phase, optimiser = begin()
+    for index in range(3):
+        first.step(index, phase, optimiser)
+    second, phase, resumed = begin()
+    second.ctx.model.load_state_dict(bits(first.ctx.model))
+    second.ctx.memory = first.ctx.memory
+    resumed.load_state_dict(optimiser.state_dict())
+    for index in range(3, 6):
+        second.step(index, phase, resumed)
+    assert changed(bits(whole.ctx.model), bits(second.ctx.model)) == set()
+    assert changed(bits(whole.ctx.model), bits(first.ctx.model)) != set()
+
+
+# ---------------------------------------------------------------- on the disk
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantoms")
+    for number, name in enumerate(("humerus", "scapula")):
+        write_phantom_dataset(folder / name, 3, "A", [name], number, size=(6, 32, 32))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def tiny_preset(monkeypatch):
+    small = replace(presets._PRESETS["quick", 2], widths=WIDTHS, batch=2)
+    monkeypatch.setitem(presets._PRESETS, ("quick", 2), small)
+
+
+def teach(model, data, name, chosen, *, seed=0, **more):
+    return learn(
+        model, data / name, name, method=chosen, options=FEW, preset="quick", steps=2, seed=seed, device="cpu", **more
+    ).record
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_same_seed_gives_the_same_weights(name, data, tmp_path):
+    def weights(run, seed):
+        model = tmp_path / run
+        teach(model, data, "humerus", name, seed=seed)
+        record = teach(model, data, "scapula", name, seed=seed)
+        return spelled(open_model(model).tensors("weights"), record)
+
+    one, again, other = weights("one", 1), weights("again", 1), weights("other", 2)
+    assert changed(one, again) == set()
+    assert {key for key in one if key.endswith("conv.weight")} <= changed(one, other)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_empty_exemplar_memory_is_refused_where_exemplars_are_needed(name, data, tmp_path):
+    model = tmp_path / "model"
+    teach(model, data, "humerus", "finetune", exemplars="none")
+    before = tree(model)
+    if not needs(name, "exemplars"):
+        assert teach(model, data, "scapula", name).number == 2
+        return
+    with pytest.raises(MissingNeedError) as caught:
+        teach(model, data, "scapula", name)
+    assert f"incrementalseg exemplars MODEL remember --method {name} --data" in str(caught.value)
+    assert tree(model) == before
+    remember_again(model, data / "humerus", name, options=FEW, device="cpu")
+    assert teach(model, data, "scapula", name).number == 3
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_remembering_afterwards_equals_remembering_at_the_end(name, data, tmp_path):
+    model = tmp_path / "model"
+    teach(model, data, "humerus", name, seed=5)
+    edited = remember_again(model, data / "humerus", name, options=FEW, device="cpu")
+    assert (edited.number, edited.kind) == (2, "edit")
+    versions = [tree(model / "versions" / number) for number in ("0001", "0002")]
+    assert set(versions[0]) == set(versions[1])
+    different = {file for file, data in versions[0].items() if versions[1][file] != data}
+    assert different == {"record.json", "manifest.json"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_of_another_family_is_refused(name, data, tmp_path, monkeypatch):
+    model = tmp_path / "model"
+    teach(model, data, "humerus", "finetune")
+    before = tree(model)
+    other = {"heads": "classes", "classes": "heads"}[find("method", name).output]
+    monkeypatch.setattr(find("method", name), "output", other)
+    with pytest.raises(ModelError, match=rf"'{name}' makes {other}, the model has heads"):
+        resolve(model, data / "scapula", "scapula", method=name)
+    assert tree(model) == before
