@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from IncrementalSegLib.benchmarks.ozdemir import run_ozdemir
-from IncrementalSegLib.cli.output import AsJson, print_json, progress_bar, say
+from IncrementalSegLib.benchmarks.speed import measure
+from IncrementalSegLib.cli.output import AsJson, print_json, print_table, progress_bar, say
+from IncrementalSegLib.store.atomic import write_json
 
 app = typer.Typer(help="Run the protocols of the papers.", no_args_is_help=True)
 
@@ -44,3 +46,23 @@ def ozdemir(
         print_json(result)
     else:
         say(f"{result['done']} chains done, {result['left']} left. Table: {result['table']}")
+
+
+@app.command()
+def speed(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="JSON file to write.")],
+    pairs: Annotated[int, typer.Option(min=1, metavar="N", help="Alternating pairs of each figure.")] = 15,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure speed as ratios, each in alternating pairs; run it alone, with OMP_NUM_THREADS=1 on a CPU."""
+    with progress_bar() as progress:
+        result = measure(device, pairs, progress)
+    write_json(out, result)
+    if as_json:
+        print_json(result)
+        return
+    rows = [
+        (row["name"], row["median"], "{} to {}".format(*row["quartiles"]), row["limit"]) for row in result["ratios"]
+    ]
+    print_table(f"{result['device']}, {result['precision']}", ("ratio", "median", "quartiles", "limit"), rows)

@@ -9,6 +9,7 @@ import typer
 
 from IncrementalSegLib.benchmarks.demo import run_demo
 from IncrementalSegLib.cli.output import AsJson, DeviceName, number, print_json, print_table, progress_bar, say
+from IncrementalSegLib.engine.progress import duration
 
 
 def command(
@@ -26,14 +27,16 @@ def command(
     if as_json:
         print_json(result)
         return
-    rows = []
+    rows, last = [], None
     for row in result["rows"]:
-        before, after = row["before"], row["after"]
+        before, after = row["before"] or {}, row["after"] or {}
         rows.append(
-            (row["method"], row["structure"], number(before and before["dice"]), number(after["dice"]),
-             number(before and before["assd_mm"], 2), number(after["assd_mm"], 2))
+            (row["structure"] if row["structure"] != last else "", row["method"],
+             number(before.get("dice")), number(after.get("dice")),
+             number(before.get("assd_mm"), 1), number(after.get("assd_mm"), 1))
         )  # fmt: skip
-    columns = ("method", "structure", "Dice before", "after", "ASSD mm before", "after")
+        last = row["structure"]
+    columns = ("structure", "method", "Dice before", "after", "ASSD mm before", "after")
     print_table("Before and after teaching the scapula", columns, rows)
-    say(result["verdict"])
-    say(f"Report: {result['report']}  ({result['seconds']:.0f} s)")
+    say(f"\n{result['verdict']}\n")
+    say(f"Open {result['report']} in a browser: curves, slices, every case ({duration(result['seconds'])}).")

@@ -122,9 +122,10 @@ def learn(
         1
     """
     runtime = start(device)
-    with create_or_open(model).writing():  # one step at a time
+    folder = create_or_open(model)
+    with folder.writing():  # one step at a time
         request = resolve(
-            model, data, structures, cases=cases, improve=improve, method=method, options=options, network=network
+            folder, data, structures, cases=cases, improve=improve, method=method, options=options, network=network
         )
         return Step(
             request,

@@ -26,7 +26,7 @@ class StepRequest:
     """A step that can be done.
 
     Attributes:
-        path: The model folder, which the first step creates.
+        target: Where the new version is written; the first step creates the folder.
         folder: The opened model, or ``None`` at the first step.
         parent: Record of the version that the step starts from, or ``None``.
         method: The method with its options.
@@ -38,7 +38,7 @@ class StepRequest:
         weights: Weights of the descriptor that compares content, or ``None`` for the trunk.
     """
 
-    path: Path
+    target: ModelFolder
     folder: ModelFolder | None
     parent: VersionRecord | None
     method: Method[Any]
@@ -56,7 +56,7 @@ class StepRequest:
 
 
 def resolve(
-    model: str | Path,
+    model: str | Path | ModelFolder,
     data: str | Path | Dataset,
     structures: str | Sequence[Request],
     *,
@@ -66,13 +66,12 @@ def resolve(
     options: Mapping[str, Any] | None = None,
     network: str | None = None,
 ) -> StepRequest:
-    """Check a request against the model and the data.
+    """Check a request against the model and the data; a model that is already locked is passed as its folder.
 
     Raises:
         IncrementalSegError: Anything named is unknown, already known, does not fit or is missing.
     """
-    path = Path(model)
-    opened = create_or_open(path)
+    opened = model if isinstance(model, ModelFolder) else create_or_open(model)
     folder = opened if opened.current else None
     parent = folder.record() if folder is not None else None
     wanted = parse_names(structures) if isinstance(structures, str) else list(structures)
@@ -88,7 +87,7 @@ def resolve(
     if parent is not None:
         _check_fit(chosen, parent, folder, network)
     return StepRequest(
-        path=path,
+        target=opened,
         folder=folder,
         parent=parent,
         method=chosen,

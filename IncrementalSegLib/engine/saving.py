@@ -12,7 +12,7 @@ from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.store.manifest import fingerprint
-from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, create_or_open
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
 from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.types import Json, StructureId
 
@@ -105,7 +105,7 @@ def save(
         "curve": dataclasses.asdict(curve),
         "selection": selection,
     }
-    return create_or_open(request.path).write(record, tensors, documents)
+    return request.target.write(record, tensors, documents)
 
 
 def _case(case: Case, request: StepRequest) -> Json:

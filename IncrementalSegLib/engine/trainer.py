@@ -80,7 +80,7 @@ class Trainer:
         every = max(1, -(-curve.planned // self.preset.evaluations))
         best: tuple[float, dict[str, Tensor]] | None = None
         sums: dict[str, float] = {}
-        for phase, optimiser, schedule, last in self._phases():
+        for phase, optimiser, schedule, last in self.phases():
             while curve.steps < last:
                 terms = self.step(curve.steps, phase, optimiser)
                 schedule.step()
@@ -123,7 +123,10 @@ class Trainer:
 
     def step(self, index: int, phase: Phase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
         """Do optimiser step ``index`` and return the loss terms."""
-        batch = self.batch(index)
+        return self.update(self.batch(index), phase, optimiser)
+
+    def update(self, batch: Batch, phase: Phase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
+        """Do one optimiser step on a batch that lies on the device, and return the loss terms."""
         self._train_mode(phase)
         optimiser.zero_grad(set_to_none=True)
         with self.runtime.autocast():
@@ -131,7 +134,7 @@ class Trainer:
         total = torch.stack(list(terms.values())).sum()
         if not bool(torch.isfinite(total)):
             raise ModelError(
-                f"The loss became {float(total.detach())} at step {index + 1}.",
+                f"The loss became {float(total.detach())} at step {self.curve.steps + 1}.",
                 "The training diverged, or a scan holds extreme values.",
                 "Look at the scans with `incrementalseg check`, or try another --seed.",
             )
@@ -152,7 +155,7 @@ class Trainer:
         ChannelDropout.seed(self.ctx.model, generator)
         return replace(batch.to(self.ctx.device), image=self.runtime.layout(batch.image))
 
-    def _phases(self) -> list[tuple[Phase, torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR, int]]:
+    def phases(self) -> list[tuple[Phase, torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR, int]]:
         """Return each phase with its optimiser, schedule and the step at which it ends."""
         parts: list[tuple[Phase, torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR, int]] = []
         last = 0

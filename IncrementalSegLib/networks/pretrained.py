@@ -75,7 +75,9 @@ def pretrained_weights(
     if not download:
         raise MissingNeedError(
             f"The ImageNet weights of {name} are not on this computer.",
-            todo="Name their file, or allow the download.",
+            "The content of scans is compared by them.",
+            "Name their file (--option descriptor_weights=FILE), or allow the download once "
+            "(--option descriptor_weights=download).",
         )
     _download(name, source, target)
     return target

@@ -83,8 +83,8 @@ class Heads(nn.Module):
             weight = torch.cat([head.score.weight for head in heads])
             bias = torch.cat([head.score.bias for head in heads if head.score.bias is not None])
             convolve = F.conv2d if self.dimension == 2 else F.conv3d
-            scores: Tensor = convolve(features, weight, bias)
-            return scores.unflatten(1, (len(heads), 2))
+            joined: Tensor = convolve(features, weight, bias).unflatten(1, (len(heads), 2))
+            return joined
         apart: Tensor = torch.stack([head.forward(features) for head in heads], dim=1)
         return apart
 

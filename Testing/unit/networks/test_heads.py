@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from IncrementalSegLib.networks.outputs.heads import Head, Heads
 from IncrementalSegLib.networks.segmenter import SegmenterConfig
@@ -36,12 +37,12 @@ def test_eight_heads_together_equal_eight_alone(network, size, config):
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
 
 
-def test_plain_heads_run_as_one_convolution():
-    output, seen = heads(), []
-    for name in EIGHT:
-        output.part(name).register_forward_hook(lambda *_: seen.append(1))
+@pytest.mark.parametrize(("config", "convolutions"), [({}, 1), (OFFICIAL, 3 * 8)])
+def test_plain_heads_run_as_one_convolution(config, convolutions, monkeypatch):
+    output, calls, real = heads(**config), [], F.conv2d
+    monkeypatch.setattr(F, "conv2d", lambda *args, **more: calls.append(1) or real(*args, **more))
     output(torch.randn(1, 6, 4, 4), EIGHT)
-    assert seen == []
+    assert len(calls) == convolutions
 
 
 def test_structures_come_in_the_order_asked_for():
