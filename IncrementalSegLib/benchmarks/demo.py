@@ -68,6 +68,11 @@ class Scale:
     steps: int = 200
     looks: int = 12
 
+    @property
+    def look_after(self) -> frozenset[int]:
+        """Optimiser steps after which the curves look: densely at first, because forgetting is quick."""
+        return frozenset(round(self.steps * (look / self.looks) ** 2) for look in range(1, self.looks + 1)) - {0}
+
 
 def run_demo(
     output: str | Path,
@@ -202,7 +207,7 @@ class _Demo:
     def _teach(self, model: Path, method: str, test: Dataset, progress: Progress) -> Curves:
         """Teach the new structure, and return the Dice of both on test people while it was being learned."""
         request = resolve(model, self.scans[NEW], NEW, method=method)
-        watcher = Watcher(request, self.runtime, self._shown(test), max(1, self.scale.steps // self.scale.looks))
+        watcher = Watcher(request, self.runtime, self._shown(test), self.scale.look_after)
         Step(
             replace(request, method=watched(request.method, watcher)),
             self.runtime,

@@ -25,6 +25,7 @@ from IncrementalSegLib.evaluation.content import (
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.evaluation.report import verdict
+from IncrementalSegLib.registry import find
 from IncrementalSegLib.store.record import library_versions
 from IncrementalSegLib.strategy.catalogue import catalogue
 from IncrementalSegLib.volumes.volume import Volume
@@ -188,7 +189,20 @@ def _curves(outcomes: Mapping[str, Outcome]) -> Section:
         f"Mean Dice on the two people shown above while the {NEW} was being learned. "
         "Watching only: neither training nor the choice of the final weights sees these people.",
     )
-    return Section("How forgetting happens", "", (chart,))
+    return Section("How forgetting happens", _rehearsal(outcomes), (chart,))
+
+
+def _rehearsal(methods: Iterable[str]) -> str:
+    """Say why methods that rehearse learn the new structure more slowly."""
+    options = {method: find("method", method).Options() for method in methods}
+    shares = {method: chosen.p_exemplar for method, chosen in options.items() if hasattr(chosen, "p_exemplar")}
+    if not shares:
+        return ""
+    listing = " and ".join(f"{method} {share:.0%}" for method, share in shares.items())
+    return (
+        f"Rehearsal costs time: of their batches {listing} are remembered scans of the {OLD}, so in the same number "
+        f"of steps these methods see the {NEW} less often."
+    )
 
 
 def _panel(title: str, structure: str, outcomes: Mapping[str, Outcome]) -> CurvePanel:

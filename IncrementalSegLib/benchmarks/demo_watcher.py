@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from IncrementalSegLib.benchmarks.demo_report import Curves
@@ -25,17 +25,17 @@ class Watcher:
         request: The step, not the first of its model.
         runtime: Device and precision.
         cases: Cases in which all structures of the model are outlined under their names.
-        every: Optimiser steps between two looks.
+        looks: Optimiser steps after which to look.
 
     Attributes:
         curves: Structure name -> mean Dice over the cases and the optimiser step at which it was seen.
     """
 
-    def __init__(self, request: StepRequest, runtime: Runtime, cases: Sequence[Case], every: int) -> None:
+    def __init__(self, request: StepRequest, runtime: Runtime, cases: Sequence[Case], looks: Container[int]) -> None:
         assert request.parent is not None, "the first structure has been taught"
         self.plan = Plan.model_validate(request.parent.preprocessing)
         self.names = {item.id: item.name for item in request.structures}
-        self.runtime, self.every = runtime, every
+        self.runtime, self.looks = runtime, looks
         ids = {name: item for item, name in self.names.items()}
         self.cases = [prepare_case(case, ids, self.plan) for case in cases]
         self.steps = 0
@@ -48,7 +48,7 @@ class Watcher:
     def after_update(self, ctx: StepContext) -> None:
         """Count an optimiser step and look now and then."""
         self.steps += 1
-        if self.steps % self.every == 0:
+        if self.steps in self.looks:
             self._look(ctx, ctx.structures)
 
     def _look(self, ctx: StepContext, structures: tuple[StructureId, ...]) -> None:

@@ -24,7 +24,8 @@ from IncrementalSegLib.exemplars.content import content_distances
 from IncrementalSegLib.exemplars.coverage import cover_by_similarity
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
-from IncrementalSegLib.networks.segmenter import Segmenter, SegmenterConfig
+from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.vgg import VGG
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.networks.segmenter import SegmenterConfig
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.sampling.augmentation import Augmentation
 
 

@@ -131,7 +131,7 @@ def select_exemplars(
         MissingNeedError: The network has no dropout, or the descriptor needs weights.
         UnknownNameError: No descriptor has that name.
     """
-    volumetric = model.config.network.endswith("3d")
+    volumetric = model.dimension == 3
     units = crops(cases, structures, patch) if volumetric else slices(cases, structures)
     job = _Job(model, cases, structures, options, device, seed, progress, units, weights)
     descriptor = _descriptor_name(options, weights)

@@ -6,38 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, cast
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.networks.growing import GrowingOutput
 from IncrementalSegLib.networks.output import Features, Output
-from IncrementalSegLib.networks.outputs.heads import Heads
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.types import Dimension, Json, StructureId
-
-
-class SegmenterConfig(BaseModel):
-    """What a segmenter is made of; fixed at the first step of a model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    network: str
-    """Registered name of the trunk, for example ``unet2d``."""
-    channels: int = 1
-    """Channels of the image."""
-    widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
-    """Filters per level, finest first; the last is the coarsest."""
-    dropout: float = 0.5
-    """Probability that a channel is dropped where the trunk and deep heads have dropout."""
-    norm_momentum: float = 0.1
-    """Weight of the newest batch in the running statistics of batch normalisation."""
-    output: str = "heads"
-    """Form of the output."""
-    head_depth: int = 0
-    """3x3 convolution blocks in each head before its 1x1 convolution."""
-    head_norm: bool = False
-    """Batch normalisation on each head's logits."""
 
 
 class Trunk(Protocol):
@@ -75,13 +52,19 @@ class Segmenter(nn.Module):
         super().__init__()
         self.config = config
         self.trunks = nn.ModuleList()
-        self.output = Heads(config)
+        self.output: GrowingOutput = find("output", config.output)(config)
         self.trunk_of: dict[StructureId, int] = {}
 
     @property
     def structures(self) -> tuple[StructureId, ...]:
         """Uuids of the structures, in the order in which they were added."""
         return tuple(self.trunk_of)
+
+    @property
+    def dimension(self) -> Dimension:
+        """Spatial axes that the network sees."""
+        dimension: Dimension = find("network", self.config.network).dimension
+        return dimension
 
     @property
     def exclusive(self) -> bool:

@@ -35,6 +35,6 @@ def zscore(image: Tensor, valid: Tensor | None = None) -> Tensor:
             low, high = values.min(), values.max()
         values = values.clamp(low, high)
         deviation = values.std(correction=0)
-        scale = 1 / deviation if deviation > 1e-6 * max(1.0, float(high.abs())) else torch.zeros(())
+        scale = 1 / deviation if deviation > 1e-6 * max(low.abs(), high.abs()) else torch.zeros(())  # else rounding
         channels.append((channel.clamp(low, high) - values.mean()) * scale)
     return torch.stack(channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,13 +54,22 @@ def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
 
 
 def forward_mask(mask: NDArray[np.bool_], volume: Volume, plan: Plan) -> Tensor:
-    """Bring a mask ``(D, H, W)`` on the scan's grid to the model's grid as uint8."""
+    """Bring a mask ``(D, H, W)`` on the scan's grid to the model's grid as uint8.
+
+    A structure thinner than the voxels of the model's grid may fill less than half of each: it is cut
+    lower, where its volume stays, so that it does not vanish.
+    """
     record = _record(volume, plan)
     turned = turn(torch.from_numpy(np.ascontiguousarray(mask, dtype=np.uint8))[None], record.order, record.flips)
     size = _target_size(volume, plan, record)
     if tuple(turned.shape[1:]) == size:
         return turned[0].contiguous()
-    return (resize(turned.float(), size)[0] >= 0.5).to(torch.uint8)
+    share = resize(turned.float(), size)[0]
+    wanted = math.ceil(float(turned.float().mean()) * share.numel())
+    if wanted > int((share >= 0.5).sum()):
+        least = share.flatten().kthvalue(share.numel() - wanted + 1).values
+        return (share >= least.clamp(1e-3, 0.5)).to(torch.uint8)
+    return (share >= 0.5).to(torch.uint8)
 
 
 def inverse(maps: Tensor, record: Record) -> Tensor:

@@ -204,7 +204,7 @@ def _pieces(
     model: Segmenter, case: OutlinedCase, batch: int, patch: tuple[int, int, int] | None
 ) -> Iterator[tuple[Tensor, _Place]]:
     shape = case.image.shape[1:]
-    if not model.config.network.endswith("3d"):
+    if model.dimension == 2:
         for start in range(0, shape[0], batch):
             place = (slice(start, start + batch), slice(None), slice(None))
             yield case.image[:, place[0]].movedim(1, 0).float(), place

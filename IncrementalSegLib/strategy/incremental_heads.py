@@ -15,7 +15,7 @@ from torch import Tensor
 
 from IncrementalSegLib.exemplars.memory import Order
 from IncrementalSegLib.losses.heads import cross_entropy, inverse_frequency, margin, soft_dice
-from IncrementalSegLib.networks.segmenter import SegmenterConfig
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.sampling.batch import Batch, PreparedCase
 from IncrementalSegLib.strategy.context import StepContext
 from IncrementalSegLib.strategy.method import Method, MethodOptions, Phase

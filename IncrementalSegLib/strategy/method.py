@@ -10,7 +10,8 @@ from typing import ClassVar, Generic, Literal, TypeVar
 from torch import Tensor
 
 from IncrementalSegLib.exemplars.selection import SelectionOptions
-from IncrementalSegLib.networks.segmenter import Segmenter, SegmenterConfig
+from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.sampling.batch import Batch, PreparedCase
 from IncrementalSegLib.strategy.context import StepContext
 from IncrementalSegLib.types import Source, StructureId

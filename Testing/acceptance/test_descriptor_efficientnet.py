@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from IncrementalSegLib.exemplars.content import DescriptorNeeds, as_rgb, content_distances
 from IncrementalSegLib.exemplars.selection import SelectionOptions, select_exemplars
-from IncrementalSegLib.networks.segmenter import Segmenter, SegmenterConfig
+from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.registry import find, register
 from IncrementalSegLib.sampling.batch import PreparedCase
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
-from IncrementalSegLib.registry import find
+from IncrementalSegLib.networks.growing import GrowingOutput
+from IncrementalSegLib.registry import find, register
 from IncrementalSegLib.types import StructureId
-
-if TYPE_CHECKING:
-    from IncrementalSegLib.networks.segmenter import SegmenterConfig
 
 
 class Head(nn.Module):
@@ -51,7 +50,8 @@ class Head(nn.Module):
         return len(self.blocks) == 0 and isinstance(self.norm, nn.Identity)
 
 
-class Heads(nn.Module):
+@register("output", "heads")
+class Heads(GrowingOutput):
     """One :class:`Head` per structure."""
 
     exclusive = False

@@ -8,19 +8,17 @@ and channel dropout after the last pooling, after the bottleneck and after every
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.registry import register
 from IncrementalSegLib.types import Dimension
-
-if TYPE_CHECKING:
-    from IncrementalSegLib.networks.segmenter import SegmenterConfig
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ import torch
 from IncrementalSegLib.errors import MissingNeedError
 from IncrementalSegLib.exemplars.certainty import score_units, uncertainty
 from IncrementalSegLib.exemplars.units import slices
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.networks.padding import pad_to_multiple
-from IncrementalSegLib.networks.segmenter import Segmenter, SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.sampling.batch import PreparedCase
 
 A, B = "a" * 32, "b" * 32

@@ -14,7 +14,8 @@ from IncrementalSegLib.exemplars.content import (
     content_distances,
     fit,
 )
-from IncrementalSegLib.networks.segmenter import Segmenter, SegmenterConfig
+from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.vgg import VGG
 from IncrementalSegLib.registry import find, names
 

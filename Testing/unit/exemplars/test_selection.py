@@ -9,7 +9,8 @@ from IncrementalSegLib.errors import MissingNeedError, UnknownNameError
 from IncrementalSegLib.exemplars.coverage import cosine_similarity, cover_by_similarity
 from IncrementalSegLib.exemplars.memory import ExemplarMemory, background_of
 from IncrementalSegLib.exemplars.selection import SelectionOptions, select_exemplars
-from IncrementalSegLib.networks.segmenter import Segmenter, SegmenterConfig
+from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.vgg import VGG
 from IncrementalSegLib.sampling.batch import PreparedCase
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.outputs.heads import Head, Heads
-from IncrementalSegLib.networks.segmenter import SegmenterConfig
 
 OFFICIAL = {"head_depth": 2, "head_norm": True}
 EIGHT = [str(number) * 32 for number in range(8)]

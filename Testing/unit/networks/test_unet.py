@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
-from IncrementalSegLib.networks.segmenter import SegmenterConfig
 from IncrementalSegLib.networks.trunks.unet import UNet2d, UNet3d
 
 

@@ -4,7 +4,8 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.networks.segmenter import Segmenter, SegmenterConfig
+from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.prototypes.bank import BACKGROUND, Prototype, PrototypeBank, class_means
 from IncrementalSegLib.sampling.batch import PreparedCase
 

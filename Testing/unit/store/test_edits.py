@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from IncrementalSegLib.errors import ModelError, OptionError, UnknownNameError
-from IncrementalSegLib.networks.segmenter import Segmenter, SegmenterConfig
+from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.store.edits import remove_structure, rename_structure
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open

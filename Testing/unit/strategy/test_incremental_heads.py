@@ -10,8 +10,8 @@ from tiny import trainer as trainer_of
 from torch import nn
 
 from IncrementalSegLib.losses.heads import cross_entropy, inverse_frequency, margin, soft_dice
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
-from IncrementalSegLib.networks.segmenter import SegmenterConfig
 from IncrementalSegLib.strategy.incremental_heads import DistillingOptions, HeadOptions, RehearsalOptions
 
 OFFICIAL = {"recipe": "official2019"}

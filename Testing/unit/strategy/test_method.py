@@ -4,7 +4,7 @@ import pytest
 from tiny import BAR, DISC, SQUARE, bits, changed, context, method
 from tiny import trainer as trainer_of
 
-from IncrementalSegLib.networks.segmenter import SegmenterConfig
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.strategy.method import Method, MethodOptions, Phase
 
 

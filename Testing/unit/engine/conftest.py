@@ -1,0 +1,61 @@
+"""A small model on the disk, taught once for all tests of this folder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny import FEW, WIDTHS
+
+from IncrementalSegLib.engine import presets
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.sampling.phantom import write_phantom_dataset
+
+SIZE = (6, 32, 32)
+
+
+@pytest.fixture(scope="session")
+def small_presets():
+    """Make the preset quick tiny, in 2-D and 3-D."""
+    with pytest.MonkeyPatch.context() as patch:
+        for dimension in (2, 3):
+            known = presets._PRESETS["quick", dimension]
+            patch.setitem(presets._PRESETS, ("quick", dimension), replace(known, widths=WIDTHS, batch=2))
+        yield
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    """Phantoms: humerus (3 people), scapula (3 others), both (5 others)."""
+    folder = tmp_path_factory.mktemp("data")
+    write_phantom_dataset(folder / "humerus", 3, "A", ["humerus"], 1, SIZE)
+    write_phantom_dataset(folder / "scapula", 3, "A", ["scapula"], 2, SIZE)
+    write_phantom_dataset(folder / "both", 5, "A", ["humerus", "scapula"], 3, SIZE)
+    return folder
+
+
+@pytest.fixture
+def teach(small_presets):
+    """Learn in two optimiser steps."""
+
+    def step(model, data, structures, **more):
+        settings = {"options": FEW, "preset": "quick", "steps": 2, "device": "cpu"}
+        return learn(model, data, structures, **(settings | more))
+
+    return step
+
+
+@pytest.fixture(scope="session")
+def taught(small_presets, data, tmp_path_factory) -> Path:
+    """A model that knows the humerus; do not write to it."""
+    model = tmp_path_factory.mktemp("taught") / "model"
+    learn(model, data / "humerus", "humerus", options=FEW, preset="quick", steps=2, seed=4, device="cpu")
+    return model
+
+
+@pytest.fixture
+def model(taught, tmp_path) -> Path:
+    """A copy of it that may be changed."""
+    return Path(shutil.copytree(taught, tmp_path / "model"))

@@ -1,0 +1,33 @@
+"""What the doctor says of this machine."""
+
+import json
+
+import torch
+
+from IncrementalSegLib import registry
+from IncrementalSegLib.engine import doctor
+
+
+def test_the_report_is_complete_and_plain(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    report = json.loads(json.dumps(doctor.examine(), allow_nan=False))
+    assert report["libraries"]["torch"] == torch.__version__
+    assert {"finetune", "aeiseg"} <= set(report["methods"])
+    assert 0 < report["convolution_error"] < 0.05
+    assert report["threads"] == torch.get_num_threads()
+    assert not any("OMP_WAIT_POLICY" in line or "could not be loaded" in line for line in report["warnings"])
+
+
+def test_it_warns_of_what_is_wrong(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    monkeypatch.setitem(registry._broken.setdefault("method", {}), "mine", "SyntaxError: invalid syntax")
+    monkeypatch.setattr(doctor, "_convolution_error", lambda device: 0.3)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10**9}))
+    text = " ".join(doctor.examine()["warnings"])
+    for part in ("OMP_WAIT_POLICY", "mine could not be loaded: SyntaxError", "30%", "1.0 GB"):
+        assert part in text
+
+
+def test_a_torch_that_cannot_be_used_is_the_report(monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "2.9.0")
+    assert "2.9.0" in doctor.examine()["warnings"][0]

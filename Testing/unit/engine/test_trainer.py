@@ -1,0 +1,184 @@
+"""The loop: what it keeps, when it stops, how fast it learns, and what it leaves alone."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import DISC, SQUARE, bits, changed, context, method, plain, runtime
+from tiny import trainer as trainer_of
+
+from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.strategy.method import Phase
+
+
+def make(name="finetune", steps=4, **more):
+    chosen = method(name)
+    ctx = context(chosen)
+    return trainer_of(chosen, ctx, steps, **more), ctx
+
+
+class Judge:
+    """Give the scores of a list and keep the weights that were judged."""
+
+    def __init__(self, scores):
+        self.scores, self.seen, self.ctx = list(scores), [], None
+
+    def __call__(self):
+        self.ctx.model.eval()  # as a predictor does
+        self.seen.append(bits(self.ctx.model))
+        return self.scores[len(self.seen) - 1]
+
+
+class TestEarlyStopping:
+    def judged(self, scores, **more):
+        judge = Judge(scores)
+        trainer, ctx = make(steps=20, validate=judge, evaluations=10, **more)
+        judge.ctx = ctx
+        return trainer.run(), judge, ctx
+
+    def test_it_stops_without_progress_and_keeps_the_best_weights(self):
+        curve, judge, ctx = self.judged([0.1, 0.5, 0.4, 0.5, 0.9, 0.9], patience=2)
+        assert (curve.steps, curve.best_step, curve.planned) == (8, 4, 20)
+        assert [point["step"] for point in curve.points] == [2, 4, 6, 8]
+        assert [point["validation"] for point in curve.points] == [0.1, 0.5, 0.4, 0.5]
+        assert changed(judge.seen[1], bits(ctx.model)) == set()
+        assert changed(judge.seen[3], bits(ctx.model)) != set()
+
+    def test_without_stopping_it_keeps_the_best_weights_too(self):
+        curve, judge, ctx = self.judged([0.1, 0.2, 0.3, 0.4, 0.5, 0.9, 0.6, 0.7, 0.8, 0.8], patience=5)
+        assert (curve.steps, curve.best_step) == (20, 12)
+        assert changed(judge.seen[5], bits(ctx.model)) == set()
+
+    def test_without_cases_set_aside_it_runs_to_the_end(self):
+        curve, judge, ctx = self.judged([None] * 10, patience=1)
+        assert (curve.steps, curve.best_step) == (20, 20)
+        assert changed(judge.seen[-1], bits(ctx.model)) == set()
+
+    def test_training_goes_on_in_training_mode_after_an_evaluation(self):
+        _, judge, _ = self.judged([0.1] * 10, patience=20)
+        moved = changed(judge.seen[0], judge.seen[1])
+        assert any("running_mean" in name for name in moved)
+
+
+def test_the_curve_holds_the_mean_of_each_term():
+    trainer, _ = make("lwfseg", steps=7, evaluations=2)
+    sums, real = [], trainer.update
+
+    def noted(*args):
+        sums.append(real(*args))
+        return sums[-1]
+
+    trainer.update = noted
+    points = trainer.run().points
+    assert len(sums) == 7
+    for point, part in zip(points, (sums[:4], sums[4:]), strict=True):  # the last interval is shorter
+        for name in ("cross_entropy", "dice", "distillation"):
+            assert point[name] == pytest.approx(sum(terms[name] for terms in part) / len(part))
+
+
+@pytest.mark.parametrize(("decay", "rates"), [(True, [0.1 * (1 - step / 5) ** 0.9 for step in range(5)]), (False, [0.1] * 5)])
+def test_the_learning_rate_falls_as_planned(decay, rates):
+    trainer, _ = make(steps=5, learning_rate=0.1, decay=decay)
+    seen, real = [], trainer.update
+
+    def noted(batch, phase, optimiser):
+        seen.append(optimiser.param_groups[0]["lr"])
+        return real(batch, phase, optimiser)
+
+    trainer.update = noted
+    trainer.run()
+    assert seen == pytest.approx(rates)
+
+
+def test_phases_share_the_steps_and_train_what_they_say(monkeypatch):
+    trainer, ctx = make(steps=6, decay=False, learning_rate=0.01)
+    plan = (Phase("heads", 1 / 3, "new_outputs"), Phase("all", 2 / 3, learning_rate=0.1))
+    monkeypatch.setattr(type(trainer.method), "phases", lambda self, ctx: plan)
+    seen, real = [], trainer.update
+
+    def noted(batch, phase, optimiser):
+        before = dict(bits(ctx.model))
+        terms = real(batch, phase, optimiser)
+        weights = {name for name in changed(before, bits(ctx.model)) if "running" not in name and "num_batches" not in name}
+        seen.append((phase.name, optimiser.param_groups[0]["lr"], all(SQUARE in name for name in weights)))
+        return terms
+
+    trainer.update = noted
+    assert trainer.run().steps == 6
+    assert seen == [("heads", 0.01, True)] * 2 + [("all", pytest.approx(0.001), False)] * 4
+
+
+def test_hooks_are_called_around_the_update(monkeypatch):
+    trainer, ctx = make(steps=2)
+    calls, head = [], ctx.model.output.part(SQUARE)
+    kind = type(trainer.method)
+
+    def after_backward(self, ctx):
+        calls.append(("backward", head.score.weight.grad.abs().sum().item() > 0, bits(head)))
+        for parameter in ctx.model.parameters():
+            parameter.grad = None
+
+    monkeypatch.setattr(kind, "after_backward", after_backward)
+    monkeypatch.setattr(kind, "after_update", lambda self, ctx: calls.append(("update", True, bits(head))))
+    trainer.run()
+    assert [name for name, *_ in calls] == ["backward", "update"] * 2
+    assert all(found for _, found, _ in calls)
+    assert changed(calls[0][2], calls[-1][2]) == set(), "gradients that a hook removes are not used"
+
+
+def test_a_batch_is_drawn_by_seed_and_index():
+    one, other = make("aeiseg")[0], make("aeiseg")[0]
+    for index in (3, 0, 3):
+        assert torch.equal(one.batch(index).image, other.batch(index).image)
+    assert not torch.equal(one.batch(0).image, one.batch(1).image)
+
+
+def test_rehearsing_leaves_the_model_as_it_was():
+    trainer, ctx = make()
+    before = bits(ctx.model)
+    assert trainer.rehearse() > 0
+    assert changed(before, bits(ctx.model)) == set()
+    assert trainer.curve.steps == 0
+
+
+def test_a_loss_that_is_no_number_ends_the_step():
+    trainer, ctx = make(steps=5)
+    scans = [replace(case, image=torch.full_like(case.image, math.nan)) for case in ctx.cases]
+    trainer.pools["new"].cases[:] = scans
+    before = bits(ctx.model)
+    with pytest.raises(ModelError, match=r"loss became nan at step 1\."):
+        trainer.run()
+    moved = changed(before, bits(ctx.model))
+    assert not any(name.endswith(("conv.weight", "score.weight")) for name in moved)
+
+
+def test_progress_is_told_and_may_cancel():
+    trainer, _ = make(steps=4)
+    seen = []
+
+    def stop(phase, fraction, numbers=None):
+        seen.append((phase, fraction, dict(numbers or {})))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    trainer.progress = stop
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert [(phase, fraction) for phase, fraction, _ in seen] == [("Learning", 0.25), ("Learning", 0.5), ("Learning", 0.75)]
+    assert all(numbers["loss"] > 0 for *_, numbers in seen)
+
+
+def test_mixed_precision_keeps_weights_in_float32():
+    trainer, ctx = make(steps=3)
+    trainer.runtime = runtime("bf16-mixed")
+    trainer.run()
+    assert {weight.dtype for weight in ctx.model.parameters()} == {torch.float32}
+    assert all(torch.isfinite(weight).all() for weight in ctx.model.parameters())
+
+
+def test_it_learns():
+    chosen = method("finetune")
+    ctx = context(chosen, old=(), new=(DISC,))
+    curve = trainer_of(chosen, ctx, 60, **plain(learning_rate=1e-2, decay=False, evaluations=4)).run()
+    assert curve.points[-1]["dice"] < 0.3 < 0.6 < curve.points[0]["dice"]
