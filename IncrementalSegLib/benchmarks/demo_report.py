@@ -198,10 +198,10 @@ def _rehearsal(methods: Iterable[str]) -> str:
     shares = {method: chosen.p_exemplar for method, chosen in options.items() if hasattr(chosen, "p_exemplar")}
     if not shares:
         return ""
-    listing = " and ".join(f"{method} {share:.0%}" for method, share in shares.items())
+    listing = ", ".join(f"{method} {100 * share:.0f} %" for method, share in shares.items())
     return (
-        f"Rehearsal costs time: of their batches {listing} are remembered scans of the {OLD}, so in the same number "
-        f"of steps these methods see the {NEW} less often."
+        f"Rehearsal has its price: remembered scans of the {OLD} take part of the batches ({listing}), so in the same "
+        f"number of steps these methods see less of the {NEW}."
     )
 
 

@@ -7,54 +7,76 @@ Exit status: 0 done, 1 refused or failed with a reason, 2 wrong usage, 3 trained
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from importlib import import_module
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from IncrementalSegLib.cli import (
-    benchmark,
-    check,
-    demo,
-    doctor,
-    evaluate,
-    exemplars,
-    learn,
-    methods,
-    segment,
-    structures,
-    versions,
-)
-from IncrementalSegLib.engine.runtime import tune_process
 from IncrementalSegLib.errors import IncrementalSegError
 
-app = typer.Typer(
-    name="incrementalseg",
-    help="Teach a segmentation model one more structure and keep the ones it knows.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-)
-for _module in (
-    learn, segment, evaluate, check, versions, structures, exemplars, methods, doctor, demo
-):  # fmt: skip
-    app.command(name=_module.__name__.rpartition(".")[2])(_module.command)
-app.add_typer(benchmark.app, name="benchmark")
+COMMANDS = (
+    "learn", "segment", "evaluate", "check", "versions", "structures", "exemplars", "methods", "doctor", "demo"
+)  # fmt: skip
+"""Each is a file of this folder."""
+
+TRACEBACK = "INCREMENTALSEG_TRACEBACK"
+"""Environment variable that shows where a fault of the program happened."""
+
+_CANCELLED = 130
 
 
 def main() -> None:
-    """Run a command; every failure that is ours to explain ends in one message, never a traceback."""
-    tune_process()
+    """Run a command; every failure ends in one message, never a traceback."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when torch loads OpenMP: idle threads sleep
     console = Console(stderr=True)
     handler = RichHandler(console=console, show_time=False, show_path=False, show_level=True)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     logging.getLogger("IncrementalSegLib").setLevel(logging.INFO)
     try:
-        app()
+        build()()
     except IncrementalSegError as error:
-        console.print(f"Error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(console, str(error))
     except KeyboardInterrupt:
-        console.print("Cancelled; nothing was changed.", style="yellow")
-        sys.exit(130)
+        _cancel(console)
+    except SystemExit as end:  # typer turns Ctrl+C into its exit status and says nothing
+        if end.code != _CANCELLED:
+            raise
+        _cancel(console)
+    except Exception as error:  # a person is not helped by a traceback, and a program sees the exit status
+        if os.environ.get(TRACEBACK):
+            raise
+        _fail(
+            console,
+            f"{type(error).__name__}: {str(error).strip() or 'no reason given'}. This is a fault of the program. "
+            f"Please report it with what `incrementalseg doctor` prints; {TRACEBACK}=1 shows where it happened.",
+        )
+
+
+def build() -> typer.Typer:
+    """Return the application with its commands; loads torch, which takes seconds."""
+    import_module("IncrementalSegLib.engine.runtime").tune_process()
+    app = typer.Typer(
+        name="incrementalseg",
+        help="Teach a segmentation model one more structure and keep the ones it knows.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    for name in COMMANDS:
+        app.command(name=name)(import_module(f"IncrementalSegLib.cli.{name}").command)
+    app.add_typer(import_module("IncrementalSegLib.cli.benchmark").app, name="benchmark")
+    return app
+
+
+def _fail(console: Console, text: str) -> None:
+    console.print(f"Error: {text}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)
+
+
+def _cancel(console: Console) -> None:
+    console.print("Cancelled; no model and no file is left half-written.", style="yellow")
+    sys.exit(_CANCELLED)

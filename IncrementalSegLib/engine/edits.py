@@ -23,8 +23,8 @@ from IncrementalSegLib.store import edits as store_edits
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import VersionRecord, open_model
 from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.structures import parse_names
-from IncrementalSegLib.types import Json, StructureId
+from IncrementalSegLib.structures import Structure, parse_names
+from IncrementalSegLib.types import Json
 
 
 def overview(model: str | Path) -> Json:
@@ -126,6 +126,7 @@ def remember_again(
     taught = tuple(dict.fromkeys(ids.values()))
     require_voxels(prepared, {item: record.structures.by_id(item).name for item in taught})
     memory, exemplars, prototypes, counts = read_memories(folder)
+    number, seed = _step_of(folder.lineage(), record.structures.by_id(taught[0]))
     ctx = StepContext(
         model=loaded.segmenter,
         teacher_model=None,
@@ -137,8 +138,8 @@ def remember_again(
         cases=prepared,
         voxel_counts=counts | voxel_counts(prepared, taught),
         device=runtime.device,
-        step=record.structures.by_id(taught[0]).step,
-        seed=_seed_of(folder.lineage(), taught[0]),
+        step=number,
+        seed=seed,
     )
     selection = remember(
         chosen,
@@ -171,10 +172,10 @@ def _without_set_aside(dataset: Dataset, lineage: Sequence[VersionRecord]) -> Da
     return replace(dataset, cases=cases)
 
 
-def _seed_of(lineage: Sequence[VersionRecord], structure: StructureId) -> int:
-    """Return the seed of the last step that taught a structure, so that the choice is the same as at its end."""
-    seeds = [record.step["seed"] for record in lineage if structure in record.step.get("taught", ())]
-    return int(seeds[-1]) if seeds else 0
+def _step_of(lineage: Sequence[VersionRecord], structure: Structure) -> tuple[int, int]:
+    """Return number and seed of the last step that taught a structure: with them the choice is that of its end."""
+    steps = [record.step for record in lineage if structure.id in record.step.get("taught", ())]
+    return (int(steps[-1]["number"]), int(steps[-1]["seed"])) if steps else (structure.step, 0)
 
 
 def _edit(model: str | Path, change: Json, edit: Callable[[ExemplarMemory], ExemplarMemory]) -> VersionRecord:

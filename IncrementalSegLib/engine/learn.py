@@ -23,7 +23,7 @@ from IncrementalSegLib.engine.saving import read_memories, save
 from IncrementalSegLib.engine.scoring import validation_dice
 from IncrementalSegLib.engine.split import split
 from IncrementalSegLib.engine.trainer import Curve, Trainer
-from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.segmenter import Segmenter
@@ -121,6 +121,7 @@ def learn(
         >>> learn("shoulder", "scans", "humerus").record.number  # doctest: +SKIP
         1
     """
+    _check_numbers(steps, seed)
     runtime = start(device)
     folder = create_or_open(model)
     with folder.writing():  # one step at a time
@@ -303,6 +304,12 @@ class Step:
                 steps,
             )
         return trainer.run()
+
+
+def _check_numbers(steps: int | None, seed: int) -> None:
+    for name, value, least in (("steps", steps, 1), ("seed", seed, 0)):
+        if value is not None and value < least:
+            raise OptionError(f"The option {name} is {value}.", todo=f"Give {least} or more.")
 
 
 @contextmanager

@@ -35,6 +35,7 @@ class StepRequest:
         structure_of: Label name in the data -> uuid.
         cases: The cases, each restricted to what the step looks for.
         network: Registered name of the trunk.
+        step: Number of the step, from 1; improvements count.
         weights: Weights of the descriptor that compares content, or ``None`` for the trunk.
     """
 
@@ -47,12 +48,8 @@ class StepRequest:
     structure_of: dict[str, StructureId]
     cases: Dataset
     network: str
+    step: int
     weights: Path | None
-
-    @property
-    def step(self) -> int:
-        """Number of the step, from 1."""
-        return 1 + max((item.step for item in self.parent.structures), default=0) if self.parent else 1
 
 
 def resolve(
@@ -76,7 +73,8 @@ def resolve(
     parent = folder.record() if folder is not None else None
     wanted = parse_names(structures) if isinstance(structures, str) else list(structures)
     known = parent.structures if parent is not None else StructureList()
-    number = 1 + max((item.step for item in known), default=0)
+    earlier = folder.lineage() if folder is not None else []
+    number = 1 + max((*(item.step for item in known), *(record.step.get("number", 0) for record in earlier)), default=0)
     taught, listing = _taught(wanted, known, number, improve)
     dataset = open_data(data) if not isinstance(data, Dataset) else data
     if cases is not None:
@@ -100,6 +98,7 @@ def resolve(
         },
         cases=dataset,
         network=network or (parent.architecture["config"]["network"] if parent is not None else "unet2d"),
+        step=number,
         weights=descriptor_weights(chosen.options),
     )
 

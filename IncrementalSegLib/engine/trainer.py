@@ -91,7 +91,8 @@ class Trainer:
                 if curve.steps % every and curve.steps != curve.planned:
                     continue
                 dice = self.validate()
-                curve.points.append({"step": curve.steps, "validation": dice} | {k: v / every for k, v in sums.items()})
+                count = curve.steps - (curve.points[-1]["step"] if curve.points else 0)
+                curve.points.append({"step": curve.steps, "validation": dice} | {k: v / count for k, v in sums.items()})
                 sums = {}
                 if dice is None:
                     continue

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import math
-import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import FEW, bits, changed, spelled, tree
+from tiny import FEW, changed, spelled, tree
 
 from IncrementalSegLib.engine import presets
-from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.errors import (
     DataError,
     DeviceError,
@@ -27,8 +24,8 @@ from IncrementalSegLib.errors import (
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.prepare import prepare_case
-from IncrementalSegLib.store.manifest import sha256_of
-from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.store.versions import ModelFolder, open_model
+from IncrementalSegLib.structures import Request
 from IncrementalSegLib.volumes.io import read_volume, write_volume
 
 
@@ -302,8 +299,9 @@ class TestRefused:
             teach(model, data / "scapula", "scapula", method="lwfseg", steps=4)
         assert tree(model) == before
 
-    def test_two_writers(self, model, data, teach):
+    def test_two_writers(self, model, data, teach, monkeypatch):
         before = tree(model)
+        monkeypatch.setattr(ModelFolder.writing.__wrapped__, "__defaults__", (0.05,))  # seconds to wait
         with open_model(model).writing(), pytest.raises(ModelError, match="another process"):
             teach(model, data / "scapula", "scapula")
         assert tree(model) == before
@@ -342,9 +340,9 @@ def test_scans_with_holes_can_teach(model, data, teach, spoiled):
     assert record.number == 2
 
 
-def test_a_data_set_may_be_passed_open(tmp_path, data):
-    assert os.fspath(data)
-    assert math.isfinite(len(open_data(data / "humerus").cases))
-    assert sha256_of(next((data / "humerus" / "imagesTr").iterdir()))
-    assert bits is not None
-    assert learn is not None
+def test_data_and_names_may_be_passed_as_objects(tmp_path, data, teach):
+    dataset = open_data(data / "both")
+    few = replace(dataset, cases=dataset.cases[:2])
+    record = teach(tmp_path / "m", few, [Request("Upper arm", "humerus")]).record
+    assert record.structures.names == ("Upper arm",)
+    assert [entry["case"] for entry in record.step["training"]] == [case.id for case in few.cases]

@@ -181,4 +181,4 @@ def test_it_learns():
     chosen = method("finetune")
     ctx = context(chosen, old=(), new=(DISC,))
     curve = trainer_of(chosen, ctx, 60, **plain(learning_rate=1e-2, decay=False, evaluations=4)).run()
-    assert curve.points[-1]["dice"] < 0.3 < 0.6 < curve.points[0]["dice"]
+    assert curve.points[-1]["dice"] < 0.6 * curve.points[0]["dice"]

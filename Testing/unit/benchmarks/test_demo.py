@@ -1,0 +1,122 @@
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from IncrementalSegLib.benchmarks.demo import MARKER, Scale, claim, run_demo
+from IncrementalSegLib.benchmarks.demo_report import METHODS
+from IncrementalSegLib.engine.evaluate import evaluate
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.store.versions import open_model
+
+TINY = Scale(people=2, test_people=1, size=(8, 32, 32), looks=3)
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo") / "output"
+    phases = []
+    result = run_demo(
+        folder, steps=STEPS, seed=3, device="cpu", scale=TINY, progress=lambda phase, *_: phases.append(phase)
+    )
+    return folder, result, phases
+
+
+def test_rows_are_what_evaluate_finds(demo):
+    folder, result, _ = demo
+    assert [(row["structure"], row["method"]) for row in result["rows"]] == [
+        (structure, method) for structure in ("humerus", "scapula") for method in METHODS
+    ]
+    tests = [folder / "scans" / name for name in ("test-A", "test-B")]
+    start = [evaluate(folder / "models" / "humerus", data).structures["humerus"].dice for data in tests]
+    for row in result["rows"]:
+        found = [evaluate(folder / "models" / row["method"], data).structures[row["structure"]].dice for data in tests]
+        assert row["after"]["dice"] == pytest.approx(np.mean(found))
+        if row["structure"] == "humerus":
+            assert row["before"]["dice"] == pytest.approx(np.mean(start))
+        else:
+            assert row["before"] is None
+
+
+def test_nobody_is_taught_and_tested(demo):
+    folder, _, _ = demo
+    names = {"humerus": ("humerus",), "scapula": ("scapula",), "test-A": ("humerus", "scapula")}
+    opened = {name: open_data(folder / "scans" / name) for name in (*names, "test-B")}
+    assert {name: opened[name].names for name in names} == names
+    people = [case.id for data in opened.values() for case in data.cases]
+    assert len(people) == len(set(people)) == 6
+    for method in METHODS:
+        assert [item.step["data"] for item in open_model(folder / "models" / method).lineage()] == [
+            opened["scapula"].name,
+            opened["humerus"].name,
+        ] or open_model(folder / "models" / method).current == 2
+
+
+def test_watching_changes_no_weight(demo, tmp_path):
+    folder, _, _ = demo
+    shutil.copytree(folder / "models" / "humerus", tmp_path / "again")
+    learn(
+        tmp_path / "again", folder / "scans" / "scapula", "scapula", method="aeiseg", preset="quick", steps=STEPS,
+        seed=3, device="cpu",
+    )  # fmt: skip
+    watched = open_model(folder / "models" / "aeiseg").tensors("weights")
+    alone = open_model(tmp_path / "again").tensors("weights")
+    names = {name.rpartition(".")[2] for name in watched}
+    assert names == {name.rpartition(".")[2] for name in alone}
+    assert [t.shape for t in watched.values()] == [t.shape for t in alone.values()]
+    shared = [name for name in watched if name in alone]  # the head of the new structure is named by its uuid
+    assert len(shared) > 10
+    assert all(torch.equal(watched[name], alone[name]) for name in shared)
+
+
+def test_the_report_shows_everything(demo):
+    folder, result, phases = demo
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert result["report"] == str(folder / "report.html")
+    assert result["verdict"].splitlines()[0].startswith("Humerus")
+    assert all(word in page for word in (*METHODS, "humerus", "scapula", "How forgetting happens"))
+    assert "nan" not in page.split("</style>")[1].split("data:image")[0].lower()
+    kinds = {path.name.split("-")[2].removesuffix(".png") for path in folder.glob("report-*.png")}
+    assert kinds == {"changes", "curves", "slices", "matrix"}
+    assert any(phase.startswith("5/5 scapula, coriseg: Learning") for phase in phases)
+
+
+def test_an_earlier_demonstration_is_replaced_and_nothing_else(tmp_path):
+    folder = tmp_path / "output"
+    claim(folder)
+    for place in ("models", "scans"):
+        (folder / place).mkdir()
+        (folder / place / "old").touch()
+    (folder / "report.html").touch()
+    (folder / "notes.txt").write_text("mine")
+    claim(folder)
+    assert sorted(path.name for path in folder.iterdir()) == [MARKER, "notes.txt"]
+
+
+def test_what_a_link_points_to_stays(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "scan.nii.gz").touch()
+    folder = tmp_path / "output"
+    claim(folder)
+    (folder / "scans").symlink_to(mine, target_is_directory=True)
+    claim(folder)
+    assert (mine / "scan.nii.gz").exists()
+    assert not (folder / "scans").exists()
+
+
+def test_other_folders_are_refused_and_unchanged(tmp_path):
+    full = tmp_path / "full"
+    (full / "scans").mkdir(parents=True)
+    with pytest.raises(DataError, match="not made by the demonstration"):
+        run_demo(full, device="cpu", scale=TINY)
+    assert [path.name for path in full.iterdir()] == ["scans"]
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(DataError, match="is a file"):
+        claim(file)
+    assert file.read_text() == "mine"
