@@ -20,8 +20,9 @@ from IncrementalSegLib.benchmarks.circumstances import Stopwatch, environment
 from IncrementalSegLib.benchmarks.protocols import Chain
 from IncrementalSegLib.benchmarks.scans import Scans, scans_for
 from IncrementalSegLib.engine.evaluate import evaluate
-from IncrementalSegLib.engine.learn import StepResult, learn
+from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.engine.step import StepResult
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.sampling.cases import Dataset

@@ -72,7 +72,13 @@ class Protocol:
 
 _SHOULDER = (
     Scenario("case1", "Case 1: same scanner", METHODS, volumes=8),
-    Scenario("case3", "Case 3: another contrast in the second step", METHODS, volumes=8, scanner="C"),
+    Scenario(
+        "case3",
+        "Case 3: the second step, and the test of the new structure, on another scanner",
+        METHODS,
+        volumes=8,
+        scanner="C",
+    ),
 )
 _CURVE = ("lwfseg", "aeiseg", "separate")
 

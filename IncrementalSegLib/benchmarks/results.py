@@ -111,9 +111,7 @@ class Results:
                 for method in scenario.methods:
                     found = self._read(protocol, scenario, method)
                     if found:
-                        self.outcomes[protocol.name, scenario.name, method] = Outcome(
-                            protocol, scenario, method, found
-                        )
+                        self.outcomes[protocol.name, scenario.name, method] = Outcome(protocol, scenario, method, found)
 
     def get(self, protocol: str, scenario: str, method: str) -> Outcome | None:
         """Return an outcome, or ``None`` where no chain has finished."""

@@ -74,7 +74,7 @@ _PAPER = Preset(
 
 _PRESETS = {
     ("quick", 2): _SMALL,
-    ("quick", 3): replace(_SMALL, widths=(8, 16, 32, 64), patch_side=64, batch=2, steps=200),
+    ("quick", 3): replace(_SMALL, widths=(8, 16, 32, 64), patch_side=64, batch=2, steps=200, learning_rate=2e-3),
     ("standard", 2): _LARGE,
     ("standard", 3): replace(_LARGE, widths=(32, 64, 128, 256, 320), patch_side=96, batch=2, steps=5000),
     ("paper", 2): _PAPER,

@@ -71,16 +71,16 @@ _T1 = {
     "vessel": 0.10,
     "lung": 0.05,
 }
-_FAT_SUPPRESSED = {
+_PARTLY_SUPPRESSED = {
     "air": 0.0,
-    "skin": 0.40,
-    "fat": 0.26,
-    "muscle": 0.51,
-    "cortical bone": 0.05,
-    "marrow": 0.31,
-    "cartilage": 0.75,
-    "vessel": 0.80,
-    "lung": 0.04,
+    "skin": 0.41,
+    "fat": 0.57,
+    "muscle": 0.44,
+    "cortical bone": 0.055,
+    "marrow": 0.53,
+    "cartilage": 0.63,
+    "vessel": 0.47,
+    "lung": 0.045,
 }
 
 SCANNERS: Mapping[str, Scanner] = {
@@ -93,11 +93,12 @@ SCANNERS: Mapping[str, Scanner] = {
         field=(187.2, 187.2, 100.8),
         gain=640.0,
     ),
-    "C": Scanner(_FAT_SUPPRESSED, noise=0.04, bias=0.15, blur=0.8, gain=420.0),
+    "C": Scanner(_PARTLY_SUPPRESSED, noise=0.04, bias=0.15, blur=0.8, gain=420.0),
 }
-"""A: T1-weighted, the reference.  B: the same family, noisier.  C: partly fat-suppressed, bone darker than muscle.
+"""A: T1-weighted, the reference.  B: the same family, noisier.  C: intermediate weighting with weak fat suppression.
 
-C is so far from A that a small network taught the humerus on A reaches a Dice of about 0.2 there (0.97 on A).
+The contrast of C was fixed by measurement: after learning on C with no scan of A, finetuning has lost more than half
+of what it knew on A and LwfSeg 10 to 60 % (Case 3 of the benchmark).
 """
 
 

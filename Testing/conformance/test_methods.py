@@ -17,6 +17,7 @@ from IncrementalSegLib.engine.edits import remember_again
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.request import resolve
 from IncrementalSegLib.errors import MissingNeedError, ModelError
+from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.store.versions import open_model
@@ -41,8 +42,6 @@ def loss_of(chosen, ctx, drawn, seed=3):
     """Return the sum of the terms after back-propagation, with the dropout masks of ``seed``."""
     ctx.model.zero_grad(set_to_none=True)
     ctx.model.train()
-    from IncrementalSegLib.networks.dropout import ChannelDropout
-
     ChannelDropout.seed(ctx.model, torch.Generator().manual_seed(seed))
     total = torch.stack(list(chosen.training_loss(drawn, ctx).values())).sum()
     total.backward()
@@ -57,9 +56,6 @@ def run(chosen, ctx, steps=4, **more):
     trainer = trainer_of(chosen, ctx, steps, **more)
     trainer.run()
     return trainer
-
-
-# ---------------------------------------------------------------- what a method is
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -103,9 +99,6 @@ def test_its_phases_and_sources_add_up(name):
     assert set(shares) <= {"new", "exemplar", "unlabelled"}
     assert sum(shares.values()) == pytest.approx(1)
     assert min(shares.values()) >= 0
-
-
-# ---------------------------------------------------------------- what its loss does
 
 
 @pytest.mark.parametrize(("name", "dimension"), BOTH)
@@ -203,9 +196,6 @@ def test_exemplars_need_no_labels_and_leave_the_new_output_alone(name):
     assert torch.equal(loss_of(chosen, ctx, labelled), loss_of(chosen, ctx, drawn))
 
 
-# ---------------------------------------------------------------- what a step may not touch
-
-
 @pytest.mark.parametrize("recipe", ["paper2018", "official2019"])
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_promised_frozen_stays_frozen(name, recipe):
@@ -262,9 +252,6 @@ def test_improving_the_only_structure_works(name):
     assert run(chosen, ctx).curve.steps == 4
 
 
-# ---------------------------------------------------------------- the same again
-
-
 @pytest.mark.parametrize(("name", "dimension"), BOTH)
 def test_a_batch_is_a_function_of_seed_and_index(name, dimension):
     def losses(indices, seed=0):
@@ -308,9 +295,6 @@ def test_a_stopped_step_goes_on_exactly(name):
         second.step(index, phase, resumed)
     assert changed(bits(whole.ctx.model), bits(second.ctx.model)) == set()
     assert changed(bits(whole.ctx.model), bits(first.ctx.model)) != set()
-
-
-# ---------------------------------------------------------------- on the disk
 
 
 @pytest.fixture(scope="module")

@@ -49,11 +49,6 @@ def test_nobody_is_taught_and_tested(demo):
     assert {name: opened[name].names for name in names} == names
     people = [case.id for data in opened.values() for case in data.cases]
     assert len(people) == len(set(people)) == 6
-    for method in METHODS:
-        assert [item.step["data"] for item in open_model(folder / "models" / method).lineage()] == [
-            opened["scapula"].name,
-            opened["humerus"].name,
-        ] or open_model(folder / "models" / method).current == 2
 
 
 def test_watching_changes_no_weight(demo, tmp_path):
@@ -65,11 +60,8 @@ def test_watching_changes_no_weight(demo, tmp_path):
     )  # fmt: skip
     watched = open_model(folder / "models" / "aeiseg").tensors("weights")
     alone = open_model(tmp_path / "again").tensors("weights")
-    names = {name.rpartition(".")[2] for name in watched}
-    assert names == {name.rpartition(".")[2] for name in alone}
-    assert [t.shape for t in watched.values()] == [t.shape for t in alone.values()]
     shared = [name for name in watched if name in alone]  # the head of the new structure is named by its uuid
-    assert len(shared) > 10
+    assert len(watched) == len(alone) > len(shared) > 50
     assert all(torch.equal(watched[name], alone[name]) for name in shared)
 
 

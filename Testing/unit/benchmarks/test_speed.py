@@ -11,7 +11,8 @@ def test_compare_divides_the_first_by_the_second() -> None:
     ratio = compare("slow / quick", lambda: time.sleep(0.02), lambda: time.sleep(0.005), pairs=5, limit=2.0)
     row = ratio.to_json()
     assert 2.0 < row["median"] < 8.0
-    assert row["pairs"] == 5 and row["limit"] == 2.0
+    assert row["pairs"] == 5
+    assert row["limit"] == 2.0
 
 
 def test_quartiles_of_a_table() -> None:

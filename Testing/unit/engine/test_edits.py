@@ -1,7 +1,6 @@
 """Changes of what a model remembers: each is a version that shares all weights."""
 
 import json
-import os
 
 import pytest
 import torch
@@ -41,7 +40,8 @@ def test_marks_are_versions_that_share_the_weights(model, action, mark):
     assert record.step["exemplar"] == chosen
     after = tree(model / "versions")
     assert {name: after[name] for name in before} == before
-    assert os.path.samefile(*(model / "versions" / number / "weights.safetensors" for number in ("0001", "0002")))
+    weights, shared = (model / "versions" / number / "weights.safetensors" for number in ("0001", "0002"))
+    assert shared.samefile(weights)
     assert {item["id"]: item["mark"] for item in overview(model)["exemplars"]}[chosen] == mark
     open_model(model).verify()
 
@@ -152,9 +152,9 @@ class TestRememberAgain:
     )
     def test_what_cannot_be_done_changes_nothing(self, model, data, more, error, message):
         before = tree(model)
-        place = data / more.pop("data", "humerus") if "data" in more else data / "humerus"
+        settings = {key: value for key, value in more.items() if key != "data"}
         with pytest.raises(error, match=message):
-            self.again(model, place, **dict(more))
+            self.again(model, data / more.get("data", "humerus"), **settings)
         assert tree(model) == before
 
     def test_a_method_of_another_family_is_refused(self, model, data, monkeypatch):

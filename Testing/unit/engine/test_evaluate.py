@@ -10,7 +10,14 @@ from tiny import tree
 from IncrementalSegLib.engine.evaluate import evaluate
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.errors import DataError, DeviceError, IncrementalSegError, ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.errors import (
+    DataError,
+    DeviceError,
+    IncrementalSegError,
+    ModelError,
+    OptionError,
+    UnknownNameError,
+)
 from IncrementalSegLib.sampling.datasets import open_data, read_case
 from IncrementalSegLib.store.versions import open_model
 
@@ -43,7 +50,9 @@ def test_json_is_what_the_command_prints(taught, data):
 class TestSeenInTraining:
     def flags(self, model, data, **more):
         found = evaluate(model, data, device="cpu", **more)
-        return {name: [score.seen_in_training for score in item.scores] for name, item in found.structures.items()}, found
+        return {
+            name: [score.seen_in_training for score in item.scores] for name, item in found.structures.items()
+        }, found
 
     def test_a_case_that_taught_is_named(self, taught, data):
         flags, found = self.flags(taught, data / "humerus")
@@ -55,19 +64,22 @@ class TestSeenInTraining:
         rows = ["image,patient,looked_for,label"]
         for number, source in enumerate(("humerus/imagesTr/shoulder_A_1_001", "both/imagesTr/shoulder_A_3_000")):
             image = shutil.copy(data / f"{source}.nii.gz", tmp_path / f"scan{number}.nii.gz")
-            label = shutil.copy(data / f"{source.replace('images', 'labels')}.nii.gz", tmp_path / f"mask{number}.nii.gz")
+            label = shutil.copy(
+                data / f"{source.replace('images', 'labels')}.nii.gz", tmp_path / f"mask{number}.nii.gz"
+            )
             rows.append(f"{image},patient{number},humerus,humerus={label}")
         (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
         flags, found = self.flags(taught, tmp_path / "manifest.csv")
         assert flags == {"humerus": [True, False]}
         assert "1 of 2" in found.warnings[0]
 
-    def test_only_the_structures_that_it_taught_count(self, model, data, teach, tmp_path):
+    def test_only_what_it_taught_until_that_version_counts(self, model, data, teach):
         teach(model, data / "both", "scapula", cases="shoulder_A_3_000,shoulder_A_3_001")
+        teach(model, data / "both", "humerus", cases="shoulder_A_3_004", improve=True)
         flags, _ = self.flags(model, data / "both")
-        assert flags == {"humerus": [False] * 5, "scapula": [True, True, False, False, False]}
-        flags, _ = self.flags(model, data / "both", version=1)
-        assert flags == {"humerus": [False] * 5}
+        assert flags == {"humerus": [False] * 4 + [True], "scapula": [True, True, False, False, False]}
+        for version in (1, 2):
+            assert self.flags(model, data / "both", version=version)[0]["humerus"] == [False] * 5
 
     def test_a_case_that_was_set_aside_did_not_teach(self, tmp_path, data, teach):
         record = teach(tmp_path / "m", data / "both", "humerus").record

@@ -12,6 +12,7 @@ import torch
 from tiny import FEW, changed, spelled, tree
 
 from IncrementalSegLib.engine import presets
+from IncrementalSegLib.engine.evaluate import evaluate
 from IncrementalSegLib.errors import (
     DataError,
     DeviceError,
@@ -288,6 +289,7 @@ class TestRefused:
                     teach(model, data / "scapula", "scapula", progress=lambda phase, *_: seen.append(phase))
             assert tree(disk) == before
             assert seen == [], "said before the scans are read, not after the training"
+            assert evaluate(disk / "m", data / "both", device="cpu").version == 1, "reading needs no right to write"
         finally:
             subprocess.run(["umount", "--lazy", disk], check=True)
 
@@ -318,7 +320,9 @@ class TestCancelled:
         phases = self.calls(Path(copy_of(taught, tmp_path / "other")), data, teach)
         assert list(dict.fromkeys(phases)) == ["Reading", "Learning", "Choosing what to remember", "Saving"]
         before = tree(model)
-        stops = {phases.index(phase) for phase in phases} | {len(phases) - 1 - phases[::-1].index(phase) for phase in phases}
+        stops = {phases.index(phase) for phase in phases} | {
+            len(phases) - 1 - phases[::-1].index(phase) for phase in phases
+        }
         for stop in sorted(stops):
             count = iter(range(10**6))
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import BAR, CPU, DISC, FEW, SQUARE, bits, cases, changed, context, method, plan
+from tiny import BAR, CPU, DISC, SQUARE, bits, cases, changed, context, method, plan
 
 from IncrementalSegLib.engine.progress import silent
 from IncrementalSegLib.engine.remembering import descriptor_weights, remember, voxel_counts
@@ -132,7 +132,3 @@ class TestDescriptorWeights:
     def test_an_unknown_descriptor_is_named(self):
         with pytest.raises(UnknownNameError, match="vgg16"):
             descriptor_weights(method("coriseg", descriptor="vgg17").options)
-
-
-def test_remembering_is_quick_to_configure():
-    assert method("finetune").options.model_dump(include=set(FEW)) == FEW

@@ -3,12 +3,12 @@
 import json
 
 import torch
+from tiny import DISC, SQUARE, context, method
 
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.saving import memory_document, read_memories
 from IncrementalSegLib.store.versions import open_model
-from tiny import DISC, SQUARE, context, method
 
 
 def test_everything_comes_back(taught):

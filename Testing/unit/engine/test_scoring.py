@@ -25,11 +25,6 @@ class Oracle:
         return torch.stack([case.mask(item).float().roll(self.shift, -1) for item in structures])
 
 
-def overlap(one, other):
-    one, other = set(one.nonzero()), set(other.nonzero())
-    return one, other
-
-
 @pytest.mark.parametrize("shift", [0, 2, 5])
 def test_validation_is_the_mean_dice_over_cases_and_structures(shift):
     scans = cases((DISC, SQUARE), 2)

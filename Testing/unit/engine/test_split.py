@@ -9,7 +9,10 @@ from IncrementalSegLib.sampling.cases import Case
 
 
 def cases(patients):
-    return [Case(f"case{number:02d}", name, (Path(f"{number}.nii"),), frozenset({"A"})) for number, name in enumerate(patients)]
+    return [
+        Case(f"case{number:02d}", name, (Path(f"{number}.nii"),), frozenset({"A"}))
+        for number, name in enumerate(patients)
+    ]
 
 
 @pytest.mark.parametrize(

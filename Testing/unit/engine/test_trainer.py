@@ -77,7 +77,9 @@ def test_the_curve_holds_the_mean_of_each_term():
             assert point[name] == pytest.approx(sum(terms[name] for terms in part) / len(part))
 
 
-@pytest.mark.parametrize(("decay", "rates"), [(True, [0.1 * (1 - step / 5) ** 0.9 for step in range(5)]), (False, [0.1] * 5)])
+@pytest.mark.parametrize(
+    ("decay", "rates"), [(True, [0.1 * (1 - step / 5) ** 0.9 for step in range(5)]), (False, [0.1] * 5)]
+)
 def test_the_learning_rate_falls_as_planned(decay, rates):
     trainer, _ = make(steps=5, learning_rate=0.1, decay=decay)
     seen, real = [], trainer.update
@@ -100,7 +102,9 @@ def test_phases_share_the_steps_and_train_what_they_say(monkeypatch):
     def noted(batch, phase, optimiser):
         before = dict(bits(ctx.model))
         terms = real(batch, phase, optimiser)
-        weights = {name for name in changed(before, bits(ctx.model)) if "running" not in name and "num_batches" not in name}
+        weights = {
+            name for name in changed(before, bits(ctx.model)) if "running" not in name and "num_batches" not in name
+        }
         seen.append((phase.name, optimiser.param_groups[0]["lr"], all(SQUARE in name for name in weights)))
         return terms
 
@@ -165,7 +169,11 @@ def test_progress_is_told_and_may_cancel():
     trainer.progress = stop
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
-    assert [(phase, fraction) for phase, fraction, _ in seen] == [("Learning", 0.25), ("Learning", 0.5), ("Learning", 0.75)]
+    assert [(phase, fraction) for phase, fraction, _ in seen] == [
+        ("Learning", 0.25),
+        ("Learning", 0.5),
+        ("Learning", 0.75),
+    ]
     assert all(numbers["loss"] > 0 for *_, numbers in seen)
 
 

@@ -19,7 +19,7 @@ def scores(generator):
 
 
 def looped(logits, target, valid, weights=None):
-    """Eq. 2 with its minus, head by head and voxel by voxel; ``[sum_j t_j w_j] * [-sum_j t_j log y_j]`` with weights."""
+    """Eq. 2 with its minus, by head and voxel; with weights ``[sum_j t_j w_j] * [-sum_j t_j log y_j]``."""
     heads = []
     for head in range(logits.shape[1]):
         terms = []
@@ -55,7 +55,9 @@ def test_distillation_is_the_cross_entropy_of_distributions(scores):
     p = Categorical(probs=torch.stack([1 - teacher, teacher], -1).double())
     y = Categorical(logits=logits.movedim(2, -1).double())
     expected = (p.entropy() + kl_divergence(p, y)).mean(dim=(0, 2, 3)).sum()
-    assert cross_entropy(logits, teacher, everywhere, reduction="sum").item() == pytest.approx(expected.item(), rel=1e-5)
+    assert cross_entropy(logits, teacher, everywhere, reduction="sum").item() == pytest.approx(
+        expected.item(), rel=1e-5
+    )
 
 
 def test_distillation_is_least_where_student_and_teacher_agree(scores):

@@ -100,7 +100,7 @@ def test_a_copy_is_independent(image):
     assert not twin.training
     with torch.no_grad():
         for parameter in twin.parameters():
-            parameter += 1
+            parameter.add_(1)
     twin.add([SQUARE])
     assert model.structures == (DISC,)
     assert changed(before, bits(model)) == set()

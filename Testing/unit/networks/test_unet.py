@@ -19,9 +19,7 @@ def numbers(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.mark.parametrize(
-    ("kind", "size"), [(UNet2d, (16, 24)), (UNet3d, (8, 16, 12))], ids=["2-D", "3-D"]
-)
+@pytest.mark.parametrize(("kind", "size"), [(UNet2d, (16, 24)), (UNet3d, (8, 16, 12))], ids=["2-D", "3-D"])
 def test_features_have_the_sizes_that_are_promised(kind, size):
     trunk = unet(kind, channels=2).eval()
     features = trunk(torch.randn(2, 2, *size))

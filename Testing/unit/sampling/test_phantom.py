@@ -50,13 +50,12 @@ def test_anatomy(seed: int, scanner: str) -> None:
     assert not any(masks["humerus"][:, side].any() for side in (0, -1))
 
 
-@pytest.mark.parametrize(("scanner", "brighter"), [("A", True), ("B", True), ("C", False)])
-def test_contrast_of_marrow_and_muscle(scanner: str, brighter: bool) -> None:
+@pytest.mark.parametrize(("scanner", "low", "high"), [("A", 1.9, 2.3), ("B", 1.8, 2.3), ("C", 1.05, 1.35)])
+def test_contrast_of_marrow_and_muscle(scanner: str, low: float, high: float) -> None:
     volume, masks = phantom_case(1, scanner, structures=("humerus", "deltoid"))
     inside = [ndimage.binary_erosion(masks[name], np.ones((1, 5, 5))) for name in ("humerus", "deltoid")]
-    marrow, muscle = (volume.array[0][mask].astype(float) for mask in inside)
-    assert (np.median(marrow) > np.median(muscle)) == brighter
-    assert abs(np.median(marrow) - np.median(muscle)) > 1.5 * max(marrow.std(), muscle.std()) / 2
+    marrow, muscle = (float(np.median(volume.array[0][mask])) for mask in inside)
+    assert low < marrow / muscle < high
     assert volume.array.dtype == np.int16
     assert volume.array.min() >= 0
 

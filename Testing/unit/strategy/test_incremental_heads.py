@@ -152,16 +152,17 @@ class TestExemplarTarget:
 class TestOfficial2019:
     def test_its_loss_is_the_weighted_cross_entropy_without_alpha(self):
         chosen = method("lwfseg", alpha=0.1, **OFFICIAL)
-        ctx = context(chosen)
-        ctx.voxel_counts = {DISC: (900, 100), SQUARE: (700, 300)}
+        ctx = context(chosen, old=(DISC, BAR))
+        ctx.voxel_counts = {DISC: (900, 100), BAR: (200, 800), SQUARE: (700, 300)}
         drawn = batch(ctx)
         terms = terms_of(chosen, ctx, drawn)
-        logits = student(ctx, drawn, SQUARE, DISC)
-        new, old = inverse_frequency(torch.tensor([[700.0, 300.0]])), inverse_frequency(torch.tensor([[900.0, 100.0]]))
+        logits = student(ctx, drawn, SQUARE, DISC, BAR)
+        new = inverse_frequency(torch.tensor([[700.0, 300.0]]))
+        old = inverse_frequency(torch.tensor([[900.0, 100.0], [200.0, 800.0]]))
         assert set(terms) == {"cross_entropy", "distillation"}
-        expected = cross_entropy(logits[:, :1], drawn.label[:, [1]], EVERYWHERE, new)
+        expected = cross_entropy(logits[:, :1], drawn.label[:, [2]], EVERYWHERE, new)
         torch.testing.assert_close(terms["cross_entropy"], expected)
-        expected = cross_entropy(logits[:, 1:], teacher(ctx, drawn, DISC), EVERYWHERE, old)
+        expected = cross_entropy(logits[:, 1:], teacher(ctx, drawn, DISC, BAR), EVERYWHERE, old, "sum")
         torch.testing.assert_close(terms["distillation"], expected)
 
     def test_it_designs_deeper_heads(self):
@@ -175,7 +176,12 @@ class TestOfficial2019:
     def test_it_sets_its_defaults_and_what_is_named_wins(self, options):
         paper, official = options(), options(recipe="official2019")
         assert (paper.dice, paper.candidates, paper.keep, paper.select_background) == (True, 50, 30, False)
-        assert (official.dice, official.candidates, official.keep, official.select_background) == (False, 1000, 100, True)
+        assert (official.dice, official.candidates, official.keep, official.select_background) == (
+            False,
+            1000,
+            100,
+            True,
+        )
         named = options.model_validate({"recipe": "official2019", "dice": "true", "keep": "7"})
         assert (named.dice, named.keep, named.candidates) == (True, 7, 1000)
         if options is RehearsalOptions:

@@ -1,0 +1,138 @@
+"""What the papers lead one to expect, checked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from IncrementalSegLib.benchmarks.protocols import Protocol, Scenario
+from IncrementalSegLib.benchmarks.results import Outcome, Results, difference
+from IncrementalSegLib.evaluation.intervals import Comparison, signed
+from IncrementalSegLib.types import Json
+
+Verdict = Literal["PASS", "NOT SEEN", "MEASURED"]
+Found = Mapping[str, Outcome]
+
+_REHEARSAL = ("aeiseg", "coriseg")
+_NEW_SHARE = {"lwfseg": 0.95, "aeiseg": 0.90, "coriseg": 0.90}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One expectation and what was measured.
+
+    Attributes:
+        scenario: Where.
+        claim: What is expected.
+        verdict: ``MEASURED`` where no outcome is demanded.
+        figures: The numbers.
+    """
+
+    scenario: str
+    claim: str
+    verdict: Verdict
+    figures: str
+
+    def to_json(self) -> Json:
+        """Return the statement as a JSON object."""
+        return {
+            "scenario": self.scenario,
+            "claim": self.claim,
+            "verdict": self.verdict,
+            "figures": self.figures,
+        }
+
+
+def check(results: Results, protocol: Protocol) -> list[Statement]:
+    """Check every statement for which the methods have been run."""
+    found: list[Statement] = []
+    for scenario in protocol.scenarios:
+        outcomes = {outcome.method: outcome for outcome in results.of(protocol, scenario)}
+        found += _forgetting(scenario, outcomes)
+        if scenario.name == "case1":
+            found += _same_domain(scenario, outcomes)
+        if scenario.name == "case2":
+            found += _few_annotations(scenario, outcomes)
+        if scenario.name == "case3":
+            found += _other_contrast(scenario, outcomes)
+        found += _chosen_or_random(scenario, outcomes)
+    return found
+
+
+def _forgetting(scenario: Scenario, found: Found) -> Iterator[Statement]:
+    if "finetune" in found:
+        kept = found["finetune"].kept
+        claim = "finetune's Dice on the old structure falls below 50 % of its first value"
+        yield Statement(scenario.title, claim, _verdict(fmean(kept) < 0.5), _kept(kept))
+
+
+def _same_domain(scenario: Scenario, found: Found) -> Iterator[Statement]:
+    if "lwfseg" in found:
+        kept = found["lwfseg"].kept
+        claim = "lwfseg keeps at least 95 % of its old Dice on average and at least 90 % with every seed"
+        yield Statement(scenario.title, claim, _verdict(fmean(kept) >= 0.95 and min(kept) >= 0.9), _kept(kept))
+    for method, share in _NEW_SHARE.items():
+        if method in found and "separate" in found:
+            reached = _shares(found[method], found["separate"])
+            claim = f"{method}'s new structure reaches at least {share:.0%} of separate's Dice".replace("%", " %")
+            yield Statement(scenario.title, claim, _verdict(fmean(reached) >= share), _spread(reached))
+
+
+def _few_annotations(scenario: Scenario, found: Found) -> Iterator[Statement]:
+    if "lwfseg" in found and "separate" in found:
+        gap = difference(found["lwfseg"].new_after, found["separate"].new_after)
+        claim = "lwfseg against separate on the new structure"
+        yield Statement(scenario.title, claim, "MEASURED", gap.sentence("lwfseg", "separate"))
+
+
+def _other_contrast(scenario: Scenario, found: Found) -> Iterator[Statement]:
+    if "lwfseg" not in found:
+        return
+    lost = [1 - share for share in found["lwfseg"].kept]
+    claim = "the contrast makes lwfseg lose 10 to 60 % of its old Dice on average"
+    yield Statement(scenario.title, claim, _verdict(0.1 <= fmean(lost) <= 0.6), _spread(lost))
+    for method in _REHEARSAL:
+        if method in found:
+            gap = difference(found[method].old_after, found["lwfseg"].old_after)
+            seen = gap.low is not None and gap.low > 0 and gap.points >= 5
+            claim = f"{method} keeps more of the old structure than lwfseg: interval above 0, mean at least 5 points"
+            yield Statement(scenario.title, claim, _verdict(seen), points(gap))
+
+
+def _chosen_or_random(scenario: Scenario, found: Found) -> Iterator[Statement]:
+    for method in _REHEARSAL:
+        if method in found and "reseg" in found:
+            gap = difference(found[method].old_after, found["reseg"].old_after)
+            claim = f"chosen exemplars ({method}) against random ones (reseg) on the old structure"
+            yield Statement(scenario.title, claim, "MEASURED", gap.sentence(method, "reseg"))
+
+
+def points(gap: Comparison) -> str:
+    """Write a difference with its interval."""
+    if gap.low is None or gap.high is None:
+        return f"{signed(gap.points)} points"
+    return f"{signed(gap.points)} points [{signed(gap.low)}, {signed(gap.high)}]"
+
+
+def _shares(a: Outcome, b: Outcome) -> list[float]:
+    """Return a's Dice on the new structure as a share of b's, one per seed that both have."""
+    new = a.protocol.new
+    return [
+        a.chains[seed]["after"][new]["dice"] / b.chains[seed]["after"][new]["dice"]
+        for seed in sorted(a.chains.keys() & b.chains.keys())
+    ]
+
+
+def _verdict(seen: bool) -> Verdict:
+    return "PASS" if seen else "NOT SEEN"
+
+
+def _kept(shares: list[float]) -> str:
+    return f"keeps {_spread(shares)}"
+
+
+def _spread(shares: list[float]) -> str:
+    listing = ", ".join(f"{100 * share:.1f}" for share in shares)
+    return f"{100 * fmean(shares):.1f} % (seeds: {listing})"
