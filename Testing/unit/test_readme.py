@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from IncrementalSegLib.cli.app import build
-from IncrementalSegLib.engine import learn as learn_module
+from IncrementalSegLib.engine import presets
 from IncrementalSegLib.engine.request import build_method
 from IncrementalSegLib.registry import names
 from IncrementalSegLib.sampling.datasets import open_data
@@ -72,8 +72,7 @@ def test_python_runs(tmp_path, monkeypatch, capsys):
     wanted = {"humerus": ("humerus",), "scapula": ("scapula",), "test-A": ("humerus", "scapula")}
     for number, (name, outlined) in enumerate(wanted.items()):
         write_phantom_dataset(scans / name, 2, "A", outlined, number, (4, 32, 32))
-    preset = learn_module.find_preset
-    monkeypatch.setattr(learn_module, "find_preset", lambda *given: replace(preset(*given), steps=1))
+    monkeypatch.setattr(presets, "_PRESETS", {key: replace(item, steps=1) for key, item in presets._PRESETS.items()})
     monkeypatch.chdir(tmp_path)
     (block,) = blocks("python")
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})

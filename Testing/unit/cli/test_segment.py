@@ -13,7 +13,7 @@ FEW = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
 
 @pytest.fixture(scope="session")
 def two(tmp_path_factory, data):
-    """Return a model with two structures, each large and overlapping: one step of training leaves nearly random heads."""
+    """Return a model of two structures after one step: its heads are nearly random and overlap."""
     from IncrementalSegLib.engine.learn import learn
 
     folder = tmp_path_factory.mktemp("cli") / "two"

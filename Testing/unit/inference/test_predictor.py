@@ -11,8 +11,9 @@ from torch import Tensor
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.inference.postprocess import largest_component
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
-from IncrementalSegLib.networks.segmenter import Segmenter, SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.volumes.volume import Grid, Volume

@@ -1,0 +1,95 @@
+"""The command as a process of its own: what only shows with real signals, pipes and limits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from scans import tree
+
+resource = pytest.importorskip("resource", reason="signals and limits of POSIX")
+
+COMMAND = [sys.executable, "-m", "IncrementalSegLib"]
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def start(*arguments, **options) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_ctrl_c_while_learning_leaves_nothing(tmp_path, data):
+    process = start("learn", tmp_path / "new", "--data", data, "--structures", "liver", "--steps", 10**6, "--json")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "new" / ".lock").exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    time.sleep(1.0)  # by now it reads or trains
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "Cancelled" in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("patience", [0.4, 1.2])
+def test_ctrl_c_while_starting_is_no_traceback(patience):
+    process = start("methods", "--json")
+    time.sleep(patience)  # torch is being imported
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    if process.returncode == -signal.SIGINT and patience < 1:
+        pytest.skip("the interpreter itself was not up yet")
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in err
+    assert process.returncode == 0 or out == ""
+
+
+def test_learn_prints_one_object_into_a_pipe(tmp_path, data):
+    few = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
+    process = start("learn", tmp_path / "new", "--data", data, "--structures", "liver", "--steps", 2, *few, "--json")
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert out.count("\n") == 1
+    assert json.loads(out)["version"] == 1
+    assert "Warning" not in err
+
+
+def test_a_full_disk_leaves_the_model_as_it_was(model, data):
+    """Files may not grow beyond 100 kB, as if the disk ended there; the weights are larger."""
+    before = tree(model)
+    few = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
+    process = start(
+        "learn", model, "--data", data, "--structures", "spleen", "--steps", 1, *few, "--json",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+    )  # fmt: skip
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, out) == (1, "")
+    assert "Nothing was changed" in " ".join(err.split())
+    assert "Traceback" not in err
+    assert tree(model) == before
+
+
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_said_at_once(tmp_path, data):
+    tmp_path.chmod(0o555)
+    try:
+        process = start("learn", tmp_path / "new", "--data", data, "--structures", "liver", "--steps", 10**6)
+        _, err = process.communicate(timeout=60)
+    finally:
+        tmp_path.chmod(0o755)
+    assert process.returncode == 1
+    assert "Cannot write" in err
+    assert list(tmp_path.iterdir()) == []
