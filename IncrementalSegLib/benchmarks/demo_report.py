@@ -198,7 +198,7 @@ def _rehearsal(methods: Iterable[str]) -> str:
     shares = {method: chosen.p_exemplar for method, chosen in options.items() if hasattr(chosen, "p_exemplar")}
     if not shares:
         return ""
-    listing = ", ".join(f"{method} {100 * share:.0f} %" for method, share in shares.items())
+    listing = ", ".join(f"{method} {100 * share:.0f}\u00a0%" for method, share in shares.items())
     return (
         f"Rehearsal has its price: remembered scans of the {OLD} take part of the batches ({listing}), so in the same "
         f"number of steps these methods see less of the {NEW}."

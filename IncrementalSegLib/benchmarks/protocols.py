@@ -145,7 +145,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         by_default=False,
     ),
 )
-"""Steps are measured so that everything with three seeds ends in about 75 minutes on two threads of a CPU."""
+"""Steps are measured: with three seeds everything takes about an hour on two otherwise idle threads of a CPU."""
 
 
 @dataclass(frozen=True)

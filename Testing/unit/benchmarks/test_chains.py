@@ -7,9 +7,10 @@ import pytest
 from filelock import FileLock
 
 from IncrementalSegLib.benchmarks.chains import Runner
+from IncrementalSegLib.benchmarks.ozdemir import run_ozdemir
 from IncrementalSegLib.benchmarks.protocols import Chain, Protocol, Scenario
 from IncrementalSegLib.engine.progress import silent
-from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.store.atomic import read_json
 from IncrementalSegLib.store.versions import open_model
 
@@ -92,6 +93,17 @@ def test_results_of_other_settings_are_not_mixed(out: Path, change: dict[str, ob
     runner, other = Runner(out, None, "cpu", silent), replace(TINY, **change)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="other settings"):
         runner.run(chain("finetune", protocol=other))
+
+
+def test_the_whole_benchmark_counts_what_is_done(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("IncrementalSegLib.benchmarks.ozdemir.find_protocols", lambda names, with_data: [TINY])
+    done = run_ozdemir(out, seeds=2, methods="finetune", device="cpu", shard=(2, 2))
+    assert (done["done"], done["left"]) == (2, 0)
+    left = run_ozdemir(out, seeds=3, methods="finetune", device="cpu", shard=(2, 2))  # the third is the other part's
+    assert (left["done"], left["left"]) == (2, 1)
+    assert Path(left["table"]).is_file()
+    with pytest.raises(DataError, match="not there"):
+        run_ozdemir(out, data=out / "nowhere")
 
 
 def test_a_killed_chain_loses_only_itself(out: Path) -> None:
