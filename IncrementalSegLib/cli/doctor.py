@@ -13,7 +13,11 @@ def command(as_json: AsJson = False) -> None:
         print_json(found)
         return
     libraries = ", ".join(f"{name} {version}" for name, version in found["libraries"].items() if version)
-    rows = [(key.replace("_", " "), value) for key, value in found.items() if key not in ("libraries", "warnings")]
+    rows = [
+        (key.replace("_", " "), ", ".join(value) if isinstance(value, list) else value)
+        for key, value in found.items()
+        if key not in ("libraries", "warnings")
+    ]
     print_table("This machine", ("", ""), [*rows, ("libraries", libraries)])
     for text in found["warnings"]:
         say(f"Note: {text}")

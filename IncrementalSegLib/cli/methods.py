@@ -12,6 +12,10 @@ def command(as_json: AsJson = False) -> None:
     if as_json:
         print_json(listing)
         return
-    rows = [(item["name"], item["output"], ", ".join(item["needs"]), item["summary"]) for item in listing["methods"]]
-    print_table("Methods", ("method", "output", "needs", "what it does"), rows)
-    print_table("Not loaded", ("file", "reason"), listing["broken"].items()) if listing["broken"] else None
+    rows = [
+        (item["name"], item["output"], ", ".join(item["needs"]) or None, item["summary"], item["source"])
+        for item in listing["methods"]
+    ]
+    print_table("Methods", ("method", "output", "needs", "what it does", "source"), rows)
+    if listing["broken"]:
+        print_table("Not loaded", ("file", "reason"), listing["broken"].items())

@@ -32,10 +32,12 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table on standard output; ``None`` is shown as a dash."""
-    table = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*("-" if cell is None else str(cell) for cell in row))
-    Console().print(table)
+    console = Console()
+    console.print(f"\n{title}", style="bold", markup=False, highlight=False, soft_wrap=True)
+    console.print(table)
 
 
 def say(text: str) -> None:

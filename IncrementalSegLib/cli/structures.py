@@ -34,5 +34,12 @@ def command(
     if as_json:
         print_json({"version": record.number, "structures": [item.to_json() for item in record.structures]})
         return
-    rows = [(item.name, item.step, "#" + bytes(item.color).hex(), item.terminology) for item in record.structures]
+    rows = [
+        (item.name, item.step, "#" + bytes(item.color).hex(), _code(item.terminology)) for item in record.structures
+    ]
     print_table(f"Version {record.number}", ("structure", "step", "colour", "terminology"), rows)
+
+
+def _code(terminology: str | None) -> str | None:
+    """Return scheme, code and meaning of a terminology entry, without its context names."""
+    return None if terminology is None else " ".join(terminology.split("~")[2].split("^"))
