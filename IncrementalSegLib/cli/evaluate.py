@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +19,7 @@ from IncrementalSegLib.cli.output import (
     progress_bar,
     say,
 )  # fmt: skip
+from IncrementalSegLib.engine.comparison import compare_versions
 from IncrementalSegLib.engine.evaluate import evaluate
 
 
@@ -32,21 +34,28 @@ def command(
     largest_component: Annotated[
         bool, typer.Option("--largest-component", help="Keep only the largest component of each structure.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write a page that compares with the version before.")
+    ] = None,
+    against: Annotated[int | None, typer.Option(metavar="N", help="The version to compare with; the parent.")] = None,
     device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Score MODEL on labelled cases: Dice, ASSD and HD95 per structure."""
     with progress_bar() as progress:
-        result = evaluate(
-            model,
-            data,
-            cases=cases,
-            structures=structures,
-            version=version,
-            largest_component=largest_component,
-            device=device,
-            progress=progress,
-        )
+        asked: dict[str, Any] = {
+            "cases": cases,
+            "structures": structures,
+            "version": version,
+            "largest_component": largest_component,
+            "device": device,
+            "progress": progress,
+        }
+        page = None
+        if report is None and against is None:
+            result = evaluate(model, data, **asked)
+        else:
+            result, page = compare_versions(model, data, report or Path("report"), before=against, **asked)
     if as_json:
         print_json(result.to_json())
         return
@@ -64,3 +73,5 @@ def command(
             say(f"{name}, too few cases for an interval: {listed}")
     for text in result.warnings:
         say(f"Warning: {text}")
+    if page is not None:
+        say(f"Report: {page}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SIDE, _GAP, _TOP, _FOOT = 1.15, 0.07, 0.5, 0.42
+_SIDE, _GAP, _TOP, _FOOT = 1.3, 0.07, 0.5, 0.42
 _DASHES = (0, (2.2, 1.6))
 
 
@@ -33,7 +33,7 @@ def draw_slices(grid: SliceGrid) -> Figure:
             _picture(ax, row, column)
             if index == 0:
                 ax.set_title(name, color=VIEWER.ink, fontsize=10, fontweight="bold", pad=7)
-        title = "\n".join(textwrap.wrap(row.title, 13, max_lines=5, placeholder="…"))
+        title = "\n".join(textwrap.wrap(row.title, 15, max_lines=5, placeholder="…"))
         y = 1 - (top + height / 2) / figure.get_figheight()
         figure.text(0.2 / WIDTH, y, title, color=VIEWER.ink, fontsize=9, va="center", linespacing=1.4)
         top += height + _GAP
