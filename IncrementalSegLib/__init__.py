@@ -6,7 +6,7 @@ costs nothing and loads neither torch nor MONAI::
     from IncrementalSegLib import learn, segment, evaluate, open_data, open_model
 
     step = learn("shoulder", data=open_data("scans"), structures="humerus")
-    result = segment("shoulder", "patient.nii.gz")
+    segment("shoulder", "patient.nii.gz", output="outlines")
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ def parse_names(text: str) -> list[Request]:
         [Request(name='Femur', label='Femur'), Request(name='tibia', label='shin')]
 
     Raises:
-        OptionError: No name, an empty one, or one that is named twice.
+        OptionError: No name, an empty one, or a name or label that stands there twice.
     """
     requests: list[Request] = []
     for part in text.split(","):
@@ -153,5 +153,10 @@ def parse_names(text: str) -> list[Request]:
             )
         if any(name.casefold() == other.name.casefold() for other in requests):
             raise OptionError(f"The structure {name!r} is named twice in {text!r}.", todo="Name it once.")
+        taken = next((other for other in requests if other.label.casefold() == (label or name).casefold()), None)
+        if taken is not None:
+            raise OptionError(
+                f"The label {taken.label!r} is given to two structures in {text!r}.", todo="Name each label once."
+            )
         requests.append(Request(name, label or name))
     return requests

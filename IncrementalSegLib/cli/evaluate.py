@@ -42,6 +42,8 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Score MODEL on labelled cases: Dice, ASSD and HD95 per structure."""
+    if against is not None and report is None:
+        raise typer.BadParameter("--against needs --report FOLDER")
     with progress_bar() as progress:
         asked: dict[str, Any] = {
             "cases": cases,
@@ -52,20 +54,19 @@ def command(
             "progress": progress,
         }
         page = None
-        if report is None and against is None:
+        if report is None:
             result = evaluate(model, data, **asked)
         else:
-            result, page = compare_versions(model, data, report or Path("report"), before=against, **asked)
+            result, page = compare_versions(model, data, report, before=against, **asked)
     if as_json:
-        print_json(result.to_json())
+        print_json(result.to_json() | ({} if page is None else {"report": str(page)}))
         return
     rows = []
     for name, score in result.structures.items():
         interval = f"{score.dice_ci[0]:.3f} to {score.dice_ci[1]:.3f}" if score.dice_ci is not None else None
-        rows.append(
-            (name, number(score.dice), interval, number(score.assd_mm, 2), number(score.hd95_mm, 2), score.cases)
-        )
-    columns = ("structure", "Dice", "95 % interval", "ASSD mm", "HD95 mm", "cases")
+        distances = (number(score.assd_mm, 2), number(score.hd95_mm, 2))
+        rows.append((name, number(score.dice), interval, *distances, score.cases, score.missed))
+    columns = ("structure", "Dice", "95 % interval", "ASSD mm", "HD95 mm", "cases", "missed")
     print_table(f"Version {result.version}", columns, rows)
     for name, score in result.structures.items():
         if score.dice_ci is None and score.scores:

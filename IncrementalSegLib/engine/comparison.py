@@ -24,6 +24,7 @@ from IncrementalSegLib.evaluation.content import (
     SliceRow,
 )
 from IncrementalSegLib.evaluation.report import verdict, write_report
+from IncrementalSegLib.evaluation.theme import LIGHT, canvas
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.geometry import orient, turn
 from IncrementalSegLib.preprocessing.plan import Plan
@@ -74,6 +75,7 @@ def compare_versions(
         OptionError: There is no version to compare with.
         IncrementalSegError: Something named is unknown, does not fit or cannot be read.
     """
+    canvas(1.0, LIGHT)  # a missing matplotlib is said before the long work
     opened = open_model(model)
     record = opened.record(version)
     parent = before if before is not None else record.parent

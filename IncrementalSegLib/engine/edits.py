@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.engine.evaluate import common_names
+from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.remembering import descriptor_weights, remember, voxel_counts
@@ -21,9 +22,9 @@ from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_ca
 from IncrementalSegLib.sampling.prepare import prepare_case, require_voxels
 from IncrementalSegLib.store import edits as store_edits
 from IncrementalSegLib.store.manifest import fingerprint
-from IncrementalSegLib.store.versions import VersionRecord, open_model
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
 from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.structures import Structure, parse_names
+from IncrementalSegLib.structures import parse_names
 from IncrementalSegLib.types import Json
 
 
@@ -107,14 +108,29 @@ def remember_again(
         IncrementalSegError: Something named is unknown, does not fit or cannot be read.
     """
     folder = open_model(model)
+    with folder.writing():  # what is chosen must fit the weights it is stored beside
+        return _remember(folder, data, method, structures, cases, options or {}, device, progress)
+
+
+def _remember(
+    folder: ModelFolder,
+    data: str | Path,
+    method: str,
+    structures: str | None,
+    cases: str | None,
+    options: Mapping[str, Any],
+    device: str,
+    progress: Progress,
+) -> VersionRecord:
     record = folder.record()
-    chosen = build_method(method, options or {})
+    chosen = build_method(method, options)
     if chosen.output != record.output:
         raise OptionError(f"The method {method!r} makes {chosen.output}, the model has {record.output}.")
+    history = History.of(folder)
     dataset = open_data(data)
     wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
     dataset = looked_for(select_cases(dataset, cases) if cases is not None else dataset, wanted)
-    dataset = _without_set_aside(dataset, folder.lineage())
+    dataset = _without_set_aside(dataset, history)
     ids = {request.label.casefold(): record.structures.named(request.name).id for request in wanted}
     runtime = start(device)
     loaded = load(folder, runtime)
@@ -126,7 +142,7 @@ def remember_again(
     taught = tuple(dict.fromkeys(ids.values()))
     require_voxels(prepared, {item: record.structures.by_id(item).name for item in taught})
     memory, exemplars, prototypes, counts = read_memories(folder)
-    number, seed = _step_of(folder.lineage(), record.structures.by_id(taught[0]))
+    last = history.last_step(taught[0]) or {}
     ctx = StepContext(
         model=loaded.segmenter,
         teacher_model=None,
@@ -138,8 +154,8 @@ def remember_again(
         cases=prepared,
         voxel_counts=counts | voxel_counts(prepared, taught),
         device=runtime.device,
-        step=number,
-        seed=seed,
+        step=int(last.get("number", record.structures.by_id(taught[0]).step)),
+        seed=int(last.get("seed", 0)),  # with the seed of that step the choice is that of its end
     )
     selection = remember(
         chosen,
@@ -159,9 +175,9 @@ def remember_again(
     )
 
 
-def _without_set_aside(dataset: Dataset, lineage: Sequence[VersionRecord]) -> Dataset:
+def _without_set_aside(dataset: Dataset, history: History) -> Dataset:
     """Leave out what earlier steps set aside, as at their end: these cases judge what is kept."""
-    aside = {entry["sha256"] for record in lineage for entry in record.step.get("set_aside", ())}
+    aside = history.set_aside
     cases = tuple(case for case in dataset.cases if not aside or fingerprint(case.images) not in aside)
     if not cases:
         raise DataError(
@@ -170,12 +186,6 @@ def _without_set_aside(dataset: Dataset, lineage: Sequence[VersionRecord]) -> Da
             "Choose other cases.",
         )
     return replace(dataset, cases=cases)
-
-
-def _step_of(lineage: Sequence[VersionRecord], structure: Structure) -> tuple[int, int]:
-    """Return number and seed of the last step that taught a structure: with them the choice is that of its end."""
-    steps = [record.step for record in lineage if structure.id in record.step.get("taught", ())]
-    return (int(steps[-1]["number"]), int(steps[-1]["seed"])) if steps else (structure.step, 0)
 
 
 def _edit(model: str | Path, change: Json, edit: Callable[[ExemplarMemory], ExemplarMemory]) -> VersionRecord:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
@@ -118,16 +119,13 @@ def common_names(known: StructureList, dataset: Dataset) -> list[Request]:
 
 
 def _seen(folder: ModelFolder, number: int) -> Callable[[Case, StructureId], bool]:
-    """Return whether a case taught a structure in any step of the lineage, by the content of its image."""
-    taught: set[tuple[str, StructureId]] = set()
-    for record in folder.lineage(number):
-        for entry in record.step.get("training", []):
-            taught |= {(entry["sha256"], item) for item in entry["looked_for"]}
+    """Return whether a case taught a structure in any step, by the content of its image."""
+    history = History.of(folder, number)
     prints: dict[str, str] = {}
 
     def seen(case: Case, structure: StructureId) -> bool:
         if case.id not in prints:
             prints[case.id] = fingerprint(case.images)
-        return (prints[case.id], structure) in taught
+        return prints[case.id] in history.taught_by(structure)
 
     return seen

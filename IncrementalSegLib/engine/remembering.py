@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from IncrementalSegLib.engine.progress import Progress, part
-from IncrementalSegLib.errors import MissingNeedError
-from IncrementalSegLib.exemplars.selection import SelectionOptions, select_exemplars
+from IncrementalSegLib.errors import IncrementalSegError, MissingNeedError
+from IncrementalSegLib.exemplars.selection import select_exemplars
 from IncrementalSegLib.networks.pretrained import SOURCES, pretrained_weights
 from IncrementalSegLib.prototypes.bank import PrototypeBank, class_means
 from IncrementalSegLib.registry import find
@@ -16,6 +19,8 @@ from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.strategy.context import StepContext
 from IncrementalSegLib.strategy.method import Method, MethodOptions
 from IncrementalSegLib.types import Json, StructureId
+
+log = logging.getLogger(__name__)
 
 
 def voxel_counts(
@@ -84,21 +89,36 @@ def remember(
     ctx.prototypes = PrototypeBank(others | dict(means.items))
     found: Json = {}
     if keep_exemplars:
-        options = method.options
-        selection = select_exemplars(
-            ctx.model,
-            ctx.cases,
-            structures,
-            SelectionOptions.model_validate(options.model_dump(include=set(SelectionOptions.model_fields))),
-            ctx.device,
-            ctx.seed,
-            report,
-            step=ctx.step,
-            patch=patch,
-            weights=weights,
-            known=ctx.exemplars,
-        )
-        ctx.exemplars = ctx.exemplars.merged(selection.memory)
-        found = selection.report
+        try:
+            found = _choose(method.options, ctx, structures, patch, weights, report)
+        except (IncrementalSegError, torch.OutOfMemoryError, MemoryError) as error:  # a training must not be lost for its exemplars
+            log.warning("No exemplars were kept: %s Choose them later: incrementalseg exemplars MODEL remember.", error)
+            found = {"failed": str(error)}
     method.remember(ctx)
     return found
+
+
+def _choose(
+    options: MethodOptions,
+    ctx: StepContext,
+    structures: Sequence[StructureId],
+    patch: tuple[int, int, int],
+    weights: Path | None,
+    report: Callable[[float, str], None],
+) -> Json:
+    """Add exemplars of ``structures`` to ``ctx`` and return how they were chosen."""
+    selection = select_exemplars(
+        ctx.model,
+        ctx.cases,
+        structures,
+        options,
+        ctx.device,
+        ctx.seed,
+        report,
+        step=ctx.step,
+        patch=patch,
+        weights=weights,
+        known=ctx.exemplars,
+    )
+    ctx.exemplars = ctx.exemplars.merged(selection.memory)
+    return selection.report

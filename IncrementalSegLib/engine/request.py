@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.remembering import descriptor_weights
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
@@ -35,7 +36,7 @@ class StepRequest:
         structure_of: Label name in the data -> uuid.
         cases: The cases, each restricted to what the step looks for.
         network: Registered name of the trunk.
-        step: Number of the step, from 1; improvements count.
+        history: The steps before.
         weights: Weights of the descriptor that compares content, or ``None`` for the trunk.
     """
 
@@ -48,8 +49,13 @@ class StepRequest:
     structure_of: dict[str, StructureId]
     cases: Dataset
     network: str
-    step: int
+    history: History
     weights: Path | None
+
+    @property
+    def step(self) -> int:
+        """Number of the step, from 1; improvements count."""
+        return self.history.number + 1
 
 
 def resolve(
@@ -73,9 +79,8 @@ def resolve(
     parent = folder.record() if folder is not None else None
     wanted = parse_names(structures) if isinstance(structures, str) else list(structures)
     known = parent.structures if parent is not None else StructureList()
-    earlier = folder.lineage() if folder is not None else []
-    number = 1 + max((*(item.step for item in known), *(record.step.get("number", 0) for record in earlier)), default=0)
-    taught, listing = _taught(wanted, known, number, improve)
+    history = History.of(folder) if folder is not None else History()
+    taught, listing = _taught(wanted, known, history.number + 1, improve)
     dataset = open_data(data) if not isinstance(data, Dataset) else data
     if cases is not None:
         dataset = select_cases(dataset, cases)
@@ -98,7 +103,7 @@ def resolve(
         },
         cases=dataset,
         network=network or (parent.architecture["config"]["network"] if parent is not None else "unet2d"),
-        step=number,
+        history=history,
         weights=descriptor_weights(chosen.options),
     )
 

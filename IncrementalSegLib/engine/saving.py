@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from IncrementalSegLib.engine.history import DOCUMENT, case_entry, step_entry
 from IncrementalSegLib.engine.request import StepRequest
 from IncrementalSegLib.engine.trainer import Curve
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.sampling.cases import Case
-from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
 from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.types import Json, StructureId
+
+_PLAIN = ("case", "patient", "sha256", "looked_for")
+"""What a record tells of a case that was set aside; where it lies stands in the history alone."""
 
 Memories = tuple[Memory, ExemplarMemory, PrototypeBank, dict[StructureId, tuple[int, int]]]
 
@@ -79,16 +82,18 @@ def save(
         "taught": list(request.taught),
         "improved": [item for item in request.taught if request.parent and item in request.parent.structures.ids],
         "data": request.cases.name,
-        "training": [_case(case, request) for case in training],
-        "set_aside": [_case(case, request) for case in aside],
-    }
+    } | step
+    cases = [case_entry(case, request.structure_of, findable=False) for case in training]
+    judges = [case_entry(case, request.structure_of, findable=True) for case in aside]
+    history = request.history.with_step(step_entry(lineage, cases, judges))
     record = VersionRecord(
         parent=request.parent.number if request.parent is not None else None,
         output=request.method.output,
         structures=request.structures,
         architecture=ctx.model.architecture(),
         preprocessing=plan.model_dump(mode="json"),
-        step=lineage | step,
+        step=lineage
+        | {"training": cases, "set_aside": [case_entry(case, request.structure_of, findable=False) for case in aside]},
         scores=scores,
         seconds=round(seconds, 3),
     )
@@ -104,19 +109,6 @@ def save(
         "memory": memory_document(ctx),
         "curve": dataclasses.asdict(curve),
         "selection": selection,
+        DOCUMENT: history.to_json(),
     }
     return request.target.write(record, tensors, documents)
-
-
-def _case(case: Case, request: StepRequest) -> Json:
-    """Return what finds a case again: paths, labels and a fingerprint of the image."""
-    return {
-        "case": case.id,
-        "patient": case.patient,
-        "images": [str(path.resolve()) for path in case.images],
-        "label": str(case.label.resolve()) if case.label is not None else None,
-        "values": {name: list(values) for name, values in case.values.items()},
-        "masks": {name: str(path.resolve()) for name, path in case.masks.items()},
-        "looked_for": {request.structure_of[name]: name for name in sorted(case.looked_for)},
-        "sha256": fingerprint(case.images),
-    }

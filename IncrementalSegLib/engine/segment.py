@@ -15,7 +15,7 @@ from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.store.versions import open_model
-from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.structures import StructureList, parse_names
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import name_of, read_volume, write_volume
 from IncrementalSegLib.volumes.segmentations import write_label_map, write_seg_nrrd
@@ -31,7 +31,7 @@ class SegmentResult:
     """What was written.
 
     Attributes:
-        outputs: Files, in the order of the scans.
+        outputs: Files, in the order of the scans; a map of uncertainty follows its segmentation.
         millilitres: Structure name -> volume in each scan, in ml.
         warnings: What a person should know.
     """
@@ -42,7 +42,7 @@ class SegmentResult:
 
     def to_json(self) -> Json:
         """Return the object that ``segment --json`` prints; with one scan ``ml`` is a number, else a list."""
-        single = len(self.outputs) == 1
+        single = all(len(ml) == 1 for ml in self.millilitres.values())
         return {
             "outputs": [str(path) for path in self.outputs],
             "structures": {name: {"ml": ml[0] if single else ml} for name, ml in self.millilitres.items()},
@@ -86,9 +86,11 @@ def segment(
     target = _target(Path(output), sources, format)
     folder = open_model(model)
     chosen = folder.record(version).structures.select(_names(structures))
-    loaded = load(folder, start_once := start(device), version)
-    predictor = loaded.predictor(start_once)
+    runtime = start(device)
+    loaded = load(folder, runtime, version)
+    predictor = loaded.predictor(runtime)
     result = SegmentResult(millilitres={item.name: [] for item in chosen})
+    _keep_scans(sources, [target(source) for source in sources])
     for done, source in enumerate(sources):
         path = target(source)
         progress(f"Segmenting {_label(source)}", done / len(sources))
@@ -131,6 +133,16 @@ def _target(output: Path, sources: Sequence[str | Path], form: str | None) -> Ca
     return lambda source: output / f"{_label(source)}.{ending}"
 
 
+def _keep_scans(sources: Sequence[str | Path], targets: Sequence[Path]) -> None:
+    """Refuse results that would replace a scan."""
+    scans = {Path(piece).resolve() for source in sources for piece in str(source).split(";")}
+    for path in targets:
+        if path.resolve() in scans:
+            raise OptionError(
+                f"The result {path} would overwrite the scan of that name.", todo="Choose another folder or format."
+            )
+
+
 def _read(source: str | Path, loaded: LoadedModel) -> Volume:
     paths = [Path(piece) for piece in str(source).split(";")]
     volume = read_volume(paths)
@@ -161,4 +173,4 @@ def _label(source: str | Path) -> str:
 
 
 def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    return None if text is None else [request.name for request in parse_names(text)]

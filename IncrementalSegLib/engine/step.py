@@ -13,7 +13,7 @@ import torch
 
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.presets import Preset, find_preset
-from IncrementalSegLib.engine.progress import Progress, duration
+from IncrementalSegLib.engine.progress import Progress, duration, part
 from IncrementalSegLib.engine.remembering import remember, voxel_counts
 from IncrementalSegLib.engine.request import StepRequest
 from IncrementalSegLib.engine.runtime import Runtime
@@ -104,7 +104,8 @@ class Step:
     def run(self) -> StepResult:
         """Do the step and save its version."""
         began = time.monotonic()
-        training, aside = split(self.request.cases.cases, self.seed)
+        history = self.request.history
+        training, aside = split(self.request.cases.cases, self.seed, history.trained, history.set_aside)
         plan = self._plan()
         prepared = self._prepare([*training, *aside], plan)
         cases, held = prepared[: len(training)], prepared[len(training) :]
@@ -124,7 +125,10 @@ class Step:
             self.progress,
         )
         scores = {
-            item: {"validation_dice": validation_dice(predictor, held, [item]), "cases": len(held)}
+            item: {
+                "validation_dice": validation_dice(predictor, held, [item]),
+                "cases": sum(item in case.structures for case in held),
+            }
             for item in self.request.taught
         }
         self.progress("Saving", 0.0)
@@ -209,6 +213,7 @@ class Step:
             device=runtime.device,
             step=request.step,
             seed=self.seed,
+            progress=part(self.progress, "Preparing"),
         )
         fresh = [item for item in request.taught if item not in model.structures]
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn from torch's global generator
@@ -221,7 +226,7 @@ class Step:
         """Build the pools and train."""
         method = self.request.method
         method.begin_step(ctx)
-        aims = {"new": (ctx.cases, self.request.taught), "exemplar": (method.rehearsal(ctx), ctx.old)}
+        aims = {"new": (ctx.cases, self.request.taught), "exemplar": (method.rehearsal(ctx), ctx.structures)}
         self._warn_of_gaps(ctx)
         pools = {
             source: PatchPool(cases, ctx.structures, aim, plan, source)
@@ -233,7 +238,7 @@ class Step:
         if self.preset.name == "paper" and self.runtime.device.type == "cpu":
             log.warning(
                 "The paper's width on a CPU: about %s for %d steps. A GPU, or --preset quick, is far faster.",
-                duration(trainer.rehearse() * steps),
+                duration(trainer.time_step() * steps),
                 steps,
             )
         return trainer.run()

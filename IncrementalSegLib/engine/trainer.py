@@ -19,11 +19,13 @@ from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.sampling.augmentation import augment
 from IncrementalSegLib.sampling.batch import Batch
 from IncrementalSegLib.sampling.patches import PatchPool
-from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.strategy.method import Method, Phase
 from IncrementalSegLib.types import Source
 
 _DECAY_POWER = 0.9
+
+Snapshot = tuple[dict[str, Tensor], Memory]
 
 
 @dataclass
@@ -76,9 +78,9 @@ class Trainer:
 
     def run(self) -> Curve:
         """Train, stop early without progress on the cases set aside, and keep the best weights."""
-        model, curve = self.ctx.model, self.curve
+        curve = self.curve
         every = max(1, -(-curve.planned // self.preset.evaluations))
-        best: tuple[float, dict[str, Tensor]] | None = None
+        best: tuple[float, Snapshot] | None = None
         sums: dict[str, float] = {}
         for phase, optimiser, schedule, last in self.phases():
             while curve.steps < last:
@@ -98,20 +100,20 @@ class Trainer:
                     continue
                 self.progress("Learning", curve.steps / curve.planned, {"dice": dice})
                 if best is None or dice > best[0]:
-                    best = (dice, copy.deepcopy(model.state_dict()))
+                    best = (dice, self._snapshot())
                     curve.best_step = curve.steps
                 elif curve.steps - curve.best_step >= self.preset.patience * every:
-                    model.load_state_dict(best[1])
+                    self._restore(best[1])
                     return curve
         if best is not None:
-            model.load_state_dict(best[1])
+            self._restore(best[1])
         else:
             curve.best_step = curve.steps
         return curve
 
-    def rehearse(self) -> float:
-        """Return the seconds that one optimiser step takes; the model is left as it was."""
-        before = copy.deepcopy(self.ctx.model.state_dict())
+    def time_step(self) -> float:
+        """Return the seconds that one optimiser step takes; model and memory are left as they were."""
+        before = self._snapshot()
         phase = self.method.phases(self.ctx)[0]
         seconds = []
         for _ in range(2):  # the first pass also sets up the kernels
@@ -119,7 +121,7 @@ class Trainer:
             began = time.monotonic()
             self.step(0, phase, optimiser)
             seconds.append(time.monotonic() - began)
-        self.ctx.model.load_state_dict(before)
+        self._restore(before)
         return min(seconds)
 
     def step(self, index: int, phase: Phase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
@@ -183,7 +185,17 @@ class Trainer:
     def _train_mode(self, phase: Phase) -> None:
         """Switch to training, with the trunks' running statistics frozen where the phase asks for it."""
         self.ctx.model.train()
-        if phase.freeze_norm:
-            for module in self.ctx.model.trunks.modules():
+        if not phase.freeze_norm or self.ctx.teacher_model is None:
+            return
+        for trunk in list(self.ctx.model.trunks)[: len(self.ctx.teacher_model.trunks)]:  # a new trunk has none yet
+            for module in trunk.modules():
                 if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
                     module.eval()
+
+    def _snapshot(self) -> Snapshot:
+        """Copy all that a step changes: weights and the method's memory."""
+        return copy.deepcopy((self.ctx.model.state_dict(), self.ctx.memory))
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        self.ctx.model.load_state_dict(snapshot[0])
+        self.ctx.memory = snapshot[1]

@@ -181,11 +181,11 @@ class SliceRow:
             The row, turned so that the first row of the array lies on top.
         """
         index = int(truth.sum(axis=(1, 2)).argmax())
-        planes = [None if mask is None else mask[index] for mask in predictions]
+        planes = [None if mask is None else mask[index].copy() for mask in predictions]  # not a view of the volume
         channels = image if image.ndim == 4 else image[None]
         plane = np.moveaxis(channels[:3, index], 0, -1) if len(channels) >= 3 else channels[0, index]
         aspect = spacing_dhw_mm[1] / spacing_dhw_mm[2]
-        return cls(title, plane, truth[index], tuple(planes), tuple(notes), aspect)
+        return cls(title, plane.copy(), truth[index].copy(), tuple(planes), tuple(notes), aspect)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
     if bool(invalid.any()):
         image = torch.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
         ignore = resize(invalid[None].float(), size)[0] > 0
-    image = zscore(image.contiguous(), None if ignore is None else ~invalid)
+    image = zscore(image.contiguous(), None if ignore is None else ~invalid, plan.clip_percent)
     return resize(image, size).half().contiguous(), ignore, record
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.preprocessing.geometry import VIEWS, orient
+from IncrementalSegLib.preprocessing.intensity import CLIP_PERCENT
 from IncrementalSegLib.types import Dimension
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
@@ -38,6 +40,10 @@ class Plan(BaseModel):
     """Directions in which D, H, W grow, for example ``SPL``."""
     spacing: tuple[float | None, float, float]
     """Millimetres; ``None``: the scan's own spacing is kept (slices of a 2-D network)."""
+    normalisation: Literal["zscore"] = "zscore"
+    """How intensities are normalised, per scan and channel."""
+    clip_percent: tuple[float, float] = CLIP_PERCENT
+    """Percentiles to which intensities are clipped before."""
     patch: tuple[int, int, int]
     """Voxels of a training patch; D is 1 for a 2-D network."""
     multiple: int

@@ -40,7 +40,7 @@ class Phase:
         share: Fraction of the step's optimiser steps, 0..1; the shares of a method sum to 1.
         trains: ``"all"`` or ``"new_outputs"`` (the outputs of the new structures only).
         learning_rate: Factor on the engine's learning rate.
-        freeze_norm: Keep the running statistics of batch normalisation in the trunks.
+        freeze_norm: Keep the running statistics of batch normalisation in the trunks that the teacher has.
     """
 
     name: str

@@ -7,7 +7,9 @@ import torch
 from tiny import FEW, tree
 
 from IncrementalSegLib.engine.edits import ban, budget, overview, pin, remember_again, remove_structure
+from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.request import resolve
+from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.saving import read_memories
 from IncrementalSegLib.errors import DataError, ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.registry import find
@@ -50,8 +52,9 @@ def test_a_banned_exemplar_is_not_rehearsed(model, data):
     def rehearsed():
         request = resolve(model, data / "scapula", "scapula", method="reseg")
         _, exemplars, prototypes, counts = read_memories(open_model(model))
+        teacher = load(open_model(model), start("cpu")).segmenter
         ctx = StepContext(
-            None, torch.nn.Module(), request.structures.ids, request.taught, None, exemplars, prototypes, (), counts,
+            None, teacher, request.structures.ids, request.taught, None, exemplars, prototypes, (), counts,
             torch.device("cpu"), 2, 0,
         )  # fmt: skip
         return {scan.id for scan in request.method.rehearsal(ctx)}

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from IncrementalSegLib.engine.split import split
+from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.store.manifest import fingerprint
 
 
 def cases(patients):
@@ -42,3 +44,35 @@ def test_the_seed_decides_and_the_order_of_cases_does_not():
     everyone = cases([f"p{number}" for number in range(20)])
     assert split(everyone, 3) == split(everyone[::-1], 3)
     assert len({tuple(case.id for case in split(everyone, seed)[1]) for seed in range(10)}) > 5
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Ten cases on the disk, each with its own content."""
+    found = []
+    for number in range(10):
+        path = tmp_path / f"{number}.nii"
+        path.write_bytes(bytes([number]))
+        found.append(Case(f"case{number}", f"p{number}", (path,), frozenset({"A"})))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_judges_never_trains_and_what_trained_never_judges(scans, seed):
+    training, held = split(scans, 0)
+    trained, aside = ({fingerprint(case.images) for case in side} for side in (training, held))
+    assert split(scans, seed, trained, aside) == (training, held)
+    more, judges = split([*held, *training[:4]], seed, {fingerprint(training[0].images)}, aside)
+    assert training[0] in more
+    assert all(case in judges for case in held)
+
+
+def test_new_patients_are_drawn_beside_old_ones(scans):
+    trained = {fingerprint(case.images) for case in scans[:5]}
+    drawn = {case.id for seed in range(20) for case in split(scans, seed, trained)[1]}
+    assert drawn == {f"case{number}" for number in range(5, 10)}
+
+
+def test_cases_that_only_judge_cannot_train(scans):
+    with pytest.raises(DataError, match="set aside for validation by earlier steps"):
+        split(scans[:2], 0, (), {fingerprint(case.images) for case in scans[:2]})

@@ -141,7 +141,7 @@ def test_a_batch_is_drawn_by_seed_and_index():
 def test_rehearsing_leaves_the_model_as_it_was():
     trainer, ctx = make()
     before = bits(ctx.model)
-    assert trainer.rehearse() > 0
+    assert trainer.time_step() > 0
     assert changed(before, bits(ctx.model)) == set()
     assert trainer.curve.steps == 0
 

@@ -170,7 +170,9 @@ class TestOfficial2019:
         assert method("finetune").design(plain) == plain
         deeper = method("finetune", **OFFICIAL).design(plain)
         assert (deeper.head_depth, deeper.head_norm) == (2, True)
-        assert deeper.model_copy(update={"head_depth": 0, "head_norm": False}) == plain
+        assert (deeper.dropout, deeper.norm_momentum) == (0.5, 0.01)
+        same = {"head_depth": 0, "head_norm": False, "dropout": plain.dropout, "norm_momentum": plain.norm_momentum}
+        assert deeper.model_copy(update=same) == plain
 
     @pytest.mark.parametrize("options", [HeadOptions, DistillingOptions, RehearsalOptions])
     def test_it_sets_its_defaults_and_what_is_named_wins(self, options):

@@ -1,0 +1,102 @@
+"""What happened to a model, carried from version to version so that deleting an old one forgets nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.store.manifest import fingerprint
+from IncrementalSegLib.store.versions import ModelFolder
+from IncrementalSegLib.types import Json, StructureId
+
+DOCUMENT = "history"
+
+
+@dataclass(frozen=True)
+class History:
+    """The steps of a model, oldest first; cases are known by the content of their images.
+
+    Attributes:
+        steps: As :func:`step_entry` made them.
+    """
+
+    steps: tuple[Json, ...] = ()
+
+    @classmethod
+    def of(cls, folder: ModelFolder, number: int | None = None) -> History:
+        """Read the history of a version, the current one by default."""
+        return cls(tuple(folder.document(DOCUMENT, number).get("steps", ())))
+
+    @property
+    def number(self) -> int:
+        """Number of the last step; 0 before the first."""
+        return max((int(step["number"]) for step in self.steps), default=0)
+
+    @property
+    def trained(self) -> frozenset[str]:
+        """Fingerprints of all cases that ever trained."""
+        return self._prints("training")
+
+    @property
+    def set_aside(self) -> frozenset[str]:
+        """Fingerprints of all cases that were ever set aside: they judge what is kept and never train."""
+        return self._prints("set_aside")
+
+    def taught_by(self, structure: StructureId) -> frozenset[str]:
+        """Return the fingerprints of the cases that trained one structure."""
+        entries = [entry for step in self.steps for entry in step["training"]]
+        return frozenset(entry["sha256"] for entry in entries if structure in entry["looked_for"])
+
+    def last_step(self, structure: StructureId) -> Json | None:
+        """Return the last step that taught or improved a structure."""
+        steps = [step for step in self.steps if structure in step["taught"]]
+        return steps[-1] if steps else None
+
+    def with_step(self, entry: Json) -> History:
+        """Return the history with one more step."""
+        return History((*self.steps, entry))
+
+    def to_json(self) -> Json:
+        """Return the document of a version."""
+        return {"steps": list(self.steps)}
+
+    def _prints(self, pool: str) -> frozenset[str]:
+        return frozenset(entry["sha256"] for step in self.steps for entry in step[pool])
+
+
+def case_entry(case: Case, structure_of: dict[str, StructureId], *, findable: bool) -> Json:
+    """Return what identifies a case, and what finds it again where it must judge later steps.
+
+    Args:
+        case: The case.
+        structure_of: Label name -> uuid.
+        findable: Keep the paths of images and labels; cases that only train are known by their content.
+    """
+    entry: Json = {
+        "case": case.id,
+        "patient": case.patient,
+        "sha256": fingerprint(case.images),
+        "looked_for": {structure_of[name]: name for name in sorted(case.looked_for)},
+    }
+    if findable:
+        labels = [*([case.label] if case.label is not None else []), *case.masks.values()]
+        entry |= {
+            "images": [str(path.resolve()) for path in case.images],
+            "label": str(case.label.resolve()) if case.label is not None else None,
+            "values": {name: list(values) for name, values in case.values.items()},
+            "masks": {name: str(path.resolve()) for name, path in case.masks.items()},
+            "labels_sha256": fingerprint(labels),
+        }
+    return entry
+
+
+def step_entry(step: Json, training: Sequence[Json], set_aside: Sequence[Json]) -> Json:
+    """Return one step for the history.
+
+    Args:
+        step: Number, seed, method, structures taught and whatever else is worth keeping.
+        training: Entries of the cases that trained.
+        set_aside: Entries of the cases set aside.
+    """
+    return {**step, "training": list(training), "set_aside": list(set_aside)}
