@@ -91,7 +91,11 @@ def remember(
     if keep_exemplars:
         try:
             found = _choose(method.options, ctx, structures, patch, weights, report)
-        except (IncrementalSegError, torch.OutOfMemoryError, MemoryError) as error:  # a training must not be lost for its exemplars
+        except (
+            IncrementalSegError,
+            torch.OutOfMemoryError,
+            MemoryError,
+        ) as error:  # a training must not be lost for its exemplars
             log.warning("No exemplars were kept: %s Choose them later: incrementalseg exemplars MODEL remember.", error)
             found = {"failed": str(error)}
     method.remember(ctx)

@@ -128,10 +128,12 @@ class ExemplarMemory:
         items: Exemplars, oldest step first.
         scans: Exemplar id -> its pixels as a small prepared case (one slice or crop).  Masks may be
             missing; of a banned exemplar everything may be missing.
+        limit: The budget, which later steps keep to; ``None``: no limit.
     """
 
     items: tuple[Exemplar, ...] = ()
     scans: Mapping[str, PreparedCase] = field(default_factory=dict)
+    limit: int | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -198,9 +200,9 @@ class ExemplarMemory:
         return self._with(replace(target, banned=on, pinned=target.pinned and not on))
 
     def budget(self, total: int) -> ExemplarMemory:
-        """Keep at most ``total`` exemplars: the tails of all greedy orders are cut evenly per structure.
+        """Keep at most ``total`` exemplars, now and after later steps.
 
-        Pinned exemplars stay even beyond ``total``.  The pixels of banned ones are deleted, their record stays.
+        The tails of all greedy orders are cut evenly per structure.  Pinned exemplars stay even beyond ``total``.  The pixels of banned ones are deleted, their record stays.
         """
         kept = [item.id for item in self.items if item.pinned]
         keys = dict.fromkeys(key for item in self.items for key in item.ranks)
@@ -210,7 +212,8 @@ class ExemplarMemory:
         pinned = sum(item.pinned for item in self.items)
         chosen = set(list(dict.fromkeys(kept))[: max(total, pinned)])
         items = tuple(item for item in self.items if item.banned or item.id in chosen)
-        return ExemplarMemory(items, {id: scan for id, scan in self.scans.items() if id in chosen})  # noqa: A001
+        scans = {id: scan for id, scan in self.scans.items() if id in chosen}  # noqa: A001
+        return ExemplarMemory(items, scans, total)
 
     def without_case(self, case: str) -> ExemplarMemory:
         """Return the memory without anything of one case."""
@@ -225,7 +228,7 @@ class ExemplarMemory:
         kept = tuple(item.without_structure(structure) for item in self.items)
         kept = tuple(item for item in kept if item.ranks)
         scans = {item.id: _without_mask(self.scans[item.id], structure) for item in kept if item.id in self.scans}
-        return ExemplarMemory(kept, scans)
+        return replace(self, items=kept, scans=scans)
 
     def merged(self, new: ExemplarMemory) -> ExemplarMemory:
         """Return this memory with the exemplars of a later step after the old ones; the same pixels are kept once."""
@@ -236,7 +239,8 @@ class ExemplarMemory:
             if item.id in new.scans:
                 known = scans.get(item.id)
                 scans[item.id] = new.scans[item.id] if known is None else _joined_scan(known, new.scans[item.id])
-        return ExemplarMemory(tuple(items.values()), scans)
+        joined = replace(self, items=tuple(items.values()), scans=scans)
+        return joined if self.limit is None else joined.budget(self.limit)
 
     def to_files(self) -> tuple[Json, dict[str, Tensor]]:
         """Return what :meth:`from_files` needs: JSON and tensors."""
@@ -246,7 +250,8 @@ class ExemplarMemory:
             for name, tensor in _tensors(scan).items()
         }
         outlined = {id: list(scan.structures) for id, scan in self.scans.items()}  # noqa: A001
-        return {"exemplars": [item.to_json() for item in self.items], "outlined": outlined}, tensors
+        exemplars = [item.to_json() for item in self.items]
+        return {"exemplars": exemplars, "outlined": outlined, "budget": self.limit}, tensors
 
     @classmethod
     def from_files(cls, data: Json, tensors: Mapping[str, Tensor]) -> ExemplarMemory:
@@ -268,7 +273,7 @@ class ExemplarMemory:
             scans[item.id] = PreparedCase(
                 item.id, item.patient, image, outlined, masks, tensors.get(f"{item.id}.ignore")
             )
-        return cls(items, scans)
+        return cls(items, scans, data.get("budget"))
 
     def _queue(self, key: str, order: Order) -> list[Exemplar]:
         """Return what may be taken for ``key``: pinned first, then by rank."""
@@ -283,7 +288,8 @@ class ExemplarMemory:
 
     def _only(self, items: Iterable[Exemplar]) -> ExemplarMemory:
         kept = tuple(items)
-        return ExemplarMemory(kept, {item.id: self.scans[item.id] for item in kept if item.id in self.scans})
+        scans = {item.id: self.scans[item.id] for item in kept if item.id in self.scans}
+        return replace(self, items=kept, scans=scans)
 
 
 def pixel_hash(image: Tensor) -> str:

@@ -162,3 +162,20 @@ def test_empty():
     assert ExemplarMemory.from_files(*ExemplarMemory().to_files()).is_empty
     assert not one().is_empty
     assert memory({"n1": ("p", {A: {"content": 1}})}).ban("n1").is_empty
+
+
+def test_a_budget_lasts_through_files_and_later_steps():
+    limited = one().budget(2)
+    again = ExemplarMemory.from_files(*limited.to_files())
+    assert again.limit == 2
+    later = memory({"m1": ("s", {B: {"abstraction": 1}}), "m2": ("s", {B: {"abstraction": 2}})})
+    assert len(again.merged(later)) == 2
+    assert len(one().merged(later)) == 7
+
+
+def test_a_removed_structure_leaves_nothing_behind():
+    rest = one().without_structure(B)
+    assert [item.id for item in rest] == ["n1", "n2", "n3", "n4"]
+    assert B not in str(rest.to_files()[0])
+    assert rest.scans["n3"].structures == (A,)
+    assert rest.scans["n3"].masks.shape[0] == 1
