@@ -202,7 +202,8 @@ class ExemplarMemory:
     def budget(self, total: int) -> ExemplarMemory:
         """Keep at most ``total`` exemplars, now and after later steps.
 
-        The tails of all greedy orders are cut evenly per structure.  Pinned exemplars stay even beyond ``total``.  The pixels of banned ones are deleted, their record stays.
+        The tails of all greedy orders are cut evenly per structure.  Pinned exemplars stay even beyond
+        ``total``.  The pixels of banned ones are deleted, their record stays.
         """
         kept = [item.id for item in self.items if item.pinned]
         keys = dict.fromkeys(key for item in self.items for key in item.ranks)
