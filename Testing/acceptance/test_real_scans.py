@@ -17,9 +17,10 @@ FEW = {"passes": 3, "candidates": 8, "keep": 4}
 def hippocampus(shared_data, tmp_path):
     """Return a manifest of four cases in which the labels lie as integer maps beside the images."""
     folder = shared_data / "tiny-fixture" / "hippocampus"
-    rows = ["image,label,values,patient"]
-    for image in sorted((folder / "images").iterdir()):
-        rows.append(f"{image},{folder / 'labels' / image.name},1=anterior;2=posterior,{image.name[:15]}")
+    rows = ["image,label,values,patient"] + [
+        f"{image},{folder / 'labels' / image.name},1=anterior;2=posterior,{image.name[:15]}"
+        for image in sorted((folder / "images").iterdir())
+    ]
     path = tmp_path / "cases.csv"
     path.write_text("\n".join(rows), "utf-8")
     return path
