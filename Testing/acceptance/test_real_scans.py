@@ -17,7 +17,8 @@ FEW = {"passes": 3, "candidates": 8, "keep": 4}
 def hippocampus(shared_data, tmp_path):
     """Return a manifest of four cases in which the labels lie as integer maps beside the images."""
     folder = shared_data / "tiny-fixture" / "hippocampus"
-    rows = ["image,label,values,patient"] + [
+    rows = ["image,label,values,patient"]
+    rows += [
         f"{image},{folder / 'labels' / image.name},1=anterior;2=posterior,{image.name[:15]}"
         for image in sorted((folder / "images").iterdir())
     ]
@@ -33,11 +34,11 @@ def test_hippocampus_in_3d(hippocampus, tmp_path):
     learn(model, hippocampus, "anterior", network="unet3d", steps=60, cases=",".join(ids[:2]), **few)
     before = evaluate(model, hippocampus, cases=ids[3]).structures["anterior"].dice
     assert before > 0.5
-    second = learn(model, hippocampus, "posterior", steps=60, cases=ids[2], method="lwfseg", **few)
+    second = learn(model, hippocampus, "posterior", steps=60, cases=ids[2], method="separate", **few)
     assert second.record.structures.names == ("anterior", "posterior")
     scores = evaluate(model, hippocampus, cases=ids[3]).structures
     assert set(scores) == {"anterior", "posterior"}
-    assert scores["anterior"].dice > 0.5 * before
+    assert scores["anterior"].dice == before  # a trunk of its own touches nothing else
     assert scores["posterior"].dice > 0.3
     assert evaluate(model, hippocampus, cases=ids[0]).structures["anterior"].seen_in_training == 1
 
@@ -80,7 +81,10 @@ def test_a_sagittal_slab_is_sliced_along_its_short_axis(shared_data):
     assert plan.shape[0] == 21
 
 
-@pytest.mark.parametrize("name", ["hippocampus-mr", "lumbar-spine-mr", "abdomen-ct-btcv", "skin-2d-isic2017"])
+@pytest.mark.parametrize(
+    "name",
+    ["hippocampus-mr", "lumbar-spine-mr", pytest.param("abdomen-ct-btcv", marks=pytest.mark.slow), "skin-2d-isic2017"],
+)
 def test_real_labels_come_back_from_the_models_grid(name, shared_data):
     volume, masks = read_case(open_data(shared_data / name).cases[0])
     plan = plan_for([volume.grid], volume.channels, 2, 16, 128, 128)

@@ -13,6 +13,8 @@ from scans import tree
 
 resource = pytest.importorskip("resource", reason="signals and limits of POSIX")
 
+pytestmark = pytest.mark.timeout(400)  # a busy machine takes long to import torch
+
 COMMAND = [sys.executable, "-m", "IncrementalSegLib"]
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,12 +34,12 @@ def start(*arguments, **options) -> subprocess.Popen[str]:
 
 def test_ctrl_c_while_learning_leaves_nothing(tmp_path, data):
     process = start("learn", tmp_path / "new", "--data", data, "--structures", "liver", "--steps", 10**6, "--json")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not (tmp_path / "new" / ".lock").exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.1)
     time.sleep(1.0)  # by now it reads or trains
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=200)
     assert (process.returncode, out) == (130, "")
     assert "Cancelled" in err
     assert "Traceback" not in err
@@ -49,7 +51,7 @@ def test_ctrl_c_while_starting_is_no_traceback(patience):
     process = start("methods", "--json")
     time.sleep(patience)  # torch is being imported
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=200)
     if process.returncode == -signal.SIGINT and patience < 1:
         pytest.skip("the interpreter itself was not up yet")
     assert process.returncode in (0, 130)
@@ -60,7 +62,7 @@ def test_ctrl_c_while_starting_is_no_traceback(patience):
 def test_learn_prints_one_object_into_a_pipe(tmp_path, data):
     few = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
     process = start("learn", tmp_path / "new", "--data", data, "--structures", "liver", "--steps", 2, *few, "--json")
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert out.count("\n") == 1
     assert json.loads(out)["version"] == 1
@@ -75,7 +77,7 @@ def test_a_full_disk_leaves_the_model_as_it_was(model, data):
         "learn", model, "--data", data, "--structures", "spleen", "--steps", 1, *few, "--json",
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
     )  # fmt: skip
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=200)
     assert (process.returncode, out) == (1, "")
     assert "Nothing was changed" in " ".join(err.split())
     assert "Traceback" not in err
@@ -87,7 +89,7 @@ def test_a_read_only_folder_is_said_at_once(tmp_path, data):
     tmp_path.chmod(0o555)
     try:
         process = start("learn", tmp_path / "new", "--data", data, "--structures", "liver", "--steps", 10**6)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=200)
     finally:
         tmp_path.chmod(0o755)
     assert process.returncode == 1

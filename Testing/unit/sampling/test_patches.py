@@ -100,6 +100,9 @@ def test_crops_lie_inside_and_hold_the_voxel_aimed_at(patch, monkeypatch):
             start = [index - inside for index, inside in zip(place, found[0].tolist(), strict=True)]
             window = tuple(slice(first, first + size) for first, size in zip(start, patch, strict=True))
             assert torch.equal(image, scan.image[0][window].float())
+            if place == (10, 15, 12):  # far from every border the voxel lies in the middle half
+                inner = zip(found[0].tolist(), patch, strict=True)
+                assert all(size // 4 <= index <= size // 4 + size // 2 for index, size in inner if size > 1)
 
 
 def test_random_crops_reach_every_corner():
