@@ -15,6 +15,8 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from IncrementalSegLib.cli.interrupt import Interrupt
+from IncrementalSegLib.engine.process import tune_process
 from IncrementalSegLib.errors import IncrementalSegError
 
 COMMANDS = (
@@ -30,7 +32,8 @@ _CANCELLED = 130
 
 def main() -> None:
     """Run a command; every failure ends in one message, never a traceback."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when torch loads OpenMP: idle threads sleep
+    tune_process()
+    Interrupt.install()
     console = Console(stderr=True)
     handler = RichHandler(console=console, show_time=False, show_path=False, show_level=True)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
@@ -56,8 +59,7 @@ def main() -> None:
 
 
 def build() -> typer.Typer:
-    """Return the application with its commands; loads torch, which takes seconds."""
-    import_module("IncrementalSegLib.engine.runtime").tune_process()
+    """Return the application with its commands; torch is loaded by the command that needs it."""
     app = typer.Typer(
         name="incrementalseg",
         help="Teach a segmentation model one more structure and keep the ones it knows.",

@@ -7,10 +7,7 @@ from typing import Annotated
 
 import typer
 
-from IncrementalSegLib.benchmarks.ozdemir import run_ozdemir
-from IncrementalSegLib.benchmarks.speed import measure
 from IncrementalSegLib.cli.output import AsJson, print_json, print_table, progress_bar, say
-from IncrementalSegLib.store.atomic import write_json
 
 app = typer.Typer(help="Run the protocols of the papers.", no_args_is_help=True)
 
@@ -34,6 +31,8 @@ def ozdemir(
     as_json: AsJson = False,
 ) -> None:
     """Ozdemir 2018: Cases 1 to 3 on phantoms and, where the data is there, on real scans."""
+    from IncrementalSegLib.benchmarks.ozdemir import run_ozdemir
+
     part, _, parts = shard.partition("/")
     if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
         raise typer.BadParameter(f"{shard!r}: write for example 1/2", param_hint="--shard")
@@ -56,6 +55,9 @@ def speed(
     as_json: AsJson = False,
 ) -> None:
     """Measure speed as ratios, each in alternating pairs; run it alone, with OMP_NUM_THREADS=1 on a CPU."""
+    from IncrementalSegLib.benchmarks.speed import measure
+    from IncrementalSegLib.store.atomic import write_json
+
     with progress_bar() as progress:
         result = measure(device, pairs, progress)
     write_json(out, result)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from IncrementalSegLib.cli.output import AsJson, print_json, print_table, progress_bar, say
-from IncrementalSegLib.sampling.checks import check_data
 
 
 def command(
@@ -16,6 +15,8 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Give a verdict per case of DATA: ok, warning or refused, with what to do."""
+    from IncrementalSegLib.sampling.checks import check_data
+
     with progress_bar() as progress:
         verdicts = check_data(data, progress=lambda done, total: progress("Checking", done / total))
     if as_json:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from IncrementalSegLib.benchmarks.demo import run_demo
 from IncrementalSegLib.cli.output import AsJson, DeviceName, number, print_json, print_table, progress_bar, say
 from IncrementalSegLib.engine.progress import duration
 
@@ -22,6 +21,8 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Teach humerus, then scapula from scans in which only the scapula is outlined, with four methods."""
+    from IncrementalSegLib.benchmarks.demo import run_demo
+
     with progress_bar() as progress:
         result = run_demo(output, steps=steps, seed=seed, device=device, progress=progress)
     if as_json:

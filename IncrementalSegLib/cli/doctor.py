@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from IncrementalSegLib.cli.output import AsJson, print_json, print_table, say
-from IncrementalSegLib.engine.doctor import examine
 
 
 def command(as_json: AsJson = False) -> None:
     """Look at device, versions and disk, and compute one convolution in two precisions."""
+    from IncrementalSegLib.engine.doctor import examine
+
     found = examine()
     if as_json:
         print_json(found)

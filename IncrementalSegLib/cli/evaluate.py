@@ -19,8 +19,6 @@ from IncrementalSegLib.cli.output import (
     progress_bar,
     say,
 )  # fmt: skip
-from IncrementalSegLib.engine.comparison import compare_versions
-from IncrementalSegLib.engine.evaluate import evaluate
 
 
 def command(
@@ -42,6 +40,9 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Score MODEL on labelled cases: Dice, ASSD and HD95 per structure."""
+    from IncrementalSegLib.engine.comparison import compare_versions
+    from IncrementalSegLib.engine.evaluate import evaluate
+
     if against is not None and report is None:
         raise typer.BadParameter("--against needs --report FOLDER")
     with progress_bar() as progress:

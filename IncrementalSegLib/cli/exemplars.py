@@ -18,7 +18,6 @@ from IncrementalSegLib.cli.output import (
     progress_bar,
     say,
 )  # fmt: skip
-from IncrementalSegLib.engine.edits import ban, budget, overview, pin, remember_again
 
 
 def command(
@@ -36,6 +35,8 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """List the exemplars of MODEL, or pin, ban or limit them, or choose them from old scans."""
+    from IncrementalSegLib.engine.edits import ban, budget, overview, pin, remember_again
+
     match action or []:
         case []:
             pass

@@ -19,7 +19,6 @@ from IncrementalSegLib.cli.output import (
     progress_bar,
     say,
 )  # fmt: skip
-from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import duration
 
 
@@ -74,6 +73,8 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Teach MODEL new structures from labelled scans; the first step creates it."""
+    from IncrementalSegLib.engine.learn import learn
+
     with progress_bar() as progress:
         result = learn(
             model,
@@ -102,8 +103,11 @@ def command(
         print_table("Dice on the cases set aside", ("structure", "Dice", "cases"), rows)
         say(
             f"Version {record.number} of {model} knows {', '.join(record.structures.names)} "
-            f"({record.step['method']}, {result.curve.steps} steps, {duration(record.seconds)})."
+            f"({record.step['method']}, best weights from step {result.curve.best_step} of {result.curve.steps}, "
+            f"{duration(record.seconds)})."
         )
+        if record.step["set_aside"]:
+            say(f"Set aside: {', '.join(entry['case'] for entry in record.step['set_aside'])}.")
     if not result.record.accepted:
         raise typer.Exit(3)
 

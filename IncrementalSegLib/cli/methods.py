@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from IncrementalSegLib.cli.output import AsJson, print_json, print_table
-from IncrementalSegLib.strategy.catalogue import catalogue
 
 
 def command(as_json: AsJson = False) -> None:
     """List the methods with what they need and where they come from."""
+    from IncrementalSegLib.strategy.catalogue import catalogue
+
     listing = catalogue()
     if as_json:
         print_json(listing)

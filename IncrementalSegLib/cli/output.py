@@ -14,6 +14,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.engine.progress import Progress
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
@@ -62,13 +63,17 @@ def progress_bar() -> Iterator[Progress]:
     )
     tasks: dict[str, TaskID] = {}
     shown: dict[str, dict[str, float]] = {}
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
 
         def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+            Interrupt.check()
             if phase not in tasks:
                 for task in tasks.values():
                     bar.remove_task(task)
                 tasks.clear()
+                if not console.is_terminal:  # a log gets one line per phase
+                    console.print(f"{phase} ...", markup=False, highlight=False)
                 tasks[phase] = bar.add_task(phase, total=1.0, numbers="")
             known = shown.setdefault(phase, {})
             known.update(numbers or {})

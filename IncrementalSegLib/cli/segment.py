@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from IncrementalSegLib.cli.output import AsJson, DeviceName, ModelPath, print_json, print_table, progress_bar, say
-from IncrementalSegLib.engine.segment import segment
 
 
 class Format(StrEnum):
@@ -34,6 +33,8 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Segment SCANs with MODEL; results lie on each scan's own grid."""
+    from IncrementalSegLib.engine.segment import segment
+
     with progress_bar() as progress:
         result = segment(
             model,

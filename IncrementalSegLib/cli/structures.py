@@ -7,9 +7,6 @@ from typing import Annotated
 import typer
 
 from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table
-from IncrementalSegLib.engine.edits import remove_structure
-from IncrementalSegLib.store.edits import rename_structure
-from IncrementalSegLib.store.versions import open_model
 
 
 def command(
@@ -20,6 +17,10 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """List the structures of MODEL, rename one or remove one."""
+    from IncrementalSegLib.engine.edits import remove_structure
+    from IncrementalSegLib.store.edits import rename_structure
+    from IncrementalSegLib.store.versions import open_model
+
     folder = open_model(model)
     match action or []:
         case []:

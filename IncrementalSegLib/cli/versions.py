@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table
-from IncrementalSegLib.store.versions import open_model
 
 
 def command(model: ModelPath, as_json: AsJson = False) -> None:
     """List the versions of MODEL."""
+    from IncrementalSegLib.store.versions import open_model
+
     folder = open_model(model)
     records = [folder.record(number) for number in folder.numbers()]
     current = folder.current
@@ -16,7 +17,7 @@ def command(model: ModelPath, as_json: AsJson = False) -> None:
         return
     rows = []
     for record in records:
-        what = record.step.get("method") or record.step.get("action")
+        what = record.step.get("action") or record.step.get("method")
         names = ", ".join(record.structures.names)
         mark = "*" if record.number == current else ""
         rows.append((mark, record.number, record.parent, record.created, record.kind, what, names))

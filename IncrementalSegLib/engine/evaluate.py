@@ -102,6 +102,13 @@ def evaluate(
         for name, score in named.items()
         if score.seen_in_training
     )
+    if structures is None:
+        warnings += tuple(
+            f"{name} was not scored: the data calls nothing so. Say which label it is: "
+            f'--structures "{name}=LABEL IN DATA".'
+            for name in record.structures.names
+            if name not in named
+        )
     return Evaluation(record.number, named, warnings)
 
 

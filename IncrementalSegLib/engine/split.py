@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.store.manifest import fingerprint
 
 HELD_OUT_SHARE = 0.2
@@ -39,7 +39,10 @@ def split(
         DataError: Earlier steps set all of these cases aside.
     """
     ordered = sorted(cases, key=lambda case: case.id)
-    prints = {case.id: fingerprint(case.images) for case in ordered} if trained or set_aside else {}
+    prints: dict[str, str] = {}
+    for case in ordered if trained or set_aside else ():
+        with naming(case):
+            prints[case.id] = fingerprint(case.images)
     patients = sorted({case.patient for case in ordered})
     aside = {case.patient for case in ordered if prints.get(case.id) in set_aside}
     if patients and aside == set(patients):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +20,6 @@ from IncrementalSegLib.engine.saving import read_memories, save
 from IncrementalSegLib.engine.scoring import validation_dice
 from IncrementalSegLib.engine.split import split
 from IncrementalSegLib.engine.trainer import Curve, Trainer
-from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.segmenter import Segmenter
@@ -29,7 +27,7 @@ from IncrementalSegLib.preprocessing.plan import Plan, plan_for
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
-from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.sampling.datasets import read_case
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.sampling.prepare import prepare, require_voxels
@@ -161,7 +159,7 @@ class Step:
         grids: list[Grid] = []
         channels = 1
         for case in self.request.cases.cases:
-            with _naming(case):
+            with naming(case):
                 volume = read_volume(case.images)
                 channels = channels if grids else volume.channels
                 grids.append(volume.grid)
@@ -179,7 +177,7 @@ class Step:
         prepared = []
         for done, case in enumerate(cases):
             self.progress("Reading", done / len(cases))
-            with _naming(case):
+            with naming(case):
                 volume, masks = read_case(case)
                 wanted = {self.request.structure_of[name]: masks[name] for name in sorted(case.looked_for)}
                 prepared.append(prepare(case, volume, wanted, plan))
@@ -253,14 +251,3 @@ class Step:
                 "No exemplar of %s is kept, so only the previous model's opinion holds it.",
                 ", ".join(self.request.structures.by_id(item).name for item in bare),
             )
-
-
-@contextmanager
-def _naming(case: Case) -> Iterator[None]:
-    """Say which case an error is about and what can be done."""
-    try:
-        yield
-    except DataError as error:
-        what = error.what if repr(case.id) in error.what else f"The case {case.id!r} cannot be used: {error.what}"
-        todo = error.todo or "Mend it, or leave it out with --cases; `incrementalseg check` looks at every case."
-        raise type(error)(what, error.why, todo) from error

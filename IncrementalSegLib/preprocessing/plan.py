@@ -63,9 +63,9 @@ class Plan(BaseModel):
                 todo="Give the same channels in the same order as in the first step.",
             )
         if volume.grid.planar != self.planar:
-            kinds = ("a volume", "a 2-D image")
+            one, many = ("a volume", "a 2-D image"), ("volumes", "2-D images")
             raise DataError(
-                f"{name} is {kinds[volume.grid.planar]}, the model was taught on {kinds[self.planar]}s.",
+                f"{name} is {one[volume.grid.planar]}, the model was taught on {many[self.planar]}.",
                 todo="Use another model for it.",
             )
         if self.planar:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from IncrementalSegLib.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -49,3 +52,14 @@ class Dataset:
     root: Path
     names: tuple[str, ...]
     cases: tuple[Case, ...]
+
+
+@contextmanager
+def naming(case: Case) -> Iterator[None]:
+    """Say which case an error is about and what can be done."""
+    try:
+        yield
+    except DataError as error:
+        what = error.what if repr(case.id) in error.what else f"The case {case.id!r} cannot be used: {error.what}"
+        todo = error.todo or "Mend it, or leave it out with --cases; `incrementalseg check` looks at every case."
+        raise type(error)(what, error.why, todo) from error

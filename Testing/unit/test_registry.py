@@ -76,7 +76,7 @@ def test_broken_file_does_not_take_the_others_down(home, fault):
     (home / "kite.py").write_text(PLUGIN.format(name="kite", cls="Kite"))
     assert find("toy", "kite").__name__ == "Kite"
     assert list(discover("toy")) == ["bad_kite"]
-    with pytest.raises(UnknownNameError, match=r"could not be imported: \w+Error.*Known: kite\."):
+    with pytest.raises(UnknownNameError, match=r"could not be imported: bad_kite: \w+Error.*Known: kite\."):
         find("toy", "bad-kite")
 
 

@@ -217,7 +217,7 @@ def test_a_check_with_a_broken_case_fails_and_names_it(place, command):
 
 @pytest.mark.parametrize("shown", [False, True])
 def test_an_unforeseen_fault_is_one_message_too(shown, place, command, monkeypatch):
-    from IncrementalSegLib.cli import check
+    from IncrementalSegLib.sampling import checks as check
 
     def broken(*_, **__):
         raise ZeroDivisionError("nobody thought of this")
@@ -235,7 +235,7 @@ def test_an_unforeseen_fault_is_one_message_too(shown, place, command, monkeypat
 
 
 def test_an_interrupted_command_says_so(place, command, monkeypatch):
-    from IncrementalSegLib.cli import check
+    from IncrementalSegLib.sampling import checks as check
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -247,7 +247,7 @@ def test_an_interrupted_command_says_so(place, command, monkeypatch):
 
 
 def test_square_brackets_in_a_message_stay(place, command, monkeypatch):
-    from IncrementalSegLib.cli import check
+    from IncrementalSegLib.sampling import checks as check
 
     def refuse(*_, **__):
         raise IncrementalSegError("The file [bold]x[/bold] is bad.")

@@ -4,7 +4,6 @@ import pytest
 import torch
 from tiny import segmenter
 
-from IncrementalSegLib.engine import runtime as module
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import DeviceError, OptionError
 
@@ -61,6 +60,8 @@ def test_models_and_images_are_laid_out_channels_last(dimension, layout):
 
 
 def test_tuning_keeps_what_the_person_chose(monkeypatch):
+    from IncrementalSegLib.engine import process as module
+
     monkeypatch.setattr(module.sys, "platform", "darwin")  # no malloc options there
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     module.tune_process()
