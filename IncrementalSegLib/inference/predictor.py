@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
+from monai.data.utils import compute_importance_map
 from monai.inferers import sliding_window_inference
 from torch import Tensor
 from torch.nn import functional as F
@@ -56,6 +57,9 @@ class Predictor:
         self.autocast = autocast
         self.batch = batch
         self.overlap = overlap
+        self._window: Tensor | None = None
+        if plan.dimension == 3:  # made once, not for every scan
+            self._window = compute_importance_map(plan.patch, mode="gaussian", device=device)
 
     def predict(
         self,
@@ -138,7 +142,12 @@ class Predictor:
                 maps = torch.cat(parts).transpose(0, 1)
             else:
                 maps = sliding_window_inference(
-                    padded[None].to(self.device), self.plan.patch, self.batch, score, self.overlap, mode="gaussian"
+                    padded[None].to(self.device),
+                    self.plan.patch,
+                    self.batch,
+                    score,
+                    self.overlap,
+                    roi_weight_map=self._window,
                 )[0]
                 progress(1.0, "Segmenting")
         return maps[(slice(None), *where)].float().cpu()
@@ -156,6 +165,8 @@ class Predictor:
                 sizes.append(size if axis == 0 else math.ceil(size / self.plan.multiple) * self.plan.multiple)
             else:
                 sizes.append(max(size, patch))
+        if sizes == list(image.shape[1:]):
+            return image, (slice(None), slice(None), slice(None))
         starts = [(room - size) // 2 for size, room in zip(image.shape[1:], sizes, strict=True)]
         padding: list[int] = []
         for size, room, start in zip(reversed(image.shape[1:]), reversed(sizes), reversed(starts), strict=True):

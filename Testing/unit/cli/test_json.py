@@ -55,6 +55,8 @@ def test_segment(model, scan, tmp_path, command):
     assert said.keys() == {"outputs", "structures", "warnings"}
     assert said["outputs"] == [str(tmp_path / "out.seg.nrrd")]
     assert said["structures"]["liver"]["ml"] >= 0
+    doubt = command("segment", model, scan, "--output", tmp_path / "b.seg.nrrd", "--uncertainty", "--json").json
+    assert doubt["structures"] == said["structures"]  # a number for one scan, whatever is written beside it
     several = command("segment", model, scan, scan.with_name("c1.nii.gz"), "--output", tmp_path / "all", "--json").json
     assert [len(several["outputs"]), len(several["structures"]["liver"]["ml"])] == [2, 2]
     assert several["structures"]["liver"]["ml"][0] == said["structures"]["liver"]["ml"]

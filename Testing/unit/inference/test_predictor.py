@@ -10,7 +10,7 @@ from torch import Tensor
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.inference.postprocess import largest_component
-from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.inference.predictor import UNCERTAINTY_PASSES, Predictor
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.networks.segmenter import Segmenter
@@ -250,3 +250,15 @@ def test_only_the_largest_component_is_kept_when_asked_for(trained):
     assert np.array_equal(one, largest_component(both[np.newaxis])[0])
     assert not one[24, 50]
     assert one[18, 16]
+
+
+def test_uncertainty_is_the_entropy_of_the_mean_in_bits_and_the_largest_over_structures(rng):
+    model, settings = segmenter(), plan(patch=(1, 16, 16))
+    image = torch.from_numpy(rng.normal(size=(1, 3, 16, 16))).half()
+    found = predictor(model, settings).uncertainty(image, model.structures, seed=5)
+    random = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        passes = list(model.monte_carlo(image.float().transpose(0, 1), UNCERTAINTY_PASSES, random))
+    share = np.clip(np.mean([item.numpy() for item in passes], axis=0), 1e-6, 1 - 1e-6).astype(np.float64)
+    entropy = -(share * np.log2(share) + (1 - share) * np.log2(1 - share))
+    np.testing.assert_allclose(found.numpy(), entropy.max(axis=1), atol=1e-4)
