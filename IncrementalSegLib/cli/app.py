@@ -51,6 +51,8 @@ def main() -> None:
     except Exception as error:  # a person is not helped by a traceback, and a program sees the exit status
         if os.environ.get(TRACEBACK):
             raise
+        if type(error).__name__ == "OutOfMemoryError":  # torch's; it is not loaded by every command
+            _fail(console, "The memory of the GPU ran out. Nothing was changed. Use --preset quick, or --device cpu.")
         _fail(
             console,
             f"{type(error).__name__}: {str(error).strip() or 'no reason given'}. This is a fault of the program. "

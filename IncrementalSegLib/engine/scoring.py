@@ -68,6 +68,7 @@ def score_cases(
         progress("Checking", done / len(cases))
         volume, masks = read_case(case)
         truth = {structure_of[name]: masks[name] for name in case.looked_for if name in structure_of}
+        predictor.plan.check(volume, f"The case {case.id!r}")
         prediction = predictor.predict(volume, tuple(truth), largest=largest)
         spacing = (volume.grid.spacing[2], volume.grid.spacing[1], volume.grid.spacing[0])
         for item, mask in truth.items():

@@ -86,8 +86,10 @@ class Predictor:
         """
         wanted = self.model.structures if structures is None else tuple(structures)
         self.plan.check(volume, "The scan")
-        image, _, record = forward(volume, self.plan)
+        image, ignore, record = forward(volume, self.plan)
         maps = self.probabilities(image, wanted, progress)
+        if ignore is not None:  # nothing is found where the scan holds no valid sample
+            maps = maps.masked_fill(ignore, 0.0)
         native = inverse(maps, record)
         masks = (native >= 0.5).numpy()
         entropy = None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,7 +148,13 @@ def write_image(path: Path, image: sitk.Image) -> None:
     Raises:
         DataError: The disk cannot take the file.
     """
-    write_atomically(path, lambda temporary: sitk.WriteImage(image, str(temporary), useCompression=True))
+
+    def write(temporary: Path) -> None:
+        sitk.WriteImage(image, str(temporary), useCompression=True)
+        if not _holds(temporary, image):  # ITK does not notice that the disk is full
+            raise OSError(errno.ENOSPC, "it did not arrive whole; the disk may be full")
+
+    write_atomically(path, write)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -174,7 +182,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             f"{path} cannot be written ({_last_line(error)}).", todo="Check the folder, its rights and the free space."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that is read-only refuses even this
+            temporary.unlink(missing_ok=True)
 
 
 def name_of(path: Path) -> str:
@@ -182,6 +191,18 @@ def name_of(path: Path) -> str:
     lowered = path.name.lower()
     ending = next((ending for ending in _ENDINGS if lowered.endswith(ending)), "")
     return path.name[: len(path.name) - len(ending)] or path.name
+
+
+def _holds(path: Path, image: sitk.Image) -> bool:
+    """Tell whether a file holds the finite samples of an image; the readers of ITK differ on the others."""
+    try:
+        found = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    except RuntimeError:
+        return False
+    wanted = sitk.GetArrayFromImage(image)
+    if found.shape != wanted.shape:
+        return False
+    return bool(((found == wanted) | ~np.isfinite(wanted)).all())
 
 
 def _read(path: Path) -> sitk.Image:

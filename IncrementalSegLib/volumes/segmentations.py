@@ -151,10 +151,10 @@ def write_label_map(
         labels[mask] = value
     table = {str(value): _entry(structure) for value, structure in enumerate(structures, start=1)}
     text = json.dumps(table, indent=2, ensure_ascii=False)
-    write_image(path, image_of(labels[np.newaxis], grid))
     write_atomically(
         path.with_name(f"{name_of(path)}.json"), lambda temporary: temporary.write_text(text, encoding="utf-8")
     )
+    write_image(path, image_of(labels[np.newaxis], grid))
     return said
 
 

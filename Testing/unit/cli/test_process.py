@@ -85,6 +85,20 @@ def test_a_full_disk_leaves_the_model_as_it_was(model, data):
     assert tree(model) == before
 
 
+@pytest.mark.parametrize("name", ["out.seg.nrrd", "out.nii.gz"])
+def test_a_full_disk_is_told_from_a_result(name, model, scan, tmp_path):
+    """Files may not grow beyond 300 bytes; what was there before stays."""
+    (tmp_path / name).write_bytes(b"yesterday's result")
+    process = start(
+        "segment", model, scan, "--output", tmp_path / name, "--json",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300)),
+    )  # fmt: skip
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, out) == (1, "")
+    assert "cannot be written" in " ".join(err.split())
+    assert (tmp_path / name).read_bytes() == b"yesterday's result"
+
+
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_said_at_once(tmp_path, data):
     tmp_path.chmod(0o555)

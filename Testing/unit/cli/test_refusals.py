@@ -76,7 +76,7 @@ CASES = [
     ((*LEARN, "apart"), REFUSED, r"'c1'.*do not overlap"),
     ((*LEARN, "data", "--cases", "c7"), REFUSED, r"no case called 'c7'.*Known: c0"),
     ((*LEARN, "data", "--cases", ""), REFUSED, "names no case"),
-    (("evaluate", "model", "--data", "far"), REFUSED, "spacing of 4 mm"),
+    (("evaluate", "model", "--data", "far"), REFUSED, "case 'c0' has a spacing of 4 mm"),
     (("evaluate", "model", "--data", "broken", "--cases", "c1"), REFUSED, "'c1'"),
     # Names and options.
     (("learn", "model", "--data", "data", "--structures", "liver"), REFUSED, "already knows 'liver'.*--improve"),
@@ -258,3 +258,15 @@ def test_square_brackets_in_a_message_stay(place, command, monkeypatch):
 
     monkeypatch.setattr(check, "check_data", refuse)
     assert "[bold]x[/bold]" in command("check", "data").err
+
+
+def test_a_gpu_that_is_too_small_is_said(place, command, monkeypatch):
+    from IncrementalSegLib.sampling import checks
+
+    def refuse(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(checks, "check_data", refuse)
+    said = command("check", "data")
+    assert said.status == REFUSED
+    assert "memory of the GPU ran out" in said.err

@@ -262,3 +262,14 @@ def test_uncertainty_is_the_entropy_of_the_mean_in_bits_and_the_largest_over_str
     share = np.clip(np.mean([item.numpy() for item in passes], axis=0), 1e-6, 1 - 1e-6).astype(np.float64)
     entropy = -(share * np.log2(share) + (1 - share) * np.log2(1 - share))
     np.testing.assert_allclose(found.numpy(), entropy.max(axis=1), atol=1e-4)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_nothing_is_found_where_the_scan_holds_no_sample(dimension, scan):
+    model = segmenter(dimension)
+    array = scan.array.copy()
+    array[:, :, :, 9:] = np.nan
+    found = predictor(model, plan(dimension)).predict(scan.with_array(array)).mask
+    whole = predictor(model, plan(dimension)).predict(scan).mask
+    assert any(mask[:, :, 10:].any() for mask in whole.values())
+    assert not any(mask[:, :, 10:].any() for mask in found.values())
