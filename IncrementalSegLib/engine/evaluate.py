@@ -73,6 +73,10 @@ def evaluate(
 
     Raises:
         IncrementalSegError: Something named is unknown, does not fit or cannot be read.
+
+    Example:
+        >>> evaluate("shoulder", "scans").structures["humerus"].cases
+        2
     """
     folder = open_model(model)
     record = folder.record(version)

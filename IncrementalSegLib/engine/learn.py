@@ -60,8 +60,7 @@ def learn(
             written; nothing on disk has changed.
 
     Example:
-        >>> from IncrementalSegLib import learn
-        >>> learn("shoulder", "scans", "humerus").record.number  # doctest: +SKIP
+        >>> learn("new-model", "scans", "humerus", steps=1).record.number
         1
     """
     _check_values(steps, seed, exemplars)

@@ -81,6 +81,10 @@ def segment(
     Raises:
         IncrementalSegError: Something named is unknown, or a scan cannot be read or does not fit; results
             of earlier scans stay.
+
+    Example:
+        >>> segment("shoulder", "scan.nii.gz", "outlines").outputs[0].name
+        'scan.seg.nrrd'
     """
     sources = [scans] if isinstance(scans, str | Path) else list(scans)
     target = _target(Path(output), sources, format)

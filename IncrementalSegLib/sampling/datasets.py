@@ -38,8 +38,8 @@ def open_data(path: Path | str) -> Dataset:
         UnknownNameError: A row of a manifest looks for a name that no label declares.
 
     Example:
-        >>> open_data("Task04_Hippocampus").names  # doctest: +SKIP
-        ('Anterior', 'Posterior')
+        >>> open_data("scans").names
+        ('humerus',)
     """
     path = Path(path)
     if not path.exists():

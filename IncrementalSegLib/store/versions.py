@@ -44,6 +44,10 @@ def open_model(path: str | Path) -> ModelFolder:
 
     Raises:
         ModelError: There is no such folder, it is not a model, or a newer program wrote it.
+
+    Example:
+        >>> open_model("shoulder").current
+        1
     """
     path = Path(path)
     if not path.is_dir():

@@ -66,7 +66,7 @@ def read_volume(paths: Path | str | Sequence[Path | str], notes: list[str] | Non
         GeometryError: Directions are sheared by more than 1e-3, or the channels lie on different grids.
 
     Example:
-        >>> read_volume(["t1.nii.gz", "t2.nii.gz"]).channels  # doctest: +SKIP
+        >>> read_volume(["scan.nii.gz", "scan.nii.gz"]).channels
         2
     """
     files = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
