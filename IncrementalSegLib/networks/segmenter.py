@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, cast
 
 import torch
@@ -109,8 +110,15 @@ class Segmenter(nn.Module):
         """
         wanted = self.structures if structures is None else tuple(structures)
         used = sorted({self.trunk_of[item] for item in wanted}) or [0]
-        features = {index: self.trunk(index)(image) for index in used}
-        return Output(self._score(features, wanted), features[used[0]])
+        with self._precision(image):
+            features = {index: self.trunk(index)(image) for index in used}
+            return Output(self._score(features, wanted), features[used[0]])
+
+    def _precision(self, image: Tensor) -> AbstractContextManager[object]:
+        """Keep 3-D convolutions on a CPU in float32: in bf16 their gradients read memory that was never written."""
+        if self.dimension == 3 and image.device.type == "cpu":
+            return torch.autocast("cpu", enabled=False)
+        return nullcontext()
 
     def _score(self, features: dict[int, Features], wanted: tuple[StructureId, ...]) -> Tensor:
         if len(features) == 1:
@@ -146,11 +154,14 @@ class Segmenter(nn.Module):
         self.eval()
         try:
             used = sorted({self.trunk_of[item] for item in wanted})
-            states = {index: self.trunk(index).encode(image) for index in used}
+            with self._precision(image):
+                states = {index: self.trunk(index).encode(image) for index in used}
             with ChannelDropout.sampling(self, generator):
                 for _ in range(passes):
-                    features = {index: self.trunk(index).decode(state) for index, state in states.items()}
-                    yield self.probabilities(self._score(features, wanted))
+                    with self._precision(image):
+                        features = {index: self.trunk(index).decode(state) for index, state in states.items()}
+                        scores = self._score(features, wanted)
+                    yield self.probabilities(scores)
         finally:
             self.train(was_training)
 

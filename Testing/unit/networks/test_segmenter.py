@@ -149,3 +149,11 @@ class TestMonteCarlo:
         run.close()
         assert model.training
         assert torch.equal(model.trunk(0).drop.eval()(image), image)
+
+
+def test_three_dimensions_on_a_cpu_stay_in_float32():
+    """In bf16 the gradients of small 3-D convolutions read memory that was never written: NaN, now and then."""
+    model = Segmenter(SegmenterConfig(network="unet3d", widths=(4, 8, 16)))
+    model.add(["a" * 32])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model(torch.randn(1, 1, 8, 8, 8)).logits.dtype == torch.float32
