@@ -9,6 +9,7 @@ from tiny import BAR, DISC, SQUARE, bits, changed, segmenter
 from torch import nn
 
 from IncrementalSegLib.errors import ModelError, UnknownNameError
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
 
 OFFICIAL = {"head_depth": 2, "head_norm": True}
