@@ -7,7 +7,7 @@ import pytest
 
 from IncrementalSegLib.engine.comparison import _turned, compare_versions
 from IncrementalSegLib.engine.evaluate import evaluate
-from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.errors import OptionError, UnknownNameError
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.versions import open_model
@@ -27,6 +27,13 @@ def test_the_page_holds_both_versions_and_survives_a_new_name(model, data, teach
     alone = evaluate(model, data / "both", structures=names, device="cpu")
     assert found.to_json()["structures"] == alone.to_json()["structures"]
     assert {item.name for item in page.parent.iterdir()} >= {"report.html", "report-1-changes.png"}
+
+
+def test_a_wrong_name_is_said_as_by_evaluate(model, data, teach, tmp_path):
+    teach(model, data / "scapula", "scapula", method="finetune")
+    with pytest.raises(UnknownNameError, match="humerus"):
+        compare_versions(model, data / "both", tmp_path / "page", structures="humrus", device="cpu")
+    assert not (tmp_path / "page").exists()
 
 
 def test_a_first_version_has_nothing_before_it(model, data, tmp_path):
