@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
+
+Wish = Literal["keep", "pause", "discard"]
+"""``keep``: end training now and go on with the best weights so far; ``pause``: write a checkpoint that
+``learn --resume`` continues; ``discard``: leave nothing behind."""
+
+
+class Stop(Exception):  # noqa: N818  (nothing is wrong when a person stops)
+    """Raised by a :class:`Progress` to end work early.
+
+    Args:
+        wish: What shall become of a step that has begun; other work just ends.
+    """
+
+    def __init__(self, wish: Wish) -> None:
+        super().__init__(wish)
+        self.wish: Wish = wish
 
 
 class Progress(Protocol):
-    """Receive progress; may raise to cancel, which loses nothing."""
+    """Receive progress; may raise to end the work, :class:`Stop` to say how."""
 
     def __call__(self, phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
         """Take note.
