@@ -47,6 +47,10 @@ class DeviceError(IncrementalSegError):
     """The device asked for is not there or ran out of memory."""
 
 
+class WireError(IncrementalSegError):
+    """A line between a front end and the worker cannot be understood, or the worker is gone."""
+
+
 class UnknownNameError(IncrementalSegError):
     """A name is not among the known ones; the message lists them and the nearest match.
 
@@ -64,3 +68,22 @@ class UnknownNameError(IncrementalSegError):
         hint = f"Did you mean {lowered[near[0]]!r}?" if near else ""
         listing = ", ".join(known) if known else "none"
         super().__init__(f"There is no {kind} called {name!r}.", why, f"{hint} Known: {listing}.".strip())
+
+
+def explain(error: BaseException) -> IncrementalSegError:
+    """Return any exception as an error that a person can act on."""
+    if isinstance(error, IncrementalSegError):
+        return error
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be loaded
+        return DeviceError(
+            "The memory of the GPU ran out.", "Nothing was changed.", "Use the preset quick, or the device cpu."
+        )
+    if isinstance(error, MemoryError):
+        return DeviceError(
+            "The memory of this computer ran out.", "Nothing was changed.", "Use fewer or smaller scans."
+        )
+    return IncrementalSegError(
+        f"{type(error).__name__}: {str(error).strip() or 'no reason given'}.",
+        "This is a fault of the program.",
+        "Please report it with what `incrementalseg doctor` prints.",
+    )

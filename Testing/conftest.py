@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "Testing" / "fixtures"))  # helpers that tests of several folders import
+for helpers in ("fixtures", "corpus"):  # what tests of several folders import
+    sys.path.append(str(ROOT / "Testing" / helpers))
 MAX_THREADS = 4  # more do not pay on volumes of test size
 
 settings.register_profile(

@@ -10,20 +10,18 @@ Any number of processes may work on one folder; a killed one loses the chain und
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
-from IncrementalSegLib.benchmarks.circumstances import Stopwatch, environment
+from IncrementalSegLib.benchmarks.circumstances import Stopwatch, describe, environment
 from IncrementalSegLib.benchmarks.protocols import Chain
 from IncrementalSegLib.benchmarks.scans import Scans, scans_for
+from IncrementalSegLib.benchmarks.sharing import lock, require_same
 from IncrementalSegLib.engine.evaluate import evaluate
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress
-from IncrementalSegLib.engine.step import StepResult
-from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.atomic import TEMPORARY, read_json, write_json
@@ -54,13 +52,13 @@ class Runner:
         file = self._file(chain)
         if not file.is_file():
             return False
-        _require_same(read_json(file)["setting"], _setting(chain), file)
+        require_same(read_json(file)["setting"], _setting(chain), file)
         return True
 
     def run(self, chain: Chain) -> None:
         """Do a chain, unless it is finished or another process is at it."""
         try:
-            with self._lock(f"{chain.protocol.name}-{chain.name}").acquire(timeout=0):
+            with lock(self.out, f"{chain.protocol.name}-{chain.name}").acquire(timeout=0):
                 if not self.is_finished(chain):
                     self._run(chain)
         except Timeout:  # the other locks wait without end
@@ -83,6 +81,7 @@ class Runner:
             preset=protocol.preset,
             steps=protocol.steps[1],
             exemplars="none",  # no step follows that could use them
+            accept="always",  # also what forgets shall be measured
             seed=chain.seed,
             device=self.device,
             progress=watch,
@@ -105,7 +104,7 @@ class Runner:
             "after": after,
             "forgetting": ScoreMatrix((protocol.old, protocol.new), (0, 1), rows).to_json(),
             "first_step": began["step"],
-            "second_step": _step(step, watch),
+            "second_step": describe(step, watch),
             "environment": environment(self.device),
         }
         write_json(file, result)
@@ -116,9 +115,9 @@ class Runner:
         protocol = chain.protocol
         folder = self.out / ".first" / f"{protocol.name}-seed{chain.seed}"
         setting = _first_setting(chain)
-        with self._lock(f"first-{folder.name}"):
+        with lock(self.out, f"first-{folder.name}"):
             if folder.is_dir():
-                _require_same(read_json(folder / "first.json")["setting"], setting, folder)
+                require_same(read_json(folder / "first.json")["setting"], setting, folder)
                 return folder
             folder.parent.mkdir(parents=True, exist_ok=True)
             work = folder.with_name(f"{TEMPORARY}{folder.name}")
@@ -137,7 +136,7 @@ class Runner:
                 progress=watch,
             )
             scores = self._evaluate(work / "model", scans.test_old, (protocol.old,), watch)
-            write_json(work / "first.json", {"setting": setting, "scores": scores, "step": _step(step, watch)})
+            write_json(work / "first.json", {"setting": setting, "scores": scores, "step": describe(step, watch)})
             work.rename(folder)
         return folder
 
@@ -166,11 +165,6 @@ class Runner:
     def _file(self, chain: Chain) -> Path:
         return self.out / chain.protocol.name / f"{chain.name}.json"
 
-    def _lock(self, name: str) -> FileLock:
-        folder = self.out / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{name}.lock")
-
 
 def _first_setting(chain: Chain) -> Json:
     protocol = chain.protocol
@@ -193,28 +187,3 @@ def _setting(chain: Chain) -> Json:
         "scanner": chain.scenario.scanner,
     }
     return {"first": _first_setting(chain), "second": second}
-
-
-def _require_same(found: Json, wanted: Json, place: Path) -> None:
-    if found != wanted:
-        raise OptionError(
-            f"{place} was made with other settings ({found}) than this benchmark has ({wanted}).",
-            "Results of different settings must not stand in one table.",
-            "Choose another folder for --out.",
-        )
-
-
-def _step(step: StepResult, watch: Stopwatch) -> Json:
-    """Return how a step went: method, options, schedule, curve, durations."""
-    return {
-        "made_by": step.record.step["method"],
-        "options": step.record.step["options"],
-        "schedule": {name: step.record.step[name] for name in _SCHEDULE},
-        "training": [case["case"] for case in step.record.step["training"]],
-        "set_aside": [case["case"] for case in step.record.step["set_aside"]],
-        "curve": dataclasses.asdict(step.curve),
-        "seconds": watch.to_json(),
-    }
-
-
-_SCHEDULE = ("batch", "learning_rate", "planned_steps", "optimiser_steps", "best_step", "device", "precision")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import shutil
 import subprocess
@@ -13,8 +14,11 @@ import torch
 
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.step import StepResult
 from IncrementalSegLib.store.record import library_versions, now
 from IncrementalSegLib.types import Json
+
+_SCHEDULE = ("batch", "learning_rate", "planned_steps", "optimiser_steps", "best_step", "device", "precision")
 
 
 class Stopwatch:
@@ -44,6 +48,19 @@ class Stopwatch:
         """Return the phases, rounded, and their sum."""
         phases = {phase: round(seconds, 2) for phase, seconds in self.seconds.items()}
         return {"total": round(sum(self.seconds.values()), 2), "phases": phases}
+
+
+def describe(step: StepResult, watch: Stopwatch) -> Json:
+    """Return how a step went: method, options, schedule, cases, curve, durations."""
+    return {
+        "made_by": step.record.step["method"],
+        "options": step.record.step["options"],
+        "schedule": {name: step.record.step[name] for name in _SCHEDULE},
+        "training": [case["case"] for case in step.record.step["training"]],
+        "set_aside": [case["case"] for case in step.record.step["set_aside"]],
+        "curve": dataclasses.asdict(step.curve),
+        "seconds": watch.to_json(),
+    }
 
 
 def environment(device: str) -> Json:

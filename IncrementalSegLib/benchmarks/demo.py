@@ -32,6 +32,7 @@ from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.request import resolve
 from IncrementalSegLib.engine.runtime import Runtime, start
+from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step import Step
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import StructureScore
@@ -212,10 +213,13 @@ class _Demo:
         Step(
             replace(request, method=watched(request.method, watcher)),
             self.runtime,
-            preset_name="quick",
-            steps=self.scale.steps,
-            keep_exemplars=False,  # no third step follows, and choosing takes as long as learning
-            seed=self.seed,
+            StepSettings(
+                preset="quick",
+                steps=self.scale.steps,
+                exemplars="none",  # no third step follows, and choosing takes as long as learning
+                seed=self.seed,
+                accept="always",  # also what forgets shall be shown
+            ),
             progress=progress,
         ).run()
         return watcher.curves

@@ -91,6 +91,33 @@ def deal(
     return _of(cases, first), _of(cases, second), _of(cases, test)
 
 
+def phantoms(
+    store: Path,
+    cases: int,
+    scanner: str,
+    structures: Sequence[str],
+    people: int,
+    size: tuple[int, int, int] | None = None,
+) -> Dataset:
+    """Return a phantom data set, written on the first call.
+
+    Args:
+        store: Folder for phantoms; several processes may share it.
+        cases: Number of people.
+        scanner: Name of the scanner.
+        structures: What is outlined.
+        people: Other numbers give other people.
+        size: Samples along D, H, W; the scanner's own by default.
+    """
+    side = "" if size is None else f"-{size[1]}"
+    name = f"{scanner}{side}-{'-'.join(structures)}-{people}-{cases}"
+    store.mkdir(parents=True, exist_ok=True)
+    with FileLock(store / f"{name}.lock"):
+        if not (store / name).is_dir():
+            write_phantom_dataset(store / name, cases, scanner, structures, people, size)
+    return open_data(store / name)
+
+
 def _of(cases: Sequence[Case], patients: Iterable[str]) -> list[Case]:
     chosen = set(patients)
     return sorted((case for case in cases if case.patient in chosen), key=lambda case: case.id)
@@ -101,13 +128,7 @@ def _phantoms(protocol: Protocol, scenario: Scenario, seed: int, store: Path) ->
     both = (protocol.old, protocol.new)
 
     def written(cases: int, scanner: str, structures: tuple[str, ...], people: int) -> Dataset:
-        side = "" if protocol.size is None else f"-{protocol.size[1]}"
-        name = f"{scanner}{side}-{'-'.join(structures)}-{people}-{cases}"
-        store.mkdir(parents=True, exist_ok=True)
-        with FileLock(store / f"{name}.lock"):
-            if not (store / name).is_dir():
-                write_phantom_dataset(store / name, cases, scanner, structures, people, protocol.size)
-        return open_data(store / name)
+        return phantoms(store, cases, scanner, structures, people, protocol.size)
 
     old = written(protocol.test_volumes, "A", both, _TEST)
     return Scans(

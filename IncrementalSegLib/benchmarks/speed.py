@@ -222,7 +222,7 @@ class Bench:
         def plain() -> None:
             with self.runtime.autocast():
                 sliding_window_inference(
-                    image[None].float().to(self.runtime.device), plan.patch, predictor.batch,
+                    image[None].float().to(self.runtime.device), plan.patch, predictor.room.batch,
                     lambda window: model.probabilities(model(window).logits), predictor.overlap, mode="gaussian",
                 )  # fmt: skip
 
@@ -249,11 +249,12 @@ class Bench:
         self.runtime.place(model, 2)
         ctx = StepContext(
             model, teacher, (OLD, NEW), (NEW,), Memory(), ExemplarMemory(), PrototypeBank(), self.cases, {},
-            self.runtime.device, 2, 0,
+            self.runtime.device, 2, 0, self.plan,
         )  # fmt: skip
         pools = {"new": PatchPool(self.cases, (OLD, NEW), (NEW,), self.plan, "new")}
         trainer = Trainer(build_method(method, {}), ctx, pools, self.preset, 10, self.runtime, lambda: None, silent)
-        phase, optimiser, _, _ = trainer.phases()[0]
+        phase = trainer.method.phases(trainer.ctx)[0]
+        optimiser = trainer.optimiser(phase)
         return trainer, phase, optimiser
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
 from IncrementalSegLib.benchmarks.protocols import Protocol, Scenario
 from IncrementalSegLib.benchmarks.results import Outcome, Results, difference
-from IncrementalSegLib.evaluation.intervals import Comparison, signed
+from IncrementalSegLib.benchmarks.tables import points
 from IncrementalSegLib.types import Json
 
 Verdict = Literal["PASS", "NOT SEEN", "MEASURED"]
@@ -61,23 +61,34 @@ def check(results: Results, protocol: Protocol) -> list[Statement]:
     return found
 
 
+def verdict(seen: bool) -> Verdict:
+    """Say whether what was expected has been seen."""
+    return "PASS" if seen else "NOT SEEN"
+
+
+def spread(shares: Sequence[float]) -> str:
+    """Write the mean of shares and each seed's, in per cent."""
+    listing = ", ".join(f"{100 * share:.1f}" for share in shares)
+    return f"{100 * fmean(shares):.1f} % (seeds: {listing})"
+
+
 def _forgetting(scenario: Scenario, found: Found) -> Iterator[Statement]:
     if "finetune" in found:
         kept = found["finetune"].kept
         claim = "finetune's Dice on the old structure falls below 50 % of its first value"
-        yield Statement(scenario.title, claim, _verdict(fmean(kept) < 0.5), _kept(kept))
+        yield Statement(scenario.title, claim, verdict(fmean(kept) < 0.5), _kept(kept))
 
 
 def _same_domain(scenario: Scenario, found: Found) -> Iterator[Statement]:
     if "lwfseg" in found:
         kept = found["lwfseg"].kept
         claim = "lwfseg keeps at least 95 % of its old Dice on average and at least 90 % with every seed"
-        yield Statement(scenario.title, claim, _verdict(fmean(kept) >= 0.95 and min(kept) >= 0.9), _kept(kept))
+        yield Statement(scenario.title, claim, verdict(fmean(kept) >= 0.95 and min(kept) >= 0.9), _kept(kept))
     for method, share in _NEW_SHARE.items():
         if method in found and "separate" in found:
             reached = _shares(found[method], found["separate"])
             claim = f"{method}'s new structure reaches at least {share:.0%} of separate's Dice".replace("%", " %")
-            yield Statement(scenario.title, claim, _verdict(fmean(reached) >= share), _spread(reached))
+            yield Statement(scenario.title, claim, verdict(fmean(reached) >= share), spread(reached))
 
 
 def _few_annotations(scenario: Scenario, found: Found) -> Iterator[Statement]:
@@ -92,13 +103,13 @@ def _other_contrast(scenario: Scenario, found: Found) -> Iterator[Statement]:
         return
     lost = [1 - share for share in found["lwfseg"].kept]
     claim = "the contrast makes lwfseg lose 10 to 60 % of its old Dice on average"
-    yield Statement(scenario.title, claim, _verdict(0.1 <= fmean(lost) <= 0.6), _spread(lost))
+    yield Statement(scenario.title, claim, verdict(0.1 <= fmean(lost) <= 0.6), spread(lost))
     for method in _REHEARSAL:
         if method in found:
             gap = difference(found[method].old_after, found["lwfseg"].old_after)
             seen = gap.low is not None and gap.low > 0 and gap.points >= 5
             claim = f"{method} keeps more of the old structure than lwfseg: interval above 0, mean at least 5 points"
-            yield Statement(scenario.title, claim, _verdict(seen), points(gap))
+            yield Statement(scenario.title, claim, verdict(seen), points(gap))
 
 
 def _chosen_or_random(scenario: Scenario, found: Found) -> Iterator[Statement]:
@@ -107,13 +118,6 @@ def _chosen_or_random(scenario: Scenario, found: Found) -> Iterator[Statement]:
             gap = difference(found[method].old_after, found["reseg"].old_after)
             claim = f"chosen exemplars ({method}) against random ones (reseg) on the old structure"
             yield Statement(scenario.title, claim, "MEASURED", gap.sentence(method, "reseg"))
-
-
-def points(gap: Comparison) -> str:
-    """Write a difference with its interval."""
-    if gap.low is None or gap.high is None:
-        return f"{signed(gap.points)} points"
-    return f"{signed(gap.points)} points [{signed(gap.low)}, {signed(gap.high)}]"
 
 
 def _shares(a: Outcome, b: Outcome) -> list[float]:
@@ -125,14 +129,5 @@ def _shares(a: Outcome, b: Outcome) -> list[float]:
     ]
 
 
-def _verdict(seen: bool) -> Verdict:
-    return "PASS" if seen else "NOT SEEN"
-
-
 def _kept(shares: list[float]) -> str:
-    return f"keeps {_spread(shares)}"
-
-
-def _spread(shares: list[float]) -> str:
-    listing = ", ".join(f"{100 * share:.1f}" for share in shares)
-    return f"{100 * fmean(shares):.1f} % (seeds: {listing})"
+    return f"keeps {spread(shares)}"

@@ -8,14 +8,15 @@ OUT/PROTOCOL-volumes.png    Dice against annotated volumes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
 from IncrementalSegLib.benchmarks.plots import change_picture, efficiency_picture
 from IncrementalSegLib.benchmarks.protocols import PROTOCOLS, Protocol
 from IncrementalSegLib.benchmarks.results import Outcome, Results, difference
-from IncrementalSegLib.benchmarks.statements import check, points
+from IncrementalSegLib.benchmarks.statements import check
+from IncrementalSegLib.benchmarks.tables import listed, points, table
 from IncrementalSegLib.engine.progress import duration
 from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.store.atomic import write_bytes, write_json
@@ -82,11 +83,11 @@ def _family(results: Results, protocol: Protocol, out: Path) -> str:
     for scenario in protocol.scenarios:
         outcomes = results.of(protocol, scenario)
         if outcomes:
-            lines += [f"### {scenario.title}", "", *_table(_COLUMNS, [_row(one, results) for one in outcomes]), ""]
+            lines += [f"### {scenario.title}", "", *table(_COLUMNS, [_row(one, results) for one in outcomes]), ""]
     statements = check(results, protocol)
     if statements:
         rows = [(item.scenario.partition(":")[0], item.claim, item.verdict, item.figures) for item in statements]
-        lines += ["### What was expected", "", *_table(("where", "expected", "verdict", "measured"), rows), ""]
+        lines += ["### What was expected", "", *table(("where", "expected", "verdict", "measured"), rows), ""]
     for name, title, picture in (
         (protocol.name, "Dice before and after", change_picture(results, protocol)),
         (f"{protocol.name}-volumes", "Dice against annotated volumes", efficiency_picture(results, protocol)),
@@ -133,11 +134,6 @@ def _millimetres(score: StructureScore) -> str:
     return "–" if score.assd_mm is None else f"{score.assd_mm:.2f}"
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
 def _numbers(results: Results, protocol: Protocol) -> Json:
     return {
         "scenarios": {
@@ -177,15 +173,11 @@ def _circumstances(outcomes: Sequence[Outcome]) -> str:
     first = {(chain["protocol"], chain["seed"]): chain["first_step"]["seconds"]["total"] for chain in chains}
     total = sum(first.values()) + sum(chain["second_step"]["seconds"]["total"] for chain in chains)
     work = f"{len(chains)} chains and {len(first)} first steps, {duration(total)} of computing in all"
-    machine = (_listed(one[name] for one in made) for name in ("processor", "device", "precision"))
+    machine = (listed(one[name] for one in made) for name in ("processor", "device", "precision"))
     lines = [
         f"{work}; the last ended at {max(one['finished'] for one in made)}",
-        f"{'; '.join(machine)}; torch {_listed(one['libraries']['torch'] for one in made)}",
-        f"commit {_listed(one['commit'] or 'unknown' for one in made)}",
+        f"{'; '.join(machine)}; torch {listed(one['libraries']['torch'] for one in made)}",
+        f"commit {listed(one['commit'] or 'unknown' for one in made)}",
         "no ImageNet weights: the model's own trunk describes content for coriseg",
     ]
     return "\n".join(("## Made with", "", *(f"- {line}" for line in lines), ""))
-
-
-def _listed(values: Iterable[str]) -> str:
-    return ", ".join(sorted(set(values)))

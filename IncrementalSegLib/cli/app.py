@@ -1,7 +1,8 @@
 """The command ``incrementalseg``: commands, exit status and messages.
 
-Exit status: 0 done, 1 refused or failed with a reason, 2 wrong usage, 3 trained but held back by the gate,
-130 cancelled.  With ``--json`` standard output holds one JSON object; progress and logs go to standard error.
+Exit status: 0 done, 1 refused or failed with a reason, 2 wrong usage, 3 held back by the gate (``learn``:
+trained and saved as a candidate; ``gate``: it would be), 130 cancelled.  With ``--json`` standard output
+holds one JSON object; progress and logs go to standard error.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 
 import typer
 from rich.console import Console
@@ -17,12 +19,13 @@ from rich.logging import RichHandler
 
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.engine.process import tune_process
-from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.errors import IncrementalSegError, explain
 
 COMMANDS = (
-    "learn", "segment", "evaluate", "check", "versions", "structures", "exemplars", "methods", "doctor", "demo"
+    "learn", "advise", "estimate", "segment", "evaluate", "check", "versions", "gate", "accept", "reject",
+    "rollback", "diff", "structures", "exemplars", "export", "import", "privacy", "methods", "doctor", "demo"
 )  # fmt: skip
-"""Each is a file of this folder."""
+"""Each is a file of this folder; a word of Python has an underscore after it there."""
 
 TRACEBACK = "INCREMENTALSEG_TRACEBACK"
 """Environment variable that shows where a fault of the program happened."""
@@ -51,13 +54,9 @@ def main() -> None:
     except Exception as error:  # a person is not helped by a traceback, and a program sees the exit status
         if os.environ.get(TRACEBACK):
             raise
-        if type(error).__name__ == "OutOfMemoryError":  # torch's; it is not loaded by every command
-            _fail(console, "The memory of the GPU ran out. Nothing was changed. Use --preset quick, or --device cpu.")
-        _fail(
-            console,
-            f"{type(error).__name__}: {str(error).strip() or 'no reason given'}. This is a fault of the program. "
-            f"Please report it with what `incrementalseg doctor` prints; {TRACEBACK}=1 shows where it happened.",
-        )
+        told = explain(error)
+        where = f" {TRACEBACK}=1 shows where it happened." if type(told) is IncrementalSegError else ""
+        _fail(console, f"{told}{where}")
 
 
 def build() -> typer.Typer:
@@ -71,7 +70,8 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     for name in COMMANDS:
-        app.command(name=name)(import_module(f"IncrementalSegLib.cli.{name}").command)
+        file = f"{name}_" if iskeyword(name) else name
+        app.command(name=name)(import_module(f"IncrementalSegLib.cli.{file}").command)
     app.add_typer(import_module("IncrementalSegLib.cli.benchmark").app, name="benchmark")
     return app
 

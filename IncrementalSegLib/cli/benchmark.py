@@ -33,13 +33,46 @@ def ozdemir(
     """Ozdemir 2018: Cases 1 to 3 on phantoms and, where the data is there, on real scans."""
     from IncrementalSegLib.benchmarks.ozdemir import run_ozdemir
 
-    part, _, parts = shard.partition("/")
-    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
-        raise typer.BadParameter(f"{shard!r}: write for example 1/2", param_hint="--shard")
+    part = _part(shard)
     with progress_bar() as progress:
         result = run_ozdemir(
-            out, seeds=seeds, methods=methods, data=data, protocols=protocols, shard=(int(part), int(parts)),
+            out, seeds=seeds, methods=methods, data=data, protocols=protocols, shard=part,
             device=device, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        print_json(result)
+    else:
+        say(f"{result['done']} chains done, {result['left']} left. Table: {result['table']}")
+
+
+@app.command()
+def ciss(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="One JSON per chain, tables and pictures.")],
+    dataset: Annotated[str, typer.Option(metavar="btcv|spine|phantom", help="What is taught.")] = "btcv",
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set, or the folder that holds it.")] = None,
+    protocol: Annotated[str | None, typer.Option(metavar="N1-N2", help="The data set's usual one by default.")] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(metavar="a,b+OPTION=VALUE", help="All, with the bounds offline and separate, by default."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ...")] = 3,
+    cases: Annotated[
+        str, typer.Option(metavar="shared|disjoint", help="Whether stages may be taught by the same scans.")
+    ] = "shared",
+    network: Annotated[str, typer.Option(metavar="unet2d|unet3d")] = "unet2d",
+    preset: Annotated[str, typer.Option(metavar="quick|standard|paper")] = "quick",
+    steps: Annotated[int | None, typer.Option(min=1, metavar="N", help="Optimiser steps of a stage.")] = None,
+    shard: Annotated[str, typer.Option(metavar="i/n", help="Do the i-th of n parts of the chains.")] = "1/1",
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """PCDD and what it is compared with: N1 structures, then N2 more in each stage, in one softmax."""
+    from IncrementalSegLib.benchmarks.ciss.run import run_ciss
+
+    with progress_bar() as progress:
+        result = run_ciss(
+            out, dataset=dataset, data=data, protocol=protocol, methods=methods, seeds=seeds, cases=cases,
+            network=network, preset=preset, steps=steps, shard=_part(shard), device=device, progress=progress,
         )  # fmt: skip
     if as_json:
         print_json(result)
@@ -68,3 +101,30 @@ def speed(
         (row["name"], row["median"], "{} to {}".format(*row["quartiles"]), row["limit"]) for row in result["ratios"]
     ]
     print_table(f"{result['device']}, {result['precision']}", ("ratio", "median", "quartiles", "limit"), rows)
+
+
+@app.command("false-alarm")
+def false_alarm(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Scans, model, one JSON per candidate, summary.")],
+    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Candidates, with the seeds 1, 2, ...")] = 20,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """How often the retention gate holds back a version that was only trained on with another seed."""
+    from IncrementalSegLib.benchmarks.false_alarm import run_false_alarm
+
+    with progress_bar() as progress:
+        result = run_false_alarm(out, repeats=repeats, device=device, progress=progress)
+    if as_json:
+        print_json(result)
+        return
+    rows = [(scans, f"{100 * rate:.0f} %") for scans, rate in result["rate_by_scans"].items()]
+    print_table(f"Held back of {result['repeats']} candidates", ("scans per structure", "false alarms"), rows)
+
+
+def _part(shard: str) -> tuple[int, int]:
+    """Read ``i/n``."""
+    part, _, parts = shard.partition("/")
+    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+        raise typer.BadParameter(f"{shard!r}: write for example 1/2", param_hint="--shard")
+    return int(part), int(parts)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from IncrementalSegLib.cli.events import event_lines, print_finished
+from IncrementalSegLib.cli.gate import HELD_BACK, LimitHarm, LimitMean, limits_of, show
 from IncrementalSegLib.cli.output import (
     AsJson,
     CaseNames,
-    DataPath,
     DeviceName,
     ModelPath,
     number,
@@ -20,6 +25,7 @@ from IncrementalSegLib.cli.output import (
     say,
 )  # fmt: skip
 from IncrementalSegLib.engine.progress import duration
+from IncrementalSegLib.store.unfinished import Unfinished
 
 
 class Exemplars(StrEnum):
@@ -44,16 +50,33 @@ class PresetName(StrEnum):
     paper = "paper"
 
 
+class Accept(StrEnum):
+    """What decides whether the new version becomes current."""
+
+    gate = "gate"
+    always = "always"
+    never = "never"
+
+
+class Retention(StrEnum):
+    """How scans that judge later steps are found again."""
+
+    paths = "paths"
+    copy = "copy"
+
+
 def command(
     model: ModelPath,
-    data: DataPath,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="nnU-Net or Decathlon folder, or a manifest.")
+    ] = None,
     structures: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAMES",
             help='What was looked for in these cases: "femur, tibia=LABEL IN DATA". Everything else is unknown there.',
         ),
-    ],
+    ] = None,
     cases: CaseNames = None,
     improve: Annotated[bool, typer.Option("--improve", help="The structures are known and shall be improved.")] = False,
     method: Annotated[
@@ -69,30 +92,56 @@ def command(
     steps: Annotated[int | None, typer.Option(min=1, metavar="N", help="Optimiser steps at most.")] = None,
     exemplars: Annotated[Exemplars, typer.Option(help="Keep representative scans for later steps.")] = Exemplars.keep,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Decides everything random.")] = 0,
+    accept: Annotated[
+        Accept, typer.Option(help="When the new version becomes current: gate, unless an old structure was harmed.")
+    ] = Accept.gate,
+    retention: Annotated[
+        Retention, typer.Option(help="How scans that judge later steps are found: by path and sha256, or a copy.")
+    ] = Retention.paths,
+    limit_harm: LimitHarm = 3.0,
+    limit_mean: LimitMean = 1.0,
+    report: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write a page on what was kept.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the step that was interrupted.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Give up the step that was interrupted.")] = False,
     device: DeviceName = "auto",
+    events: Annotated[bool, typer.Option("--events", help="Print one event per line, as a worker does.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Teach MODEL new structures from labelled scans; the first step creates it."""
-    from IncrementalSegLib.engine.learn import learn
+    from IncrementalSegLib.engine import learn as engine
 
-    with progress_bar() as progress:
-        result = learn(
-            model,
-            data,
-            structures,
-            cases=cases,
-            improve=improve,
-            method=method,
-            options=parse_options(option or []),
-            network=network,
-            preset=preset,
-            steps=steps,
-            exemplars=exemplars.value,
-            seed=seed,
-            device=device,
-            progress=progress,
-        )
-    if as_json:
+    with event_lines("learn") if events else progress_bar() as progress, _unfinished_is_said(model):
+        if resume:
+            if data is not None or structures is not None or restart:
+                raise typer.BadParameter("--resume goes on with what was asked before; give MODEL and --device only")
+            result = engine.resume(model, report=report, device=device, progress=progress)
+        else:
+            if data is None or structures is None:
+                raise typer.BadParameter("--data and --structures are needed")
+            result = engine.learn(
+                model,
+                data,
+                structures,
+                cases=cases,
+                improve=improve,
+                method=method,
+                options=parse_options(option or []),
+                network=network,
+                preset=preset,
+                steps=steps,
+                exemplars=exemplars.value,
+                seed=seed,
+                accept=accept.value,
+                retention=retention.value,
+                limits=limits_of(limit_harm, limit_mean),
+                report=report,
+                restart=restart,
+                device=device,
+                progress=progress,
+            )
+    if events:
+        print_finished("learn", result.to_json())
+    elif as_json:
         print_json(result.to_json())
     else:
         record = result.record
@@ -108,8 +157,27 @@ def command(
         )
         if record.step["set_aside"]:
             say(f"Set aside: {', '.join(entry['case'] for entry in record.step['set_aside'])}.")
-    if not result.record.accepted:
-        raise typer.Exit(3)
+        if result.report.rows:
+            show(result.report, f"What became of the older structures since version {record.parent}")
+        if result.page is not None:
+            say(f"Report: {result.page}")
+        if not record.accepted:
+            say(f"Version {record.number} is a candidate. To use it: incrementalseg accept {model} {record.number}")
+    if result.record.held_back_by and not result.record.accepted:
+        raise typer.Exit(HELD_BACK)
+
+
+@contextmanager
+def _unfinished_is_said(model: Path) -> Iterator[None]:
+    """Tell after Ctrl+C that the step can go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if Unfinished(model).exists:
+            Console(stderr=True).print(
+                f"The step is kept: incrementalseg learn {model} --resume", markup=False, soft_wrap=True
+            )
+        raise
 
 
 def parse_options(pairs: list[str]) -> dict[str, str]:

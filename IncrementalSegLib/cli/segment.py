@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from IncrementalSegLib.cli.output import AsJson, DeviceName, ModelPath, print_json, print_table, progress_bar, say
+from IncrementalSegLib.cli.output import (
+    AsJson,
+    DeviceName,
+    ModelPath,
+    number,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+)
 
 
 class Format(StrEnum):
@@ -50,8 +59,12 @@ def command(
         )
     if as_json:
         print_json(result.to_json())
-        return
-    rows = [(name, "  ".join(f"{ml:.1f}" for ml in values)) for name, values in result.millilitres.items()]
-    print_table("Volumes", ("structure", "ml"), rows)
-    for text in (*result.warnings, *(f"Wrote {path}" for path in result.outputs)):
-        say(text)
+    else:
+        rows = [(name, "  ".join(number(ml, 1) or "-" for ml in mls)) for name, mls in result.millilitres.items()]
+        print_table("Volumes", ("structure", "ml"), rows)
+        for text in (*result.warnings, *(f"Wrote {path}" for path in result.outputs)):
+            say(text)
+        for scan in result.failed:
+            say(f"Failed: {scan.scan}: {scan}")
+    if result.failed:
+        raise typer.Exit(1)

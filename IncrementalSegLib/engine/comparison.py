@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from IncrementalSegLib.engine.evaluate import Evaluation, evaluate
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.scoring import Watch
+from IncrementalSegLib.engine.views import view
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.content import (
     Change,
@@ -20,13 +20,12 @@ from IncrementalSegLib.evaluation.content import (
     ChangeTable,
     Report,
     Section,
-    SliceGrid,
     SliceRow,
 )
 from IncrementalSegLib.evaluation.report import verdict, write_report
 from IncrementalSegLib.evaluation.theme import LIGHT, canvas
+from IncrementalSegLib.evaluation.worst import SHOWN, worst_slices
 from IncrementalSegLib.inference.prediction import Prediction
-from IncrementalSegLib.preprocessing.geometry import orient, turn
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data
@@ -35,10 +34,8 @@ from IncrementalSegLib.structures import Request, parse_names
 from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.volume import Volume
 
-PICTURES = 3
-"""Cases shown of each structure: those that lost most."""
-
 Rows = dict[tuple[StructureId, str], SliceRow]
+"""Structure and case -> a slice with the truth and the masks that were found."""
 
 
 def compare_versions(
@@ -121,8 +118,8 @@ def compare_versions(
             ),
             Section(
                 "Where it changed most",
-                f"Of each structure the {PICTURES} cases that lost most.",
-                (_pictures(changes, ids, old_rows, new_rows),),
+                f"Of each structure the {SHOWN} cases that lost most.",
+                (worst_slices(changes, ids, _joined(old_rows, new_rows)),),
             ),
         ),
         warnings=later.warnings,
@@ -150,22 +147,10 @@ def _collect(rows: Rows, plan: Plan) -> Watch:
 
     def watch(case: Case, volume: Volume, truth: Mapping[StructureId, NDArray[np.bool_]], found: Prediction) -> None:
         for item, mask in truth.items():
-            if not mask.any():
-                continue
-            image, spacing = _turned(volume.array, volume, plan)
-            outline, _ = _turned(mask[None], volume, plan)
-            predicted, _ = _turned(found.mask[item][None], volume, plan)
-            rows[item, case.id] = SliceRow.of(case.id, image, outline[0] > 0, [predicted[0] > 0], spacing)
+            if mask.any():
+                rows[item, case.id] = view(case.id, volume, mask, [found.mask[item]], plan)
 
     return watch
-
-
-def _turned(array: NDArray[np.generic], volume: Volume, plan: Plan) -> tuple[NDArray[np.generic], tuple[float, ...]]:
-    """Return ``(C, D, H, W)`` in the model's orientation and its spacing along D, H, W."""
-    order, flips = ((0, 1, 2), ()) if plan.planar else orient(volume.grid, plan.orientation)
-    spacing = tuple(volume.grid.spacing[2 - axis] for axis in order)
-    values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    return turn(values, order, flips).numpy(), spacing
 
 
 def _changes(opened: ModelFolder, earlier: Evaluation | None, later: Evaluation) -> tuple[Change, ...]:
@@ -181,18 +166,10 @@ def _changes(opened: ModelFolder, earlier: Evaluation | None, later: Evaluation)
     return tuple(changes)
 
 
-def _pictures(changes: tuple[Change, ...], ids: Mapping[str, StructureId], old_rows: Rows, new_rows: Rows) -> SliceGrid:
-    rows = []
-    for change in changes:
-        before = {} if change.before is None else {item.case: item.dice for item in change.before.scores}
-        after = {} if change.after is None else {item.case: item.dice for item in change.after.scores}
-        loss = {case: (before.get(case) or 0.0) - (dice or 0.0) for case, dice in after.items()}
-        for case in sorted(loss, key=lambda case: -loss[case])[:PICTURES]:
-            key = (ids[change.structure], case)
-            if key in new_rows:
-                old = old_rows[key].predictions[0] if key in old_rows else None
-                notes = tuple("" if dice is None else f"{dice:.2f}" for dice in (before.get(case), after.get(case)))
-                row = new_rows[key]
-                title = f"{change.structure}, {case}"
-                rows.append(replace(row, title=title, predictions=(old, row.predictions[0]), notes=notes))
-    return SliceGrid(("before", "after"), tuple(rows))
+def _joined(old_rows: Rows, new_rows: Rows) -> Rows:
+    """Return each slice with the mask before, where there was one, and the mask after."""
+    rows = {}
+    for key, row in new_rows.items():
+        before = old_rows[key].predictions[0] if key in old_rows else None
+        rows[key] = replace(row, predictions=(before, row.predictions[0]))
+    return rows

@@ -156,6 +156,7 @@ def _remember(
         device=runtime.device,
         step=int(last.get("number", record.structures.by_id(taught[0]).step)),
         seed=int(last.get("seed", 0)),  # with the seed of that step the choice is that of its end
+        plan=loaded.plan,
     )
     selection = remember(
         chosen,

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from IncrementalSegLib.engine.checkpoints import check_parent, finished_version, refuse_unfinished
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.request import resolve
 from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step import Step, StepResult
-from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.errors import ModelError, OptionError
+from IncrementalSegLib.evaluation.retention import Limits
 from IncrementalSegLib.sampling.cases import Dataset
+from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import create_or_open
-from IncrementalSegLib.structures import Request
+from IncrementalSegLib.structures import Request, Structure, parse_names
+from IncrementalSegLib.types import Json
 
 
 def learn(
@@ -30,6 +36,11 @@ def learn(
     steps: int | None = None,
     exemplars: Literal["keep", "none"] = "keep",
     seed: int = 0,
+    accept: Literal["gate", "always", "never"] = "gate",
+    retention: Literal["paths", "copy"] = "paths",
+    limits: Limits | None = None,
+    report: str | Path | None = None,
+    restart: bool = False,
     device: str = "auto",
     progress: Progress = silent,
 ) -> StepResult:
@@ -49,41 +60,106 @@ def learn(
         steps: Optimiser steps at most; by default the preset's.
         exemplars: ``keep`` representative scans for later steps, or ``none``.
         seed: Decides split, initial values, batches and dropout.
+        accept: The new version becomes current: ``gate``, unless the gate holds it back; ``always``; ``never``.
+        retention: Scans that judge later steps are known by ``paths`` and sha256, or a ``copy`` is kept.
+        limits: What the gate lets an older structure lose; by default 3 points of Dice, and 1 on average.
+        report: Folder for a page that shows what became of the older structures.
+        restart: Give up a step of this model that is unfinished.
         device: ``auto``, ``cpu`` or ``cuda``.
-        progress: Receives progress; what it raises ends the step and changes nothing.
+        progress: Receives progress.  A :class:`Stop` that it raises ends the step as it says; anything
+            else ends it as a crash does, and :func:`resume` continues from the last checkpoint.
 
     Returns:
         The new version and the training curve.
 
     Raises:
         IncrementalSegError: Something named is unknown, does not fit, is missing or cannot be read or
-            written; nothing on disk has changed.
+            written; no version has changed.
+        Stop: A person ended it.
 
     Example:
         >>> learn("new-model", "scans", "humerus", steps=1).record.number
         1
     """
-    _check_values(steps, seed, exemplars)
+    settings = StepSettings(preset, steps, exemplars, seed, accept, retention, limits or Limits())
     runtime = start(device)
     folder = create_or_open(model)
     with folder.writing():  # one step at a time
+        if restart:
+            Unfinished(folder.path).remove()
+        refuse_unfinished(folder)
+        wanted = parse_names(structures) if isinstance(structures, str) else list(structures)
         request = resolve(
-            folder, data, structures, cases=cases, improve=improve, method=method, options=options, network=network
+            folder, data, wanted, cases=cases, improve=improve, method=method, options=options, network=network
         )
-        return Step(
-            request,
-            runtime,
-            preset_name=preset,
-            steps=steps,
-            keep_exemplars=exemplars == "keep",
-            seed=seed,
-            progress=progress,
-        ).run()
+        asked: Json = {
+            "data": None if isinstance(data, Dataset) else str(Path(data).absolute()),
+            "teach": [[item.name, item.label] for item in wanted],
+            "cases": [case.id for case in request.cases.cases],
+            "improve": improve,
+            "method": request.method.registered_name,
+            "options": dict(options or {}),
+            "network": network,
+            "settings": asdict(settings),
+        }
+        return Step(request, runtime, settings, asked=asked, report=report, progress=progress).run()
 
 
-def _check_values(steps: int | None, seed: int, exemplars: str) -> None:
-    if exemplars not in ("keep", "none"):
-        raise OptionError(f"The option exemplars is {exemplars!r}.", todo="Use keep or none.")
-    for name, value, least in (("steps", steps, 1), ("seed", seed, 0)):
-        if value is not None and value < least:
-            raise OptionError(f"The option {name} is {value}.", todo=f"Give {least} or more.")
+def resume(
+    model: str | Path,
+    *,
+    data: Dataset | None = None,
+    report: str | Path | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> StepResult:
+    """Go on with the unfinished step of a model, from its last checkpoint.
+
+    On a CPU with the same number of threads and the same libraries the result has the bits of a step that
+    was never interrupted.
+
+    Args:
+        model: The model's folder.
+        data: The data set, needed only where ``learn`` was given one in memory.
+        report: Folder for a page that shows what became of the older structures.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: As for :func:`learn`.
+
+    Returns:
+        The new version and the training curve; of a step that is finished already, its version.
+
+    Raises:
+        IncrementalSegError: There is nothing to go on with, or the model or the scans have changed.
+        Stop: A person ended it.
+    """
+    runtime = start(device)
+    folder = create_or_open(model)
+    with folder.writing():
+        store = Unfinished(folder.path)
+        asked = store.request()
+        if not asked:
+            raise ModelError(f"No step of {folder.path} is unfinished.", todo="Begin one with `incrementalseg learn`.")
+        number = finished_version(folder, asked["id"])
+        if number is not None:  # the process died between writing the version and forgetting the checkpoint
+            if folder.document("record", number)["accepted"] and folder.status(number) == "candidate":
+                folder.accept(number)
+            store.remove()
+            return StepResult.of(folder, number)
+        check_parent(asked, folder)
+        source = data if data is not None else asked["data"]
+        if source is None:
+            raise OptionError("The step was begun with a data set in memory.", todo="Pass it again as `data`.")
+        request = resolve(
+            folder,
+            source,
+            [Request(name, label) for name, label in asked["teach"]],
+            cases=",".join(asked["cases"]),
+            improve=asked["improve"],
+            method=asked["method"],
+            options=asked["options"],
+            network=asked["network"],
+            identities=[Structure.from_json(item) for item in asked["structures"]],
+        )
+        request = replace(request, id=asked["id"])
+        settings = StepSettings.from_json(asked["settings"])
+        return Step(request, runtime, settings, asked=asked, resuming=True, report=report, progress=progress).run()

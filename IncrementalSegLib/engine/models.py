@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from IncrementalSegLib.engine.runtime import Runtime
@@ -30,6 +31,10 @@ class LoadedModel:
     def predictor(self, runtime: Runtime) -> Predictor:
         """Return a predictor on the runtime's device."""
         return Predictor(self.segmenter, self.plan, runtime.device, runtime.autocast)
+
+
+Loader = Callable[[ModelFolder, Runtime, int | None], LoadedModel]
+"""Loads a version; :func:`load`, or one that keeps what it has loaded."""
 
 
 def load(folder: ModelFolder, runtime: Runtime, number: int | None = None) -> LoadedModel:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.remembering import descriptor_weights
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
-from IncrementalSegLib.registry import find
+from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, create_or_open
@@ -38,6 +39,7 @@ class StepRequest:
         network: Registered name of the trunk.
         history: The steps before.
         weights: Weights of the descriptor that compares content, or ``None`` for the trunk.
+        id: Uuid of the step as 32 hexadecimal digits; a resumed step keeps it.
     """
 
     target: ModelFolder
@@ -51,6 +53,7 @@ class StepRequest:
     network: str
     history: History
     weights: Path | None
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def step(self) -> int:
@@ -68,8 +71,11 @@ def resolve(
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     network: str | None = None,
+    identities: Sequence[Structure] = (),
 ) -> StepRequest:
     """Check a request against the model and the data; a model that is already locked is passed as its folder.
+
+    A resumed step passes as ``identities`` the new structures as they were when it began.
 
     Raises:
         IncrementalSegError: Anything named is unknown, already known, does not fit or is missing.
@@ -80,7 +86,7 @@ def resolve(
     wanted = parse_names(structures) if isinstance(structures, str) else list(structures)
     known = parent.structures if parent is not None else StructureList()
     history = History.of(folder) if folder is not None else History()
-    taught, listing = _taught(wanted, known, history.number + 1, improve)
+    taught, listing = _taught(wanted, known, history.number + 1, improve, identities)
     dataset = open_data(data) if not isinstance(data, Dataset) else data
     if cases is not None:
         dataset = select_cases(dataset, cases)
@@ -130,7 +136,7 @@ def build_method(name: str, options: Mapping[str, Any]) -> Method[Any]:
 
 
 def _taught(
-    wanted: Sequence[Request], known: StructureList, number: int, improve: bool
+    wanted: Sequence[Request], known: StructureList, number: int, improve: bool, identities: Sequence[Structure]
 ) -> tuple[list[Structure], StructureList]:
     """Return the structures of the step and the model's list after it."""
     if improve:
@@ -142,14 +148,17 @@ def _taught(
                 "A structure is taught once and improved afterwards.",
                 "Add --improve to improve it, or teach it under another name (NEW NAME=LABEL IN DATA).",
             )
-    fresh = [Structure.create(request.name, number) for request in wanted]
+    same = {item.name: item for item in identities}
+    fresh = [same.get(request.name) or Structure.create(request.name, number) for request in wanted]
     return fresh, known.with_new(fresh)
 
 
 def _usual_method(folder: ModelFolder | None) -> str:
-    """Return what suits best: rehearsal where exemplars were kept, else distillation."""
+    """Return what suits best: with heads, rehearsal where exemplars were kept, else distillation."""
     if folder is None:
         return "finetune"
+    if folder.record().output == "classes":
+        return "pcdd"
     return "lwfseg" if ExemplarMemory.from_files(*_exemplars(folder)).is_empty else "aeiseg"
 
 
@@ -159,7 +168,7 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
         raise ModelError(
             f"The method {name!r} makes {method.output}, the model has {parent.output}.",
             "The form of the output is fixed by a model's first step.",
-            "Choose a method of the same family (`incrementalseg methods`), or start another model.",
+            f"Choose one that makes {parent.output} ({', '.join(_family(parent.output))}), or start another model.",
         )
     own = parent.architecture["config"]["network"]
     if network not in (None, own):
@@ -173,6 +182,21 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
             f"Choose lwfseg, or make them from the old scans: "
             f"incrementalseg exemplars MODEL remember --method {name} --data OLD_DATA.",
         )
+    if "prototypes" in method.needs and folder is not None:
+        held = folder.document("prototypes")["prototypes"]
+        missing = [item.name for item in parent.structures if item.id not in held]
+        if missing:
+            raise MissingNeedError(
+                f"The method {name!r} needs the mean features of every known structure; {', '.join(missing)}: none.",
+                "They were removed together with the scans behind them.",
+                f"Choose mib, or make them from the old scans: "
+                f"incrementalseg exemplars MODEL remember --method {name} --data OLD_DATA.",
+            )
+
+
+def _family(output: str) -> list[str]:
+    """Return the methods whose models have this form of output."""
+    return [name for name in names("method") if find("method", name).output == output]
 
 
 def _exemplars(folder: ModelFolder) -> tuple[Any, Any]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from dataclasses import asdict
 
+from IncrementalSegLib.engine.domain import DOCUMENT as DOMAIN
 from IncrementalSegLib.engine.history import DOCUMENT, case_entry, step_entry
+from IncrementalSegLib.engine.material import Material
 from IncrementalSegLib.engine.request import StepRequest
-from IncrementalSegLib.engine.trainer import Curve
+from IncrementalSegLib.engine.retention_scans import KIND as COPIES
+from IncrementalSegLib.engine.retention_scans import RetentionCopies
+from IncrementalSegLib.engine.settings import StepSettings
+from IncrementalSegLib.engine.training import Curve
+from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
-from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.prototypes.bank import PrototypeBank
-from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
 from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.types import Json, StructureId
+
+RETENTION = "retention"
+"""Name of the document that holds what the gate found."""
 
 _PLAIN = ("case", "patient", "sha256", "looked_for")
 """What a record tells of a case that was set aside; where it lies stands in the history alone."""
@@ -43,72 +49,79 @@ def memory_document(ctx: StepContext) -> Json:
 def save(
     request: StepRequest,
     ctx: StepContext,
-    plan: Plan,
+    material: Material,
     curve: Curve,
+    settings: StepSettings,
     selection: Json,
-    *,
+    report: RetentionReport,
     scores: Json,
     step: Json,
-    training: Sequence[Case],
-    aside: Sequence[Case],
     seconds: float,
 ) -> VersionRecord:
-    """Write the version; it is accepted at once.
+    """Write the version, and make it the current one unless the gate or the settings hold it back.
 
     Args:
         request: What was asked for.
         ctx: The finished step.
-        plan: The model's plan.
+        material: The scans.
         curve: What happened while training.
+        settings: How the step was done.
         selection: What the choice of exemplars found.
-        scores: Validation scores by structure name.
-        step: Schedule and device, for the lineage.
-        training: Cases that trained.
-        aside: Cases set aside.
+        report: What became of the older structures.
+        scores: Validation scores by structure.
+        step: Whatever else the lineage shall tell: id, schedule, device.
         seconds: Duration so far.
 
     Raises:
         ModelError: It cannot be written; nothing has changed.
     """
-    exemplars, exemplar_tensors = ctx.exemplars.to_files()
-    prototypes, prototype_tensors = ctx.prototypes.to_files()
-    lineage = {
+    lineage = _lineage(request, curve) | asdict(settings) | step
+    structure_of = request.structure_of
+    cases = [case_entry(case, structure_of, findable=False) for case in material.training]
+    judges = [case_entry(case, structure_of, findable=True) for case in material.aside]
+    plain = [{name: entry[name] for name in _PLAIN} for entry in judges]
+    record = VersionRecord(
+        parent=request.parent.number if request.parent is not None else None,
+        output=request.method.output,
+        structures=request.structures,
+        architecture=ctx.model.architecture(),
+        preprocessing=material.plan.model_dump(mode="json"),
+        step=lineage | {"training": cases, "set_aside": plain},
+        scores=scores,
+        accepted=settings.accept == "always" or (settings.accept == "gate" and not report.held_back_by),
+        held_back_by=report.held_back_by,
+        seconds=round(seconds, 3),
+    )
+    copies = RetentionCopies.of(request.folder) if request.folder is not None else RetentionCopies()
+    for case in material.aside if settings.retention == "copy" else ():
+        copies = copies.with_case(case, structure_of)
+    kept = {"exemplars": ctx.exemplars.to_files(), "prototypes": ctx.prototypes.to_files(), COPIES: copies.to_files()}
+    tensors = {
+        "weights": {name: tensor.contiguous() for name, tensor in ctx.model.state_dict().items()},
+        "memory": ctx.memory.tensors,
+    } | {kind: found for kind, (_, found) in kept.items()}
+    documents = {
+        "memory": memory_document(ctx),
+        "curve": asdict(curve),
+        "selection": selection,
+        RETENTION: report.to_json(),
+        DOMAIN: material.seen.to_json(),
+        DOCUMENT: request.history.with_step(step_entry(lineage, cases, judges)).to_json(),
+    } | {kind: document for kind, (document, _) in kept.items()}
+    return request.target.write(record, tensors, documents)
+
+
+def _lineage(request: StepRequest, curve: Curve) -> Json:
+    """Return how the step was done, for the record and the history."""
+    return {
         "number": request.step,
         "method": request.method.registered_name,
         "options": request.method.options.model_dump(mode="json", exclude={"descriptor_weights"}),  # a local path
         "optimiser_steps": curve.steps,
         "planned_steps": curve.planned,
         "best_step": curve.best_step,
+        "accumulate": curve.accumulate,
         "taught": list(request.taught),
         "improved": [item for item in request.taught if request.parent and item in request.parent.structures.ids],
         "data": request.cases.name,
-    } | step
-    cases = [case_entry(case, request.structure_of, findable=False) for case in training]
-    judges = [case_entry(case, request.structure_of, findable=True) for case in aside]
-    history = request.history.with_step(step_entry(lineage, cases, judges))
-    record = VersionRecord(
-        parent=request.parent.number if request.parent is not None else None,
-        output=request.method.output,
-        structures=request.structures,
-        architecture=ctx.model.architecture(),
-        preprocessing=plan.model_dump(mode="json"),
-        step=lineage
-        | {"training": cases, "set_aside": [case_entry(case, request.structure_of, findable=False) for case in aside]},
-        scores=scores,
-        seconds=round(seconds, 3),
-    )
-    tensors = {
-        "weights": {name: tensor.contiguous() for name, tensor in ctx.model.state_dict().items()},
-        "exemplars": exemplar_tensors,
-        "prototypes": prototype_tensors,
-        "memory": ctx.memory.tensors,
     }
-    documents = {
-        "exemplars": exemplars,
-        "prototypes": prototypes,
-        "memory": memory_document(ctx),
-        "curve": dataclasses.asdict(curve),
-        "selection": selection,
-        DOCUMENT: history.to_json(),
-    }
-    return request.target.write(record, tensors, documents)

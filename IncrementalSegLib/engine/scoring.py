@@ -23,18 +23,24 @@ Watch = Callable[[Case, Volume, dict[StructureId, NDArray[np.bool_]], Prediction
 
 
 def validation_dice(
-    predictor: Predictor, cases: Sequence[PreparedCase], structures: Sequence[StructureId]
+    predictor: Predictor,
+    cases: Sequence[PreparedCase],
+    structures: Sequence[StructureId],
+    progress: Callable[[float, str], None] = lambda fraction, phrase: None,
 ) -> float | None:
     """Return the mean Dice of ``structures`` over prepared cases, on the model's grid.
 
-    Cases without a voxel of a structure do not count for it; ``None`` where nothing counts.
+    ``progress`` is called between the passes of the network and may raise.  Cases without a voxel of a
+    structure do not count for it; ``None`` where nothing counts.
     """
     scores: list[float] = []
     for case in cases:
         wanted = [item for item in structures if item in case.structures and bool(case.mask(item).any())]
         if not wanted:
             continue
-        predicted = predictor.probabilities(case.image, wanted) >= 0.5
+        predicted = predictor.masks(case.image, wanted, progress)
+        if case.ignore is not None:
+            predicted &= ~case.ignore
         for row, item in enumerate(wanted):
             truth = case.mask(item).bool()
             overlap = int(torch.logical_and(predicted[row], truth).sum())
@@ -69,7 +75,12 @@ def score_cases(
         volume, masks = read_case(case)
         truth = {structure_of[name]: masks[name] for name in case.looked_for if name in structure_of}
         predictor.plan.check(volume, f"The case {case.id!r}")
-        prediction = predictor.predict(volume, tuple(truth), largest=largest)
+        prediction = predictor.predict(
+            volume,
+            tuple(truth),
+            largest=largest,
+            progress=_part(progress, done, len(cases)),
+        )
         spacing = (volume.grid.spacing[2], volume.grid.spacing[1], volume.grid.spacing[0])
         for item, mask in truth.items():
             scores[item].append(
@@ -86,3 +97,8 @@ def score_cases(
             watch(case, volume, truth, prediction)
     progress("Checking", 1.0)
     return scores
+
+
+def _part(progress: Progress, done: int, count: int) -> Callable[[float, str], None]:
+    """Return the progress of one case of many."""
+    return lambda fraction, phrase: progress("Checking", (done + fraction) / count)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from torch import Tensor
 
-from IncrementalSegLib.engine.models import LoadedModel, load
+from IncrementalSegLib.engine.domain import Seen, look_at, warnings_of
+from IncrementalSegLib.engine.models import LoadedModel, Loader, load
 from IncrementalSegLib.engine.progress import Progress, part, silent
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.errors import DataError, OptionError
+from IncrementalSegLib.errors import DataError, IncrementalSegError, OptionError
 from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList, parse_names
 from IncrementalSegLib.types import Json
@@ -23,7 +27,23 @@ from IncrementalSegLib.volumes.volume import Volume
 
 Format = Literal["seg.nrrd", "nii.gz"]
 
+OnResult = Callable[[str, str, Mapping[str, float]], None]
+"""Receives the file of a result, the name of its scan, and the volume of each structure in ml."""
+
 _ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".png")
+
+
+@dataclass(frozen=True)
+class FailedScan:
+    """A scan of several that has no result: its path and the three parts of the error."""
+
+    scan: str
+    what: str
+    why: str
+    todo: str
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.what, self.why, self.todo) if part)
 
 
 @dataclass
@@ -32,13 +52,15 @@ class SegmentResult:
 
     Attributes:
         outputs: Files, in the order of the scans; a map of uncertainty follows its segmentation.
-        millilitres: Structure name -> volume in each scan, in ml.
+        millilitres: Structure name -> volume in each scan, in ml; ``None`` where a scan failed.
         warnings: What a person should know.
+        failed: The scans without a result, and why.
     """
 
     outputs: list[Path] = field(default_factory=list)
-    millilitres: dict[str, list[float]] = field(default_factory=dict)
+    millilitres: dict[str, list[float | None]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    failed: list[FailedScan] = field(default_factory=list)
 
     def to_json(self) -> Json:
         """Return the object that ``segment --json`` prints; with one scan ``ml`` is a number, else a list."""
@@ -47,6 +69,7 @@ class SegmentResult:
             "outputs": [str(path) for path in self.outputs],
             "structures": {name: {"ml": ml[0] if single else ml} for name, ml in self.millilitres.items()},
             "warnings": self.warnings,
+            "failed": [asdict(scan) for scan in self.failed],
         }
 
 
@@ -62,8 +85,10 @@ def segment(
     largest_component: bool = False,
     device: str = "auto",
     progress: Progress = silent,
+    on_result: OnResult | None = None,
+    loader: Loader = load,
 ) -> SegmentResult:
-    """Segment scans and write one segmentation each, on the scan's own grid.
+    """Segment scans and write one segmentation each, on the scan's own grid; of several, one may fail.
 
     Args:
         model: The model's folder.
@@ -77,10 +102,11 @@ def segment(
         largest_component: Keep only the largest component of each structure.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
+        on_result: Called with each result as soon as it is written.
+        loader: Loads the model.
 
     Raises:
-        IncrementalSegError: Something named is unknown, or a scan cannot be read or does not fit; results
-            of earlier scans stay.
+        IncrementalSegError: Something named is unknown, or the only scan cannot be read or does not fit.
 
     Example:
         >>> segment("shoulder", "scan.nii.gz", "outlines").outputs[0].name
@@ -91,27 +117,34 @@ def segment(
     folder = open_model(model)
     chosen = folder.record(version).structures.select(_names(structures))
     runtime = start(device)
-    loaded = load(folder, runtime, version)
-    predictor = loaded.predictor(runtime)
+    loaded = loader(folder, runtime, version)
+    predictor, seen = loaded.predictor(runtime), Seen.of(folder, loaded.record.number)
     result = SegmentResult(millilitres={item.name: [] for item in chosen})
     _keep_scans(sources, [target(source) for source in sources])
-    for done, source in enumerate(sources):
+    for source in sources:
         path = target(source)
-        progress(f"Segmenting {_label(source)}", done / len(sources))
-        volume = _read(source, loaded)
-        prediction = predictor.predict(
-            volume,
-            chosen.ids,
-            uncertainty=uncertainty,
-            largest=largest_component,
-            progress=part(progress, f"Segmenting {_label(source)}"),
-        )
-        _write(path, prediction, volume, chosen, result)
-        for item in chosen:
-            voxels = int(np.count_nonzero(prediction.mask[item.id]))
-            result.millilitres[item.name].append(round(voxels * volume.grid.voxel_ml, 4))
-            if voxels == 0:
-                result.warnings.append(f"{_label(source)}: {item.name} was not found.")
+        progress(f"Segmenting {_label(source)}", 0.0)
+        try:
+            volume = _read(source, loaded)
+            prediction = predictor.predict(
+                volume,
+                chosen.ids,
+                uncertainty=uncertainty,
+                largest=largest_component,
+                progress=part(progress, f"Segmenting {_label(source)}"),
+                look=partial(_compare, seen, volume, loaded.plan, chosen, _label(source), result),
+            )
+            _write(path, prediction, volume, chosen, result)
+        except IncrementalSegError as error:
+            if len(sources) == 1:
+                raise
+            result.failed.append(FailedScan(str(source), error.what, error.why, error.todo))
+            for volumes in result.millilitres.values():
+                volumes.append(None)
+            continue
+        found = _measure(prediction, volume, chosen, _label(source), result)
+        if on_result is not None:
+            on_result(str(path), _label(source), found)
     return result
 
 
@@ -170,6 +203,27 @@ def _write(path: Path, prediction: Prediction, volume: Volume, chosen: Structure
         beside = path.with_name(f"{name_of(path)}-uncertainty{'.nrrd' if 'nrrd' in path.name else '.nii.gz'}")
         write_volume(beside, volume.with_array(prediction.uncertainty[np.newaxis]))
         result.outputs.append(beside)
+
+
+def _compare(
+    seen: Seen, volume: Volume, plan: Plan, chosen: StructureList, scan: str, result: SegmentResult, image: Tensor
+) -> None:
+    """Warn where a scan, of which ``image`` is what the network sees, is far from those that taught."""
+    result.warnings += warnings_of(seen, look_at(volume, image, plan), chosen, scan)
+
+
+def _measure(
+    prediction: Prediction, volume: Volume, chosen: StructureList, scan: str, result: SegmentResult
+) -> dict[str, float]:
+    """Add the volumes of a scan to the result and return them: structure name -> ml."""
+    found: dict[str, float] = {}
+    for item in chosen:
+        voxels = int(np.count_nonzero(prediction.mask[item.id]))
+        found[item.name] = round(voxels * volume.grid.voxel_ml, 4)
+        result.millilitres[item.name].append(found[item.name])
+        if voxels == 0:
+            result.warnings.append(f"{scan}: {item.name} was not found.")
+    return found
 
 
 def _label(source: str | Path) -> str:

@@ -5,37 +5,40 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from IncrementalSegLib.engine.checkpoints import Checkpoints
+from IncrementalSegLib.engine.gate import write_gate_page
+from IncrementalSegLib.engine.material import Material, read_material
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.presets import Preset, find_preset
-from IncrementalSegLib.engine.progress import Progress, duration, part
+from IncrementalSegLib.engine.progress import Progress, Stop, duration, part, silent
 from IncrementalSegLib.engine.remembering import remember, voxel_counts
 from IncrementalSegLib.engine.request import StepRequest
+from IncrementalSegLib.engine.retention import Evidence, Pictures, judge
+from IncrementalSegLib.engine.retention_scans import RetentionCopies
 from IncrementalSegLib.engine.runtime import Runtime
-from IncrementalSegLib.engine.saving import read_memories, save
+from IncrementalSegLib.engine.saving import RETENTION, read_memories, save
 from IncrementalSegLib.engine.scoring import validation_dice
-from IncrementalSegLib.engine.split import split
-from IncrementalSegLib.engine.trainer import Curve, Trainer
+from IncrementalSegLib.engine.settings import StepSettings
+from IncrementalSegLib.engine.trainer import Trainer
+from IncrementalSegLib.engine.training import Curve, TrainingState
+from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.evaluation.retention import RetentionReport
+from IncrementalSegLib.evaluation.theme import LIGHT, canvas
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.segmenter import Segmenter
-from IncrementalSegLib.preprocessing.plan import Plan, plan_for
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.registry import find
-from IncrementalSegLib.sampling.batch import PreparedCase
-from IncrementalSegLib.sampling.cases import Case, naming
-from IncrementalSegLib.sampling.datasets import read_case
 from IncrementalSegLib.sampling.patches import PatchPool
-from IncrementalSegLib.sampling.prepare import prepare, require_voxels
-from IncrementalSegLib.store.versions import VersionRecord
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
 from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.types import Json, StructureId
-from IncrementalSegLib.volumes.io import read_volume
-from IncrementalSegLib.volumes.volume import Grid
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +50,20 @@ class StepResult:
     Attributes:
         record: Record of the new version.
         curve: What happened while training.
+        report: What became of the older structures.
+        page: The page about it, where one was asked for.
     """
 
     record: VersionRecord
     curve: Curve
+    report: RetentionReport
+    page: Path | None = None
+
+    @classmethod
+    def of(cls, folder: ModelFolder, number: int) -> StepResult:
+        """Read the result of a finished step from the version that it wrote."""
+        report = RetentionReport.from_json(folder.document(RETENTION, number))
+        return cls(folder.record(number), Curve(**folder.document("curve", number)), report)
 
     def to_json(self) -> Json:
         """Return the object that ``learn --json`` prints."""
@@ -59,13 +72,14 @@ class StepResult:
             "parent": self.record.parent,
             "accepted": self.record.accepted,
             "held_back_by": list(self.record.held_back_by),
+            "retention": self.report.to_json(),
             "structures": list(self.record.structures.names),
             "seconds": self.record.seconds,
             "method": self.record.step["method"],
             "validation": {
                 self.record.structures.by_id(item).name: score for item, score in self.record.scores.items()
             },
-        }
+        } | ({} if self.page is None else {"report": str(self.page)})
 
 
 class Step:
@@ -74,10 +88,10 @@ class Step:
     Args:
         request: What to do, checked.
         runtime: Device and precision.
-        preset_name: Schedule and, at the first step, size; ``None`` chooses by device.
-        steps: Optimiser steps at most; ``None``: the preset's.
-        keep_exemplars: Whether scans may be kept.
-        seed: Decides everything random.
+        settings: How to do it.
+        asked: What the command was called with, kept with the checkpoints for :func:`learn.resume`.
+        resuming: Go on from the checkpoint.
+        report: Folder for a page about the older structures.
         progress: Receives progress.
     """
 
@@ -85,106 +99,98 @@ class Step:
         self,
         request: StepRequest,
         runtime: Runtime,
+        settings: StepSettings,
         *,
-        preset_name: str | None,
-        steps: int | None,
-        keep_exemplars: bool,
-        seed: int,
-        progress: Progress,
+        asked: Json | None = None,
+        resuming: bool = False,
+        report: str | Path | None = None,
+        progress: Progress = silent,
     ) -> None:
-        self.request, self.runtime, self.progress = request, runtime, progress
-        dimension = find("network", request.network).dimension
-        chosen = preset_name or ("standard" if runtime.device.type == "cuda" else "quick")
-        self.preset: Preset = find_preset(chosen, dimension)
-        self.dimension = dimension
-        self.steps, self.keep_exemplars, self.seed = steps, keep_exemplars, seed
+        if report is not None:
+            canvas(1.0, LIGHT)  # a missing matplotlib is said before the long work
+        self.request, self.runtime, self.settings, self.progress = request, runtime, settings, progress
+        self.asked, self.resuming, self.report, self.seed = asked or {}, resuming, report, settings.seed
+        self.dimension = find("network", request.network).dimension
+        chosen = settings.preset or ("standard" if runtime.device.type == "cuda" else "quick")
+        self.preset: Preset = find_preset(chosen, self.dimension)
 
     def run(self) -> StepResult:
-        """Do the step and save its version."""
+        """Do the step and save its version.
+
+        Raises:
+            Stop: A person ended it; a checkpoint stands or not, as they wished.
+        """
         began = time.monotonic()
-        history = self.request.history
-        training, aside = split(self.request.cases.cases, self.seed, history.trained, history.set_aside)
-        plan = self._plan()
-        prepared = self._prepare([*training, *aside], plan)
-        cases, held = prepared[: len(training)], prepared[len(training) :]
-        names = {item: self.request.structures.by_id(item).name for item in self.request.taught}
-        require_voxels(cases, names)
-        ctx = self._context(cases)
-        predictor = Predictor(ctx.model, plan, self.runtime.device, self.runtime.autocast)
-        curve = self._train(ctx, plan, lambda: validation_dice(predictor, held, self.request.taught))
+        material = read_material(self.request, self.preset, self.seed, self.progress)
+        ctx = self._context(material)
+        predictor = Predictor(ctx.model, material.plan, self.runtime.device, self.runtime.autocast)
+        prepared = [*material.cases, *material.held]
+        checkpoints = Checkpoints(self.request, self.asked, self.runtime, prepared)
+        try:
+            curve = self._train(ctx, material, predictor, checkpoints)
+            self.progress = _going_on(self.progress)
+            result = self._finish(ctx, material, predictor, curve, began)
+        except Stop as stop:
+            if stop.wish == "discard":
+                checkpoints.remove()
+            raise
+        checkpoints.remove()
+        return result
+
+    def _finish(
+        self, ctx: StepContext, material: Material, predictor: Predictor, curve: Curve, began: float
+    ) -> StepResult:
+        """Remember, judge, score and save what was trained."""
         ctx.model.eval()
-        selection = remember(
-            self.request.method,
-            ctx,
-            self.request.taught,
-            plan.patch,
-            self.request.weights,
-            self.keep_exemplars,
-            self.progress,
-        )
+        request, settings, held = self.request, self.settings, material.held
+        earlier = ctx.exemplars  # without those of this step
+        keep = settings.exemplars == "keep"
+        patch = material.plan.patch
+        selection = remember(request.method, ctx, request.taught, patch, request.weights, keep, self.progress)
         scores = {
             item: {
                 "validation_dice": validation_dice(predictor, held, [item]),
                 "cases": sum(item in case.structures for case in held),
             }
-            for item in self.request.taught
+            for item in request.taught
         }
+        pictures: Pictures | None = {} if self.report is not None else None
+        report = self._judge(ctx, predictor, earlier, pictures)
         self.progress("Saving", 0.0)
-        record = save(
-            self.request,
-            ctx,
-            plan,
-            curve,
-            selection,
-            scores=scores,
-            step={
-                "seed": self.seed,
-                "preset": self.preset.name,
-                "batch": self.preset.batch,
-                "learning_rate": self.preset.learning_rate,
-                "exemplars": "keep" if self.keep_exemplars else "none",
-                "device": self.runtime.name,
-                "precision": self.runtime.precision,
-            },
-            training=training,
-            aside=aside,
-            seconds=time.monotonic() - began,
-        )
-        return StepResult(record, curve)
+        step = {
+            "id": request.id,
+            "preset": self.preset.name,
+            "batch": self.preset.batch,
+            "learning_rate": self.preset.learning_rate,
+            "device": self.runtime.name,
+            "precision": self.runtime.precision,
+        }
+        seconds = time.monotonic() - began
+        record = save(request, ctx, material, curve, settings, selection, report, scores, step, seconds)
+        page = None
+        if self.report is not None and pictures is not None and record.parent is not None:
+            name = request.target.name
+            page = write_gate_page(report, pictures, self.report, name, record.parent, record.number)
+        return StepResult(record, curve, report, page)
 
-    def _plan(self) -> Plan:
-        """Return the model's plan, chosen from the scans at the first step."""
-        if self.request.parent is not None:
-            return Plan.model_validate(self.request.parent.preprocessing)
-        grids: list[Grid] = []
-        channels = 1
-        for case in self.request.cases.cases:
-            with naming(case):
-                volume = read_volume(case.images)
-                channels = channels if grids else volume.channels
-                grids.append(volume.grid)
-        multiple = 2 ** (len(self.preset.widths) - 1)
-        return plan_for(
-            grids,
-            channels,
-            self.dimension,
-            multiple,
-            self.preset.side,
-            self.preset.patch_side,
+    def _judge(
+        self, ctx: StepContext, after: Predictor, exemplars: ExemplarMemory, pictures: Pictures | None
+    ) -> RetentionReport:
+        """Score the version before and the candidate on every structure that both know."""
+        folder, parent = self.request.folder, self.request.parent
+        if folder is None or parent is None or ctx.teacher_model is None:
+            return RetentionReport(limits=self.settings.limits)
+        return judge(
+            Predictor(ctx.teacher_model, after.plan, self.runtime.device, self.runtime.autocast),
+            after,
+            parent.structures,
+            Evidence(self.request.history, RetentionCopies.of(folder), exemplars, ctx.cases),
+            limits=self.settings.limits,
+            pictures=pictures,
+            progress=self.progress,
         )
 
-    def _prepare(self, cases: Sequence[Case], plan: Plan) -> list[PreparedCase]:
-        prepared = []
-        for done, case in enumerate(cases):
-            self.progress("Reading", done / len(cases))
-            with naming(case):
-                volume, masks = read_case(case)
-                wanted = {self.request.structure_of[name]: masks[name] for name in sorted(case.looked_for)}
-                prepared.append(prepare(case, volume, wanted, plan))
-        self.progress("Reading", 1.0)
-        return prepared
-
-    def _context(self, cases: Sequence[PreparedCase]) -> StepContext:
+    def _context(self, material: Material) -> StepContext:
         """Build the step's network, its teacher and what earlier steps left."""
         request, runtime = self.request, self.runtime
         memory, exemplars, prototypes = Memory(), ExemplarMemory(), PrototypeBank()
@@ -196,8 +202,8 @@ class Step:
             runtime.place(teacher, self.dimension)
             memory, exemplars, prototypes, counts = read_memories(request.folder)
         else:
-            config = self.preset.config(request.network, int(cases[0].image.shape[0]))
-            model = Segmenter(request.method.design(config))
+            config = self.preset.config(request.network, int(material.cases[0].image.shape[0]))
+            model = Segmenter(request.method.design(config.model_copy(update={"output": request.method.output})))
         ctx = StepContext(
             model=model,
             teacher_model=teacher,
@@ -206,11 +212,12 @@ class Step:
             memory=memory,
             exemplars=exemplars,
             prototypes=prototypes,
-            cases=cases,
-            voxel_counts=counts | voxel_counts(cases, request.taught),
+            cases=material.cases,
+            voxel_counts=counts | voxel_counts(material.cases, request.taught),
             device=runtime.device,
             step=request.step,
             seed=self.seed,
+            plan=material.plan,
             progress=part(self.progress, "Preparing"),
         )
         fresh = [item for item in request.taught if item not in model.structures]
@@ -220,26 +227,65 @@ class Step:
         runtime.place(model, self.dimension)
         return ctx
 
-    def _train(self, ctx: StepContext, plan: Plan, validate: Callable[[], float | None]) -> Curve:
-        """Build the pools and train."""
-        method = self.request.method
-        method.begin_step(ctx)
-        aims = {"new": (ctx.cases, self.request.taught), "exemplar": (method.rehearsal(ctx), ctx.structures)}
-        self._warn_of_gaps(ctx)
-        pools = {
-            source: PatchPool(cases, ctx.structures, aim, plan, source)
-            for source, (cases, aim) in aims.items()
-            if cases
-        }
-        steps = self.steps if self.steps is not None else self.preset.total_steps(len(pools["new"]))
-        trainer = Trainer(method, ctx, pools, self.preset, steps, self.runtime, validate, self.progress)
+    def _train(
+        self,
+        ctx: StepContext,
+        material: Material,
+        predictor: Predictor,
+        checkpoints: Checkpoints,
+    ) -> Curve:
+        """Begin the step or go on with it, and train."""
+        state = checkpoints.read(ctx) if self.resuming else None
+        if state is None:
+            self.request.method.begin_step(ctx)
+        trainer = self._trainer(ctx, material, predictor, lambda state: checkpoints.write(state, ctx), state)
         if self.preset.name == "paper" and self.runtime.device.type == "cpu":
+            steps = trainer.curve.planned
             log.warning(
                 "The paper's width on a CPU: about %s for %d steps. A GPU, or --preset quick, is far faster.",
                 duration(trainer.time_step() * steps),
                 steps,
             )
-        return trainer.run()
+        try:
+            return trainer.run()
+        except IncrementalSegError:  # to go on would end in the same way
+            checkpoints.remove()
+            raise
+
+    def _trainer(
+        self,
+        ctx: StepContext,
+        material: Material,
+        predictor: Predictor,
+        checkpoint: Callable[[TrainingState], None],
+        state: TrainingState | None = None,
+    ) -> Trainer:
+        """Build the pools and the loop over them."""
+        method, settings = self.request.method, self.settings
+        aims = {"new": (ctx.cases, self.request.taught), "exemplar": (method.rehearsal(ctx), ctx.structures)}
+        self._warn_of_gaps(ctx)
+        pools = {
+            source: PatchPool(cases, ctx.structures, aim, material.plan, source)
+            for source, (cases, aim) in aims.items()
+            if cases
+        }
+
+        def still_learning(fraction: float, phrase: str) -> None:  # so that a long evaluation can be stopped too
+            self.progress("Learning", trainer.curve.steps / trainer.curve.planned)
+
+        trainer = Trainer(
+            method,
+            ctx,
+            pools,
+            self.preset,
+            settings.steps if settings.steps is not None else self.preset.total_steps(len(pools["new"])),
+            self.runtime,
+            lambda: validation_dice(predictor, material.held, self.request.taught, still_learning),
+            self.progress,
+            checkpoint,
+            state,
+        )
+        return trainer
 
     def _warn_of_gaps(self, ctx: StepContext) -> None:
         """Say which old structures a rehearsing method has no exemplar of."""
@@ -251,3 +297,16 @@ class Step:
                 "No exemplar of %s is kept, so only the previous model's opinion holds it.",
                 ", ".join(self.request.structures.by_id(item).name for item in bare),
             )
+
+
+def _going_on(progress: Progress) -> Progress:
+    """Return a progress for what follows the training, where "keep" asks for nothing more."""
+
+    def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+        try:
+            progress(phase, fraction, numbers)
+        except Stop as stop:
+            if stop.wish != "keep":
+                raise
+
+    return report

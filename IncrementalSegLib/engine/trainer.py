@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from IncrementalSegLib.engine.fallback import in_parts, more_parts
 from IncrementalSegLib.engine.presets import Preset
-from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.engine.progress import Progress, Stop
 from IncrementalSegLib.engine.runtime import Runtime
+from IncrementalSegLib.engine.training import Curve, Snapshot, TrainingState
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.sampling.augmentation import augment
 from IncrementalSegLib.sampling.batch import Batch
 from IncrementalSegLib.sampling.patches import PatchPool
-from IncrementalSegLib.strategy.context import Memory, StepContext
+from IncrementalSegLib.strategy.context import StepContext
 from IncrementalSegLib.strategy.method import Method, Phase
 from IncrementalSegLib.types import Source
 
 _DECAY_POWER = 0.9
 
-Snapshot = tuple[dict[str, Tensor], Memory]
-
-
-@dataclass
-class Curve:
-    """What happened while training.
-
-    Attributes:
-        steps: Optimiser steps done.
-        planned: Optimiser steps of the full schedule.
-        points: One JSON object per evaluation: ``step``, ``validation`` (Dice 0..1 or ``None``), mean loss terms.
-        best_step: Step whose weights were kept.
-    """
-
-    planned: int
-    steps: int = 0
-    points: list[dict[str, Any]] = field(default_factory=list)
-    best_step: int = 0
+CHECKPOINT_SECONDS = 45.0
+"""A checkpoint is due after so long: at most 60 s of work can be lost, and the step in between may be slow."""
 
 
 class Trainer:
@@ -58,7 +43,10 @@ class Trainer:
         steps: Optimiser steps of the full schedule.
         runtime: Device and precision.
         validate: Returns the Dice of the new structures on the cases set aside, or ``None`` without any.
-        progress: Receives progress.
+        progress: Receives progress; a ``Stop`` that it raises ends the training as it says.
+        checkpoint: Called with the state before the first step, before every evaluation, at least once a
+            minute, and at the end.
+        state: Where an interrupted training was; by default it starts anew.
     """
 
     def __init__(
@@ -71,49 +59,92 @@ class Trainer:
         runtime: Runtime,
         validate: Callable[[], float | None],
         progress: Progress,
+        checkpoint: Callable[[TrainingState], None] = lambda state: None,
+        state: TrainingState | None = None,
     ) -> None:
         self.method, self.ctx, self.pools, self.preset = method, ctx, pools, preset
-        self.runtime, self.validate, self.progress = runtime, validate, progress
-        self.curve = Curve(planned=steps)
+        self.runtime, self.validate, self.progress, self.checkpoint = runtime, validate, progress, checkpoint
+        self.state = state or TrainingState(Curve(planned=steps))
+        self._every = max(1, -(-self.curve.planned // preset.evaluations))
+        self._saved = time.monotonic()
+
+    @property
+    def curve(self) -> Curve:
+        """What happened so far."""
+        return self.state.curve
 
     def run(self) -> Curve:
-        """Train, stop early without progress on the cases set aside, and keep the best weights."""
-        curve = self.curve
-        every = max(1, -(-curve.planned // self.preset.evaluations))
-        best: tuple[float, Snapshot] | None = None
-        sums: dict[str, float] = {}
-        for phase, optimiser, schedule, last in self.phases():
-            while curve.steps < last:
-                terms = self.step(curve.steps, phase, optimiser)
-                schedule.step()
-                curve.steps += 1
-                for name, term in terms.items():
-                    sums[name] = sums.get(name, 0.0) + term
-                self.progress("Learning", curve.steps / curve.planned, {"loss": sum(terms.values())})
-                if curve.steps % every and curve.steps != curve.planned:
-                    continue
-                dice = self.validate()
-                count = curve.steps - (curve.points[-1]["step"] if curve.points else 0)
-                curve.points.append({"step": curve.steps, "validation": dice} | {k: v / count for k, v in sums.items()})
-                sums = {}
-                if dice is None:
-                    continue
-                self.progress("Learning", curve.steps / curve.planned, {"dice": dice})
-                if best is None or dice > best[0]:
-                    best = (dice, self._snapshot())
-                    curve.best_step = curve.steps
-                elif curve.steps - curve.best_step >= self.preset.patience * every:
-                    self._restore(best[1])
-                    return curve
-        if best is not None:
-            self._restore(best[1])
+        """Train, end a phase early without progress on the cases set aside, and keep the best weights."""
+        state = self.state
+        if state.finished:
+            return state.curve
+        self._save()
+        phases = self.method.phases(self.ctx)
+        try:
+            while state.phase < len(phases):
+                self._run_phase(phases[state.phase], self._share(phases))
+                state.next_phase()
+        except Stop as stop:
+            if stop.wish == "pause":
+                self._save()
+            if stop.wish != "keep":
+                raise
+        if state.best is not None:
+            state.best[1].restore(self.ctx)
         else:
+            state.curve.best_step = state.curve.steps
+        state.best, state.optimiser, state.finished = None, None, True
+        self._save()
+        return state.curve
+
+    def _run_phase(self, phase: Phase, count: int) -> None:
+        """Go on with a phase of ``count`` optimiser steps."""
+        state, curve = self.state, self.curve
+        state.resume(self.optimiser(phase))
+        assert state.optimiser is not None
+        last = state.phase_began + count
+        while True:
+            due = curve.steps > curve.evaluated and (curve.steps % self._every == 0 or curve.steps == last)
+            if due and not self._evaluate():
+                return
+            if curve.steps >= last:
+                return
+            rate = self._decay((curve.steps - state.phase_began) / count)
+            state.optimiser.param_groups[0]["lr"] = self.preset.learning_rate * phase.learning_rate * rate
+            terms = self.step(curve.steps, phase, state.optimiser)
+            curve.steps += 1
+            for name, term in terms.items():
+                state.sums[name] = state.sums.get(name, 0.0) + term
+            if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+                self._save()
+            self.progress("Learning", curve.steps / curve.planned, {"loss": sum(terms.values())})
+
+    def _evaluate(self) -> bool:
+        """Score the cases set aside and return whether the phase may still gain."""
+        self._save()
+        state, curve = self.state, self.curve
+        dice = self.validate()
+        count = curve.steps - curve.evaluated
+        means = {name: value / count for name, value in state.sums.items()}
+        if dice is not None:
+            self.progress("Learning", curve.steps / curve.planned, {"dice": dice})
+        curve.points.append({"step": curve.steps, "validation": dice} | means)
+        state.sums = {}
+        if dice is None:
+            return True
+        if state.best is None or dice > state.best[0]:
+            state.best = (dice, Snapshot.of(self.ctx))
             curve.best_step = curve.steps
-        return curve
+            return True
+        return curve.steps - max(curve.best_step, state.phase_began) < self.preset.patience * self._every
+
+    def _save(self) -> None:
+        self.checkpoint(self.state)
+        self._saved = time.monotonic()
 
     def time_step(self) -> float:
         """Return the seconds that one optimiser step takes; model and memory are left as they were."""
-        before = self._snapshot()
+        before = Snapshot.of(self.ctx)
         phase = self.method.phases(self.ctx)[0]
         seconds = []
         for _ in range(2):  # the first pass also sets up the kernels
@@ -121,7 +152,7 @@ class Trainer:
             began = time.monotonic()
             self.step(0, phase, optimiser)
             seconds.append(time.monotonic() - began)
-        self._restore(before)
+        before.restore(self.ctx)
         return min(seconds)
 
     def step(self, index: int, phase: Phase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
@@ -131,21 +162,40 @@ class Trainer:
     def update(self, batch: Batch, phase: Phase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
         """Do one optimiser step on a batch that lies on the device, and return the loss terms."""
         self._train_mode(phase)
-        optimiser.zero_grad(set_to_none=True)
-        with self.runtime.autocast():
-            terms = self.method.training_loss(batch, self.ctx)
-        total = torch.stack(list(terms.values())).sum()
-        if not bool(torch.isfinite(total)):
-            raise ModelError(
-                f"The loss became {float(total.detach())} at step {self.curve.steps + 1}.",
-                "The training diverged, or a scan holds extreme values.",
-                "Look at the scans with `incrementalseg check`, or try another --seed.",
-            )
-        total.backward()
+        while True:
+            optimiser.zero_grad(set_to_none=True)
+            try:
+                terms = self._backward(batch)
+                break
+            except torch.OutOfMemoryError:
+                more = more_parts(self.curve.accumulate, len(batch.image))
+                if more is None:
+                    raise
+                self.curve.accumulate = more
+            if self.runtime.device.type == "cuda":
+                torch.cuda.empty_cache()
         self.method.after_backward(self.ctx)
         optimiser.step()
         self.method.after_update(self.ctx)
-        return {name: float(term.detach()) for name, term in terms.items()}
+        return terms
+
+    def _backward(self, batch: Batch) -> dict[str, float]:
+        """Add up the gradients of a batch, in as many parts as the memory asks for, and return the loss terms."""
+        sums: dict[str, float] = {}
+        for share, part in in_parts(batch, self.curve.accumulate):
+            with self.runtime.autocast():
+                terms = self.method.training_loss(part, self.ctx)
+            total = torch.stack(list(terms.values())).sum()
+            if not bool(torch.isfinite(total)):
+                raise ModelError(
+                    f"The loss became {float(total.detach())} at step {self.curve.steps + 1}.",
+                    "The training diverged, or a scan holds extreme values.",
+                    "Look at the scans with `incrementalseg check`, or try another --seed.",
+                )
+            (total * share).backward()
+            for name, term in terms.items():
+                sums[name] = sums.get(name, 0.0) + share * float(term.detach())
+        return sums
 
     def batch(self, index: int) -> Batch:
         """Draw and augment batch ``index`` and seed the dropout of its step."""
@@ -158,23 +208,18 @@ class Trainer:
         ChannelDropout.seed(self.ctx.model, generator)
         return replace(batch.to(self.ctx.device), image=self.runtime.layout(batch.image))
 
-    def phases(self) -> list[tuple[Phase, torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR, int]]:
-        """Return each phase with its optimiser, schedule and the step at which it ends."""
-        parts: list[tuple[Phase, torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR, int]] = []
-        last = 0
-        phases = self.method.phases(self.ctx)
-        for position, phase in enumerate(phases):
-            count = round(phase.share * self.curve.planned)
-            last = self.curve.planned if position == len(phases) - 1 else last + count
-            optimiser = torch.optim.Adam(self._parameters(phase), lr=self.preset.learning_rate * phase.learning_rate)
-            schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._decay(max(1, count)))
-            parts.append((phase, optimiser, schedule, last))
-        return parts
+    def optimiser(self, phase: Phase) -> torch.optim.Optimizer:
+        """Return a fresh optimiser for a phase."""
+        return torch.optim.Adam(self._parameters(phase), lr=self.preset.learning_rate * phase.learning_rate)
 
-    def _decay(self, count: int) -> Callable[[int], float]:
-        if not self.preset.decay:
-            return lambda step: 1.0
-        return lambda step: max(0.0, 1 - step / count) ** _DECAY_POWER
+    def _share(self, phases: Sequence[Phase]) -> int:
+        """Return the optimiser steps of the running phase; the last one takes what rounding leaves."""
+        counts = [round(phase.share * self.curve.planned) for phase in phases[:-1]]
+        return [*counts, self.curve.planned - sum(counts)][self.state.phase]
+
+    def _decay(self, done: float) -> float:
+        """Return the factor on the learning rate where the share ``done`` of the phase is behind."""
+        return max(0.0, 1 - done) ** _DECAY_POWER if self.preset.decay else 1.0
 
     def _parameters(self, phase: Phase) -> Sequence[nn.Parameter]:
         model = self.ctx.model
@@ -191,11 +236,3 @@ class Trainer:
             for module in trunk.modules():
                 if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
                     module.eval()
-
-    def _snapshot(self) -> Snapshot:
-        """Copy all that a step changes: weights and the method's memory."""
-        return copy.deepcopy((self.ctx.model.state_dict(), self.ctx.memory))
-
-    def _restore(self, snapshot: Snapshot) -> None:
-        self.ctx.model.load_state_dict(snapshot[0])
-        self.ctx.memory = snapshot[1]

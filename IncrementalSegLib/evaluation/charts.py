@@ -27,6 +27,9 @@ _TONES: dict[State, str] = {
     "lower": "amber",
     "unclear": "muted",
     "unknown": "muted",
+    "harmed": "amber",
+    "unsure": "muted",
+    "improved": "blue",
 }
 
 
@@ -117,7 +120,7 @@ def _dumbbell(ax: Axes, y: float, change: Change, theme: Theme) -> None:
     path = " → ".join("–" if value is None else f"{value:.2f}" for value in (before, after))
     _say(ax, right + 0.15, y, f"{after:.2f}" if before is None and after is not None else path, theme.ink, 9)
     word = "new" if change.state == "new" else "" if change.points is None else signed(change.points)
-    heavy = "bold" if change.state == "lower" else "normal"
+    heavy = "bold" if change.state in ("lower", "harmed") else "normal"
     _say(ax, right + 1.8, y, word, color=color, fontsize=9, fontweight=heavy, ha="right")
 
 

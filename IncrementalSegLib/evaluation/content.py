@@ -17,7 +17,7 @@ from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.evaluation.intervals import MARGIN_POINTS, Comparison, compare
 from IncrementalSegLib.evaluation.metrics import Mask, StructureScore
 
-State = Literal["new", "higher", "kept", "lower", "unclear", "unknown"]
+State = Literal["new", "higher", "kept", "lower", "unclear", "unknown", "harmed", "unsure", "improved"]
 Picture = NDArray[np.generic]
 
 
@@ -31,6 +31,8 @@ class Change:
         before: Score before the step; ``None`` for a structure that the step taught.
         after: Score after the step; ``None`` where it was not scored.
         comparison: After - before, paired by case; ``None`` where there is nothing to pair.
+        judged: The state where another rule decides it, for example that of the retention gate.
+        note: What a reader must know of this row; may be empty.
     """
 
     structure: str
@@ -38,6 +40,8 @@ class Change:
     before: StructureScore | None
     after: StructureScore | None
     comparison: Comparison | None = None
+    judged: State | None = None
+    note: str = ""
 
     @classmethod
     def of(
@@ -67,6 +71,9 @@ class Change:
         With an interval: ``kept`` where it lies above -2 points, ``higher`` or ``lower`` where it excludes 0, else
         ``unclear``. Without one (fewer than five cases) the mean alone decides between ``kept`` and ``lower``.
         """
+        return self.judged or self._by_interval()
+
+    def _by_interval(self) -> State:
         if self.before is None:
             return "unknown" if self.after is None else "new"
         if self.comparison is None:
@@ -257,6 +264,7 @@ class Report:
         sections: The body.
         warnings: What a reader must know before believing the numbers.
         facts: Name and value of what describes the run: device, duration, seed, versions.
+        glossary: Word and meaning; by default the words of charts and tables.
     """
 
     title: str
@@ -265,3 +273,4 @@ class Report:
     sections: tuple[Section, ...]
     warnings: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+    glossary: tuple[tuple[str, str], ...] = ()

@@ -31,6 +31,9 @@ _WORDS = {
     "lower": ("lower", "bad"),
     "unclear": ("unclear", "open"),
     "unknown": ("–", "open"),
+    "harmed": ("harmed", "bad"),
+    "unsure": ("unsure", "open"),
+    "improved": ("improved", "good"),
 }
 
 
@@ -58,7 +61,7 @@ def page(report: Report, pictures: Pictures) -> str:
         + "\n</section>"
         for section in report.sections
     )
-    words = "".join(f"<span><b>{escape(word)}</b> {escape(text)}</span>" for word, text in GLOSSARY)
+    words = "".join(f"<span><b>{escape(word)}</b> {escape(text)}</span>" for word, text in report.glossary or GLOSSARY)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -149,7 +152,8 @@ def _row(change: Change, label: str) -> str:
         surface or "–",
         f'<span class="chip {tone}">{word}</span>',
     )
-    return f"<tr><th>{escape(label)}</th>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    note = f"<small>{escape(change.note)}</small>" if change.note else ""
+    return f"<tr><th>{escape(label)}{note}</th>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _dice(side: StructureScore | None) -> str:

@@ -44,7 +44,8 @@ tbody tr{border-top:1px solid var(--line)}
 tr.group{border-top:1px solid var(--line)}
 tr.group th{font-weight:650;font-size:1.02rem;padding-top:14px}
 tr.group+tr{border-top:0}
-td small{display:block;color:var(--muted);font-size:.78rem;line-height:1.2}
+th small{display:block;max-width:30ch;white-space:normal}
+:is(th,td) small{display:block;color:var(--muted);font-size:.78rem;line-height:1.2}
 b{font-weight:650}
 .good{color:var(--blue)}
 .bad{color:var(--amber)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,11 +16,15 @@ from torch.nn import functional as F
 
 from IncrementalSegLib.inference.postprocess import largest_component
 from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.inference.room import Room, placed
+from IncrementalSegLib.networks.decision import decide
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.pipeline import forward, inverse
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.volume import Volume
+
+log = logging.getLogger(__name__)
 
 UNCERTAINTY_PASSES = 10
 """Monte Carlo passes behind an uncertainty map; our own choice between speed and smoothness."""
@@ -55,7 +60,7 @@ class Predictor:
         self.plan = plan
         self.device = device
         self.autocast = autocast
-        self.batch = batch
+        self.room = Room(batch, device, device)
         self.overlap = overlap
         self._window: Tensor | None = None
         if plan.dimension == 3:  # made once, not for every scan
@@ -70,6 +75,7 @@ class Predictor:
         largest: bool = False,
         seed: int = 0,
         progress: Progress = lambda fraction, phrase: None,
+        look: Callable[[Tensor], None] = lambda image: None,
     ) -> Prediction:
         """Segment a scan.
 
@@ -80,6 +86,7 @@ class Predictor:
             largest: Keep only the largest component of each structure.
             seed: Decides the dropout masks behind the uncertainty map.
             progress: Called with a fraction 0..1 and a phrase.
+            look: Called with the scan as the network sees it, ``(C, D, H, W)``.
 
         Raises:
             DataError: The scan does not fit the model's plan.
@@ -87,14 +94,22 @@ class Predictor:
         wanted = self.model.structures if structures is None else tuple(structures)
         self.plan.check(volume, "The scan")
         image, ignore, record = forward(volume, self.plan)
-        maps = self.probabilities(image, wanted, progress)
+        look(image)
+        scored = self._scored(wanted)
+        share = 1 / (1 + UNCERTAINTY_PASSES) if uncertainty else 1.0
+        maps = self.probabilities(image, scored, lambda fraction, phrase: progress(share * fraction, phrase))
         if ignore is not None:  # nothing is found where the scan holds no valid sample
             maps = maps.masked_fill(ignore, 0.0)
         native = inverse(maps, record)
-        masks = (native >= 0.5).numpy()
+        if volume.unlabelled is not None:  # nor where there is nothing to compare it with
+            native = native.masked_fill(torch.from_numpy(volume.unlabelled), 0.0)
+        rows = [scored.index(item) for item in wanted]
+        masks, native = decide(native, self.model.exclusive)[rows].numpy(), native[rows]
         entropy = None
         if uncertainty:
-            spread = self.uncertainty(image, wanted, seed)
+            spread = self.uncertainty(
+                image, wanted, seed, lambda fraction, phrase: progress(share + (1 - share) * fraction, phrase)
+            )
             entropy = inverse(spread[None], record)[0].clamp(0, 1).numpy().astype(np.float32)
         probability = native.half().numpy()
         return Prediction(
@@ -111,53 +126,97 @@ class Predictor:
         """Return ``(K, D, H, W)`` float32 on the CPU for a prepared image ``(C, D, H, W)``."""
 
         def score(batch: Tensor) -> Tensor:
-            return self.model.probabilities(self.model(batch, structures).logits)
+            return self.model.probabilities(self.model(batch, structures).logits, structures)
 
         return self._run(image, score, progress)
 
+    def masks(
+        self, image: Tensor, structures: Sequence[StructureId], progress: Progress = lambda fraction, phrase: None
+    ) -> Tensor:
+        """Return ``(K, D, H, W)`` bool on the CPU for a prepared image ``(C, D, H, W)``, on its grid."""
+        scored = self._scored(structures)
+        found = decide(self.probabilities(image, scored, progress), self.model.exclusive)
+        return found[[scored.index(item) for item in structures]]
+
     @torch.no_grad()
-    def uncertainty(self, image: Tensor, structures: Sequence[StructureId], seed: int = 0) -> Tensor:
+    def uncertainty(
+        self,
+        image: Tensor,
+        structures: Sequence[StructureId],
+        seed: int = 0,
+        progress: Progress = lambda fraction, phrase: None,
+    ) -> Tensor:
         """Return the predictive entropy over Monte Carlo dropout passes ``(D, H, W)``, 0..1.
 
-        The entropy of the mean probability in bits, the largest over the structures.
+        The entropy of the mean probability.  Where structures overlap each has its own, in bits, and the
+        largest counts; where they exclude each other there is one over the structures asked for and
+        everything else, relative to the largest possible.
         """
         generator = torch.Generator().manual_seed(seed)
 
         def score(batch: Tensor) -> Tensor:
             passes = self.model.monte_carlo(batch, UNCERTAINTY_PASSES, generator, structures)
-            mean = torch.stack(list(passes)).mean(0).clamp(1e-6, 1 - 1e-6)
-            entropy = -(mean * mean.log2() + (1 - mean) * (1 - mean).log2())
-            return entropy.amax(dim=1, keepdim=True)
+            mean = torch.stack(list(passes)).mean(0)
+            if not self.model.exclusive:
+                return _entropy(torch.stack([mean, 1 - mean], dim=1)).amax(dim=1, keepdim=True)
+            return _entropy(torch.cat([mean, 1 - mean.sum(1, keepdim=True)], dim=1)).unsqueeze(1)
 
-        return self._run(image, score)[0]
+        return self._run(image, score, progress)[0]
+
+    def _scored(self, wanted: Sequence[StructureId]) -> tuple[StructureId, ...]:
+        """Return what must be scored to decide on ``wanted``: everything where structures exclude each other."""
+        return self.model.structures if self.model.exclusive else tuple(wanted)
 
     def _run(self, image: Tensor, score: Score, progress: Progress = lambda fraction, phrase: None) -> Tensor:
-        """Run ``score`` over slices or windows and return ``(K, D, H, W)`` on the CPU."""
+        """Run ``score`` over slices or windows and return ``(K, D, H, W)`` on the CPU; make do with less memory."""
         self.model.eval()  # validation runs between training steps
         padded, where = self._pad(image.float())
-        with self.autocast():
-            if self.plan.dimension == 2:
-                parts = []
-                for done, batch in self._slices(padded):
-                    parts.append(score(batch.to(self.device)).float().cpu())
-                    progress(done, "Segmenting")
-                maps = torch.cat(parts).transpose(0, 1)
-            else:
-                maps = sliding_window_inference(
-                    padded[None].to(self.device),
-                    self.plan.patch,
-                    self.batch,
-                    score,
-                    self.overlap,
-                    roi_weight_map=self._window,
-                )[0]
-                progress(1.0, "Segmenting")
-        return maps[(slice(None), *where)].float().cpu()
+        while True:
+            try:
+                with self.autocast(), placed(self.model, self.device, self.room.device):
+                    maps = self._pass(padded, score, progress)
+                return maps[(slice(None), *where)].float().cpu()
+            except torch.OutOfMemoryError:
+                smaller = self.room.smaller(windows=self.plan.dimension == 3)
+                if smaller is None:
+                    raise
+                self.room = smaller
+            log.warning("The memory ran out while segmenting; going on with %s.", self.room)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _pass(self, padded: Tensor, score: Score, progress: Progress) -> Tensor:
+        """Run ``score`` over everything in portions of the present size and return ``(K, D, H, W)``."""
+        if self.plan.dimension == 2:
+            parts = []
+            for done, batch in self._slices(padded):
+                parts.append(score(batch.to(self.room.device)).float().cpu())
+                progress(done, "Segmenting")
+            return torch.cat(parts).transpose(0, 1)
+        maps: Tensor = sliding_window_inference(
+            padded[None].to(self.room.stitch),
+            self.plan.patch,
+            self.room.batch,
+            _counted(score, self._windows(padded), progress),
+            self.overlap,
+            sw_device=self.room.device,
+            device=self.room.stitch,
+            roi_weight_map=self._window,
+        )[0]
+        return maps
 
     def _slices(self, image: Tensor) -> Iterator[tuple[float, Tensor]]:
         stack = image.transpose(0, 1)
-        for start in range(0, len(stack), self.batch):
-            yield min(1.0, (start + self.batch) / len(stack)), stack[start : start + self.batch]
+        batch = self.room.batch
+        for start in range(0, len(stack), batch):
+            yield min(1.0, (start + batch) / len(stack)), stack[start : start + batch]
+
+    def _windows(self, image: Tensor) -> int:
+        """Return in how many windows a padded image is seen."""
+        count = 1
+        for size, patch in zip(image.shape[1:], self.plan.patch, strict=True):
+            count *= 1 + math.ceil((size - patch) / max(1, int(patch * (1 - self.overlap))))
+        return count
 
     def _pad(self, image: Tensor) -> tuple[Tensor, tuple[slice, ...]]:
         """Pad with the minimum to sizes that the network accepts, as in training."""
@@ -175,3 +234,23 @@ class Predictor:
             padding += [start, room - size - start]
         where = tuple(slice(start, start + size) for start, size in zip(starts, image.shape[1:], strict=True))
         return F.pad(image, padding, value=float(image.amin())), where
+
+
+def _entropy(probability: Tensor) -> Tensor:
+    """Return the entropy over axis 1 relative to the largest possible, 0..1."""
+    total: Tensor = torch.special.entr(probability.clamp(0, 1)).sum(1)
+    return total / math.log(probability.shape[1])
+
+
+def _counted(score: Score, windows: int, progress: Progress) -> Score:
+    """Report each batch of windows, so that a long scan can be cancelled."""
+    done = 0
+
+    def run(batch: Tensor) -> Tensor:
+        nonlocal done
+        found = score(batch)
+        done += len(batch)
+        progress(done / windows, "Segmenting")
+        return found
+
+    return run

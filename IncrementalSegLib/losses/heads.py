@@ -7,9 +7,10 @@ on ``foreground - background`` and computed in float32.
 from __future__ import annotations
 
 import torch
-from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional as F
+
+from IncrementalSegLib.losses import dice
 
 
 def margin(logits: Tensor) -> Tensor:
@@ -48,22 +49,14 @@ def cross_entropy(
 
 
 def soft_dice(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Return one minus the soft Dice of each structure over the whole batch, averaged over structures.
-
-    Beside cross-entropy our own choice: without it thin structures are not learned in short schedules.
-    A structure that no item of the batch looked for does not count.
+    """Return one minus the soft Dice of each head, averaged over heads; see :func:`losses.dice.soft_dice`.
 
     Args:
         logits: ``(B, K, 2, *S)``.
         target: ``(B, K, *S)`` 0 or 1.
         valid: ``(B, K, *S)`` bool; voxels that count, broadcastable.
     """
-    mask = valid.expand_as(target).float()
-    probability = torch.sigmoid(margin(logits)) * mask
-    per_structure = DiceLoss(batch=True, reduction="none")(probability, target.float() * mask).flatten()
-    counted = mask.transpose(0, 1).flatten(1).any(1)
-    term: Tensor = (per_structure * counted).sum() / counted.sum().clamp_min(1)
-    return term
+    return dice.soft_dice(torch.sigmoid(margin(logits)), target, valid)
 
 
 def inverse_frequency(counts: Tensor) -> Tensor:

@@ -34,8 +34,12 @@ class GrowingOutput(nn.Module):
 
     @abstractmethod
     def forward(self, features: Tensor, structures: Sequence[StructureId]) -> Tensor:
-        """Return logits of ``structures`` for features ``(B, F, *S)``, in the form of this output."""
+        """Return logits for features ``(B, F, *S)`` in the form of this output.
+
+        Where structures overlap only those asked for are scored; where they exclude each other all are,
+        because each one's probability depends on all.
+        """
 
     @abstractmethod
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Return the foreground probability ``(B, K, *S)`` of each structure, in float32."""
+    def probabilities(self, logits: Tensor, structures: Sequence[StructureId]) -> Tensor:
+        """Return the probability ``(B, K, *S)`` of each of the ``structures`` asked for, in float32."""

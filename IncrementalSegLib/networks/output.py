@@ -15,12 +15,14 @@ class Features:
         encoder: One map per level above the coarsest, finest first, before pooling.
         abstraction: ``(B, F, *S / 2**levels)``, the second convolution at the coarsest level after
             normalisation and ReLU, before dropout (Ozdemir 2018, Fig. 1).
-        decoder: ``(B, F0, *S)``, the last map before the output.
+        decoder: ``(B, F0, *S)``, the last map, before dropout: what prototypes are means of.
+        scored: The same after dropout, what the output scores.
     """
 
     encoder: tuple[Tensor, ...]
     abstraction: Tensor
     decoder: Tensor
+    scored: Tensor
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Output:
 
     Attributes:
         logits: In the form of the model's output.  ``heads``: ``(B, K, 2, *S)``, background then
-            foreground of each structure asked for.  ``classes``: ``(B, 1 + K, *S)``.
+            foreground of each structure asked for.  ``classes``: ``(B, 1 + K, *S)``, background then all
+            structures of the model in its order, whatever was asked for.
         features: Of the first trunk.
     """
 

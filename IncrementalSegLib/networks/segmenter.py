@@ -80,10 +80,12 @@ class Segmenter(nn.Module):
         """Add freshly initialised outputs, and a trunk where there is none or ``own_trunk`` asks for one.
 
         Raises:
-            ModelError: A structure is already there.
+            ModelError: A structure is already there, or shares its probabilities with those of other trunks.
         """
         if not structures:
             return
+        if own_trunk and self.trunks and self.exclusive:
+            raise ModelError("Structures that exclude each other are scored together, on one trunk.")
         if own_trunk or not self.trunks:
             self.trunks.append(find("network", self.config.network)(self.config))
         trunk = len(self.trunks) - 1 if own_trunk else 0
@@ -106,7 +108,7 @@ class Segmenter(nn.Module):
             structures: Uuids, in the order wanted.
 
         Returns:
-            Logits ``(B, K, 2, *S)`` for ``heads`` and the features of the first trunk used.
+            Logits in the form of the output (see :class:`Output`) and the features of the first trunk used.
         """
         wanted = self.structures if structures is None else tuple(structures)
         used = sorted({self.trunk_of[item] for item in wanted}) or [0]
@@ -122,17 +124,22 @@ class Segmenter(nn.Module):
 
     def _score(self, features: dict[int, Features], wanted: tuple[StructureId, ...]) -> Tensor:
         if len(features) == 1:
-            scores: Tensor = self.output(next(iter(features.values())).decoder, wanted)
+            scores: Tensor = self.output(next(iter(features.values())).scored, wanted)
             return scores
         parts = {
-            item: self.output(features[self.trunk_of[item]].decoder, (item,))  # trunks differ: one by one
+            item: self.output(features[self.trunk_of[item]].scored, (item,))  # trunks differ: one by one
             for item in wanted
         }
         return torch.cat([parts[item] for item in wanted], dim=1)
 
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Return the foreground probability ``(B, K, *S)`` of each structure, in float32."""
-        return self.output.probabilities(logits)
+    def probabilities(self, logits: Tensor, structures: Sequence[StructureId] | None = None) -> Tensor:
+        """Return the probability ``(B, K, *S)`` of each structure that was asked for, in float32.
+
+        Args:
+            logits: What :meth:`forward` returned.
+            structures: What :meth:`forward` was asked for; all by default.
+        """
+        return self.output.probabilities(logits, self.structures if structures is None else structures)
 
     @torch.no_grad()
     def monte_carlo(
@@ -161,7 +168,7 @@ class Segmenter(nn.Module):
                     with self._precision(image):
                         features = {index: self.trunk(index).decode(state) for index, state in states.items()}
                         scores = self._score(features, wanted)
-                    yield self.probabilities(scores)
+                    yield self.probabilities(scores, wanted)
         finally:
             self.train(was_training)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import permutations
 
+import numpy as np
 import torch
 from monai.transforms import Resize
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,7 +24,8 @@ VIEWS = {0: "LIP", 1: "PIL", 2: "SPL"}
 def orient(grid: Grid, code: str) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     """Find how an array on ``grid`` is turned to the orientation ``code``.
 
-    An oblique scan is assigned to the nearest anatomical axes; no samples are interpolated.
+    An oblique scan is assigned to the nearest anatomical axes, however its samples are stored; no samples
+    are interpolated.
 
     Args:
         grid: The scan's grid.
@@ -33,7 +36,7 @@ def orient(grid: Grid, code: str) -> tuple[tuple[int, int, int], tuple[int, ...]
         Permutation of the array axes (D, H, W) and the axes to flip afterwards.
     """
     matrix = grid.matrix
-    file_axis = max(permutations(range(3)), key=lambda axes: sum(abs(matrix[row, axes[row]]) for row in range(3)))
+    file_axis = max(permutations(range(3)), key=lambda axes: _nearness(matrix[:, list(axes)]))
     order, flips = [], []
     for target, letter in enumerate(code):
         anatomical, sign = _AXIS_OF[letter]
@@ -67,3 +70,13 @@ def resize(array: Tensor, size: Sequence[int]) -> Tensor:
         return F.interpolate(array[None].float(), size=tuple(size), mode="trilinear", align_corners=False)[0]
     resampled: Tensor = Resize(tuple(size), mode="trilinear", anti_aliasing=True)(array.float())
     return torch.as_tensor(resampled)
+
+
+def _nearness(matrix: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return how near three directions lie to L, P and S; first of two that are equally near: the larger products.
+
+    A scan turned by 45 degrees is as near to either axis.  Products of the parts of a direction do not depend
+    on its sign, so that such a scan is turned alike from whichever end it is stored.
+    """
+    products = matrix[[0, 0, 1]] * matrix[[1, 2, 2]]
+    return tuple(np.round([np.abs(np.diag(matrix)).sum(), *products.T.ravel()], 5))

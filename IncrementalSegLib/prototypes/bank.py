@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.networks.decision import decide
 from IncrementalSegLib.networks.padding import crop_to, pad_to_multiple
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.prototypes.means import masked_means
@@ -223,7 +224,7 @@ def _piece_means(
     output = model(padded)
     first = min(model.trunk_of.values())  # the trunk whose features a model returns
     outlined = case.masks[(slice(None), *place)].to(image.device).bool()
-    predicted = _as_volumes(crop_to(model.probabilities(output.logits), sizes) > 0.5)
+    predicted = decide(_as_volumes(crop_to(model.probabilities(output.logits), sizes)), model.exclusive)
     unknown = [row for row, item in enumerate(model.structures) if item not in case.structures]
     taken = outlined.any(0) | predicted[unknown].any(0)
     valid = torch.ones_like(taken) if case.ignore is None else ~case.ignore[place].to(image.device)

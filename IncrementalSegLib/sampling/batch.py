@@ -22,7 +22,8 @@ class PreparedCase:
         image: ``(C, D, H, W)`` float16, normalised.
         structures: Uuids of the structures that were looked for, in the order of ``masks``.
         masks: ``(len(structures), D, H, W)`` uint8, 0 or 1.
-        ignore: ``(D, H, W)`` bool, True where the scan holds no valid sample; ``None``: nowhere.
+        ignore: ``(D, H, W)`` bool, True where the scan holds no valid sample, or nobody looked for anything;
+            ``None``: nowhere.
     """
 
     id: str

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from IncrementalSegLib.errors import DataError
 
+IGNORE = "ignore"
+"""Label name of voxels in which nobody looked for anything, as in nnU-Net; no structure is called so."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -24,7 +27,7 @@ class Case:
         looked_for: Label names that the annotator looked for; a name without voxels was looked for
             and not found.
         label: Integer label map or ``.seg.nrrd`` with named segments, or ``None``.
-        values: Label name -> values in the integer map; empty for ``.seg.nrrd``.
+        values: Label name -> values in the integer map; empty for ``.seg.nrrd``.  :data:`IGNORE` may be one.
         masks: Label name -> file whose non-zero voxels are that structure.
     """
 

@@ -83,7 +83,7 @@ def _read(case: Case, wanted: set[str] | None) -> _Read:
             return _Read(tuple(findings))
         labels = sorted(name for name in case.looked_for if wanted is None or name.casefold() in wanted)
         if labels:
-            findings += check_segmentation(volume.grid, labels, case.label, case.values, case.masks)
+            findings += check_segmentation(volume, labels, case.label, case.values, case.masks)
         elif wanted is None:
             if case.label is not None:  # what it declares is unknown, perhaps because it is broken
                 read_label(case.label, volume.grid)

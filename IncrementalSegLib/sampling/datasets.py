@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, UnknownNameError
-from IncrementalSegLib.sampling.cases import Case, Dataset
+from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset
 from IncrementalSegLib.sampling.readers_folders import DATASET_FILE, open_decathlon, open_nnunet, read_json
 from IncrementalSegLib.sampling.readers_manifest import open_manifest
 from IncrementalSegLib.structures import Request
@@ -123,15 +123,18 @@ def read_case(case: Case) -> tuple[Volume, dict[str, NDArray[np.bool_]]]:
         case: The case.
 
     Returns:
-        The volume, and label name -> ``(D, H, W)`` bool mask on its grid, sorted by name.
+        The volume, which knows where nobody looked for anything (the label :data:`~.cases.IGNORE`), and
+        label name -> ``(D, H, W)`` bool mask on its grid, sorted by name.
 
     Raises:
         DataError: A file is missing, unreadable or does not fit; the message names the case.
     """
     try:
         volume = read_volume(case.images)
-        names = sorted(case.looked_for)
-        return volume, read_masks(volume.grid, names, case.label, case.values, case.masks)
+        names = sorted(case.looked_for | ({IGNORE} & case.values.keys()))
+        masks = read_masks(volume.grid, names, case.label, case.values, case.masks)
+        unlabelled = masks.pop(IGNORE, None)
+        return replace(volume, unlabelled=unlabelled), masks
     except (DataError, UnknownNameError) as error:
         kind = type(error) if isinstance(error, DataError) else DataError
         raise kind(f"Case {case.id!r}: {error.what}", error.why, error.todo) from error

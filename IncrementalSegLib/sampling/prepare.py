@@ -42,6 +42,9 @@ def prepare(case: Case, volume: Volume, masks: Mapping[StructureId, object], pla
     """
     plan.check(volume, f"The case {case.id!r}")
     image, ignore, _ = forward(volume, plan)
+    if volume.unlabelled is not None:
+        unlabelled = forward_mask(volume.unlabelled, volume, plan).bool()
+        ignore = unlabelled if ignore is None else ignore | unlabelled
     rows = [forward_mask(mask, volume, plan) for mask in masks.values()]  # type: ignore[arg-type]
     empty = torch.zeros((0, *image.shape[1:]), dtype=torch.uint8)
     return PreparedCase(case.id, case.patient, image, tuple(masks), torch.stack(rows) if rows else empty, ignore)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.sampling.cases import Case, Dataset
+from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import name_of
 
@@ -25,15 +25,20 @@ def open_nnunet(root: Path, description: Json) -> Dataset:
         description: Its content.
 
     Raises:
-        DataError: The description lacks what the layout needs, or uses an ignore label.
+        DataError: The description lacks what the layout needs.
     """
     values = named_values(description.get("labels"), root / DATASET_FILE)
-    channels = len(description.get("channel_names", {})) or 1
+    names = [name for name in values if name != IGNORE]
+    channel_names = description.get("channel_names", {"0": ""})
+    if not isinstance(channel_names, Mapping) or not channel_names:
+        raise DataError(
+            f"{root / DATASET_FILE} has the channel_names {channel_names!r}.", todo='Write {"0": NAME, "1": NAME, ...}.'
+        )
     ending = str(description.get("file_ending", ".nii.gz"))
     cases = []
-    for case_id, images, label in _nnunet_files(root, description, ending, channels):
-        cases.append(Case(case_id, case_id, images, frozenset(values), label, values))
-    return collected(str(description.get("name", root.name)), root, values, cases)
+    for case_id, images, label in _nnunet_files(root, description, ending, len(channel_names)):
+        cases.append(Case(case_id, case_id, images, frozenset(names), label, values))
+    return collected(str(description.get("name", root.name)), root, names, cases)
 
 
 def open_decathlon(root: Path, description: Json) -> Dataset:
@@ -47,6 +52,7 @@ def open_decathlon(root: Path, description: Json) -> Dataset:
         DataError: The description lacks what the layout needs.
     """
     values = named_values(description.get("labels"), root / DATASET_FILE)
+    names = [name for name in values if name != IGNORE]
     cases = []
     for row in description["training"]:
         if not isinstance(row, Mapping) or "image" not in row or "label" not in row:
@@ -58,8 +64,8 @@ def open_decathlon(root: Path, description: Json) -> Dataset:
         label = root / str(row["label"])
         images = tuple(file for image in listed for file in _channels_of(root / str(image)))
         case_id = name_of(Path(str(listed[0])))
-        cases.append(Case(case_id, str(row.get("patient", case_id)), images, frozenset(values), label, values))
-    return collected(str(description.get("name", root.name)), root, values, cases)
+        cases.append(Case(case_id, str(row.get("patient", case_id)), images, frozenset(names), label, values))
+    return collected(str(description.get("name", root.name)), root, names, cases)
 
 
 def read_json(path: Path) -> Any:
@@ -70,7 +76,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON ({error}).", todo="Correct the file.") from error
 
 
@@ -85,7 +91,7 @@ def named_values(labels: object, source: Path) -> dict[str, tuple[int, ...]]:
         Name -> values, in the order of the values.
 
     Raises:
-        DataError: It is no such table, or it marks voxels to ignore.
+        DataError: It is no such table.
     """
     if not isinstance(labels, Mapping) or not labels:
         raise DataError(
@@ -102,14 +108,9 @@ def named_values(labels: object, source: Path) -> dict[str, tuple[int, ...]]:
             raise DataError(
                 f"{source} gives the label {name!r} the value {entry!r}.", todo="Values are whole numbers."
             ) from error
-        if str(name).casefold() == "ignore":
-            raise DataError(
-                f"{source} marks voxels to ignore (label {found[0]}).",
-                "Such voxels would be taken for background.",
-                "Give cases that are annotated throughout, and remove the label 'ignore'.",
-            )
+        name = str(name).strip()
         if found and any(found):
-            values[str(name).strip()] = found
+            values[IGNORE if name.casefold() == IGNORE else name] = found
     return dict(sorted(values.items(), key=lambda item: (min(item[1]), len(item[1]))))
 
 
@@ -135,8 +136,13 @@ def _nnunet_files(
     listed = description.get("dataset")
     if isinstance(listed, Mapping):
         for case_id, row in listed.items():
+            if not isinstance(row, Mapping) or not isinstance(row.get("images"), list):
+                raise DataError(
+                    f"{root / DATASET_FILE} lists the case {case_id!r} as {row!r}.",
+                    todo='Each one needs {"images": [PATH, ...], "label": PATH}.',
+                )
             if row.get("label"):
-                yield str(case_id), tuple(root / image for image in row["images"]), root / row["label"]
+                yield str(case_id), tuple(root / str(image) for image in row["images"]), root / str(row["label"])
         return
     labels = sorted((root / "labelsTr").glob(f"*{ending}"))
     for label in labels:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.errors import DataError, UnknownNameError
-from IncrementalSegLib.sampling.cases import Case, Dataset
+from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset
 from IncrementalSegLib.sampling.readers_folders import collected, named_values, read_json
 from IncrementalSegLib.volumes.io import name_of
 from IncrementalSegLib.volumes.labels import segment_names
@@ -63,7 +63,10 @@ def _rows_of_csv(path: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for row in table:
         if None in row or any(isinstance(cell, list) for cell in row.values()):
-            raise DataError(f"Row {len(rows) + 1} of {path.name} has more cells than the table has columns.")
+            raise DataError(
+                f"Row {len(rows) + 1} of {path.name} has more cells than the table has columns.",
+                todo='Put cells that hold the separator into quotes ("a;b").',
+            )
         cells = {key.strip(): (cell or "").strip() for key, cell in row.items() if key and key.strip()}
         if any(cells.values()):
             rows.append(cells)
@@ -131,13 +134,14 @@ def _names_in(label: Path, values: Values, asked: list[str], masks: Mapping[str,
             f"{where}: nothing says which values of {label.name} mean which structure.",
             todo="Fill the column 'values' (1=liver;2=spleen), or put a labels.json beside the manifest.",
         )
-    return segments or values
+    return segments or [name for name in values if name != IGNORE]
 
 
 def _declared(cases: Iterable[Case]) -> list[str]:
     names: dict[str, str] = {}
     for case in cases:
-        for name in (*case.values, *case.masks, *sorted(case.looked_for if case.label is not None else ())):
+        values = (name for name in case.values if name != IGNORE)
+        for name in (*values, *case.masks, *sorted(case.looked_for if case.label is not None else ())):
             names.setdefault(name.casefold(), name)
     return list(names.values())
 
@@ -180,6 +184,7 @@ def _values(cell: object, where: str) -> Values:
         number, name = (name, number) if not number.isdigit() else (number, name)
         if not number.isdigit() or not name:
             raise DataError(f"{where} has the values {cell!r}.", todo="Write them as 1=liver;2=spleen.")
+        name = IGNORE if name.casefold() == IGNORE else name
         if int(number):
             found[name] = (*found.get(name, ()), int(number))
     return found

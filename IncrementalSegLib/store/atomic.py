@@ -23,6 +23,8 @@ TEMPORARY = ".new-"
 _REASONS = {
     errno.ENOSPC: ("The disk is full.", "Free some space and try again."),
     errno.EDQUOT: ("Your disk quota is used up.", "Free some space and try again."),
+    errno.EFBIG: ("A file may not grow that large there.", "Choose another disk, or ask for a higher limit."),
+    errno.EIO: ("The disk does not work as it should.", "Copy what is on it to another disk and check it."),
     errno.EROFS: ("The disk is read-only.", "Choose a folder on a disk that can be written."),
     errno.EACCES: ("You have no permission there.", "Choose another folder or ask for access to this one."),
     errno.EPERM: ("You have no permission there.", "Choose another folder or ask for access to this one."),
@@ -86,7 +88,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             with suppress(OSError):
                 temporary.unlink()
             raise
-        sync_folder(path.parent)
+    confirm(path)
 
 
 def write_json(path: Path, data: Json) -> None:
@@ -102,6 +104,14 @@ def write_new(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def make_folder(folder: Path) -> None:
+    """Create a folder with all its parents and wait until their names are on the disk; it may be there already."""
+    absent = [item for item in (folder, *folder.absolute().parents) if not item.exists()]
+    for item in reversed(absent):
+        item.mkdir(exist_ok=True)
+        sync_folder(item.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Wait until the names in ``folder`` are on the disk."""
     if os.name == "nt":  # Windows opens no folders and writes names through
@@ -109,17 +119,39 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # as some network disks say of folders
+            raise
     finally:
         os.close(descriptor)
+
+
+def confirm(path: Path) -> None:
+    """Wait until the new name ``path`` is on the disk.
+
+    Raises:
+        ModelError: That cannot be known; what was written is there, but may be gone after a power cut.
+    """
+    with plain_errors(path, "make sure of"):
+        sync_folder(path.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder so that it disappears in one go, for good."""
+    away = temporary_sibling(folder)
+    folder.rename(away)
+    sync_folder(folder.parent)
+    shutil.rmtree(away, ignore_errors=True)
 
 
 def remove_unfinished(*folders: Path) -> None:
     """Remove what a killed writer left in ``folders``; call it only while no other writer can be at work."""
     for item in (item for folder in folders for item in folder.glob(f"{TEMPORARY}*")):
-        if item.is_dir():
+        if item.is_dir() and not item.is_symlink():
             shutil.rmtree(item, ignore_errors=True)
         else:
-            item.unlink(missing_ok=True)
+            with suppress(OSError):
+                item.unlink()
 
 
 @contextmanager

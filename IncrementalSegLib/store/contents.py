@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import safetensors.torch
-import torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.store import atomic
 from IncrementalSegLib.store.manifest import MANIFEST, FileEntry, Manifest
 from IncrementalSegLib.types import Json
+
+if TYPE_CHECKING:  # torch takes seconds to load, and accepting a version needs no tensor
+    from torch import Tensor
 
 
 def publish(target: Path, contents: Mapping[str, bytes], old: Path | None) -> None:
@@ -32,7 +34,8 @@ def publish(target: Path, contents: Mapping[str, bytes], old: Path | None) -> No
     temporary = atomic.temporary_sibling(target)
     with atomic.plain_errors(target):
         try:
-            temporary.mkdir(parents=True)
+            atomic.make_folder(target.parent)
+            temporary.mkdir()
             files = {name: FileEntry.of(data) for name, data in contents.items()}
             for name, data in contents.items():
                 atomic.write_new(temporary / name, data)
@@ -44,7 +47,7 @@ def publish(target: Path, contents: Mapping[str, bytes], old: Path | None) -> No
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        atomic.sync_folder(target.parent)
+    atomic.confirm(target)
 
 
 def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
@@ -56,6 +59,8 @@ def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
     manifest = Manifest.read(folder)
     if name not in manifest.files:
         return {}
+    import safetensors.torch
+
     try:
         return safetensors.torch.load(manifest.read_file(folder, name))
     except SafetensorError as error:
@@ -91,6 +96,9 @@ def encode_tensors(kind: str, tensors: Mapping[str, Tensor]) -> bytes:
     Raises:
         ModelError: One has a type that safetensors does not know.
     """
+    import safetensors.torch
+    import torch
+
     # Copies, because safetensors refuses views and tensors that share their storage.
     copies = {
         name: item.detach().to("cpu").clone(memory_format=torch.contiguous_format) for name, item in tensors.items()
@@ -106,7 +114,7 @@ def _take_over(old: Path, new: Path, given: set[str]) -> dict[str, FileEntry]:
     kept = {name: entry for name, entry in manifest.files.items() if name not in given}
     for name in kept:
         try:
-            os.link(old / name, new / name)
+            os.link(manifest.path(old, name), new / name)
         except OSError:  # no hard links on this disk, or the file is missing, which reading it then says
             atomic.write_new(new / name, manifest.read_file(old, name))
-    return kept
+    return {name: replace(entry, file=None) for name, entry in kept.items()}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from IncrementalSegLib.errors import ModelError, OptionError
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.types import Json, StructureId
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _TENSORS = ("weights", "prototypes", "memory")
 _DOCUMENTS = ("prototypes", "memory", "scores", "curve")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.store.atomic import plain_errors
+from IncrementalSegLib.store.atomic import make_folder, plain_errors
 
 LOCK = ".lock"
 
@@ -23,7 +24,12 @@ class WriterLock:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = FileLock(folder / LOCK)
+        self._lock: BaseFileLock = FileLock(folder / LOCK)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds it."""
+        return self._lock.is_locked
 
     @contextmanager
     def hold(self, timeout: float) -> Iterator[None]:
@@ -37,14 +43,19 @@ class WriterLock:
         Raises:
             ModelError: Another process holds the lock, or the folder cannot be written.
         """
+        if self.is_held:
+            yield
+            return
         absent = [item for item in (self.folder, *self.folder.absolute().parents) if not item.exists()]
         try:
             with plain_errors(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
+                make_folder(self.folder)
                 self._acquire(timeout)
             try:
+                self._sign(str(os.getpid()))
                 yield
             finally:
+                self._sign("")
                 self._lock.release()
         finally:
             self._remove_if_empty(absent)
@@ -54,8 +65,20 @@ class WriterLock:
             self._lock.acquire(timeout=timeout)
         except Timeout as error:
             raise ModelError(
-                f"The model {self.folder} is being written by another process.", todo="Wait until it has finished."
+                f"The model {self.folder} is being written by another process{self._holder()}.",
+                todo="Wait until it has finished.",
             ) from error
+
+    def _sign(self, text: str) -> None:
+        """Say in the lock file who holds it; only a help for the reader, so that a failure does not matter."""
+        if not isinstance(self._lock, SoftFileLock):  # what filelock turns into where a disk knows no locks
+            with suppress(OSError):
+                (self.folder / LOCK).write_text(text)
+
+    def _holder(self) -> str:
+        with suppress(OSError, ValueError):
+            return f" (number {int((self.folder / LOCK).read_text())})"
+        return ""  # it is about to sign
 
     def _remove_if_empty(self, absent: list[Path]) -> None:
         if absent and all(item.name == LOCK for item in self.folder.glob("*")):

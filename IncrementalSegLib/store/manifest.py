@@ -11,12 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from IncrementalSegLib.errors import DataError, ModelError
+from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.store.atomic import damaged, plain_errors, read_json
+from IncrementalSegLib.store.migrations import FORMAT, migrated
 from IncrementalSegLib.types import Json
-
-FORMAT = 1
-"""Number of the model format that this code writes; it reads this one and all before."""
 
 MANIFEST = "manifest.json"
 """Name of the manifest in the folder of a version."""
@@ -32,15 +30,21 @@ class FileEntry:
     Attributes:
         sha256: 64 hexadecimal digits.
         size: Bytes.
+        file: Its name on the disk where that is another: ``store/rewrite.py`` put it in the place of the first.
     """
 
     sha256: str
     size: int
+    file: str | None = None
 
     @classmethod
     def of(cls, data: bytes) -> FileEntry:
         """Describe ``data``."""
         return cls(hashlib.sha256(data).hexdigest(), len(data))
+
+    def to_json(self) -> Json:
+        """Return the entry as a JSON object."""
+        return {"sha256": self.sha256, "size": self.size} | ({} if self.file is None else {"file": self.file})
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,7 @@ class Manifest:
 
     def to_json(self) -> Json:
         """Return the manifest as a JSON object."""
-        files = {name: {"sha256": entry.sha256, "size": entry.size} for name, entry in sorted(self.files.items())}
-        return {"format": FORMAT, "files": files}
+        return {"format": FORMAT, "files": {name: entry.to_json() for name, entry in sorted(self.files.items())}}
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -62,12 +65,14 @@ class Manifest:
             ModelError: It is missing, damaged, of a newer format, or names a file outside the folder.
         """
         path = folder / MANIFEST
-        data = read_json(path)
-        check_format(data, path)
-        files = data.get("files")
+        files = migrated(read_json(path), path).get("files")
         if not isinstance(files, dict) or not files:
             raise damaged(path, "it lists no files")
         return cls({name: _entry(name, item, path) for name, item in files.items()})
+
+    def path(self, folder: Path, name: str) -> Path:
+        """Return where one file of the version in ``folder`` lies."""
+        return folder / (self.files[name].file or name)
 
     def read_file(self, folder: Path, name: str) -> bytes:
         """Return the bytes of one file of the version in ``folder``, checked.
@@ -75,7 +80,7 @@ class Manifest:
         Raises:
             ModelError: The file is missing or differs from what was written.
         """
-        path = folder / name
+        path = self.path(folder, name)
         if not path.is_file():
             raise damaged(path, "it is missing")
         with plain_errors(path, "read"):
@@ -86,23 +91,6 @@ class Manifest:
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise damaged(path, "its sha256 differs from the manifest's")
         return data
-
-
-def check_format(data: Json, path: Path) -> None:
-    """Refuse the JSON object of ``path`` if its format number is missing or newer than this code.
-
-    Raises:
-        ModelError: It is.
-    """
-    number = data.get("format")
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise damaged(path, f"its format number is {number!r}")
-    if number > FORMAT:
-        raise ModelError(
-            f"{path} has format {number}.",
-            f"This version of IncrementalSeg reads formats up to {FORMAT}.",
-            "Update IncrementalSeg.",
-        )
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
@@ -141,7 +129,8 @@ def _entry(name: str, item: object, path: Path) -> FileEntry:
     if not _PLAIN_NAME.fullmatch(name):
         raise damaged(path, f"it lists a file called {name!r}")
     if isinstance(item, dict):
-        sha256, size = item.get("sha256"), item.get("size")
-        if isinstance(sha256, str) and _SHA256.fullmatch(sha256) and isinstance(size, int) and size >= 0:
-            return FileEntry(sha256, size)
+        sha256, size, file = item.get("sha256"), item.get("size"), item.get("file", name)
+        plain = isinstance(file, str) and _PLAIN_NAME.fullmatch(file)
+        if isinstance(sha256, str) and _SHA256.fullmatch(sha256) and isinstance(size, int) and size >= 0 and plain:
+            return FileEntry(sha256, size, None if file == name else file)
     raise damaged(path, f"its entry for {name} is {item!r}")

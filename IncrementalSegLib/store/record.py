@@ -41,7 +41,7 @@ class VersionRecord:
         parent: The version it was made from, ``None`` for the first.
         kind: ``"step"`` (trained) or ``"edit"`` (rename, removal, exemplars pinned or banned).
         created: UTC, ISO 8601.
-        accepted: Whether it became current, then or later.
+        accepted: Whether it became current, then or later, and was not rejected since.
         held_back_by: Names of the structures for which the retention gate held it back.
         output: Form of the network's output: ``"heads"`` or ``"classes"``.
         structures: What it can outline.

@@ -1,16 +1,20 @@
-"""model.json: name and current version of a model; the only file of a model that changes."""
+"""model.json: name of a model and standing of its versions; the only file of a model that changes."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from IncrementalSegLib.store import atomic
-from IncrementalSegLib.store.manifest import FORMAT, check_format
+from IncrementalSegLib.store.migrations import FORMAT, migrated
 from IncrementalSegLib.store.record import now
 
 MODEL = "model.json"
+
+Status = Literal["current", "accepted", "candidate", "rejected"]
+"""Where a version stands: in use, in use before, not decided yet, or not to be used."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,8 @@ class ModelState:
         id: Uuid as 32 hexadecimal digits.
         created: UTC, ISO 8601.
         current: Number of the version in use, 0 while there is none.
-        accepted: Numbers of all versions that were ever made current; a version that is not among them
-            is a candidate.
+        accepted: Numbers of the versions that were made current and not rejected since.
+        rejected: Numbers of the versions that are not to be used; one that is in neither list is a candidate.
     """
 
     name: str
@@ -31,6 +35,7 @@ class ModelState:
     created: str
     current: int = 0
     accepted: tuple[int, ...] = ()
+    rejected: tuple[int, ...] = ()
 
     @classmethod
     def create(cls, name: str) -> ModelState:
@@ -45,17 +50,34 @@ class ModelState:
             ModelError: The file is missing, damaged or of a newer format.
         """
         path = folder / MODEL
-        data = atomic.read_json(path)
-        check_format(data, path)
-        accepted = data.get("accepted")
+        data = migrated(atomic.read_json(path), path)
         for name, fits in (
             *((name, isinstance(data.get(name), str)) for name in ("name", "id", "created")),
             ("current", type(data.get("current")) is int),
-            ("accepted", isinstance(accepted, list) and all(type(item) is int for item in accepted)),
+            *((name, _numbers(data.get(name))) for name in ("accepted", "rejected")),
         ):
             if not fits:
                 raise atomic.damaged(path, f"{name!r} is {data.get(name)!r}")
-        return cls(data["name"], data["id"], data["created"], data["current"], tuple(data["accepted"]))
+        accepted, rejected = tuple(data["accepted"]), tuple(data["rejected"])
+        return cls(data["name"], data["id"], data["created"], data["current"], accepted, rejected)
+
+    def status(self, number: int) -> Status:
+        """Return where a version stands."""
+        if number == self.current:
+            return "current"
+        if number in self.rejected:
+            return "rejected"
+        return "accepted" if number in self.accepted else "candidate"
+
+    def accepting(self, number: int) -> ModelState:
+        """Return the state with this version in use."""
+        accepted = tuple(sorted({*self.accepted, number}))
+        return replace(self, current=number, accepted=accepted, rejected=_without(self.rejected, number))
+
+    def rejecting(self, number: int) -> ModelState:
+        """Return the state with this version marked as not to be used."""
+        rejected = tuple(sorted({*self.rejected, number}))
+        return replace(self, accepted=_without(self.accepted, number), rejected=rejected)
 
     def write(self, folder: Path) -> None:
         """Replace model.json in one go.
@@ -64,3 +86,11 @@ class ModelState:
             ModelError: It cannot be written; the old one is still there.
         """
         atomic.write_json(folder / MODEL, {"format": FORMAT, **asdict(self)})
+
+
+def _numbers(value: object) -> bool:
+    return isinstance(value, list) and all(type(item) is int for item in value)
+
+
+def _without(numbers: tuple[int, ...], number: int) -> tuple[int, ...]:
+    return tuple(item for item in numbers if item != number)

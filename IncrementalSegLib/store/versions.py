@@ -1,8 +1,9 @@
 """A model is a folder of immutable numbered versions; nothing in it is ever half-written.
 
-    MODEL/model.json             name, id, current version: the only file that changes, replaced in one go
+    MODEL/model.json             name, id, standing of the versions: the only file that changes, replaced in one go
     MODEL/versions/0001/         weights.safetensors, record.json, ... and manifest.json, written last
-    MODEL/.lock                  held by the one process that may write
+    MODEL/unfinished/            checkpoint of a step that is not done yet
+    MODEL/.lock                  held by the one process that may write, with its number in it
     .new-*                       unfinished; ignored by readers, removed by the next writer
 
 A version is written under a temporary name, every file and then the folder fsynced, and renamed to its
@@ -14,27 +15,27 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from IncrementalSegLib.errors import ModelError, UnknownNameError
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.store import atomic, contents
 from IncrementalSegLib.store.lock import LOCK, WriterLock
 from IncrementalSegLib.store.manifest import MANIFEST
+from IncrementalSegLib.store.reader import RECORD, VERSIONS, ModelReader
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.state import MODEL, ModelState
+from IncrementalSegLib.store.unfinished import UNFINISHED
 from IncrementalSegLib.structures import StructureList
 from IncrementalSegLib.types import Json
 
-__all__ = ["ModelFolder", "VersionRecord", "create_or_open", "open_model"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
-VERSIONS = "versions"
-RECORD = "record.json"
+__all__ = ["ModelFolder", "VersionRecord", "create_or_open", "open_model"]
 
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -54,6 +55,12 @@ def open_model(path: str | Path) -> ModelFolder:
         what = f"{path} is a file, not a model folder." if path.exists() else f"There is no model folder {path}."
         raise ModelError(what, todo="Check the path, or create a model with: incrementalseg learn.")
     if not (path / MODEL).is_file():
+        if (path / UNFINISHED).is_dir():
+            raise ModelError(
+                f"{path} holds no version yet.",
+                "Its first step was begun and never finished.",
+                "Continue it with: incrementalseg learn MODEL --resume.",
+            )
         raise ModelError(f"{path} is not a model folder.", f"It holds no {MODEL}.", "Name the folder that learn made.")
     folder = ModelFolder(path)
     ModelState.read(path)
@@ -91,8 +98,11 @@ def create_or_open(path: str | Path, name: str | None = None) -> ModelFolder:
     return ModelFolder(path, name)
 
 
-class ModelFolder:
+class ModelFolder(ModelReader):
     """The versions of one model; made by :func:`open_model` or :func:`create_or_open`.
+
+    A version is *current* (in use), *accepted* (was in use), a *candidate* (not decided yet) or *rejected*.
+    A rejected one stays on the disk and can still be accepted, by number only.
 
     Args:
         path: The model's folder.
@@ -100,81 +110,8 @@ class ModelFolder:
     """
 
     def __init__(self, path: Path, name: str | None = None) -> None:
-        self.path = path
-        self._new_name = name or path.absolute().name
+        super().__init__(path, name)
         self._lock = WriterLock(path)
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self._state().name
-
-    @property
-    def current(self) -> int:
-        """Number of the version in use; 0 while there is none."""
-        return self._state().current
-
-    def numbers(self) -> list[int]:
-        """Return the numbers of all versions, ascending."""
-        return [number for number, folder in self._numbered() if (folder / MANIFEST).is_file()]
-
-    def record(self, number: int | None = None) -> VersionRecord:
-        """Return the record of a version, by default the current one.
-
-        Raises:
-            UnknownNameError: There is no version of that number.
-            ModelError: There is no version yet, or the file is damaged.
-        """
-        number, folder = self._locate(number)
-        record = VersionRecord.from_json(contents.read_document(folder, RECORD))
-        return replace(record, number=number, accepted=number in self._state().accepted)
-
-    def lineage(self, number: int | None = None) -> list[VersionRecord]:
-        """Return the records from the first version to ``number`` along the parents that still exist."""
-        numbers = self.numbers()
-        records = [self.record(number)]
-        while (parent := records[-1].parent) in numbers:
-            records.append(self.record(parent))
-        return records[::-1]
-
-    def tensors(self, kind: str, number: int | None = None) -> dict[str, Tensor]:
-        """Return the tensors of one kind, on the CPU; empty where the version keeps none.
-
-        Args:
-            kind: ``weights``, ``prototypes``, ``exemplars`` or ``memory``.
-            number: Of the version; by default the current one.
-
-        Raises:
-            UnknownNameError: There is no version of that number.
-            ModelError: The file is missing or damaged.
-        """
-        _, folder = self._locate(number)
-        return contents.read_tensors(folder, f"{kind}.safetensors")
-
-    def document(self, kind: str, number: int | None = None) -> Json:
-        """Return one JSON document; empty where the version keeps none.
-
-        Args:
-            kind: For example ``exemplars``, ``prototypes``, ``memory``, ``scores``, ``curve``.
-            number: Of the version; by default the current one.
-
-        Raises:
-            UnknownNameError: There is no version of that number.
-            ModelError: The file is missing or damaged.
-        """
-        _, folder = self._locate(number)
-        return contents.read_document(folder, f"{kind}.json")
-
-    def verify(self, number: int | None = None) -> None:
-        """Check every file of a version against its manifest.
-
-        Raises:
-            UnknownNameError: There is no version of that number.
-            ModelError: A file is missing or differs; the message names it.
-        """
-        _, folder = self._locate(number)
-        contents.verify(folder)
-        self.record(number)
 
     @contextmanager
     def writing(self, timeout: float = 5.0) -> Iterator[None]:
@@ -188,7 +125,11 @@ class ModelFolder:
         Raises:
             ModelError: Another process writes, or the folder cannot be written.
         """
+        outermost = not self._lock.is_held
         with self._lock.hold(timeout):
+            if outermost:
+                folders = [folder for _, folder in self._numbered()]  # where data was being taken out of a version
+                atomic.remove_unfinished(self.path, self.path / VERSIONS, self.path / UNFINISHED, *folders)
             new = not (self.path / MODEL).exists()
             try:
                 yield
@@ -221,20 +162,20 @@ class ModelFolder:
         files |= {f"{_checked(kind)}.json": atomic.encode_json(data) for kind, data in documents.items()}
         with self.writing():
             old = self._locate(reuse_from)[1] if reuse_from is not None else None
-            atomic.remove_unfinished(self.path, self.path / VERSIONS)
             if not (self.path / MODEL).is_file():
                 ModelState.create(self._new_name).write(self.path)
             number = max((number for number, _ in self._numbered()), default=0) + 1
             record = replace(record, number=number)
             files[RECORD] = atomic.encode_json(record.to_json())
-            target = _version_folder(self.path, number)
+            target = self._folder(number)
             try:
                 contents.publish(target, files, old)
                 if record.accepted:
-                    self.accept(number)
+                    self._state().accepting(number).write(self.path)
             except BaseException:
                 if self.current != number:
-                    shutil.rmtree(target, ignore_errors=True)
+                    with suppress(OSError):
+                        atomic.remove_folder(target)
                 raise
         return record
 
@@ -276,37 +217,64 @@ class ModelFolder:
             return self.write(record, tensors or {}, documents or {}, reuse_from=old.number)
 
     def accept(self, number: int) -> None:
-        """Make a version the current one.
+        """Make a version the current one, whatever its status was.
 
         Raises:
             UnknownNameError: There is no version of that number.
             ModelError: The version is damaged or the folder cannot be written.
         """
         with self.writing():
-            self.record(number)
-            state = self._state()
-            accepted = tuple(sorted({*state.accepted, number}))
-            replace(state, current=number, accepted=accepted).write(self.path)
+            self.verify(number)
+            self._state().accepting(number).write(self.path)
 
-    def _state(self) -> ModelState:
-        if not (self.path / MODEL).exists():
-            return ModelState(self._new_name, "", "")
-        return ModelState.read(self.path)
+    def reject(self, number: int) -> None:
+        """Mark a version as not to be used; its files stay.
 
-    def _numbered(self) -> list[tuple[int, Path]]:
-        versions = self.path / VERSIONS
-        if not versions.is_dir():
-            return []
-        return sorted((int(item.name), item) for item in versions.iterdir() if re.fullmatch(r"\d{4,9}", item.name))
+        Raises:
+            UnknownNameError: There is no version of that number.
+            ModelError: It is the current one, or the folder cannot be written.
+        """
+        with self.writing():
+            if self.status(number) == "current":
+                raise ModelError(
+                    f"Version {number} is in use and cannot be rejected.",
+                    todo="Roll back to an earlier version or accept another one first.",
+                )
+            self._state().rejecting(number).write(self.path)
 
-    def _locate(self, number: int | None) -> tuple[int, Path]:
-        number = self.current if number is None else number
-        if number == 0:
-            raise ModelError(f"The model {self.path} holds no version yet.", todo="Teach it a structure with learn.")
-        known = self.numbers()
-        if number not in known:
-            raise UnknownNameError("version", str(number), [str(item) for item in known])
-        return number, _version_folder(self.path, number)
+    def roll_back(self, number: int | None = None) -> int:
+        """Make a version current that was it before.
+
+        Args:
+            number: The version; by default the nearest accepted one from which the current one descends.
+
+        Returns:
+            Its number.
+
+        Raises:
+            UnknownNameError: There is no version of that number.
+            ModelError: It was never accepted, there is none to go back to, it is damaged, or the folder
+                cannot be written.
+        """
+        with self.writing():
+            number = self._accepted_ancestor() if number is None else number
+            if (status := self.status(number)) in ("candidate", "rejected"):
+                raise ModelError(
+                    f"Version {number} is {'a candidate' if status == 'candidate' else 'rejected'}.",
+                    "Rolling back leads to versions that were in use before.",
+                    "Accept it instead, if you want to use it.",
+                )
+            self.accept(number)
+        return number
+
+    def _accepted_ancestor(self) -> int:
+        for record in self.lineage()[-2::-1]:
+            if self.status(record.number) == "accepted":
+                return record.number
+        raise ModelError(
+            f"Version {self.current} descends from no version that was in use.",
+            todo="Name the version to go back to; the command versions lists them.",
+        )
 
     def _discard(self) -> None:
         with suppress(OSError):
@@ -314,13 +282,9 @@ class ModelFolder:
             (self.path / VERSIONS).rmdir()
 
 
-def _version_folder(model: Path, number: int) -> Path:
-    return model / VERSIONS / f"{number:04d}"
-
-
 def _is_left_over(item: Path) -> bool:
     empty = item.name == VERSIONS and item.is_dir() and not any(not _is_left_over(part) for part in item.iterdir())
-    return item.name == LOCK or item.name.startswith(atomic.TEMPORARY) or empty
+    return item.name in (LOCK, UNFINISHED) or item.name.startswith(atomic.TEMPORARY) or empty
 
 
 def _checked(kind: str) -> str:

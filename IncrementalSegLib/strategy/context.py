@@ -11,6 +11,7 @@ from torch import Tensor
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.networks.output import Output
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.types import Json, StructureId
@@ -46,6 +47,7 @@ class StepContext:
         device: Where the model lies.
         step: Number of this step, from 1.
         seed: Seed of this step.
+        plan: The model's plan: what its network sees of a scan.
         progress: Called with a fraction 0..1 and a phrase by long passes; may raise to cancel.
     """
 
@@ -61,6 +63,7 @@ class StepContext:
     device: torch.device
     step: int
     seed: int
+    plan: Plan
     progress: Callable[[float, str], None] = lambda fraction, phrase: None
 
     @property

@@ -11,8 +11,9 @@ import numpy as np
 
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.volumes.io import read_volume
+from IncrementalSegLib.volumes.labels import Mask
 from IncrementalSegLib.volumes.segmentations import read_masks
-from IncrementalSegLib.volumes.volume import Grid, Volume
+from IncrementalSegLib.volumes.volume import Volume
 
 Verdict = Literal["ok", "warning", "refused"]
 
@@ -58,7 +59,7 @@ def check_image(paths: Sequence[Path]) -> tuple[Volume | None, list[Finding]]:
 
 
 def check_segmentation(
-    grid: Grid,
+    volume: Volume,
     names: Iterable[str],
     label: Path | None = None,
     values: Mapping[str, Sequence[int]] | None = None,
@@ -67,7 +68,7 @@ def check_segmentation(
     """Read the labels of a scan and judge them.
 
     Args:
-        grid: The grid of the scan.
+        volume: The scan.
         names: The structures that were looked for.
         label: Integer label map or ``.seg.nrrd``.
         values: Name -> values in the integer map, for all names that the data set knows.
@@ -78,7 +79,7 @@ def check_segmentation(
     """
     notes: list[str] = []
     try:
-        found = read_masks(grid, names, label, values, masks, notes)
+        found = read_masks(volume.grid, names, label, values, masks, notes)
     except IncrementalSegError as error:
         return [Finding("refused", one_line(error))]
     empty = [name for name, mask in found.items() if not mask.any()]
@@ -87,9 +88,20 @@ def check_segmentation(
     elif empty:
         listing = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
         notes.append(f"Nothing is annotated for {listing}: right only if the scan does not show it.")
+    notes += [
+        f"Most of {name} lies where the scan shows nothing: check that both are of the same patient."
+        for name, mask in found.items()
+        if _in_the_void(mask, volume)
+    ]
     return [Finding("warning", note) for note in notes]
 
 
 def one_line(error: Exception) -> str:
     """Return the message of an error on one line."""
     return " ".join(str(error).split())
+
+
+def _in_the_void(mask: Mask, volume: Volume) -> bool:
+    """Tell whether most of a mask lies where a volume has its lowest value throughout, as around a body."""
+    outlined = volume.array[0][mask]
+    return not volume.grid.planar and outlined.size > 0 and bool((outlined == volume.array[0].min()).mean() > 0.5)

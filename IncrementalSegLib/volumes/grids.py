@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from IncrementalSegLib.errors import GeometryError
 from IncrementalSegLib.volumes.volume import Grid
 
 ORIGIN_TOLERANCE = 1e-3
@@ -38,6 +39,26 @@ def orthonormal(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(u @ vt)
 
 
+def refuse_shear(matrix: NDArray[np.float64], name: str) -> float:
+    """Return the deviation of a direction matrix from orthonormal.
+
+    Args:
+        matrix: 3x3 direction matrix.
+        name: Name of the file, for the message.
+
+    Raises:
+        GeometryError: The deviation exceeds :data:`SHEAR_LIMIT`.
+    """
+    shear = shear_of(matrix)
+    if not shear <= SHEAR_LIMIT:
+        raise GeometryError(
+            f"The directions of {name} are not orthonormal (deviation {shear:.2g}, at most {SHEAR_LIMIT:g}).",
+            "The scan is sheared, as by a tilted gantry.",
+            "Resample it to a rectangular grid, for example in 3D Slicer with Resample Scalar Volume.",
+        )
+    return shear
+
+
 def difference(first: Grid, second: Grid) -> str:
     """Say where two grids differ beyond the tolerances; an empty string where they agree.
 
@@ -58,23 +79,30 @@ def difference(first: Grid, second: Grid) -> str:
 
 
 def same_lattice(first: Grid, second: Grid) -> bool:
-    """Tell whether the samples of both grids fall on each other, as in a crop of the same scan."""
+    """Tell whether the samples of both grids fall on each other, as in a crop, or a scan stored in another order."""
     if first.planar or second.planar:
         return first.shape == second.shape
     offset = _offset(first, second)
     aligned = float(np.abs(offset - np.round(offset)).max()) <= ORIGIN_TOLERANCE
-    return _spacing_agrees(first, second) and _direction_agrees(first, second) and aligned
+    steps = np.linalg.inv(first.matrix) @ second.matrix * second.spacing / np.array(first.spacing)[:, np.newaxis]
+    whole = np.abs(np.round(steps))
+    return aligned and float(np.abs(np.abs(steps) - whole).max()) <= 2 * DIRECTION_TOLERANCE and _permutes(whole)
 
 
 def overlap(first: Grid, second: Grid) -> bool:
     """Tell whether the boxes of the two grids share a part of the patient."""
     if first.planar or second.planar:
         return first.shape == second.shape
-    ends = [(-0.5, size - 0.5) for size in reversed(second.shape)]
-    corners = np.array(list(itertools.product(*ends))) * second.spacing @ second.matrix.T + second.origin
-    inside = (corners - first.origin) @ np.linalg.inv(first.matrix).T / first.spacing
-    limit = np.array(first.shape[::-1]) - 0.5
-    return bool((inside.max(axis=0) > -0.5).all() and (inside.min(axis=0) < limit).all())
+    low, high = _box(second, first)
+    return bool((high > -0.5).all() and (low < np.array(first.shape[::-1]) - 0.5).all())
+
+
+def inside(inner: Grid, outer: Grid) -> bool:
+    """Tell whether the box of one grid lies within that of another, up to half a sample."""
+    if inner.planar or outer.planar:
+        return inner.shape == outer.shape
+    low, high = _box(inner, outer)
+    return bool((low > -1).all() and (high < outer.shape[::-1]).all())
 
 
 def resample_nearest(array: NDArray[np.generic], source: Grid, target: Grid) -> NDArray[np.generic]:
@@ -107,10 +135,22 @@ def place(image: sitk.Image, grid: Grid) -> None:
     image.SetDirection(grid.matrix[:axes, :axes].ravel().tolist())
 
 
+def _box(grid: Grid, frame: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lowest and highest corner of ``grid`` in samples of ``frame``, x, y, z."""
+    ends = [(-0.5, size - 0.5) for size in reversed(grid.shape)]
+    corners = np.array(list(itertools.product(*ends))) * grid.spacing @ grid.matrix.T + grid.origin
+    within = (corners - frame.origin) @ np.linalg.inv(frame.matrix).T / frame.spacing
+    return within.min(axis=0), within.max(axis=0)
+
+
 def _offset(first: Grid, second: Grid) -> NDArray[np.float64]:
     """Return the origin of ``second`` in samples of ``first``."""
     shift = np.subtract(second.origin, first.origin)
     return np.asarray(np.linalg.inv(first.matrix) @ shift / first.spacing)
+
+
+def _permutes(matrix: NDArray[np.float64]) -> bool:
+    return bool((matrix.sum(axis=0) == 1).all() and (matrix.sum(axis=1) == 1).all())
 
 
 def _spacing_agrees(first: Grid, second: Grid) -> bool:

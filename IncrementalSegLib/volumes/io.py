@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,14 +17,13 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegLib.volumes import dicom, nifti
-from IncrementalSegLib.volumes.grids import SHEAR_LIMIT, difference, orthonormal, place, shear_of
+from IncrementalSegLib.volumes.files import read_file, reason_of
+from IncrementalSegLib.volumes.grids import difference, orthonormal, place, refuse_shear
 from IncrementalSegLib.volumes.volume import Grid, Matrix3, Vector3, Volume
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
 _ENDINGS = (".seg.nrrd", ".seg.nhdr", ".nii.gz", *_WRITABLE[1:], ".mhd", ".nhdr", ".hdr", ".dcm", *PICTURE_ENDINGS)
-_JPEG_END = b"\xff\xd9"  # a JPEG that ends without it is read by ITK as grey below the break
 _ROUNDING = 1e-6
 """Deviation of directions that is float32 rounding and worth no word."""
 
@@ -56,7 +54,7 @@ def read_volume(paths: Path | str | Sequence[Path | str], notes: list[str] | Non
 
     Args:
         paths: File or folder, or one per channel.
-        notes: Repairs are appended here, one sentence each, besides being logged.
+        notes: Repairs are appended here, one sentence each; ``None`` sends them to the log.
 
     Returns:
         The volume; its array has the dtype of the file, float32 where that has 64 bits.
@@ -91,25 +89,17 @@ def read_image(path: Path, notes: list[str] | None = None) -> RawImage:
 
     Args:
         path: File or folder.
-        notes: Repairs are appended here.
+        notes: Repairs are appended here; ``None`` sends them to the log.
 
     Raises:
         DataError: Missing, empty, truncated, unreadable or of a wrong dimension.
         GeometryError: Directions are sheared by more than 1e-3.
     """
     said = [] if notes is None else notes
-    if not path.exists():
-        raise DataError(f"{path} is not there.", todo="Correct the path.")
-    bad: NDArray[np.bool_] | None = None
-    if path.is_dir():
-        image = dicom.read_series(path)
-    elif path.stat().st_size == 0:
-        raise DataError(f"{path.name} is empty (0 bytes).", todo="Copy or export the file again.")
-    elif nifti.is_nifti(path):
-        image, bad = _read_nifti(path)
-    else:
-        image = _read(path)
+    image, bad = read_file(path, said)
     array, grid = _array_of(image, path), _grid_of(image, path, said)
+    for repair in said if notes is None else ():
+        _log.warning("%s", repair)
     if bad is not None:
         array = np.ascontiguousarray(array)
         array.reshape(-1)[bad] = np.nan
@@ -179,7 +169,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"{path} cannot be written ({_last_line(error)}).", todo="Check the folder, its rights and the free space."
+            f"{path} cannot be written ({reason_of(error)}).", todo="Check the folder, its rights and the free space."
         ) from error
     finally:
         with suppress(OSError):  # a disk that is read-only refuses even this
@@ -200,50 +190,10 @@ def _holds(path: Path, image: sitk.Image) -> bool:
     except RuntimeError:
         return False
     wanted = sitk.GetArrayFromImage(image)
-    if found.shape != wanted.shape:
+    if found.size != wanted.size:
         return False
+    found = found.reshape(wanted.shape)  # ITK drops an axis of length one from some
     return bool(((found == wanted) | ~np.isfinite(wanted)).all())
-
-
-def _read(path: Path) -> sitk.Image:
-    if path.suffix.lower() in (".jpg", ".jpeg") and _JPEG_END not in path.read_bytes()[-4096:]:
-        raise DataError(f"{path.name} is truncated.", todo="The file is incomplete: copy or export it again.")
-    try:
-        return sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise DataError(
-            f"{path.name} cannot be read ({_last_line(error)}).",
-            todo="Use NIfTI, NRRD, MHA, a DICOM folder, PNG or JPEG, or export the file again.",
-        ) from error
-
-
-def _read_nifti(path: Path) -> tuple[sitk.Image, NDArray[np.bool_] | None]:
-    """Return the image, and where its voxels are NaN or infinite: ITK makes them zero."""
-    header = nifti.read_header(path)
-    bad = nifti.check_voxels(path, header)
-    if not np.isfinite((header.slope, header.intercept)).all():
-        raise DataError(
-            f"{path.name} is corrupt: its scale factor is {header.slope:g} and its offset {header.intercept:g}.",
-            "The intensities are unknown.",
-            "Export the scan again.",
-        )
-    misnamed = header.compressed and not path.name.lower().endswith(".gz")
-    if not header.needs_copy and not misnamed:
-        return _read(path), bad
-    if header.needs_copy:
-        _refuse_shear(header.directions, path)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / f"{name_of(path)}.nii"
-        nifti.write_plain_copy(path, header, copy)
-        image = _read(copy)
-    if header.needs_copy and header.affine is not None:
-        axes = min(3, image.GetDimension())
-        direction = np.eye(image.GetDimension())
-        direction[:axes, :axes] = header.directions[:axes, :axes]
-        image.SetSpacing([*header.spacing[:axes], *image.GetSpacing()[axes:]])
-        image.SetOrigin([*header.affine[:axes, 3], *image.GetOrigin()[axes:]])
-        image.SetDirection(direction.ravel().tolist())
-    return image, bad
 
 
 def _array_of(image: sitk.Image, path: Path) -> NDArray[Any]:
@@ -278,10 +228,9 @@ def _grid_of(image: sitk.Image, path: Path, notes: list[str]) -> Grid:
     spacing[:axes], origin[:axes] = image.GetSpacing()[:axes], image.GetOrigin()[:axes]
     if not np.isfinite([*spacing, *origin]).all() or min(spacing) <= 0:
         raise GeometryError(f"{path.name} has the spacing {spacing} and origin {origin}.", todo="Export it again.")
-    shear = _refuse_shear(direction, path)
+    shear = refuse_shear(direction, path.name)
     if shear > _ROUNDING:
         said = f"The directions of {path.name} were not orthonormal (deviation {shear:.1g}) and were repaired."
-        _log.warning(said)
         notes.append(said)
         direction = orthonormal(direction)
     shape = [*([1] * (3 - axes)), *reversed(image.GetSize()[:axes])]
@@ -294,18 +243,6 @@ def _grid_of(image: sitk.Image, path: Path, notes: list[str]) -> Grid:
     )
 
 
-def _refuse_shear(direction: NDArray[np.float64], path: Path) -> float:
-    """Return the deviation from orthonormal; refuse it above the limit."""
-    shear = shear_of(direction)
-    if not shear <= SHEAR_LIMIT:
-        raise GeometryError(
-            f"The directions of {path.name} are not orthonormal (deviation {shear:.2g}, at most {SHEAR_LIMIT:g}).",
-            "The scan is sheared, as by a tilted gantry.",
-            "Resample it to a rectangular grid, for example in 3D Slicer with Resample Scalar Volume.",
-        )
-    return shear
-
-
 def _vector(values: Sequence[float]) -> Vector3:
     return (float(values[0]), float(values[1]), float(values[2]))
 
@@ -313,8 +250,3 @@ def _vector(values: Sequence[float]) -> Vector3:
 def _matrix(matrix: NDArray[np.float64]) -> Matrix3:
     a, b, c, d, e, f, g, h, i = (float(value) for value in matrix.ravel())
     return (a, b, c, d, e, f, g, h, i)
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
-    return lines[-1].removeprefix("ITK ERROR: ").removeprefix("sitk::ERROR: ").rstrip(".")

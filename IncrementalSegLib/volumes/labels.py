@@ -12,9 +12,12 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegLib.volumes.grids import difference, overlap, resample_nearest, same_lattice
+from IncrementalSegLib.volumes.files import quiet
+from IncrementalSegLib.volumes.grids import difference, inside, overlap, resample_nearest, same_lattice
 from IncrementalSegLib.volumes.io import read_image
 from IncrementalSegLib.volumes.volume import Grid
+
+_CROPPED = (".seg.nrrd", ".seg.nhdr")  # 3D Slicer saves them as large as what they hold
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[Any]
@@ -72,6 +75,8 @@ def read_mask(path: Path, grid: Grid, notes: list[str] | None = None) -> Mask:
     raw = read_image(path, notes)
     if not np.isfinite(raw.array).all():
         raise DataError(f"The mask {path.name} holds voxels that are not finite.", todo="Export it again.")
+    if notes is not None:
+        notes += _several(raw.array, path)
     filled = np.asarray(raw.array.any(axis=0, keepdims=True), dtype=np.uint8)
     return np.asarray(_on_grid(filled, raw.grid, grid, path, notes)[0] > 0)
 
@@ -85,12 +90,21 @@ def segment_names(path: Path) -> tuple[str, ...]:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        with quiet():
+            reader.ReadImageInformation()
     except RuntimeError as error:
         raise DataError(f"{path} cannot be read.", todo="Correct the path or export the file again.") from error
     metadata = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
     found = _segments(metadata, reader.GetNumberOfComponents())
     return tuple(dict.fromkeys(name for name, _, _ in found))
+
+
+def _several(array: NDArray[Any], path: Path) -> list[str]:
+    values = np.unique(array[array != 0])
+    if len(values) < 2:
+        return []
+    listing = ", ".join(f"{value:g}" for value in values[:5]) + (", ..." if len(values) > 5 else "")
+    return [f"{path.name} holds the values {listing}: as it outlines one structure, all of them count as it."]
 
 
 def _segments(metadata: Mapping[str, str], layers: int) -> tuple[tuple[str, int, int], ...]:
@@ -132,9 +146,18 @@ def _on_grid(layers: Labels, source: Grid, target: Grid, path: Path, notes: list
             f"The label {path.name} and its image do not overlap in the patient: {found}.",
             todo="Check that they belong together and that neither lost its origin.",
         )
-    if notes is not None and not same_lattice(source, target):
-        notes.append(
-            f"The label {path.name} lies on another grid than its image ({found}) and is resampled to it: "
-            "check one slice by eye."
-        )
+    if notes is not None:
+        notes += _doubts(source, target, path, found)
     return np.asarray(resample_nearest(layers, source, target))
+
+
+def _doubts(source: Grid, target: Grid, path: Path, found: str) -> list[str]:
+    """Return what to think of a label whose grid differs from that of its image."""
+    if not same_lattice(source, target):
+        lies = f"The label {path.name} lies on another grid than its image ({found})"
+        return [f"{lies} and is resampled to it: check one slice by eye."]
+    if not inside(source, target):
+        return [f"The label {path.name} reaches beyond its image ({found}): check that both are of the same patient."]
+    if not inside(target, source) and not path.name.lower().endswith(_CROPPED):
+        return [f"The label {path.name} covers a part of its image ({found}): outside of it nothing is outlined."]
+    return []

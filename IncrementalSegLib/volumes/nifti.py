@@ -1,7 +1,8 @@
 """What ITK does not tell about a NIfTI file: missing data, voxels or a scale that are no number, a sheared sform.
 
 ITK reads a truncated or damaged NIfTI file without a word and leaves the rest of the array undefined, it turns
-NaN and infinite voxels into zeros, and it refuses a file whose sform is sheared by rounding.
+NaN and infinite voxels into zeros, takes a voxel of 0 mm for one of 1 mm and an axis without voxels for one
+voxel, and it refuses a file whose sform is sheared by rounding.
 """
 
 from __future__ import annotations
@@ -16,12 +17,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.errors import DataError, GeometryError
 from IncrementalSegLib.volumes.grids import DIRECTION_TOLERANCE, shear_of
 
 _HEADER_BYTES = 348
 _BLOCK = 1 << 22
 _GZIP = b"\x1f\x8b"
+_AGAIN = "The file is damaged: copy or export it again."
+_FLAT = 1e-6
+"""Volume of three unit axes at which they lie in one plane."""
+_FLOATS = (16, 64)
+_BITS = {2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64, 1792: 128}
+_BITS |= {2304: 32}
+"""Data type code -> bits of a voxel."""
 _MM_PER_UNIT = {1: 1000.0, 3: 0.001}
 """Spatial unit code -> millimetres; every other code means millimetres."""
 
@@ -37,6 +45,7 @@ class NiftiHeader:
         slope: ``scl_slope``; not finite in a corrupt file.
         intercept: ``scl_inter``.
         affine: ``(3, 4)`` sform in mm, LPS, where it is the one that counts, else ``None``.
+        voxel: ``pixdim`` of the axes x, y, z that have more than one sample; above 0 unless the file is corrupt.
         compressed: The bytes on disk are gzip, whatever the ending says.
         order: ``"<"`` or ``">"``, the byte order of the header.
     """
@@ -47,13 +56,19 @@ class NiftiHeader:
     slope: float
     intercept: float
     affine: NDArray[np.float64] | None
+    voxel: tuple[float, ...]
     compressed: bool
     order: str
 
     @property
+    def lost_voxel(self) -> bool:
+        """Whether ``pixdim`` gives a voxel no size."""
+        return not all(0 < size < math.inf for size in self.voxel)
+
+    @property
     def needs_copy(self) -> bool:
-        """Whether ITK refuses the file, or falls back to its qform, because the sform is sheared."""
-        return self.affine is not None and shear_of(self.directions) > DIRECTION_TOLERANCE / 2
+        """Whether ITK refuses or misreads a file whose sform says all: it is sheared, or ``pixdim`` is bad."""
+        return self.affine is not None and (self.lost_voxel or shear_of(self.directions) > DIRECTION_TOLERANCE / 2)
 
     @property
     def spacing(self) -> NDArray[np.float64]:
@@ -77,7 +92,8 @@ def read_header(path: Path) -> NiftiHeader:
     """Read the header of a NIfTI-1 file.
 
     Raises:
-        DataError: The file is no NIfTI-1 file, or ends within its header.
+        DataError: The file is no NIfTI-1 file, ends within its header, or the header contradicts itself.
+        GeometryError: The place of the scan is no number.
     """
     head, compressed = _first_bytes(path)
     if len(head) < _HEADER_BYTES:
@@ -90,14 +106,16 @@ def read_header(path: Path) -> NiftiHeader:
     dims = struct.unpack(order + "8h", head[40:56])
     kind, bits = struct.unpack(order + "2h", head[70:74])
     offset, slope, intercept = struct.unpack(order + "3f", head[108:120])
-    samples = math.prod(max(1, size) for size in dims[1 : 1 + max(0, min(7, dims[0]))])
+    _check_numbers(path, dims, kind, bits, offset)
+    spacing = struct.unpack(order + "3f", head[80:92])
     return NiftiHeader(
         offset=int(offset),
-        data_bytes=samples * bits // 8,
-        floats=np.dtype(f"{order}f{bits // 8}") if kind in (16, 64) else None,
+        data_bytes=math.prod(dims[1 : 1 + dims[0]]) * bits // 8,
+        floats=np.dtype(f"{order}f{bits // 8}") if kind in _FLOATS else None,
         slope=slope,
         intercept=intercept,
-        affine=_sform(head, order),
+        affine=_sform(head, order, path) if dims[0] > 2 else None,
+        voxel=tuple(size for size, count in zip(spacing, dims[1 : 1 + dims[0]], strict=False) if count > 1),
         compressed=compressed,
         order=order,
     )
@@ -114,21 +132,20 @@ def check_voxels(path: Path, header: NiftiHeader) -> NDArray[np.bool_] | None:
     """
     todo = "The file is incomplete: copy or export it again."
     bad: list[NDArray[np.bool_]] = []
-    size = 0
+    there = 0
     try:
         with gzip.open(path, "rb") if header.compressed else path.open("rb") as file:
-            size = len(file.read(header.offset))
+            file.seek(header.offset)
             # Unpacking to the end compares the checksum.
             while block := file.read(_BLOCK):
-                size += len(block)
+                there += len(block)
                 if header.floats is not None:
                     whole = len(block) // header.floats.itemsize * header.floats.itemsize
                     bad.append(~np.isfinite(np.frombuffer(block[:whole], dtype=header.floats)))
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path.name} is truncated or damaged: it cannot be unpacked to its end.", todo=todo) from error
-    if size < header.offset + header.data_bytes:
-        promised = header.offset + header.data_bytes
-        raise DataError(f"{path.name} is truncated: {size} of {promised} bytes are there.", todo=todo)
+    if there < header.data_bytes:
+        raise DataError(f"{path.name} is truncated: {there} of {header.data_bytes} bytes are there.", todo=todo)
     if not any(part.any() for part in bad):
         return None
     return np.concatenate(bad)[: header.data_bytes // header.floats.itemsize] if header.floats is not None else None
@@ -151,18 +168,36 @@ def _first_bytes(path: Path) -> tuple[bytes, bool]:
         with gzip.open(path, "rb") as packed:
             return packed.read(_HEADER_BYTES), True
     except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path.name} cannot be unpacked ({error}).", todo=_AGAIN) from error
+
+
+def _check_numbers(path: Path, dims: tuple[int, ...], kind: int, bits: int, offset: float) -> None:
+    """Refuse a header that promises what no file can hold."""
+    if not 1 <= dims[0] <= 7 or min(dims[1 : 1 + dims[0]]) < 1:
+        size = " x ".join(map(str, dims[1 : 1 + min(7, max(0, dims[0]))])) or "no"
+        raise DataError(f"{path.name} says that it has {dims[0]} axes of {size} voxels.", todo=_AGAIN)
+    if _BITS.get(kind) != bits:
         raise DataError(
-            f"{path.name} cannot be unpacked ({error}).", todo="The file is damaged: copy or export it again."
-        ) from error
+            f"{path.name} has voxels of the type {kind} with {bits} bits.", "There is no such type.", _AGAIN
+        )
+    if not 0 <= offset < 2**31:
+        raise DataError(f"{path.name} says that its voxels begin at byte {offset:g}.", todo=_AGAIN)
 
 
-def _sform(head: bytes, order: str) -> NDArray[np.float64] | None:
-    """Return the sform where ITK prefers it: no qform, or an sform in scanner coordinates."""
+def _sform(head: bytes, order: str, path: Path) -> NDArray[np.float64] | None:
+    """Return the sform where ITK prefers it: no qform, or an sform in scanner coordinates that is not flat."""
     qform_code, sform_code = struct.unpack(order + "2h", head[252:256])
-    if sform_code <= 0 or (qform_code > 0 and sform_code != 1):
-        return None
-    rows = np.array(struct.unpack(order + "12f", head[280:328]), dtype=np.float64).reshape(3, 4)
-    if not np.isfinite(rows).all() or (np.linalg.norm(rows[:, :3], axis=0) == 0).any():
-        return None
-    rows[:2] *= -1  # NIfTI is RAS, everything here is LPS
-    return rows * _MM_PER_UNIT.get(head[123] & 7, 1.0)
+    if sform_code > 0 and (qform_code <= 0 or sform_code == 1):
+        rows = np.array(struct.unpack(order + "12f", head[280:328]), dtype=np.float64).reshape(3, 4)
+        known = bool(np.isfinite(rows).all())
+        flat = known and abs(np.linalg.det(rows[:, :3])) <= _FLAT * np.linalg.norm(rows[:, :3], axis=0).prod()
+        if not known or (flat and qform_code <= 0):
+            raise GeometryError(
+                f"The position in the header of {path.name} (sform) is no number, or flat.", todo=_AGAIN
+            )
+        if not flat:
+            rows[:2] *= -1  # NIfTI is RAS, everything here is LPS
+            return rows * _MM_PER_UNIT.get(head[123] & 7, 1.0)
+    if qform_code > 0 and not np.isfinite(struct.unpack(order + "6f", head[256:280])).all():
+        raise GeometryError(f"The position in the header of {path.name} (qform) is no number.", todo=_AGAIN)
+    return None

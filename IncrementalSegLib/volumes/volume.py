@@ -49,10 +49,13 @@ class Volume:
     Attributes:
         array: ``(C, D, H, W)``, any real dtype.
         grid: Where the samples lie.
+        unlabelled: ``(D, H, W)`` bool, True where nobody looked for anything, so that no loss and no score
+            counts there; ``None``: nowhere.
     """
 
     array: NDArray[np.generic]
     grid: Grid
+    unlabelled: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4 or tuple(self.array.shape[1:]) != self.grid.shape:

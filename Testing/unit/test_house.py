@@ -28,6 +28,9 @@ MOST_LINES = 350
 LIGHT = [
     "IncrementalSegLib",
     "IncrementalSegLib.errors",
+    "IncrementalSegLib.jobs.client",
+    "IncrementalSegLib.jobs.process",
+    "IncrementalSegLib.jobs.reporter",
     "IncrementalSegLib.registry",
     "IncrementalSegLib.store.manifest",
     "IncrementalSegLib.structures",

@@ -88,8 +88,7 @@ class Heads(GrowingOutput):
         apart: Tensor = torch.stack([head.forward(features) for head in heads], dim=1)
         return apart
 
-    @staticmethod
-    def probabilities(logits: Tensor) -> Tensor:
+    def probabilities(self, logits: Tensor, structures: Sequence[StructureId]) -> Tensor:
         """Return the foreground probability ``(B, K, *S)`` of logits ``(B, K, 2, *S)``, in float32."""
         logits = logits.float()
         return torch.sigmoid(logits[:, :, 1] - logits[:, :, 0])  # softmax over two values

@@ -92,10 +92,10 @@ class UNet(nn.Module):
     def decode(self, encoded: Encoded) -> Features:
         """Run the half with dropout."""
         abstraction = self.bottom(self.drop(encoded.pooled))
-        features = self.drop(abstraction)
+        features = abstraction
         for up, merge, level in zip(self.up, self.merge, reversed(encoded.levels), strict=True):
-            features = self.drop(merge(torch.cat([up(features), level], dim=1)))
-        return Features(encoded.levels, abstraction, features)
+            features = merge(torch.cat([up(self.drop(features)), level], dim=1))
+        return Features(encoded.levels, abstraction, features, self.drop(features))
 
     def forward(self, image: Tensor) -> Features:
         """Return the features of ``(B, C, *S)``; sizes must be multiples of ``2 ** (levels - 1)``."""

@@ -52,7 +52,8 @@ def test_evaluate_of_few_cases_has_no_interval(model, data, command):
 
 def test_segment(model, scan, tmp_path, command):
     said = command("segment", model, scan, "--output", tmp_path / "out.seg.nrrd", "--json").json
-    assert said.keys() == {"outputs", "structures", "warnings"}
+    assert said.keys() == {"outputs", "structures", "warnings", "failed"}
+    assert said["failed"] == []
     assert said["outputs"] == [str(tmp_path / "out.seg.nrrd")]
     assert said["structures"]["liver"]["ml"] >= 0
     doubt = command("segment", model, scan, "--output", tmp_path / "b.seg.nrrd", "--uncertainty", "--json").json

@@ -175,11 +175,28 @@ def test_a_picture_in_colour(tmp_path, command):
     assert np.array_equal(layers[0][0], sitk.GetArrayFromImage(outlined))
 
 
-def test_a_failing_scan_leaves_earlier_results_whole(model, data, tmp_path, command):
-    (tmp_path / "bad.nii.gz").write_bytes(b"nothing")
-    said = command("segment", model, data / "images/c0.nii.gz", tmp_path / "bad.nii.gz", "--output", tmp_path / "out")
-    assert (said.status, said.out) == (1, "")
+def test_a_failing_scan_stops_no_other(model, data, tmp_path, command):
+    bad, good = tmp_path / "bad.nii.gz", data / "images/c0.nii.gz"
+    bad.write_bytes(b"nothing")
+    said = command("segment", model, bad, good, "--output", tmp_path / "out", "--json")
+    assert said.status == 1
     assert list(tree(tmp_path / "out")) == ["c0.seg.nrrd"]
+    (failed,) = said.json["failed"]
+    assert (failed["scan"], failed["what"]) == (str(bad), "bad.nii.gz ends within its header.")
+    assert failed["todo"]
+    first, second = said.json["structures"]["liver"]["ml"]
+    assert first is None
+    assert second > 0
+    said = command("segment", model, bad, good, "--output", tmp_path / "out")
+    assert said.status == 1
+    assert said.out.strip().endswith("Copy or export the file again.")
+
+
+def test_one_failing_scan_alone_is_an_error(model, tmp_path, command):
+    (tmp_path / "bad.nii.gz").write_bytes(b"nothing")
+    said = command("segment", model, tmp_path / "bad.nii.gz", "--output", tmp_path / "out", "--json")
+    assert (said.status, said.out) == (1, "")
+    assert "ends within its header" in said.err
 
 
 def test_what_was_not_found_is_said(tmp_path, command, model):
@@ -187,5 +204,5 @@ def test_what_was_not_found_is_said(tmp_path, command, model):
     sitk.WriteImage(flat, str(tmp_path / "flat.nii.gz"))
     said = command("segment", model, tmp_path / "flat.nii.gz", "--output", tmp_path / "out.nii.gz", "--json").json
     empty = not sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out.nii.gz"))).any()
-    assert said["warnings"] == (["flat: liver was not found."] if empty else [])
+    assert ("flat: liver was not found." in said["warnings"]) == empty
     assert (said["structures"]["liver"]["ml"] == 0) == empty

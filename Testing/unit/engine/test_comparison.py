@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from IncrementalSegLib.engine.comparison import _turned, compare_versions
+from IncrementalSegLib.engine.comparison import compare_versions
 from IncrementalSegLib.engine.evaluate import evaluate
+from IncrementalSegLib.engine.views import turned
 from IncrementalSegLib.errors import OptionError, UnknownNameError
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.store.edits import rename_structure
@@ -50,7 +51,7 @@ def test_pictures_are_turned_as_the_model_sees_them():
     array = np.zeros((1, 4, 3, 2), dtype=np.float32)  # z, y, x of an LPS grid
     array[0, 3, 2, 1] = 1  # the most superior, posterior and left voxel
     volume = Volume(array, Grid((4, 3, 2), spacing=(0.5, 1.0, 2.0)))
-    turned, spacing = _turned(array, volume, plan)
-    assert turned.shape == (1, 2, 4, 3)
-    assert np.argwhere(turned[0]).tolist() == [[1, 0, 2]]  # left is last, superior on top, posterior right
+    seen, spacing = turned(array, volume, plan)
+    assert seen.shape == (1, 2, 4, 3)
+    assert np.argwhere(seen[0]).tolist() == [[1, 0, 2]]  # left is last, superior on top, posterior right
     assert spacing == (0.5, 2.0, 1.0)

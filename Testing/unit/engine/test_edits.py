@@ -55,7 +55,7 @@ def test_a_banned_exemplar_is_not_rehearsed(model, data):
         teacher = load(open_model(model), start("cpu")).segmenter
         ctx = StepContext(
             None, teacher, request.structures.ids, request.taught, None, exemplars, prototypes, (), counts,
-            torch.device("cpu"), 2, 0,
+            torch.device("cpu"), 2, 0, None,
         )  # fmt: skip
         return {scan.id for scan in request.method.rehearsal(ctx)}
 

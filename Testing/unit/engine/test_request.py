@@ -3,6 +3,7 @@
 import pytest
 from tiny import tree
 
+from IncrementalSegLib.engine import privacy
 from IncrementalSegLib.engine.request import build_method, resolve
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.sampling.datasets import open_data
@@ -54,6 +55,18 @@ def test_a_method_without_what_it_needs_names_the_command(data, teach, tmp_path,
     teach(tmp_path / "bare", data / "humerus", "humerus", exemplars="none")
     with pytest.raises(MissingNeedError, match=f"incrementalseg exemplars MODEL remember --method {name} --data"):
         resolve(tmp_path / "bare", data / "scapula", "scapula", method=name)
+
+
+def test_mean_features_that_were_forgotten_are_missed(data, teach, tmp_path):
+    model = tmp_path / "soft"
+    teach(model, data / "humerus", "humerus", method="pcdd", exemplars="none")
+    assert resolve(model, data / "scapula", "scapula", method="pcdd").method.registered_name == "pcdd"
+    for case in open_data(data / "humerus").cases:
+        privacy.forget(model, case.id)
+    with pytest.raises(MissingNeedError, match=r"humerus: none.*remember --method pcdd --data") as caught:
+        resolve(model, data / "scapula", "scapula", method="pcdd")
+    assert "Choose mib" in str(caught.value)
+    assert resolve(model, data / "scapula", "scapula", method="mib").method.registered_name == "mib"
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ class Oracle:
     def __init__(self, scans, shift):
         self.scans, self.shift = scans, shift
 
-    def probabilities(self, image, structures):
+    def masks(self, image, structures, progress):
         (case,) = (case for case in self.scans if case.image is image)
-        return torch.stack([case.mask(item).float().roll(self.shift, -1) for item in structures])
+        return torch.stack([case.mask(item).bool().roll(self.shift, -1) for item in structures])
 
 
 @pytest.mark.parametrize("shift", [0, 2, 5])
@@ -89,7 +89,7 @@ def test_cases_are_scored_on_their_own_grid(data):
         [False, False],
         [False, True],
     ]
-    assert phases == [0, 0.5, 1.0]
+    assert phases == [0, 0.5, 0.5, 1.0, 1.0]
 
 
 def test_a_structure_is_scored_where_it_was_looked_for(data):
@@ -102,3 +102,14 @@ def test_a_structure_is_scored_where_it_was_looked_for(data):
         progress=silent,
     )
     assert [len(scores[item]) for item in (DISC, SQUARE)] == [2, 1]
+
+
+def test_where_nobody_looked_nothing_is_scored():
+    (case,) = cases((DISC,), 1)
+    truth = case.mask(DISC).bool()
+    oracle = Oracle([case], 3)
+    moved = truth.roll(3, -1)
+    assert validation_dice(oracle, [case], (DISC,)) < 0.9
+    oracle.scans = [case := replace(case, ignore=moved & ~truth)]
+    hit = 2 * (moved & truth).sum() / ((moved & truth).sum() + truth.sum())
+    assert validation_dice(oracle, [case], (DISC,)) == pytest.approx(hit.item())

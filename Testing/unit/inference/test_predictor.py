@@ -273,3 +273,12 @@ def test_nothing_is_found_where_the_scan_holds_no_sample(dimension, scan):
     whole = predictor(model, plan(dimension)).predict(scan).mask
     assert any(mask[:, :, 10:].any() for mask in whole.values())
     assert not any(mask[:, :, 10:].any() for mask in found.values())
+
+
+def test_nothing_is_found_where_nobody_looked_and_all_else_stays(scan):
+    where = np.zeros(GRID.shape, dtype=np.bool_)
+    where[:, :, 10:] = True
+    found = predictor(segmenter(), plan()).predict(replace(scan, unlabelled=where)).mask
+    for item, mask in predictor(segmenter(), plan()).predict(scan).mask.items():
+        assert mask[where].any()
+        np.testing.assert_array_equal(found[item], mask & ~where)

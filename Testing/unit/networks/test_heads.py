@@ -60,10 +60,11 @@ def test_no_structure_gives_no_logits():
 def test_probability_is_the_softmax_of_each_head_alone():
     logits = torch.randn(2, 3, 2, 4, 4) * 5
     expected = torch.softmax(logits, dim=2)[:, :, 1]
-    found = Heads.probabilities(logits.bfloat16())
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(Heads.probabilities(logits), expected)
-    assert (Heads.probabilities(torch.tensor([-1.0, 1.0]).view(1, 1, 2, 1, 1).expand(1, 2, 2, 1, 1)) > 0.5).all()
+    output, three = heads(EIGHT[:3]), EIGHT[:3]
+    assert output.probabilities(logits.bfloat16(), three).dtype == torch.float32
+    torch.testing.assert_close(output.probabilities(logits, three), expected)
+    sure = torch.tensor([-1.0, 1.0]).view(1, 1, 2, 1, 1).expand(1, 2, 2, 1, 1)
+    assert (output.probabilities(sure, three[:2]) > 0.5).all()
 
 
 def test_adding_and_removing_leaves_the_others_alone():

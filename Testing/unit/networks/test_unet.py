@@ -83,6 +83,17 @@ def test_dropout_follows_the_last_pooling_the_bottleneck_and_every_decoder_level
     assert sizes == [(8, 4, 4), (16, 4, 4), (8, 8, 8), (4, 16, 16)]
 
 
+def test_the_last_map_is_given_before_and_after_dropout():
+    trunk = unet(dropout=0.5)
+    features = trunk(torch.randn(2, 1, 16, 16))
+    kept = features.scored.flatten(2).abs().sum(2) > 0
+    assert 0 < kept.sum() < kept.numel()
+    torch.testing.assert_close(features.scored[kept], 2 * features.decoder[kept])
+    trunk.eval()
+    features = trunk(torch.randn(2, 1, 16, 16))
+    assert torch.equal(features.scored, features.decoder)
+
+
 def test_momentum_reaches_every_norm():
     norms = [module for module in unet(norm_momentum=0.01).modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(norms) == 2 * 3 + 2 + 2 * 2

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from IncrementalSegLib.prototypes.means import masked_means
+from IncrementalSegLib.prototypes.means import masked_means, weighted_means
 
 
 def loop(features, masks):
@@ -60,3 +60,23 @@ def test_an_empty_mask_gives_zero_and_no_nan():
 def test_sizes_must_match():
     with pytest.raises(ValueError, match="do not match"):
         masked_means(torch.ones(1, 2, 3, 3), torch.ones(1, 1, 3, 4))
+
+
+def test_weights_of_voxels_count():
+    random = torch.Generator().manual_seed(3)
+    features, weights = torch.randn(2, 3, 4, 5, generator=random), torch.rand(2, 2, 4, 5, generator=random)
+    weights[:, 1] = 0
+    means, totals = weighted_means(features, weights)
+    wanted = (features.double() * weights[:, :1].double()).sum((0, 2, 3)) / weights[:, 0].double().sum()
+    torch.testing.assert_close(means[0], wanted)
+    assert means[1].abs().max() == 0
+    assert totals.tolist() == pytest.approx([float(weights[:, 0].double().sum()), 0.0])
+
+
+def test_gradients_reach_the_features_under_the_mask_alone():
+    features = torch.ones(2, 3, 4, 4, requires_grad=True)
+    masks = torch.zeros(2, 2, 4, 4)
+    masks[1, 0, :2] = 1
+    masked_means(features, masks)[0].sum().backward()
+    assert torch.equal(features.grad[1, :, :2], torch.full((3, 2, 4), 1 / 8))
+    assert features.grad.sum() == pytest.approx(3)

@@ -72,12 +72,26 @@ def test_nnunet(nnunet):
     assert open_data(nnunet / "dataset.json") == data
 
 
-def test_nnunet_ignore_label_is_refused(nnunet):
+def test_nnunet_ignore_label_is_no_structure_and_says_where_nobody_looked(nnunet):
     description = json.loads((nnunet / "dataset.json").read_text())
-    description["labels"]["ignore"] = 4
+    description["labels"] = {"background": 0, "liver": 1, "spleen": 2, "Ignore": 3}
     write_json(nnunet / "dataset.json", description)
-    with pytest.raises(DataError, match="ignore"):
-        open_data(nnunet)
+    data = open_data(nnunet)
+    assert data.names == ("liver", "spleen")
+    assert data.cases[0].looked_for == {"liver", "spleen"}
+    with pytest.raises(UnknownNameError):
+        looked_for(data, parse_names("ignore"))
+    (case, _) = looked_for(data, parse_names("liver")).cases
+    volume, masks = read_case(case)
+    assert list(masks) == ["liver"]
+    np.testing.assert_array_equal(volume.unlabelled, LABELS == 3)
+
+
+def test_ignore_in_a_manifest(tmp_path):
+    save(tmp_path / "l.nii.gz")
+    data = open_data(manifest(tmp_path, "image,label,values\nl.nii.gz,l.nii.gz,1=liver;3=ignore\n"))
+    assert (data.names, data.cases[0].looked_for) == (("liver",), {"liver"})
+    np.testing.assert_array_equal(read_case(data.cases[0])[0].unlabelled, LABELS == 3)
 
 
 def test_decathlon(decathlon):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +78,18 @@ def test_a_structure_without_a_voxel_is_refused(cases, refused):
     else:
         with pytest.raises(DataError, match=refused):
             require_voxels(made, names)
+
+
+def test_where_nobody_looked_no_loss_counts_and_the_image_stays(plan):
+    volume, label = toy()
+    where = np.zeros(label.shape, dtype=np.bool_)
+    where[:, :, :9] = True
+    case = Case("x", "p", (), frozenset())
+    expected = prepare(case, volume, {LIVER: label == 1}, plan)
+    found = prepare(case, replace(volume, unlabelled=where), {LIVER: label == 1}, plan)
+    assert torch.equal(found.image, expected.image)
+    assert found.ignore.float().mean().item() == pytest.approx(where.mean(), abs=0.01)
+    broken = volume.array.copy()
+    broken[0, 0] = np.nan
+    both = prepare(case, replace(volume, array=broken, unlabelled=where), {LIVER: label == 1}, plan)
+    assert torch.equal(both.ignore, found.ignore | prepare(case, replace(volume, array=broken), {}, plan).ignore)

@@ -5,16 +5,22 @@ import json
 from IncrementalSegLib.registry import names
 from IncrementalSegLib.strategy.catalogue import catalogue
 
+HEADS = dict.fromkeys(("finetune", "separate", "lwfseg", "reseg", "aeiseg", "coriseg"), "heads")
+CLASSES = dict.fromkeys(
+    ("finetune-softmax", "pseudo-label", "lwf", "ilt", "mib", "plop", "sdr", "reminder", "conuseg", "inseg", "pcdd"),
+    "classes",
+)
+
 
 def test_every_method_is_listed_with_all_that_a_form_needs():
     listing = json.loads(json.dumps(catalogue(), allow_nan=False))
     assert listing["broken"] == {}
     assert [item["name"] for item in listing["methods"]] == names("method")
-    assert {"finetune", "separate", "lwfseg", "reseg", "aeiseg", "coriseg"} <= set(names("method"))
+    outputs = {item["name"]: item["output"] for item in listing["methods"]}
+    assert outputs == HEADS | CLASSES
     by_name = {item["name"]: item for item in listing["methods"]}
     assert by_name["aeiseg"]["needs"] == ["exemplars", "teacher"]
     assert (by_name["lwfseg"]["needs"], by_name["finetune"]["needs"]) == (["teacher"], [])
+    assert by_name["pcdd"]["needs"] == ["prototypes", "teacher"]
     assert by_name["lwfseg"]["schema"]["properties"]["alpha"]["default"] == 0.5
-    for item in listing["methods"]:
-        assert "\n" not in item["summary"]
-        assert item["output"] == "heads"
+    assert all("\n" not in item["summary"] for item in listing["methods"])

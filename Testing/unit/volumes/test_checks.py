@@ -44,7 +44,9 @@ def test_bad_voxels_constant_and_missing(tmp_path):
 def test_label_values(tmp_path, values, said, verdict):
     labels = (np.arange(120) % 3).astype(np.uint8).reshape(1, 4, 5, 6)
     write_image(tmp_path / "l.nii.gz", image_of(labels, GRID))
-    findings = check_segmentation(GRID, values, tmp_path / "l.nii.gz", values)
+    findings = check_segmentation(
+        Volume(np.ones((1, 4, 5, 6)) * labels + 1, GRID), values, tmp_path / "l.nii.gz", values
+    )
     assert len(findings) == len(said)
     for finding, part in zip(findings, said, strict=True):
         assert part in finding.message

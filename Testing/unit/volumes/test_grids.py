@@ -3,9 +3,18 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scans import ORDERS, stored
 from scipy.spatial.transform import Rotation
 
-from IncrementalSegLib.volumes.grids import difference, orthonormal, overlap, resample_nearest, same_lattice, shear_of
+from IncrementalSegLib.volumes.grids import (
+    difference,
+    inside,
+    orthonormal,
+    overlap,
+    resample_nearest,
+    same_lattice,
+    shear_of,
+)
 from IncrementalSegLib.volumes.volume import Grid
 
 BASE = Grid((10, 11, 12), (1.0, 2.0, 3.0), (5.0, 6.0, 7.0))
@@ -83,3 +92,29 @@ def test_crop_is_pasted_exactly():
     expected[:, 4:8, 3:8, 2:8] = labels
     np.testing.assert_array_equal(moved, expected)
     assert sitk.GetImageFromArray(moved[0]).GetPixelID() == sitk.sitkInt16
+
+
+@pytest.mark.parametrize(
+    ("shape", "origin", "within"),
+    [
+        ((10, 11, 12), (5.0, 6.0, 7.0), True),
+        ((10, 11, 12), (5.4, 6.0, 7.0), True),
+        ((10, 11, 12), (6.0, 6.0, 7.0), False),
+        ((4, 4, 4), (8.0, 10.0, 13.0), True),
+        ((4, 4, 11), (8.0, 10.0, 13.0), False),
+        ((11, 4, 4), (5.0, 6.0, 7.0), False),
+    ],
+)
+def test_inside(shape, origin, within):
+    assert inside(Grid(shape, BASE.spacing, origin), BASE) == within
+
+
+@pytest.mark.parametrize(("axes", "flips"), ORDERS)
+def test_a_scan_stored_in_another_order_lies_on_the_same_lattice(axes, flips):
+    _, other = stored(np.zeros(BASE.shape, np.uint8), BASE, axes, flips)
+    assert same_lattice(BASE, other)
+    assert inside(other, BASE)
+    shifted = Grid(other.shape, other.spacing, tuple(np.add(other.origin, 0.5)), other.direction)
+    assert not same_lattice(BASE, shifted)
+    coarse = Grid(other.shape, tuple(2 * step for step in other.spacing), other.origin, other.direction)
+    assert not same_lattice(BASE, coarse)

@@ -248,7 +248,7 @@ BROKEN = {
     "gz damaged": (lambda d: damaged(d / "a.nii.gz"), "damaged"),
     "nii truncated": (lambda d: cut(big(d / "a.nii")), "truncated"),
     "nrrd truncated": (lambda d: cut(big(d / "a.nrrd")), "cannot be read"),
-    "mha truncated": (lambda d: cut(big(d / "a.mha")), "cannot be read"),
+    "mha truncated": (lambda d: cut(big(d / "a.mha")), "is truncated"),
     "png truncated": (lambda d: cut(photo(d / "a.png")), "cannot be read"),
     "jpg truncated": (lambda d: cut(photo(d / "a.jpg")), "truncated"),
     "scale is no number": (lambda d: patch(big(d / "a.nii"), slope=[float("nan"), 0]), "scale factor is nan"),
@@ -303,3 +303,13 @@ def test_real_scans(shared_data):
     photo = read_volume(sorted((shared_data / "skin-2d-isic2017/images").iterdir())[0])
     assert photo.array.shape == (3, 1, 192, 256)
     assert photo.grid.planar
+
+
+def test_a_repair_is_noted_or_else_logged(tmp_path, caplog):
+    path = sheared(tmp_path / "s.nii", 5e-4, (0, 1))
+    notes = []
+    read_volume(path, notes)
+    assert caplog.messages == []
+    read_volume(path)
+    assert caplog.messages == notes
+    assert len(notes) == 1

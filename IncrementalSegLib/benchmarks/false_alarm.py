@@ -1,0 +1,162 @@
+"""How often does the gate hold back what is no worse?  The same model, trained on with other seeds.
+
+A model learns two structures of phantoms.  Each candidate is that version taught on with the same method, the same
+scans and another seed: nothing new is learned, so whatever the gate holds back is a false alarm.  The scores of one
+candidate also tell what the gate would have said with fewer scans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from IncrementalSegLib.benchmarks.circumstances import environment
+from IncrementalSegLib.engine.gate import gate
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
+from IncrementalSegLib.sampling.phantom import write_phantom_dataset
+from IncrementalSegLib.store.atomic import read_json, write_json
+from IncrementalSegLib.types import Json
+
+STRUCTURES = ("humerus", "scapula")
+SUMMARY = "false-alarm.json"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the benchmark is.
+
+    Attributes:
+        people: Scans; a fifth of them is set aside and judges.
+        size: Samples of a scan along D, H, W.
+        first: Optimiser steps that teach.
+        again: Optimiser steps of each candidate.
+    """
+
+    people: int = 30
+    size: tuple[int, int, int] = (12, 64, 64)
+    first: int = 240
+    again: int = 120
+
+
+def run_false_alarm(
+    out: str | Path,
+    *,
+    repeats: int = 20,
+    device: str = "auto",
+    progress: Progress = silent,
+    scale: Scale | None = None,
+) -> Json:
+    """Make and judge the candidates that are missing, and write the summary ``false-alarm.json``.
+
+    Args:
+        out: Folder of scans, model and one JSON per candidate; finished ones are skipped.
+        repeats: Number of candidates, with the seeds 1, 2, ...
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Receives progress; what it raises ends the run, and finished candidates stay.
+        scale: How large the benchmark is.
+
+    Returns:
+        The summary: ``{"repeats", "scans", "held_back": {scans: rate}, "drops": {structure: [points]}, ...}``.
+
+    Raises:
+        DataError: The folder holds results of another scale, or cannot be written.
+    """
+    out, scale = Path(out), scale or Scale()
+    _claim(out, scale)
+    data, model = out / "scans", out / "model"
+    if not data.exists():
+        write_phantom_dataset(data, scale.people, "A", STRUCTURES, 0, scale.size)
+    if not (model / "model.json").exists():
+        _teach(model, data, 0, scale.first, device, _named(progress, "first version"))
+    for seed in range(1, repeats + 1):
+        file = out / f"candidate-{seed:03d}.json"
+        if file.exists():
+            continue
+        report = _named(progress, f"candidate {seed}/{repeats}")
+        number = _teach(model, data, seed, scale.again, device, report)
+        found = gate(model, number, against=1, device=device, progress=report)
+        write_json(file, {"seed": seed, "report": found.report.to_json(), "environment": environment(device)})
+    files = [out / f"candidate-{seed:03d}.json" for seed in range(1, repeats + 1)]
+    results = [read_json(file) for file in files]
+    summary = summarise(results) | {"scale": asdict(scale), "environment": environment(device)}
+    write_json(out / SUMMARY, summary)
+    return summary
+
+
+def summarise(results: Sequence[Json]) -> Json:
+    """Count the false alarms.
+
+    Args:
+        results: One object per candidate, with its ``report``.
+
+    Returns:
+        Number of candidates and scans, the share held back with all scans and with the first 1, 2, ... of them, and
+        the drops of each structure.
+    """
+    reports = [RetentionReport.from_json(result["report"]) for result in results]
+    most = max(len(row.after) for report in reports for row in report.rows)
+    rates = {str(count): _rate([_with_few(report, count) for report in reports]) for count in range(1, most + 1)}
+    drops: dict[str, list[float]] = {}
+    for report in reports:
+        for row in report.rows:
+            drops.setdefault(row.structure, []).append(round(row.drop or 0.0, 3))
+    return {"repeats": len(reports), "scans": most, "rate": rates[str(most)], "rate_by_scans": rates, "drops": drops}
+
+
+def _teach(model: Path, data: Path, seed: int, steps: int, device: str, progress: Progress) -> int:
+    """Teach the first version (seed 0), or a candidate that stays one."""
+    first = seed == 0
+    result = learn(
+        model,
+        data,
+        ", ".join(STRUCTURES),
+        improve=not first,
+        method="finetune",
+        preset="quick",
+        steps=steps,
+        exemplars="none",
+        seed=seed,
+        accept="always" if first else "never",
+        device=device,
+        progress=progress,
+    )
+    return result.record.number
+
+
+def _claim(out: Path, scale: Scale) -> None:
+    """Make the folder, and refuse one that holds results of another scale."""
+    settings = out / "settings.json"
+    wanted: Json = {"scale": {**asdict(scale), "size": list(scale.size)}}
+    if settings.exists():
+        if read_json(settings) != wanted:
+            raise DataError(f"The folder {out} holds results of another scale.", todo="Choose another folder.")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(settings, wanted)
+
+
+def _with_few(report: RetentionReport, count: int) -> RetentionReport:
+    """Judge again on the first ``count`` scans of each structure."""
+    rng = np.random.default_rng(0)
+    rows = [
+        StructureRow.of(row.structure, row.id, row.before[:count], row.after[:count], report.limits, rng)
+        for row in report.rows
+    ]
+    return RetentionReport.of(rows, report.limits, rng)
+
+
+def _rate(reports: Sequence[RetentionReport]) -> float:
+    return sum(bool(report.held_back_by) for report in reports) / len(reports)
+
+
+def _named(progress: Progress, label: str) -> Progress:
+    def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+        progress(f"{label}: {phase}", fraction, numbers)
+
+    return report

@@ -1,0 +1,54 @@
+"""``incrementalseg advise``: which method suits a step."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from IncrementalSegLib.cli.learn import Exemplars
+from IncrementalSegLib.cli.output import (
+    AsJson,
+    CaseNames,
+    DataPath,
+    ModelPath,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+)  # fmt: skip
+
+
+def command(
+    model: ModelPath,
+    data: DataPath,
+    structures: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="What would be taught; all cases are looked at by default.")
+    ] = None,
+    cases: CaseNames = None,
+    exemplars: Annotated[Exemplars, typer.Option(help="Whether scans of this step may be kept.")] = Exemplars.keep,
+    as_json: AsJson = False,
+) -> None:
+    """Recommend a method for teaching MODEL from these scans, with the reasons; nothing is written."""
+    from IncrementalSegLib.engine.advice import advise
+
+    with progress_bar() as progress:
+        advice = advise(model, data, structures, cases=cases, exemplars=exemplars.value, progress=progress)
+    found = advice.to_json()
+    if as_json:
+        print_json(found)
+        return
+    if advice.standings:
+        looks = ("features", "intensity", "spacing")
+        rows = [
+            (name, *(_shown(item[look]) for look in looks), item["exemplars"])
+            for name, item in found["structures"].items()
+        ]
+        print_table(f"How far {advice.scans} scans are from those that taught", ("structure", *looks, "kept"), rows)
+    say(f"Method: {advice.method or 'none; teach a model of its own'}")
+    for text in (*advice.reasons, *(f"Note: {caution}" for caution in advice.cautions)):
+        say(text)
+
+
+def _shown(number: dict[str, object] | None) -> str | None:
+    return None if number is None else f"{number['distance']:.1f} {number['word']}"

@@ -1,0 +1,58 @@
+"""``--events``: progress as lines of JSON on standard output, the same that a worker sends."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import typer
+
+import IncrementalSegLib
+from IncrementalSegLib.cli.interrupt import Interrupt
+from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.errors import explain
+from IncrementalSegLib.jobs import events
+from IncrementalSegLib.jobs.reporter import Reporter
+from IncrementalSegLib.types import Json
+from IncrementalSegLib.worker.log import Log
+
+
+@contextmanager
+def event_lines(job: str) -> Iterator[Progress]:
+    """Print progress, warnings and a failure of a command as events.
+
+    Args:
+        job: Name of the command.
+    """
+    report = Reporter(job, _print)
+
+    def progress(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+        Interrupt.check()
+        report(phase, fraction, numbers)
+
+    log = Log(lambda text: _print(events.Warned(job, text)))
+    logging.getLogger().addHandler(log)
+    _print(events.Hello(IncrementalSegLib.__version__, events.PROTOCOL, os.getpid()))
+    try:
+        yield progress
+    except KeyboardInterrupt:
+        _print(events.Cancelled(job, kept=True))
+        raise
+    except typer.BadParameter:  # the usage is said on standard error
+        raise
+    except Exception as error:
+        _print(events.Failed.of(job, explain(error), log.tail()))
+        raise
+    finally:
+        logging.getLogger().removeHandler(log)
+
+
+def print_finished(job: str, result: Json) -> None:
+    """Print the last event of a command that is done."""
+    _print(events.Finished(job, result))
+
+
+def _print(event: events.Event) -> None:
+    typer.echo(events.encode(event))

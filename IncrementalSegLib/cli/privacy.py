@@ -1,0 +1,94 @@
+"""``incrementalseg privacy``: what of patients a model holds; strip it, or forget one case."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table, say
+from IncrementalSegLib.types import Json
+
+
+def command(
+    model: ModelPath,
+    version: Annotated[int | None, typer.Option(metavar="N", help="Only this version; all by default.")] = None,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Delete all exemplars and copied scans, in every version, for good.")
+    ] = False,
+    forget: Annotated[
+        str | None, typer.Option(metavar="CASE", help="Delete all of one case or patient, in every version, for good.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what patient-derived data MODEL holds, delete the pieces of scans, or forget a case."""
+    from IncrementalSegLib.engine import privacy
+
+    if sum((strip, forget is not None, version is not None)) > 1:
+        raise typer.BadParameter("give one of --version, --strip and --forget; the last two concern every version")
+    if strip:
+        done, show = privacy.strip(model), _show_stripped
+    elif forget is not None:
+        done, show = privacy.forget(model, forget), _show_forgotten
+    else:
+        done, show = privacy.ledger(model, version), _show_ledger
+    if as_json:
+        print_json(done)
+    else:
+        show(done)
+
+
+def _show_ledger(done: Json) -> None:
+    rows = []
+    for held in done["versions"]:
+        pieces, copies = held["exemplars"], held["copied_scans"]
+        rows.append(
+            (
+                held["version"],
+                f"{pieces['count']} of {len(pieces['cases'])} cases, {pieces['bytes'] / 1e6:.1f} MB",
+                f"{copies['count']}, {copies['bytes'] / 1e6:.1f} MB",
+                len(held["cases"]),
+                len(held["paths"]),
+            )
+        )
+    columns = ("version", "exemplars (pieces of scans)", "copied scans", "named cases", "paths")
+    print_table(f"{done['model']}: what comes from patients", columns, rows)
+    means = {
+        (item["structure"], item["voxels"], item["patients"], "nearly personal" if item["nearly_personal"] else None)
+        for held in done["versions"]
+        for item in held["prototypes"]
+    }
+    if means:
+        print_table("Mean features", ("structure", "voxels", "patients", ""), sorted(means, key=str))
+    cases = sorted({case for held in done["versions"] for case in held["cases"]})
+    say(f"Cases: {', '.join(cases) or 'none'}.")
+    say("The weights were shaped by all of them. --json tells it version by version.")
+    if done["unfinished_step"]:
+        say("A step is unfinished; its checkpoint holds data of its own.")
+    if done["left_over"]:
+        say("An earlier deletion was interrupted and left files behind; do it again to finish it.")
+
+
+def _show_stripped(done: Json) -> None:
+    changed = ", ".join(map(str, done["versions"])) or "none; there was nothing to delete"
+    say(f"Deleted {done['exemplars']} exemplars and {done['copied_scans']} copied scans. Changed versions: {changed}.")
+    for cost in done["costs"]:
+        say(cost)
+    say("Packages and backups made before are untouched.")
+
+
+def _show_forgotten(done: Json) -> None:
+    rows = [
+        (row["version"], ", ".join(row["structures"]) or None, row["exemplars"], row["copied_scans"])
+        for row in done["versions"]
+    ]
+    columns = ("version", "structures trained with it", "exemplars deleted", "copies deleted")
+    print_table(f"{done['forgotten']}: forgotten, scans: {done['scans']}", columns, rows)
+    if any(row["structures"] for row in done["versions"]):
+        say("Weights cannot forget: teach these structures to a new model from the other cases, and delete this one.")
+        say(
+            "Their mean features were deleted too; incrementalseg exemplars MODEL remember makes them again "
+            "from the other cases."
+        )
+    say("The sha256 of the files stays, so that no score is given on a scan that trained. Packages and backups made "
+        "before are untouched.")  # fmt: skip

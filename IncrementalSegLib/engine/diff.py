@@ -1,0 +1,70 @@
+"""What distinguishes two versions of a model, read from their records; no network is built."""
+
+from __future__ import annotations
+
+from IncrementalSegLib.store.manifest import Manifest
+from IncrementalSegLib.store.versions import ModelFolder
+from IncrementalSegLib.types import Json
+
+
+def diff(folder: ModelFolder, first: int, second: int) -> Json:
+    """Compare two versions.
+
+    Args:
+        folder: The model.
+        first: Number of a version.
+        second: Number of another one.
+
+    Returns:
+        ``{"first": SIDE, "second": SIDE, "structures": {"added", "removed", "renamed", "kept"}}``.  A side holds
+        number, status, kind, made, parent, by (method or edit), data, structures with their scores, exemplars,
+        gate (its sentence and what it held back), and bytes by file.
+
+    Raises:
+        UnknownNameError: There is no version of that number.
+        ModelError: A version is damaged.
+    """
+    old, new = ({item.id: item.name for item in folder.record(number).structures} for number in (first, second))
+    return {
+        "model": folder.name,
+        "first": _side(folder, first),
+        "second": _side(folder, second),
+        "structures": {
+            "added": [name for item, name in new.items() if item not in old],
+            "removed": [name for item, name in old.items() if item not in new],
+            "renamed": [[old[item], name] for item, name in new.items() if item in old and old[item] != name],
+            "kept": [name for item, name in new.items() if old.get(item) == name],
+        },
+    }
+
+
+def _side(folder: ModelFolder, number: int) -> Json:
+    record = folder.record(number)
+    exemplars = folder.document("exemplars", number).get("exemplars", [])
+    judged = record.kind == "step"  # an edit carries the report of the step before it
+    retention = folder.document("retention", number) if judged else {}
+    dice = {item: score["validation_dice"] for item, score in record.scores.items()} | _kept(retention)
+    files = Manifest.read(folder.path / "versions" / f"{number:04d}").files
+    return {
+        "number": number,
+        "status": folder.status(number),
+        "kind": record.kind,
+        "made": record.created,
+        "parent": record.parent,
+        "by": record.step.get("action") or record.step.get("method"),
+        "data": record.step.get("data"),
+        "structures": {item.name: dice.get(item.id) for item in record.structures},
+        "exemplars": len(exemplars),
+        "gate": {"sentence": retention["sentence"], "held_back_by": retention["held_back_by"]} if retention else None,
+        "bytes": {name: entry.size for name, entry in files.items()},
+    }
+
+
+def _kept(retention: Json) -> dict[str, float]:
+    """Return the Dice of the structures that the gate measured: the mean over the scans set aside for each."""
+    found = {}
+    for row in retention.get("structures", ()):
+        values = [score["dice"] for score in row["after"] if score["dice"] is not None]
+        if values and row["kind"] == "measured":
+            found[row["id"]] = sum(values) / len(values)
+    return found

@@ -1,0 +1,145 @@
+"""What a model has seen, structure by structure, and when a scan is unlike it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from IncrementalSegLib.evaluation.domain import FAR, Distance, Domain, Traits, traits
+from IncrementalSegLib.preprocessing.geometry import orient
+from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.store.versions import ModelFolder
+from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.types import Json, StructureId
+from IncrementalSegLib.volumes.volume import Volume
+
+DOCUMENT = "domain"
+
+_LOOKS = {
+    "contrast": "its contrast is another, as of another kind of scan",
+    "texture": "it is finer, coarser or noisier in detail",
+    "layout": "the body lies elsewhere in it, as in another body part or a turned scan",
+}
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Scans that taught the same structures in one step.
+
+    Attributes:
+        step: Number of the step.
+        structures: Uuids that they taught.
+        domain: What they look like.
+    """
+
+    step: int
+    structures: tuple[StructureId, ...]
+    domain: Domain
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that a model has seen, oldest step first; carried from version to version.
+
+    Attributes:
+        taught: Groups of scans.
+    """
+
+    taught: tuple[Taught, ...] = ()
+
+    @classmethod
+    def of(cls, folder: ModelFolder, number: int | None = None) -> Seen:
+        """Read what a version has seen; nothing where an older program wrote it."""
+        entries = folder.document(DOCUMENT, number).get("taught", ())
+        return cls(
+            tuple(Taught(item["step"], tuple(item["structures"]), Domain.from_json(item["domain"])) for item in entries)
+        )
+
+    def with_step(self, step: int, scans: Sequence[tuple[Traits, Sequence[StructureId]]]) -> Seen:
+        """Return this with one more step.
+
+        Args:
+            step: Its number.
+            scans: What each scan looks like, and the structures that it taught; structures that the same
+                scans taught share one entry.
+        """
+        ids = dict.fromkeys(item for _, structures in scans for item in structures)
+        groups: dict[tuple[int, ...], list[StructureId]] = {}
+        for item in ids:
+            holders = tuple(row for row, (_, structures) in enumerate(scans) if item in structures)
+            groups.setdefault(holders, []).append(item)
+        fresh = [
+            Taught(step, tuple(items), Domain.of([scans[row][0] for row in holders]))
+            for holders, items in groups.items()
+        ]
+        return Seen((*self.taught, *fresh))
+
+    def nearest(self, scan: Traits, structure: StructureId) -> tuple[Distance, Domain] | None:
+        """Return how far a scan is from the nearest group that taught a structure, and the group."""
+        found = [(item.domain.distance(scan), item.domain) for item in self.taught if structure in item.structures]
+        return min(found, key=lambda pair: pair[0].largest, default=None)
+
+    def to_json(self) -> Json:
+        """Return the document of a version."""
+        return {
+            "taught": [
+                {"step": item.step, "structures": list(item.structures), "domain": item.domain.to_json()}
+                for item in self.taught
+            ]
+        }
+
+
+def look_at(volume: Volume, image: Tensor, plan: Plan) -> Traits:
+    """Measure what a scan looks like.
+
+    Args:
+        volume: The scan.
+        image: The same scan as the network sees it, ``(C, D, H, W)``.
+        plan: The model's plan.
+    """
+    order = (0, 1, 2) if plan.planar else orient(volume.grid, plan.orientation)[0]
+    spacing = [volume.grid.spacing[2 - axis] for axis in order]
+    extent = [step * volume.grid.shape[axis] for step, axis in zip(spacing, order, strict=True)]
+    return traits(image, volume.array, spacing, extent, (1, 2) if plan.dimension == 2 else (0, 1, 2))
+
+
+def warnings_of(seen: Seen, scan: Traits, structures: StructureList, name: str) -> list[str]:
+    """Say for which structures a scan is far outside what taught them, and in what.
+
+    Args:
+        seen: What the model has seen.
+        scan: What the scan looks like.
+        structures: The structures asked for.
+        name: What the scan is called.
+
+    Returns:
+        One sentence for each set of structures with the same reasons; none where the scan is not far.
+    """
+    reasons: dict[str, list[str]] = {}
+    for item in structures:
+        nearest = seen.nearest(scan, item.id)
+        if nearest is not None and nearest[0].largest > FAR:
+            reasons.setdefault(_reason(scan, *nearest), []).append(item.name)
+    return [
+        f"{name} is unlike the scans that taught {', '.join(names)}: {reason}. Look at the result with care."
+        for reason, names in reasons.items()
+    ]
+
+
+def _reason(scan: Traits, distance: Distance, domain: Domain) -> str:
+    parts = [text for look, text in _LOOKS.items() if getattr(distance, look) > FAR]
+    if distance.spacing > FAR:
+        parts.append(f"its spacing is {_against(scan.spacing, domain.spacing)}")
+    elif distance.extent > FAR:
+        parts.append(f"its field of view is {_against(scan.extent, domain.extent)}")
+    return "; ".join(parts)
+
+
+def _against(values: Sequence[float], ranges: Sequence[tuple[float, float]]) -> str:
+    """Return the length that is farthest outside, and what those that taught had."""
+    triples = [(value, low, high) for value, (low, high) in zip(values, ranges, strict=True)]
+    value, low, high = max(triples, key=lambda item: max(item[1] / item[0], item[0] / item[2]))
+    least, most = f"{low:.3g}", f"{high:.3g}"
+    return f"{value:.3g} mm, they had {least if least == most else f'{least} to {most}'} mm"

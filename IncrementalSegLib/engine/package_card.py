@@ -1,0 +1,116 @@
+"""The model card: what a model is, what it learned from what, and what patient-derived data it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from IncrementalSegLib.types import Json
+
+
+def card_of(
+    name: str, documents: Mapping[str, Json], tensors: Mapping[str, Mapping[str, Tensor]], license_text: str
+) -> Json:
+    """Return the card of a version.
+
+    Args:
+        name: Name of the model.
+        documents: Its record, history, prototypes and exemplars, as a package holds them.
+        tensors: Its tensors by kind.
+        license_text: On what terms it may be used; may be empty.
+    """
+    record, steps = documents["record"], documents["history"].get("steps", [])
+    names = {item["id"]: item["name"] for item in record["structures"]}
+    structures = [
+        {
+            "name": item["name"],
+            "terminology": item["terminology"],
+            "color": item["color"],
+            "validation_dice": record["scores"].get(item["id"], {}).get("validation_dice"),
+            "validation_cases": record["scores"].get(item["id"], {}).get("cases", 0),
+        }
+        for item in record["structures"]
+    ]
+    lineage = [
+        {
+            "step": step["number"],
+            "method": step["method"],
+            "structures": [names[item] for item in step["taught"] if item in names],
+            "cases": len(step.get("training", [])),
+            "patients": len({case["patient"] for case in step.get("training", [])}),
+            "cases_set_aside": len(step.get("set_aside", [])),
+        }
+        for step in steps
+    ]
+    plan, config = record["preprocessing"], record["architecture"]["config"]
+    prototypes = documents["prototypes"].get("prototypes", {})
+    return {
+        "name": name,
+        "created": record["created"],
+        "structures": structures,
+        "lineage": lineage,
+        "scans": {key: plan[key] for key in ("dimension", "channels", "orientation", "spacing")},
+        "network": {"name": config["network"], "output": record["output"], "parameters": _count(tensors["weights"])},
+        "patient_data": {
+            "exemplars": len(documents["exemplars"].get("exemplars", [])),
+            "exemplar_bytes": sum(item.nbytes for item in tensors["exemplars"].values()),
+            "prototypes": {
+                names.get(key, key): {"voxels": item["count"], "patients": item["patients"]}
+                for key, item in prototypes.items()
+            },
+            "fingerprints": len({case["sha256"] for step in steps for case in _cases(step)}),
+        },
+        "license": license_text,
+        "libraries": record["libraries"],
+    }
+
+
+def card_page(card: Json) -> str:
+    """Return the card as a page in Markdown."""
+    scans, network, held = card["scans"], card["network"], card["patient_data"]
+    spacing = " x ".join("its own" if item is None else f"{item:.3g}" for item in scans["spacing"])
+    structures = [
+        f"- {item['name']}: "
+        + ("no score" if item["validation_dice"] is None else f"Dice {item['validation_dice']:.3f}")
+        + f" on {item['validation_cases']} scans set aside"
+        for item in card["structures"]
+    ]
+    lineage = [
+        f"- Step {item['step']}: {', '.join(item['structures']) or 'nothing that is left'} by {item['method']}, "
+        f"from {item['cases']} scans of {item['patients']} patients"
+        for item in card["lineage"]
+    ]
+    prototypes = [
+        f"- mean features of {name}: {item['voxels']} voxels of {item['patients']} patients"
+        for name, item in held["prototypes"].items()
+    ]
+    return "\n".join(
+        [
+            f"# {card['name']}\n",
+            f"A model of IncrementalSeg, made {card['created']}.\n",
+            "## Structures\n",
+            *structures,
+            "\n## How it learned\n",
+            *lineage,
+            "\n## Scans\n",
+            f"{scans['dimension']}-D network {network['name']} with {network['parameters']} parameters.",
+            f"{scans['channels']} channels, orientation {scans['orientation']}, spacing {spacing} mm.",
+            "\n## What comes from patients\n",
+            f"- exemplars (pieces of scans): {held['exemplars']}, {held['exemplar_bytes'] / 1e6:.1f} MB",
+            *prototypes,
+            f"- sha256 of the files of {held['fingerprints']} scans, to know them again; no image can be made of it",
+            "- weights, which every scan of the lineage has shaped",
+            "\n## Terms of use\n",
+            card["license"] or "None are stated.",
+            "",
+        ]
+    )
+
+
+def _cases(step: Json) -> list[Json]:
+    return [*step.get("training", []), *step.get("set_aside", [])]
+
+
+def _count(weights: Mapping[str, Tensor]) -> int:
+    return sum(item.numel() for item in weights.values())

@@ -1,0 +1,151 @@
+"""Whether the parts of a package fit together: a network that can be built, and tensors of its shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.evaluation.domain import Domain, traits
+from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.prototypes.bank import BACKGROUND, PrototypeBank
+from IncrementalSegLib.registry import find
+from IncrementalSegLib.sampling.batch import PreparedCase
+from IncrementalSegLib.store.package_layout import refused
+from IncrementalSegLib.store.record import VersionRecord
+from IncrementalSegLib.types import Json
+
+_WIDEST, _DEEPEST, _MOST_STRUCTURES = 8192, 10, 200
+_LONGEST_SIDE = 4096  # voxels
+_AXES = str.maketrans("RAI", "LPS")  # either end of an axis -> one of them
+
+
+def check_weights(record: VersionRecord, weights: Mapping[str, Tensor], package: Path) -> None:
+    """Check that the weights are those of the network; it is built without memory for its tensors.
+
+    Raises:
+        UnknownNameError: The network or its output is not among those that are installed.
+        ModelError: The network is larger than any here, or a weight is missing, new, or of another shape or type.
+    """
+    require = partial(_require, package)
+    config = SegmenterConfig.model_validate(record.architecture["config"])
+    trunk_of: dict[str, int] = record.architecture["trunk_of"]
+    trunks = set(trunk_of.values())
+    require(2 <= len(config.widths) <= _DEEPEST, f"its network has {len(config.widths)} levels instead of 2 to 10")
+    require(
+        all(1 <= item <= _WIDEST for item in config.widths), f"its network has levels beyond 1 to {_WIDEST} filters"
+    )
+    require(0 <= config.head_depth <= _DEEPEST, f"its heads are {config.head_depth} convolutions deep")
+    require(1 <= config.channels <= 1000, f"its network takes {config.channels} channels")
+    require(0 <= config.dropout < 1, f"its dropout is {config.dropout}")
+    require(0 <= config.norm_momentum <= 1, f"its momentum is {config.norm_momentum}")
+    require(len(trunk_of) <= _MOST_STRUCTURES, f"it has {len(trunk_of)} structures")
+    require(set(trunk_of) == set(record.structures.ids), "its network and its list of structures differ")
+    used = len(trunks) == record.architecture["trunks"] == max(trunks) + 1
+    require(used, "its trunks are not those that its structures use")
+    with torch.device("meta"):
+        expected = Segmenter.from_architecture(record.architecture).state_dict()
+    unlike = sorted(set(expected) ^ set(weights))
+    require(not unlike, f"its weights do not fit its network: {''.join(unlike[:1])!r} is missing or unknown")
+    for name, item in expected.items():
+        found = weights[name]
+        same = (found.shape, found.dtype) == (item.shape, item.dtype)
+        require(same, f"its weights do not fit its network: {name} is {_form(found)} instead of {_form(item)}")
+        require(not (name.endswith("running_var") and bool((found < 0).any())), f"{name} is a negative variance")
+
+
+def check_plan(record: VersionRecord, package: Path) -> None:
+    """Check that scans can be brought to the grid of the model.
+
+    Raises:
+        ModelError: A size, spacing or orientation makes no sense, or does not fit the network.
+    """
+    require = partial(_require, package)
+    plan = Plan.model_validate(record.preprocessing)
+    config = SegmenterConfig.model_validate(record.architecture["config"])
+    sizes, spacing = (*plan.patch, *plan.shape), [item for item in plan.spacing if item is not None]
+    low, high = plan.clip_percent
+    require(all(1 <= item <= _LONGEST_SIDE for item in sizes), f"its scans have sizes beyond 1 to {_LONGEST_SIDE}")
+    require(all(1e-3 <= item <= 1e3 for item in spacing), "its spacing is not between 0.001 and 1000 mm")
+    directions = sorted(plan.orientation.translate(_AXES))
+    require(directions == ["L", "P", "S"], f"its orientation {plan.orientation!r} names no three directions")
+    require(0 <= low < high <= 100, f"its intensities are cut at {low:g} and {high:g} percent")
+    require(config.channels == plan.channels, "its network has another number of channels than its scans")
+    require(
+        find("network", config.network).dimension == plan.dimension,
+        "its network has another number of axes than its scans",
+    )
+    require(plan.multiple == 2 ** (len(config.widths) - 1), "its network halves scans oftener than their sizes allow")
+
+
+def check_memories(
+    record: VersionRecord, documents: Mapping[str, Json], tensors: Mapping[str, Mapping[str, Tensor]], package: Path
+) -> None:
+    """Check that prototypes and exemplars belong to the model and that the pixels are those that were chosen.
+
+    Raises:
+        ModelError: One is missing, left over, or of another shape or type.
+    """
+    require = partial(_require, package)
+    known, channels = set(record.structures.ids), int(record.preprocessing["channels"])
+    held = {name.partition(".")[0] for name in tensors["exemplars"]}
+    require(held <= set(documents["exemplars"]["outlined"]), "it holds pixels that outline nothing")
+    try:
+        bank = PrototypeBank.from_files(documents["prototypes"], tensors["prototypes"])
+        memory = ExemplarMemory.from_files(documents["exemplars"], tensors["exemplars"])
+    except ModelError as error:
+        raise refused(package, error.what.rstrip(".").lower()) from error
+    require(set(bank.items) <= known | {BACKGROUND}, "it holds the mean features of an unknown structure")
+    require(set(tensors["prototypes"]) == set(bank.items), "it holds mean features that its list does not name")
+    kept = {f"{item}.{part}" for item in memory.scans for part in ("image", "masks", "ignore")}
+    require(set(tensors["exemplars"]) <= kept, "it holds pixels that belong to no exemplar")
+    require(len({item.id for item in memory}) == len(memory), "it holds an exemplar twice")
+    for item in memory:
+        if item.id in memory.scans:
+            scan = memory.scans[item.id]
+            require(_is_whole(scan, item.size, channels), f"the pixels and masks of exemplar {item.id} do not fit")
+            require(set(scan.structures) <= known, f"exemplar {item.id} outlines an unknown structure")
+
+
+def check_domain(record: VersionRecord, document: Json, package: Path) -> None:
+    """Check that scans can be compared with those that taught, by comparing an empty one.
+
+    Raises:
+        ModelError: The numbers are not those of such scans.
+    """
+    plan = Plan.model_validate(record.preprocessing)
+    empty = torch.zeros(plan.channels, 2, 2, 2)
+    axes = (1, 2) if plan.dimension == 2 else (0, 1, 2)
+    scan = traits(empty, empty.numpy(), (1.0, 1.0, 1.0), (2.0, 2.0, 2.0), axes)
+    try:
+        for group in document.get("taught", ()):
+            Domain.from_json(group["domain"]).distance(scan)
+    except (KeyError, ValueError) as error:
+        raise refused(package, f"its description of the scans that taught it does not fit ({error})") from error
+
+
+def _require(package: Path, holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise refused(package, otherwise)
+
+
+def _is_whole(scan: PreparedCase, size: tuple[int, int, int], channels: int) -> bool:
+    """Return whether an exemplar has the types and shapes that training relies on."""
+    forms = [
+        (scan.image, torch.float16, (channels, *size)),
+        (scan.masks, torch.uint8, (len(scan.structures), *size)),
+        *([(scan.ignore, torch.bool, size)] if scan.ignore is not None else []),
+    ]
+    fits = all((item.dtype, tuple(item.shape)) == (dtype, tuple(shape)) for item, dtype, shape in forms)
+    return fits and min(size) > 0 and bool((scan.masks <= 1).all())
+
+
+def _form(item: Tensor) -> str:
+    return f"{'x'.join(map(str, item.shape)) or 'a number'} of {str(item.dtype).removeprefix('torch.')}"

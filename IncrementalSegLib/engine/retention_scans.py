@@ -1,0 +1,244 @@
+"""Scans set aside: found again by path and content, elsewhere in a folder, or as the copy that a version keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.errors import DataError, ModelError
+from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset
+from IncrementalSegLib.sampling.datasets import read_case
+from IncrementalSegLib.store.manifest import fingerprint
+from IncrementalSegLib.store.versions import ModelFolder
+from IncrementalSegLib.types import Json, StructureId
+from IncrementalSegLib.volumes.volume import Grid, Volume
+
+KIND = "retention_scans"
+"""Name of the document and of the tensors that hold copies."""
+
+Masks = dict[StructureId, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class RetentionCopies:
+    """Copies of scans that were set aside, on the scans' own grids.
+
+    Attributes:
+        scans: Fingerprint of the images -> case, patient, uuids outlined and grid.
+        tensors: ``FINGERPRINT.image`` ``(C, D, H, W)`` in the scan's own dtype, and ``FINGERPRINT.UUID``
+            ``(D, H, W)`` uint8, 0 or 1, and so :data:`~.cases.IGNORE` where nobody looked for anything.
+    """
+
+    scans: Mapping[str, Json] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: ModelFolder, number: int | None = None) -> RetentionCopies:
+        """Read what a version keeps, the current one by default; nothing where it keeps none.
+
+        Raises:
+            ModelError: A file is damaged, or a copy is incomplete.
+        """
+        scans = folder.document(KIND, number).get("scans", {})
+        return cls(scans, folder.tensors(KIND, number)) if scans else cls()
+
+    def with_case(self, case: Case, structure_of: Mapping[str, StructureId]) -> RetentionCopies:
+        """Return the copies with one more scan; what is known of the same scan already stays.
+
+        Args:
+            case: A case that was set aside.
+            structure_of: Label name -> uuid.
+
+        Raises:
+            DataError: The case cannot be read.
+        """
+        volume, masks = read_case(case)
+        key = fingerprint(case.images)
+        outlined = {structure_of[name]: mask for name, mask in masks.items()}
+        known = self.scans.get(key, {"structures": []})
+        entry = {
+            "case": case.id,
+            "patient": case.patient,
+            "structures": list(dict.fromkeys((*known["structures"], *outlined))),
+            "grid": asdict(volume.grid),
+        }
+        tensors = {f"{key}.image": _tensor(volume.array)}
+        tensors |= {f"{key}.{item}": _tensor(mask.astype(np.uint8)) for item, mask in outlined.items()}
+        if volume.unlabelled is not None:
+            tensors[f"{key}.{IGNORE}"] = _tensor(volume.unlabelled.astype(np.uint8))
+        return replace(self, scans={**self.scans, key: entry}, tensors={**self.tensors, **tensors})
+
+    def read(self, key: str, structures: Sequence[StructureId]) -> tuple[Volume, Masks]:
+        """Return a scan and its masks.
+
+        Raises:
+            ModelError: The copy is incomplete.
+        """
+        grid: Json = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in self.scans[key]["grid"].items()
+        }
+        try:
+            masks = {item: self.tensors[f"{key}.{item}"].numpy() > 0 for item in structures}
+            unlabelled = self.tensors.get(f"{key}.{IGNORE}")
+            nowhere = None if unlabelled is None else unlabelled.numpy() > 0
+            return Volume(self.tensors[f"{key}.image"].numpy(), Grid(**grid), nowhere), masks
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"The copy of the scan {self.scans[key]['case']!r} is incomplete ({error}).",
+                todo="Go back to another version.",
+            ) from error
+
+    def to_files(self) -> tuple[Json, dict[str, Tensor]]:
+        """Return the document and the tensors; both empty where nothing is kept."""
+        return ({"scans": dict(self.scans)} if self.scans else {}), dict(self.tensors)
+
+
+@dataclass(frozen=True)
+class RetentionScan:
+    """A scan that can judge.
+
+    Attributes:
+        case: Its name, unique among the scans of a judgement.
+        patient: Its patient.
+        structures: Uuids of the structures that it judges.
+        read: Returns the scan and its masks.
+    """
+
+    case: str
+    patient: str
+    structures: tuple[StructureId, ...]
+    read: Callable[[], tuple[Volume, Masks]]
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What was found.
+
+    Attributes:
+        scans: The scans.
+        lost: Uuid -> what is wrong with the scans that were set aside for it and cannot judge.
+    """
+
+    scans: tuple[RetentionScan, ...]
+    lost: Mapping[StructureId, tuple[str, ...]]
+
+
+def find_judges(
+    history: History,
+    structures: Sequence[StructureId],
+    copies: RetentionCopies,
+    moved: Dataset | None = None,
+    trained: Collection[str] = (),
+) -> Judges:
+    """Find the scans that were set aside when the structures were taught or improved.
+
+    Each is looked for where it lay, then by its content in ``moved``, then among the copies.
+
+    Args:
+        history: Of the version to judge.
+        structures: Uuids.
+        copies: Copies kept in the model.
+        moved: A data set that may hold scans which lie elsewhere now.
+        trained: Fingerprints of scans that taught one of the versions and would flatter it.
+    """
+    elsewhere = _by_content(moved) if moved is not None else {}
+    scans: list[RetentionScan] = []
+    lost: dict[StructureId, list[str]] = {}
+    names: dict[str, str] = {}
+    for entry, items in _last_entries(history, structures):
+        key = entry["sha256"]
+        taken = entry["case"] in names.values()
+        name = names.setdefault(key, f"{entry['case']} ({key[:6]})" if taken else entry["case"])
+        if key in trained:
+            for item in items:
+                lost.setdefault(item, []).append(f"{name} taught one of the versions")
+            continue
+        case, problem = _locate(entry, elsewhere.get(key))
+        copied = copies.scans.get(key, {}).get("structures", ())
+        found = items if case is not None else tuple(item for item in items if item in copied)
+        if found:
+            read = _reader(case, entry, found) if case is not None else partial(copies.read, key, found)
+            scans.append(RetentionScan(name, entry["patient"], found, read))
+        for item in (item for item in items if item not in found):
+            lost.setdefault(item, []).append(f"{name} {problem}")
+    return Judges(tuple(scans), {item: tuple(problems) for item, problems in lost.items()})
+
+
+def _last_entries(
+    history: History, structures: Sequence[StructureId]
+) -> Iterator[tuple[Json, tuple[StructureId, ...]]]:
+    """Return each scan with the structures it judges; outlined twice, the later outlines hold."""
+    found: dict[str, dict[StructureId, Json]] = {}
+    for step in history.steps:
+        for entry in step["set_aside"]:
+            wanted = {item: entry for item in structures if item in entry["looked_for"]}
+            found.setdefault(entry["sha256"], {}).update(wanted)
+    for by_structure in found.values():
+        for entry in {id(entry): entry for entry in by_structure.values()}.values():
+            yield entry, tuple(item for item, other in by_structure.items() if other is entry)
+
+
+def _locate(entry: Json, elsewhere: Case | None) -> tuple[Case | None, str]:
+    """Return the case of an entry, or what is wrong with it."""
+    problem = "was kept neither by its place nor as a copy"
+    if "images" in entry:
+        case = Case(
+            id=entry["case"],
+            patient=entry["patient"],
+            images=tuple(Path(path) for path in entry["images"]),
+            looked_for=frozenset(entry["looked_for"].values()),
+            label=Path(entry["label"]) if entry["label"] is not None else None,
+            values={name: tuple(values) for name, values in entry["values"].items()},
+            masks={name: Path(path) for name, path in entry["masks"].items()},
+        )
+        problem = _problem(case, entry)
+        if not problem:
+            return case, ""
+    if elsewhere is not None and not _problem(elsewhere, entry):
+        values = {name: tuple(values) for name, values in entry["values"].items()}
+        return replace(elsewhere, looked_for=frozenset(entry["looked_for"].values()), values=values), ""
+    return None, problem
+
+
+def _problem(case: Case, entry: Json) -> str:
+    """Say why a case is not the one that was set aside; empty where it is."""
+    labels = [*([case.label] if case.label is not None else []), *case.masks.values()]
+    if not all(path.exists() for path in (*case.images, *labels)):
+        return "is not where it was"
+    try:
+        if fingerprint(case.images) != entry["sha256"]:
+            return "has other contents now"
+        if fingerprint(labels) != entry.get("labels_sha256"):
+            return "has other outlines now"
+    except DataError:
+        return "cannot be read"
+    return ""
+
+
+def _by_content(dataset: Dataset) -> dict[str, Case]:
+    found = {}
+    for case in dataset.cases:
+        if all(path.exists() for path in case.images):
+            found[fingerprint(case.images)] = case
+    return found
+
+
+def _reader(case: Case, entry: Json, structures: Sequence[StructureId]) -> Callable[[], tuple[Volume, Masks]]:
+    def read() -> tuple[Volume, Masks]:
+        volume, masks = read_case(replace(case, looked_for=frozenset(entry["looked_for"][item] for item in structures)))
+        return volume, {item: masks[entry["looked_for"][item]] for item in structures}
+
+    return read
+
+
+def _tensor(array: NDArray[np.generic]) -> Tensor:
+    """Return a copy as a tensor in the native byte order, which torch needs."""
+    return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))

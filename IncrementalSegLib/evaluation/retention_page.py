@@ -1,0 +1,63 @@
+"""The retention gate's report as a page: verdict, rows sorted by harm, slices before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from IncrementalSegLib.evaluation.content import Change, ChangeChart, ChangeTable, Report, Section, SliceRow
+from IncrementalSegLib.evaluation.metrics import summarise
+from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
+from IncrementalSegLib.evaluation.worst import SHOWN, worst_slices
+from IncrementalSegLib.types import StructureId
+
+_TEXT = (
+    "Dice of both versions, paired by scan, most harmed first. Measured: on scans set aside that never taught the "
+    "model. Proxy: on something weaker, which the row names."
+)
+_GLOSSARY = (
+    ("Dice", "overlap of prediction and truth, from 0 (none) to 1 (identical)"),
+    ("point", "0.01 of Dice"),
+    ("ASSD", "average distance between the two surfaces, in mm; only where both are there"),
+    ("harmed", "lost more than the limit and, from five scans on, the 95 % interval excludes 0"),
+    ("unsure", "the scans are too few, too different or too weak to tell"),
+    ("proxy", "judged on what taught it, or by how far both versions agree, because no scan set aside could judge"),
+)
+
+
+def retention_page(
+    report: RetentionReport, pictures: Mapping[tuple[StructureId, str], SliceRow], title: str, intro: str
+) -> Report:
+    """Say what the gate found.
+
+    Args:
+        report: What it found.
+        pictures: Structure and case -> slice with the masks before and after.
+        title: Title of the page.
+        intro: Which versions were compared.
+    """
+    changes = tuple(_change(row) for row in report.rows)
+    sections = [Section("Before and after", _TEXT, (ChangeChart(changes), ChangeTable(changes)))] if changes else []
+    ids = {row.structure: row.id for row in report.rows}
+    slices = worst_slices(changes, ids, pictures)
+    if slices.rows:
+        text = f"Of each structure at most {SHOWN} scans: those that lost most."
+        sections.append(Section("Where it changed most", text, (slices,)))
+    reasons = tuple(f"{row.structure}: {row.why}." for row in report.rows if row.structure not in report.held_back_by)
+    limits = report.limits
+    facts = (
+        ("limits in points: one structure", f"{limits.harm:g}"),
+        ("mean of all", f"{limits.mean:g}"),
+        ("unsure from", f"{limits.unsure:g}"),
+    )
+    return Report(title, intro, (report.sentence, *reasons), tuple(sections), facts=facts, glossary=_GLOSSARY)
+
+
+def _change(row: StructureRow) -> Change:
+    rng = np.random.default_rng(0)
+    before, after = (summarise(side, rng) if side else None for side in (row.before, row.after))
+    note = f"{row.kind}: {row.note}" if row.kind == "proxy" else row.note
+    if row.basis == "agreement":  # nothing was there to score the version before with
+        return Change(row.structure, "", None, after, None, row.verdict, note)
+    return Change(row.structure, "", before, after, row.change, row.verdict, note)

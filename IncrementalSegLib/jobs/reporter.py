@@ -1,0 +1,60 @@
+"""From the library's progress to events: at most ten a second, with the time that is left."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+from IncrementalSegLib.jobs.events import Event, Metric, Preview, Progress
+
+EVERY = 0.1
+"""Seconds between two events of the same phase, and between two points of the same series."""
+
+_SURE = 0.02
+"""Share of a phase that must be done before its time is told."""
+
+
+class Reporter:
+    """Receive progress and send events; fits ``engine.progress.Progress``.
+
+    What comes too soon after another is not lost: the next event carries its numbers.
+
+    Args:
+        job: Id of the job.
+        send: Receives the events.
+        clock: Seconds.
+    """
+
+    def __init__(self, job: str, send: Callable[[Event], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.job, self._send, self._clock = job, send, clock
+        self._phase: str | None = None
+        self._began, self._first, self._sent = 0.0, 0.0, -math.inf
+        self._numbers: dict[str, float | None] = {}
+        self._points: dict[str, float] = {}
+
+    def __call__(self, phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+        """Take note of progress."""
+        now = self._clock()
+        fraction = min(1.0, max(0.0, fraction)) if math.isfinite(fraction) else 0.0
+        if phase != self._phase:
+            self._phase, self._began, self._first, self._sent = phase, now, fraction, -math.inf
+            self._numbers, self._points = {}, {}
+        for name, value in (numbers or {}).items():
+            self._numbers[name] = value
+            if now - self._points.get(name, -math.inf) >= EVERY:
+                self._points[name] = now
+                self._send(Metric(self.job, name, value, phase, fraction))
+        if fraction == 1.0 or now - self._sent >= EVERY:
+            self._sent = now
+            self._send(Progress(self.job, phase, fraction, self._left(now, fraction), dict(self._numbers)))
+
+    def result(self, path: str, caption: str, millilitres: Mapping[str, float]) -> None:
+        """Send a segmentation that has been written and the volume of each structure in it."""
+        for name, value in millilitres.items():
+            self._send(Metric(self.job, "ml", value, caption, 1.0, name))
+        self._send(Preview(self.job, "segmentation", path, caption))
+
+    def _left(self, now: float, fraction: float) -> float | None:
+        done = fraction - self._first
+        return round((1 - fraction) * (now - self._began) / done, 1) if done >= _SURE else None

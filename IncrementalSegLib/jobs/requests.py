@@ -1,0 +1,62 @@
+"""What a front end asks, one request per line: ``{"id": "1", "verb": "segment", "arguments": {...}}``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from IncrementalSegLib.errors import WireError
+from IncrementalSegLib.jobs import lines
+from IncrementalSegLib.types import Json
+
+CANCEL = "cancel"
+"""Arguments ``job`` and ``wish``: ``keep`` (a step goes on with the best weights so far), ``pause`` (a step
+can be resumed) or ``discard``."""
+
+PING = "ping"
+"""Answered by a heartbeat; tells the worker that the front end lives."""
+
+SHUTDOWN = "shutdown"
+"""End when the jobs that were asked for are done; nothing more is read."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request; a front end chooses the id, which names the job from then on.
+
+    Attributes:
+        id: Any text that no other job of this worker has.
+        verb: What to do: a command of the worker, or :data:`CANCEL`, :data:`PING`, :data:`SHUTDOWN`.
+        arguments: By name.
+    """
+
+    id: str
+    verb: str
+    arguments: Json = field(default_factory=dict)
+
+
+def encode(request: Request) -> str:
+    """Return a request as one line of ASCII without its end.
+
+    Example:
+        >>> encode(Request("2", "cancel", {"job": "1", "wish": "pause"}))
+        '{"id":"2","verb":"cancel","arguments":{"job":"1","wish":"pause"}}'
+    """
+    return lines.dump(vars(request))
+
+
+def decode(line: str) -> Request:
+    """Read one line.
+
+    Raises:
+        WireError: It is not a request.
+    """
+    data = lines.parse(line)
+    arguments = data.get("arguments", {})
+    for name, value, kind, expected in (
+        ("id", data.get("id"), str, "a text"),
+        ("verb", data.get("verb"), str, "a text"),
+        ("arguments", arguments, dict, "an object"),
+    ):
+        if not isinstance(value, kind):
+            raise WireError(f"{name!r} of a request is {value!r}, not {expected}.")
+    return Request(data["id"], data["verb"], arguments)

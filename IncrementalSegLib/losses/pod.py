@@ -1,0 +1,50 @@
+"""Local POD: distillation of pooled features (Douillard et al., CVPR 2021, PLOP, Eq. 3-6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SCALES = (1, 2, 4)
+"""Cells per axis; the authors' values."""
+
+
+def local_pod(features: Tensor, teacher: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
+    """Return how far the pooled squares of two maps lie apart, over cells of several scales.
+
+    At scale s a map is cut into s cells along each axis.  Within a cell the squared activations are averaged
+    over all axes but one, which gives a profile along each axis: along H and W as in the paper, along D too
+    in 3-D.  The term is the Euclidean norm over all profiles of an item, averaged over items.
+
+    Every axis is cut by its own length, and cells are as even as they can be.  PLOP's public code cuts all
+    axes by the last one's length and drops what remains.
+
+    Args:
+        features: ``(B, F, *S)`` of the model.
+        teacher: ``(B, F, *S)`` of the previous model.
+        scales: Cells per axis; an axis shorter than that has a cell per voxel.
+    """
+    difference = features.float().square() - teacher.float().square()  # pooling is linear
+    profiles = [_profile(difference, axis, scale) for scale in scales for axis in range(2, difference.ndim)]
+    distance: Tensor = torch.linalg.vector_norm(torch.cat(profiles, dim=1), dim=1)
+    return distance.mean()
+
+
+def _profile(values: Tensor, along: int, cells: int) -> Tensor:
+    """Return ``(B, ...)``: means over the cells of every spatial axis but ``along``, which stays as it is."""
+    for axis in range(2, values.ndim):
+        if axis != along:
+            values = _cell_means(values, axis, cells)
+    return values.flatten(1)
+
+
+def _cell_means(values: Tensor, axis: int, cells: int) -> Tensor:
+    """Average one axis over even cells; as a product of matrices, whose gradient is deterministic."""
+    size = values.shape[axis]
+    cells = min(cells, size)
+    member = F.one_hot(torch.arange(size, device=values.device) * cells // size, cells).to(values)
+    means: Tensor = torch.tensordot(values, member / member.sum(0), dims=([axis], [0]))
+    return means.movedim(-1, axis)

@@ -1,0 +1,105 @@
+"""CoNuSeg: sure pseudo-labels, and relations between class means held and sharpened."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from IncrementalSegLib.losses.classes import masked_mean, merged_log_softmax, unbiased_cross_entropies
+from IncrementalSegLib.losses.relations import prototype_contrast, relation_distillation
+from IncrementalSegLib.prototypes.bank import BACKGROUND
+from IncrementalSegLib.prototypes.means import masked_means, weighted_means
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.confidence import class_medians
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.prototype_classes import PrototypeClasses, certain, class_masks, completed
+from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget, columns
+
+
+class ConusegOptions(ClassOptions):
+    """Options of CoNuSeg; defaults are the authors'."""
+
+    relations: float = Field(0.1, ge=0)
+    """Weight of the distillation of relations between old classes (PRD)."""
+    contrast: float = Field(0.1, ge=0)
+    """Weight of the contrast of classes in the batch against prototypes (PCON)."""
+    threshold: float = Field(0.75, ge=0, le=1)
+    """Highest probability that the previous model must exceed to be believed; for each class its median counts
+    where that is lower."""
+    hard: bool = True
+    """Average new structures with less weight the surer the model is of a voxel, in PCON.  The authors' code
+    undoes these weights by scaling every vector to length one afterwards."""
+
+
+@register("method", "conuseg")
+class Conuseg(PrototypeClasses[ConusegOptions]):
+    """Pseudo-labels where the previous model is sure, relation distillation and contrast of class means."""
+
+    source = "Wu, Wang, Zhao, Chen & Qin, IEEE TMI 2023 (CoNuSeg)"
+
+    class Options(ConusegOptions):
+        """Options of CoNuSeg."""
+
+    def begin_step(self, ctx: StepContext) -> None:
+        """Measure how sure the previous model is of each class: medians of its highest probability."""
+        if ctx.teacher_model is not None and ctx.old:
+            medians = class_medians(self, ctx, lambda probability: probability.amax(1))
+            ctx.memory.data[self._key("medians")] = medians
+
+    def supervise(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the cross-entropy, unbiased where neither a label nor the sure previous model says what lies there."""
+        confidence, winner = merged_log_softmax(both.teacher.logits, both.theirs).exp().max(1)
+        measured = ctx.memory.data[self._key("medians")]
+        medians = torch.tensor([measured[key] for key in (BACKGROUND, *ctx.old)], device=winner.device)
+        sure = (target.column == 0) & (confidence > medians.clamp_max(self.options.threshold)[winner])
+        hidden = self.hidden(target, ctx)
+        told = hidden.clone()
+        told[:, both.own] = False
+        logits = both.output.logits
+        losses = torch.where(
+            sure,
+            unbiased_cross_entropies(logits, completed(both, target), told),
+            unbiased_cross_entropies(logits, target.column, hidden),
+        )
+        terms = {"cross_entropy": masked_mean(losses, target.valid)}
+        if self.options.dice:
+            terms["dice"] = self.dice(logits, target, ctx.new, ctx)
+        return terms
+
+    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return PRD and PCON on directions of features, over labels completed by the previous model."""
+        terms: dict[str, Tensor] = {}
+        found = completed(both, target)
+        now, before = (F.normalize(output.features.decoder.float(), dim=1) for output in (both.output, both.teacher))
+        if self.options.relations:
+            masks = class_masks(found, [0, *both.own], certain(found, target, ctx))
+            means, counts = masked_means(now, masks)
+            present = counts > 0
+            term = relation_distillation(means[present], masked_means(before, masks)[0][present])
+            terms["relations"] = self.options.relations * term
+        if self.options.contrast:
+            terms["contrast"] = self.options.contrast * self._contrast(now, both, found, target, ctx)
+        return terms
+
+    def _contrast(self, features: Tensor, both: Both, found: Tensor, target: ClassTarget, ctx: StepContext) -> Tensor:
+        prototypes = self.current(features, target, ctx)
+        rows = [*both.own, *columns(ctx.model, ctx.new)]
+        weights = class_masks(found, rows, target.valid).float()
+        if self.options.hard:
+            confidence, winner = both.output.logits.detach().float().softmax(1).max(1)
+            easy = class_masks(winner, rows, target.valid)
+            easy[:, : len(both.own)] = False
+            weights = weights * torch.where(easy, 1 - confidence.unsqueeze(1), 1)
+        means, totals = weighted_means(features, weights)
+        known = prototypes.known[rows]
+        present = (totals > 0) & known
+        place = known.cumsum(0) - 1
+        directions = F.normalize(prototypes.values[rows][known], dim=1)
+        return prototype_contrast(means[present], directions, place[present])
+
+    def remember(self, ctx: StepContext) -> None:
+        """Drop what was measured for this step alone."""
+        super().remember(ctx)
+        ctx.memory.data.pop(self._key("medians"), None)

@@ -1,0 +1,15 @@
+"""Finetuning of one softmax: the labels of the step are taken as the whole truth."""
+
+from __future__ import annotations
+
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.softmax_classes import ClassOptions, SoftmaxClasses
+
+
+@register("method", "finetune-softmax")
+class FinetuneSoftmax(SoftmaxClasses[ClassOptions]):
+    """Train on the new structures alone, with everything older as background; the lower bound of the papers."""
+
+    source = "Cermelli et al., CVPR 2020 (MiB), Sec. 4 (FT)"
+    balanced = False
+    unbiased = False

@@ -1,0 +1,45 @@
+"""ILT: distillation of the output and of the encoder's features."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from IncrementalSegLib.losses.classes import distillation
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
+
+
+class IltOptions(ClassOptions):
+    """Options of ILT."""
+
+    distillation: float = Field(100.0, ge=0)
+    """Weight of the distillation of the output, a mean over classes; MiB's comparison takes 100."""
+    features: float = Field(100.0, ge=0)
+    """Weight of the mean squared distance between the coarsest features; MiB's comparison takes 100."""
+
+
+@register("method", "ilt")
+class Ilt(SoftmaxClasses[IltOptions]):
+    """Hold the softmax over the old outputs and the coarsest features, while labels call everything old background."""
+
+    needs = frozenset({"teacher"})
+    source = "Michieli & Zanuttigh, ICCV Workshops 2019, Eq. 2-5, as compared by Cermelli et al., CVPR 2020"
+    balanced = False
+    unbiased = False
+
+    class Options(IltOptions):
+        """Options of ILT."""
+
+    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the distillations of output and features."""
+        terms: dict[str, Tensor] = {}
+        if self.options.distillation:
+            term = distillation(both.output.logits, both.teacher.logits, both.own, both.theirs, target.valid)
+            terms["distillation"] = self.options.distillation * term
+        if self.options.features:
+            now, before = both.output.features.abstraction, both.teacher.features.abstraction
+            terms["features"] = self.options.features * F.mse_loss(now.float(), before.float())
+        return terms

@@ -1,0 +1,69 @@
+"""InSeg: room in the background for structures that may come, and structures received from it.
+
+The paper gives the unknown future a channel of the output.  Such a channel means background to whoever
+segments, so here it is left out and its part of the cross-entropy kept (see ``losses/future.py``): this is
+our own form, and the weights are our own too, because only the core of the authors' code is public.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from IncrementalSegLib.losses.future import background_split, compatible_distillation
+from IncrementalSegLib.prototypes.means import masked_means
+from IncrementalSegLib.prototypes.similarity import voxel_cosines
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.prototype_classes import PrototypeClasses, certain, completed
+from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget
+
+
+class InsegOptions(ClassOptions):
+    """Options of InSeg."""
+
+    distillation: float = Field(10.0, ge=0)
+    """Weight of the compatible distillation (CID), a mean over classes; our own choice, as in MiB."""
+    future: float = Field(1.0, ge=0)
+    """Weight of telling the future from the background (FCA); our own choice."""
+    similarity: float = Field(0.8, ge=-1, le=1)
+    """Background that resembles the known structures by this mean cosine is taken for a future one; the authors'."""
+    temperature: float = Field(0.1, gt=0)
+    """Divides the cosines with the means of background and future; our own choice."""
+
+
+@register("method", "inseg")
+class Inseg(PrototypeClasses[InsegOptions]):
+    """Background that resembles structures is kept apart (FCA), and distillation follows new labels (CID)."""
+
+    source = "Wang, Wu & Qin, CVPR 2024 (InSeg), after the public core of its code"
+
+    class Options(InsegOptions):
+        """Options of InSeg."""
+
+    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return CID and FCA."""
+        options = self.options
+        terms: dict[str, Tensor] = {}
+        if options.distillation:
+            hidden = self.hidden(target, ctx)
+            term = compatible_distillation(
+                both.output.logits, both.teacher.logits, both.own, both.theirs, target.column, hidden, target.valid
+            )
+            terms["distillation"] = options.distillation * term
+        if options.future:
+            terms["future"] = options.future * self._future(both, target, ctx)
+        return terms
+
+    def _future(self, both: Both, target: ClassTarget, ctx: StepContext) -> Tensor:
+        features = both.output.features.decoder
+        found = completed(both, target)
+        background = certain(found, target, ctx) & (found == 0)
+        means = self.current(features, target, ctx)
+        structures = means.values[1:][means.known[1:]]
+        alike = voxel_cosines(features.detach(), structures).mean(1) >= self.options.similarity
+        future = background & alike
+        centres, counts = masked_means(features.detach(), torch.stack([background & ~alike, future], dim=1))
+        term = background_split(voxel_cosines(features, centres), future, background, self.options.temperature)
+        return term * (counts > 0).all()

@@ -1,0 +1,41 @@
+"""LwF in the form of the segmentation papers: plain cross-entropy, and distillation among the old outputs."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+
+from IncrementalSegLib.losses.classes import distillation
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
+
+
+class LwfOptions(ClassOptions):
+    """Options of LwF."""
+
+    distillation: float = Field(100.0, ge=0)
+    """Weight of the distillation, which is a mean over classes; MiB's comparison takes 100."""
+    temperature: float = Field(1.0, gt=0)
+    """Of both softmaxes; MiB's comparison takes 1, the original LwF 2."""
+
+
+@register("method", "lwf")
+class Lwf(SoftmaxClasses[LwfOptions]):
+    """Distil the softmax over the old outputs alone, while the labels call everything old background."""
+
+    needs = frozenset({"teacher"})
+    source = "Li & Hoiem, ECCV 2016, Eq. 1-3, as compared by Cermelli et al., CVPR 2020"
+    balanced = False
+    unbiased = False
+
+    class Options(LwfOptions):
+        """Options of LwF."""
+
+    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the distillation over the background and the old structures."""
+        if not self.options.distillation:
+            return {}
+        logits, teacher, warm = both.output.logits, both.teacher.logits, self.options.temperature
+        term = distillation(logits, teacher, both.own, both.theirs, target.valid, warm)
+        return {"distillation": self.options.distillation * term}

@@ -1,0 +1,38 @@
+"""MiB: labels and distillation that allow for what the background hides."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+
+from IncrementalSegLib.losses.classes import unbiased_distillation
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
+
+
+class MibOptions(ClassOptions):
+    """Options of MiB."""
+
+    distillation: float = Field(10.0, ge=0)
+    """Weight of the unbiased distillation, which is a mean over classes: with K old structures the paper's 10
+    weighs a sum over classes by 10 / (K + 1)."""
+
+
+@register("method", "mib")
+class Mib(SoftmaxClasses[MibOptions]):
+    """Unbiased cross-entropy, unbiased distillation, and new rows that share the background's probability."""
+
+    needs = frozenset({"teacher"})
+    source = "Cermelli et al., CVPR 2020, Eq. 3-8"
+
+    class Options(MibOptions):
+        """Options of MiB."""
+
+    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the unbiased distillation (Eq. 4-5)."""
+        if not self.options.distillation:
+            return {}
+        logits, teacher = both.output.logits, both.teacher.logits
+        term = unbiased_distillation(logits, teacher, both.own, both.theirs, target.valid)
+        return {"distillation": self.options.distillation * term}

@@ -1,0 +1,147 @@
+"""PCDD: class means say where, and for which structure, the previous model is worth listening to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from IncrementalSegLib.losses.alignment import prototype_alignment
+from IncrementalSegLib.losses.calibrated import Direction, Form, calibrated_distillation, divergence
+from IncrementalSegLib.losses.classes import merged_log_softmax, unbiased_distillation
+from IncrementalSegLib.losses.pseudo_labels import pseudo_labels
+from IncrementalSegLib.prototypes.means import masked_means
+from IncrementalSegLib.prototypes.similarity import affinities
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.prototype_classes import PrototypeClasses, class_masks
+from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget, columns
+
+
+class PcddOptions(ClassOptions):
+    """Options of PCDD; a weight of 0 leaves its part out.  The paper gives no value for any number here."""
+
+    base: Literal["mib", "unce_only"] = "mib"
+    """mib: unbiased distillation besides, as the first row of the paper's ablation, which equals its MiB.
+    unce_only: Eq. 13 as printed."""
+    distillation: float = Field(10.0, ge=0)
+    """Weight of the unbiased distillation of base=mib, a mean over classes; MiB's 10."""
+    lambda_ll: float = Field(0.1, ge=0)
+    """Weight of the alignment with the previous model's class means of the same batch; our own choice."""
+    lambda_lg: float = Field(0.1, ge=0)
+    """Weight of the alignment with the class means of earlier steps; our own choice."""
+    lambda_orcd: float = Field(1.0, ge=0)
+    """Weight of the calibrated distillation where old structures lie; our own choice."""
+    lambda_crcd: float = Field(1.0, ge=0)
+    """Weight of the calibrated distillation everywhere else; our own choice."""
+    tau: float = Field(0.5, ge=0, le=1)
+    """The previous model is believed where its entropy, 0..1 of the highest possible, lies below; our own choice."""
+    rejected: Literal["background", "ignore"] = "background"
+    """What unlabelled voxels are where it is not believed: background (Eq. 4), or no part of either region."""
+    affinity_temperature: float = Field(1.0, gt=0)
+    """Divides the cosines before their softmax: 1 is the paper's, and nearly uniform; 0.1 tells classes apart."""
+    kd_direction: Direction = "teacher_student"
+    """teacher_student: KL(teacher || student), as in what the paper builds on. student_teacher: as printed."""
+    kl_form: Form = "generalised"
+    """generalised: never negative, 0 where both agree. plain: as printed, may fall below 0."""
+    bg_merge: Literal["weighted", "sum"] = "weighted"
+    """How the means of background and new structures make the background's of before: weighted by their voxels,
+    or their sum (Eq. 10 as printed), which grows with the number of new structures."""
+    unit_prototypes: bool = False
+    """Align directions of class means instead of the means, so that the weights do not depend on the features'
+    scale; our own choice."""
+
+
+@dataclass(frozen=True)
+class _Regions:
+    """Labels completed by the previous model (Eq. 4), and the parts of the image that they make (Eq. 5)."""
+
+    column: Tensor
+    old: Tensor
+    current: Tensor
+
+
+@register("method", "pcdd")
+class Pcdd(PrototypeClasses[PcddOptions]):
+    """MiB with distillation calibrated by prototypes (PGCD) and class means aligned twice (DAPD)."""
+
+    source = "Zhu et al., AAAI 2026, Eq. 2-13"
+
+    class Options(PcddOptions):
+        """Options of PCDD."""
+
+    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the distillation of the base and the parts that are switched on (Eq. 13)."""
+        options = self.options
+        terms: dict[str, Tensor] = {}
+        if options.base == "mib" and options.distillation:
+            term = unbiased_distillation(both.output.logits, both.teacher.logits, both.own, both.theirs, target.valid)
+            terms["distillation"] = options.distillation * term
+        if options.lambda_orcd or options.lambda_crcd or options.lambda_ll or options.lambda_lg:
+            regions = self._regions(both, target)
+            terms |= self._calibrated(both, regions, target, ctx) | self._aligned(both, regions, ctx)
+        return terms
+
+    def _regions(self, both: Both, target: ClassTarget) -> _Regions:
+        probability = merged_log_softmax(both.teacher.logits, both.theirs).exp()
+        labels = pseudo_labels(target.column, probability, both.own, self.options.tau)
+        old = torch.isin(labels.column, torch.tensor(both.own, device=labels.column.device))
+        current = ~old & ~labels.rejected if self.options.rejected == "ignore" else ~old
+        return _Regions(labels.column, old & target.valid, current & target.valid)
+
+    def _calibrated(self, both: Both, regions: _Regions, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return ORCD (Eq. 6-7) and CRCD (Eq. 8-9).
+
+        The previous model has no column for new structures, so CRCD sums over the old ones; the new take
+        their share of the affinities, which is what weakens the old near them.
+        """
+        options, own = self.options, both.own
+        terms: dict[str, Tensor] = {}
+        if not (options.lambda_orcd or options.lambda_crcd):
+            return terms
+        present = both.output.logits.float().log_softmax(1)[:, own]
+        teacher = merged_log_softmax(both.teacher.logits, both.theirs)[:, 1:]
+        apart = divergence(present, teacher, options.kd_direction, options.kl_form)
+        if options.lambda_orcd:
+            means, features = self.stored(ctx), both.teacher.features.decoder
+            weights = affinities(features, means.values[own], means.known[own], options.affinity_temperature)
+            terms["orcd"] = options.lambda_orcd * calibrated_distillation(apart, weights, regions.old)
+        if options.lambda_crcd:
+            features = both.output.features.decoder
+            means, every = self.current(features, target, ctx), own + columns(ctx.model, ctx.new)
+            weights = affinities(features, means.values[every], means.known[every], options.affinity_temperature)
+            terms["crcd"] = options.lambda_crcd * calibrated_distillation(
+                apart, weights[:, : len(own)], regions.current
+            )
+        return terms
+
+    def _aligned(self, both: Both, regions: _Regions, ctx: StepContext) -> dict[str, Tensor]:
+        """Return both halves of DAPD (Eq. 10-12); both models are averaged over the same labels."""
+        options, own = self.options, both.own
+        terms: dict[str, Tensor] = {}
+        if not (options.lambda_ll or options.lambda_lg):
+            return terms
+        masks = torch.cat([regions.current.unsqueeze(1), class_masks(regions.column, own, regions.old)], dim=1)
+        features = both.output.features.decoder
+        now, counts = masked_means(features, masks)
+        if options.bg_merge == "sum":
+            rows = [0, *columns(ctx.model, ctx.new)]
+            parts, _ = masked_means(features, class_masks(regions.column, rows, regions.current))
+            now = torch.cat([parts.sum(0, keepdim=True), now[1:]])
+        if options.lambda_ll:
+            before, _ = masked_means(both.teacher.features.decoder, masks)
+            terms["local_prototypes"] = options.lambda_ll * self._distance(now, before, counts > 0)
+        if options.lambda_lg:
+            stored, rows = self.stored(ctx), [0, *own]
+            found = (counts > 0) & stored.known[rows]
+            terms["global_prototypes"] = options.lambda_lg * self._distance(now, stored.values[rows], found)
+        return terms
+
+    def _distance(self, means: Tensor, targets: Tensor, present: Tensor) -> Tensor:
+        if self.options.unit_prototypes:
+            means, targets = F.normalize(means, dim=1), F.normalize(targets, dim=1)
+        return prototype_alignment(means, targets, present)

@@ -1,0 +1,43 @@
+"""Pseudo-labels: the step's labels and what the previous model finds, learned as one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from IncrementalSegLib.losses.pseudo_labels import PseudoLabels
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.pseudo_labelled import PseudoLabelled
+from IncrementalSegLib.strategy.softmax_classes import ClassOptions
+
+
+class PseudoLabelOptions(ClassOptions):
+    """Options of pseudo-label."""
+
+    threshold: float = Field(1.0, gt=0, le=1)
+    """Entropy of the previous model, relative to the largest possible, below which its opinion counts; 1 takes
+    all of it (our own choice, as in the comparison of Zhang et al.)."""
+    rejected: Literal["background", "ignore"] = "background"
+    """What becomes of an unlabelled voxel at which the previous model is not sure."""
+
+
+@register("method", "pseudo-label")
+class PseudoLabel(PseudoLabelled[PseudoLabelOptions]):
+    """Learn the new labels and the previous model's segmentation together, as if they were one set of labels."""
+
+    source = "Zhang et al., MICCAI 2023 (pseudo-labels), in the form of one softmax"
+
+    class Options(PseudoLabelOptions):
+        """Options of pseudo-label."""
+
+    def threshold(self, ctx: StepContext) -> float:
+        """Return one threshold for all."""
+        return self.options.threshold
+
+    def weights(self, found: PseudoLabels, valid: Tensor) -> Tensor:
+        """Leave out what was rejected, or take it as background."""
+        return ~found.rejected if self.options.rejected == "ignore" else torch.ones_like(valid)

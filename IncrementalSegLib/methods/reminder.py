@@ -1,0 +1,62 @@
+"""REMINDER: PLOP, and old classes held most where a new structure resembles them."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from IncrementalSegLib.losses.similarity import similarity_weighted_distillation
+from IncrementalSegLib.prototypes.bank import BACKGROUND
+from IncrementalSegLib.prototypes.means import masked_means
+from IncrementalSegLib.prototypes.similarity import class_cosines
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.pooled_distillation import PooledDistillation, PooledOptions
+from IncrementalSegLib.strategy.softmax_classes import Both, ClassTarget, columns
+
+
+class ReminderOptions(PooledOptions):
+    """Options of REMINDER."""
+
+    similarity: float = Field(0.5, ge=0)
+    """Weight of the class-similarity weighted distillation; the authors' value."""
+    temperature: float = Field(3.0, gt=0)
+    """Of the softmaxes in it; the authors' value."""
+    delta: float = Field(0.0, ge=0)
+    """Old classes with less than this share of an even weight are left out of it; the authors' value."""
+
+
+@register("method", "reminder")
+class Reminder(PooledDistillation[ReminderOptions]):
+    """PLOP with a distillation at new structures that is weighted by their likeness to each old class."""
+
+    needs = frozenset({"teacher", "prototypes"})
+    source = "Phan et al., CVPR 2022, Eq. 4-7"
+
+    class Options(ReminderOptions):
+        """Options of REMINDER."""
+
+    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return PLOP's terms and the class-similarity weighted distillation."""
+        terms = super().preserve(both, target, ctx)
+        if not self.options.similarity:
+            return terms
+        masks = torch.stack([(target.column == row) & target.valid for row in columns(ctx.model, ctx.new)], dim=1)
+        label = torch.where(masks.any(1), masks.long().argmax(1), -1)
+        term = similarity_weighted_distillation(
+            both.output.logits[:, [0, *both.own]],
+            both.teacher.logits[:, [0, *both.theirs]],
+            label,
+            self._likeness(both.output.features.decoder, masks, ctx),
+            self.options.temperature,
+        )
+        return terms | {"similarity": self.options.similarity * term}
+
+    @torch.no_grad()
+    def _likeness(self, features: Tensor, masks: Tensor, ctx: StepContext) -> Tensor:
+        """Return ``(K, C)``: the softmax over old classes of their cosines with the batch's new structures (Eq. 5)."""
+        new = masked_means(features.float(), masks)[0]
+        old = ctx.prototypes.matrix([BACKGROUND, *ctx.old]).to(new)
+        weights = class_cosines(new, old).softmax(1)
+        return weights.where(weights >= self.options.delta / len(old), 0.0)

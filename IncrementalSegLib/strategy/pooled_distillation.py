@@ -1,0 +1,90 @@
+"""PLOP: pseudo-labels where the previous model is sure, and local POD; what the methods on top of it share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from IncrementalSegLib.losses.pod import local_pod
+from IncrementalSegLib.losses.pseudo_labels import PseudoLabels, entropy
+from IncrementalSegLib.networks.output import Features
+from IncrementalSegLib.prototypes.bank import BACKGROUND
+from IncrementalSegLib.strategy.confidence import class_medians
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.pseudo_labelled import PseudoLabelled
+from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget
+
+
+class PooledOptions(ClassOptions):
+    """Options of PLOP and of what builds on it."""
+
+    pod: float = Field(0.01, ge=0)
+    """Weight of the local POD of the feature maps; the authors' value."""
+    pod_logits: float = Field(0.0005, ge=0)
+    """Weight of the local POD of the logits; the authors' value."""
+    threshold: float = Field(0.001, ge=0, le=1)
+    """Least threshold on the entropy (0..1) of a pseudo-label; the authors' value.  Above it counts, for each
+    class, the median entropy where the previous model finds it."""
+
+
+PooledOptionsT = TypeVar("PooledOptionsT", bound=PooledOptions)
+
+
+class PooledDistillation(PseudoLabelled[PooledOptionsT]):
+    """Base of PLOP and of the methods that add to it."""
+
+    class Options(PooledOptions):
+        """Options of the method."""
+
+    def begin_step(self, ctx: StepContext) -> None:
+        """Measure how sure the previous model is of each class: median entropies (PLOP, Sec. 3.3)."""
+        if ctx.teacher_model is not None and ctx.old:
+            medians = class_medians(self, ctx, entropy)
+            ctx.memory.data[self._key] = {key: max(item, self.options.threshold) for key, item in medians.items()}
+
+    def threshold(self, ctx: StepContext) -> Tensor:
+        """Return what :meth:`begin_step` found for the background and each old structure."""
+        found = ctx.memory.data[self._key]
+        return torch.tensor([found[item] for item in (BACKGROUND, *ctx.old)], device=ctx.device)
+
+    def weights(self, found: PseudoLabels, valid: Tensor) -> Tensor:
+        """Leave out what was rejected, and lower the weight of an item by the share of it (PLOP, Eq. 9-10)."""
+        share = found.share(valid)
+        return ~found.rejected * share.view(-1, *[1] * (valid.ndim - 1))
+
+    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the local POD of all maps, averaged over maps as the authors do (PLOP, Eq. 6)."""
+        maps = list(zip(*(_maps(output.features) for output in (both.output, both.teacher)), strict=True))
+        terms = []
+        if self.options.pod:
+            terms += [self.options.pod * local_pod(now, before) for now, before in maps]
+        if self.options.pod_logits:
+            now, before = _summed(both.output.logits, both.own), _summed(both.teacher.logits, both.theirs)
+            terms.append(self.options.pod_logits * local_pod(now, before))
+        if not terms:
+            return {}
+        growth = math.sqrt((1 + len(ctx.structures)) / len(ctx.new))  # the authors': classes by new ones
+        return {"pod": growth * torch.stack(terms).sum() / (len(maps) + 1)}
+
+    def remember(self, ctx: StepContext) -> None:
+        """Drop what was measured for this step alone."""
+        ctx.memory.data.pop(self._key, None)
+
+    @property
+    def _key(self) -> str:
+        return f"{self.registered_name}/thresholds"
+
+
+def _maps(features: Features) -> list[Tensor]:
+    return [*features.encoder, features.abstraction, features.decoder]
+
+
+def _summed(logits: Tensor, kept: Sequence[int]) -> Tensor:
+    """Add the logits of everything that is not kept to the background's."""
+    rest = [column for column in range(logits.shape[1]) if column not in kept]
+    return torch.cat([logits[:, rest].float().sum(1, keepdim=True), logits[:, list(kept)].float()], dim=1)

@@ -1,0 +1,116 @@
+"""Class means in a step: prototypes of earlier steps, and running means of the structures being taught."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from IncrementalSegLib.losses.classes import merged_log_softmax
+from IncrementalSegLib.losses.pseudo_labels import pseudo_labels
+from IncrementalSegLib.prototypes.bank import BACKGROUND
+from IncrementalSegLib.prototypes.means import masked_means
+from IncrementalSegLib.prototypes.running import RunningMeans
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptionsT, ClassTarget, SoftmaxClasses, columns
+
+
+@dataclass(frozen=True)
+class Means:
+    """Class means by column of the model's logits.
+
+    Attributes:
+        values: ``(1 + N, F)`` float64, zero where not known.
+        known: ``(1 + N,)`` bool.
+    """
+
+    values: Tensor
+    known: Tensor
+
+
+def class_masks(column: Tensor, rows: Sequence[int], valid: Tensor) -> Tensor:
+    """Return where each of ``rows`` lies, as ``(B, len(rows), *S)`` bool.
+
+    Args:
+        column: ``(B, *S)`` int64, column at each voxel.
+        rows: Columns.
+        valid: ``(B, *S)`` bool; False makes every mask False.
+    """
+    return torch.stack([(column == row) & valid for row in rows], dim=1)
+
+
+def completed(both: Both, target: ClassTarget) -> Tensor:
+    """Return the labels, and where there is none what the previous model holds most probable.
+
+    Returns:
+        ``(B, *S)`` int64, columns of the model's logits.
+    """
+    probability = merged_log_softmax(both.teacher.logits, both.theirs).exp()
+    return pseudo_labels(target.column, probability, both.own).column
+
+
+def certain(column: Tensor, target: ClassTarget, ctx: StepContext) -> Tensor:
+    """Return where the class is certain: not where nothing is found but a structure of the step was not looked for.
+
+    Args:
+        column: ``(B, *S)`` int64, labels, possibly completed by the previous model.
+        target: The batch.
+        ctx: The step.
+
+    Returns:
+        ``(B, *S)`` bool; False where the batch is not valid.
+    """
+    complete = target.seen[:, columns(ctx.model, ctx.new)].all(1)
+    return target.valid & ((column != 0) | complete.view(-1, *[1] * (column.ndim - 1)))
+
+
+class PrototypeClasses(SoftmaxClasses[ClassOptionsT]):
+    """Base of the class methods that compare features with class means.
+
+    The means of the structures being taught are running means over the batches of the step, kept in its
+    memory; those of the others, and of the background, are what the step before left.
+    """
+
+    needs = frozenset({"teacher", "prototypes"})
+
+    def stored(self, ctx: StepContext) -> Means:
+        """Return the means that earlier steps left, without those of the structures being taught."""
+        keys = [BACKGROUND, *(item if item in ctx.old else "" for item in ctx.model.structures)]
+        known = torch.tensor([key in ctx.prototypes for key in keys])
+        values = torch.zeros(len(keys), ctx.model.trunk(0).decoder_channels, dtype=torch.float64)
+        if bool(known.any()):
+            values[known] = ctx.prototypes.matrix([key for key in keys if key in ctx.prototypes])
+        return Means(values.to(ctx.device), known.to(ctx.device))
+
+    def current(self, features: Tensor, target: ClassTarget, ctx: StepContext) -> Means:
+        """Add a batch to the running means and return all means.
+
+        Args:
+            features: ``(B, F, *S)``; no gradient flows back.
+            target: The labels of the batch.
+            ctx: The step; its memory is changed.
+        """
+        rows = columns(ctx.model, ctx.new)
+        masks = class_masks(target.column, rows, target.valid)
+        grown = self._running(len(rows), features.shape[1], ctx).updated(*masked_means(features.detach(), masks))
+        ctx.memory.tensors |= {self._key("means"): grown.means, self._key("counts"): grown.counts}
+        earlier = self.stored(ctx)
+        values, known = earlier.values.clone(), earlier.known.clone()
+        values[rows], known[rows] = grown.means, grown.counts > 0
+        return Means(values, known)
+
+    def remember(self, ctx: StepContext) -> None:
+        """Drop the running means: the engine has averaged the features of the finished model instead."""
+        for name in ("means", "counts"):
+            ctx.memory.tensors.pop(self._key(name), None)
+
+    def _running(self, classes: int, width: int, ctx: StepContext) -> RunningMeans:
+        means, counts = (ctx.memory.tensors.get(self._key(name)) for name in ("means", "counts"))
+        if means is None or counts is None:
+            return RunningMeans.empty(classes, width, ctx.device)
+        return RunningMeans(means.to(ctx.device), counts.to(ctx.device))
+
+    def _key(self, name: str) -> str:
+        return f"{self.registered_name}/{name}"

@@ -1,0 +1,149 @@
+"""Growing softmax networks: what the methods of the class family share.
+
+A step labels its own structures only; what is labelled 0 may be background or anything learned before
+(*background shift*).  The methods differ in what they make of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from IncrementalSegLib.losses.classes import unbiased_cross_entropy
+from IncrementalSegLib.losses.dice import soft_dice
+from IncrementalSegLib.networks.output import Output
+from IncrementalSegLib.networks.outputs.classes import Classes
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.sampling.batch import Batch
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.method import Method, MethodOptions
+from IncrementalSegLib.types import StructureId
+
+
+class ClassOptions(MethodOptions):
+    """Options of every method of the class family."""
+
+    dice: bool = True
+    """Add soft Dice on the step's structures to the cross-entropy: our own choice, the same for every method.
+    Without it thin structures are not learned in short schedules; false is the literal form of the papers."""
+
+
+ClassOptionsT = TypeVar("ClassOptionsT", bound=ClassOptions)
+
+
+@dataclass(frozen=True)
+class ClassTarget:
+    """A batch in the terms of one softmax.
+
+    Attributes:
+        column: ``(B, *S)`` int64, column of what is labelled at each voxel, 0 where nothing is.
+        seen: ``(B, 1 + N)`` bool, True for the background and the structures that were looked for.
+        valid: ``(B, *S)`` bool, False where no loss applies or two labels overlap.
+    """
+
+    column: Tensor
+    seen: Tensor
+    valid: Tensor
+
+
+@dataclass(frozen=True)
+class Both:
+    """What the model and the previous model say about a batch.
+
+    Attributes:
+        output: Of the model.
+        teacher: Of the previous model; its logits have the columns of what it knows.
+        own: Columns of the old structures in the model's logits.
+        theirs: Columns of the same structures in the previous model's.
+    """
+
+    output: Output
+    teacher: Output
+    own: list[int]
+    theirs: list[int]
+
+
+def columns(model: Segmenter, structures: Sequence[StructureId]) -> list[int]:
+    """Return the columns of ``structures`` in the model's logits."""
+    return [1 + model.structures.index(item) for item in structures]
+
+
+class SoftmaxClasses(Method[ClassOptionsT]):
+    """Base of the class methods: cross-entropy on the labels, plus what a method does to keep the old.
+
+    Attributes:
+        balanced: New rows start as equal shares of the background (MiB).
+        unbiased: Label 0 means background or any old structure, rather than background alone.
+    """
+
+    output = "classes"
+    balanced: ClassVar[bool] = True
+    unbiased: ClassVar[bool] = True
+
+    class Options(ClassOptions):
+        """Options of the method."""
+
+    def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
+        """Add rows; after the first step balanced ones where the method wants them."""
+        model.add(new)
+        if self.balanced and ctx.teacher_model is not None and new:
+            cast(Classes, model.output).balance(new)
+
+    def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
+        """Return what labels teach and, after the first step, what keeps the old structures."""
+        output = ctx.model(batch.image)
+        target = self.target(batch, ctx)
+        if ctx.teacher_model is None or not ctx.old:
+            return self.classify(output.logits, target, ctx)
+        own, theirs = columns(ctx.model, ctx.old), columns(ctx.teacher_model, ctx.old)
+        both = Both(output, ctx.teacher(batch.image), own, theirs)
+        return self.supervise(both, target, ctx) | self.preserve(both, target, ctx)
+
+    def supervise(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return what labels teach where there are old structures."""
+        return self.classify(both.output.logits, target, ctx)
+
+    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the named terms that keep the old structures; called where there are some."""
+        return {}
+
+    def classify(self, logits: Tensor, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return cross-entropy and soft Dice of the labels."""
+        hidden = self.hidden(target, ctx)
+        terms = {"cross_entropy": unbiased_cross_entropy(logits, target.column, hidden, target.valid)}
+        if self.options.dice:
+            terms["dice"] = self.dice(logits, target, ctx.new, ctx)
+        return terms
+
+    def hidden(self, target: ClassTarget, ctx: StepContext) -> Tensor:
+        """Return which columns ``(B, 1 + N)`` bool may lie under label 0."""
+        hidden = ~target.seen
+        if not self.unbiased:  # the papers' plain form: what was learned before is background now
+            hidden[:, columns(ctx.model, ctx.old)] = False
+        hidden[:, 0] = True
+        return hidden
+
+    @staticmethod
+    def dice(logits: Tensor, target: ClassTarget, structures: Sequence[StructureId], ctx: StepContext) -> Tensor:
+        """Return the soft Dice term of ``structures`` where they were looked for."""
+        rows = columns(ctx.model, structures)
+        truth = torch.stack([target.column == row for row in rows], dim=1)
+        seen = target.seen[:, rows]
+        valid = seen.view(*seen.shape, *[1] * (truth.ndim - 2)) & target.valid.unsqueeze(1)
+        return soft_dice(logits.float().softmax(1)[:, rows], truth, valid)
+
+    @staticmethod
+    def target(batch: Batch, ctx: StepContext) -> ClassTarget:
+        """Return a batch in the terms of one softmax; labels of what was not looked for are never read."""
+        rows = torch.tensor(columns(ctx.model, ctx.structures), device=batch.label.device)
+        spread = (len(rows), *[1] * (batch.label.ndim - 2))
+        labelled = batch.label.bool() & batch.looked_for.view(-1, *spread)
+        seen = torch.zeros(len(batch.label), 1 + len(rows), dtype=torch.bool, device=batch.label.device)
+        seen[:, 0] = True
+        seen[:, rows] = batch.looked_for
+        column = (labelled * rows.view(spread)).amax(1)
+        return ClassTarget(column, seen, ~batch.ignore & (labelled.sum(1) <= 1))

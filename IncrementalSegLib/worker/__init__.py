@@ -1,0 +1,1 @@
+"""The process that a front end drives: ``python -m IncrementalSegLib.worker``."""

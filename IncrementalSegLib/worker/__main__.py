@@ -1,0 +1,31 @@
+"""``python -m IncrementalSegLib.worker``: requests in, JSON lines out; the protocol is in docs/wire.md."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+
+from IncrementalSegLib.engine.process import tune_process
+from IncrementalSegLib.worker.channel import Channel
+from IncrementalSegLib.worker.server import PATIENCE, Server
+
+
+def main() -> None:
+    """Serve the front end that started this process."""
+    parser = argparse.ArgumentParser(prog="IncrementalSegLib.worker", description=__doc__)
+    parser.add_argument("--patience", type=int, default=PATIENCE, help="seconds without a word after which it ends")
+    options = parser.parse_args()
+    tune_process()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the front end to judge
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("IncrementalSegLib").setLevel(logging.INFO)
+    Server(Channel(), options.patience).run()
+    sys.stderr.flush()
+    os._exit(0)  # a job that does not stop must not keep the process
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""One job: its progress on the way out, wishes to end it on the way in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from IncrementalSegLib.engine.progress import Stop, Wish
+from IncrementalSegLib.jobs.events import Event
+from IncrementalSegLib.jobs.reporter import Reporter
+from IncrementalSegLib.jobs.requests import Request
+
+
+class Job:
+    """A request that is being done; itself the ``Progress`` of the engine.
+
+    Args:
+        request: What was asked.
+        send: Receives the events.
+
+    Attributes:
+        wish: How the job shall end early; set by another thread, taken by the next progress.
+    """
+
+    def __init__(self, request: Request, send: Callable[[Event], None]) -> None:
+        self.request = request
+        self.reporter = Reporter(request.id, send)
+        self.wish: Wish | None = None
+
+    def __call__(self, phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+        """Report progress.
+
+        Raises:
+            Stop: The job shall end; once for every wish, so that what follows it can report too.
+        """
+        wish, self.wish = self.wish, None
+        if wish is not None:
+            raise Stop(wish)
+        self.reporter(phase, fraction, numbers)

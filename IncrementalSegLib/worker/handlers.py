@@ -1,0 +1,123 @@
+"""Requests that are more than one function of the library, as functions of their arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from IncrementalSegLib.engine import diff as engine_diff
+from IncrementalSegLib.engine.packages import import_package
+from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.sampling.checks import check_data
+from IncrementalSegLib.store.edits import rename_structure
+from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.types import Json
+
+
+def card(model: Path, version: int | None = None) -> Json:
+    """Return what a front end shows of a model: name, structures, scores, the gate's report, all versions.
+
+    Raises:
+        IncrementalSegError: There is no such model or version.
+    """
+    folder = open_model(model)
+    record = folder.record(version)
+    return {
+        "name": folder.name,
+        "current": folder.current,
+        "version": record.number,
+        "status": folder.status(record.number),
+        "created": record.created,
+        "output": record.output,
+        "structures": [item.to_json() for item in record.structures],
+        "scores": {record.structures.by_id(item).name: score for item, score in record.scores.items()},
+        "preprocessing": record.preprocessing,
+        "retention": folder.document("retention", record.number),
+        "versions": [_line(folder.record(number).to_json(), folder.status(number)) for number in folder.numbers()],
+    }
+
+
+def versions(model: Path) -> Json:
+    """Return the records of all versions, as ``versions --json`` prints them.
+
+    Raises:
+        IncrementalSegError: There is no such model.
+    """
+    folder = open_model(model)
+    records = [folder.record(number).to_json() for number in folder.numbers()]
+    return {"model": folder.name, "current": folder.current, "versions": records}
+
+
+def accept(model: Path, version: int) -> Json:
+    """Make a version the current one.
+
+    Raises:
+        IncrementalSegError: There is no such model or version, or it cannot be written.
+    """
+    open_model(model).accept(version)
+    return card(model)
+
+
+def reject(model: Path, version: int) -> Json:
+    """Mark a version as rejected.
+
+    Raises:
+        IncrementalSegError: There is no such model or version, it is the current one, or it cannot be written.
+    """
+    open_model(model).reject(version)
+    return card(model)
+
+
+def rollback(model: Path, version: int | None = None) -> Json:
+    """Go back to a version that was accepted before; by default the one before the current.
+
+    Raises:
+        IncrementalSegError: There is no such model or version, or it was never accepted.
+    """
+    open_model(model).roll_back(version)
+    return card(model)
+
+
+def diff(model: Path, first: int, second: int) -> Json:
+    """Return what distinguishes two versions, as ``diff --json`` prints it.
+
+    Raises:
+        IncrementalSegError: There is no such model or version.
+    """
+    return engine_diff.diff(open_model(model), first, second)
+
+
+def import_(package: Path, model: Path) -> Json:
+    """Make a model of a package and return its card.
+
+    Raises:
+        IncrementalSegError: The package is damaged or does not fit, or the model is there already.
+    """
+    import_package(package, model)
+    return card(model)
+
+
+def rename(model: Path, old: str, new: str) -> Json:
+    """Rename a structure.
+
+    Raises:
+        IncrementalSegError: There is no such model or structure, or the name is taken.
+    """
+    rename_structure(open_model(model), old, new)
+    return card(model)
+
+
+def check(data: Path, progress: Progress = silent) -> Json:
+    """Judge every case of a data set, as ``check --json`` prints it.
+
+    Raises:
+        DataError: The data set cannot be opened at all.
+    """
+    verdicts = check_data(data, progress=lambda done, total: progress("Checking", done / total))
+    return {"cases": [{"case": item.case, "verdict": item.verdict, "message": item.message} for item in verdicts]}
+
+
+def _line(record: Json, status: str) -> Json:
+    """Return of a version what a list of versions shows."""
+    names = [item["name"] for item in record["structures"]]
+    own = {key: record[key] for key in ("number", "parent", "kind", "created", "held_back_by")}
+    return own | {"status": status, "structures": names}

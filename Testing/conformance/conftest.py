@@ -1,0 +1,51 @@
+"""Scans and a size with which every method learns in a moment, and models that know one structure."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+from tiny import FEW, WIDTHS
+
+from IncrementalSegLib.engine import presets
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.registry import find
+from IncrementalSegLib.sampling.phantom import write_phantom_dataset
+
+STEP = {"options": FEW, "preset": "quick", "steps": 2, "device": "cpu"}
+FIRST = {"heads": "finetune", "classes": "finetune-softmax"}  # the plainest method of each family
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantoms")
+    for number, name in enumerate(("humerus", "scapula")):
+        write_phantom_dataset(folder / name, 3, "A", [name], number, size=(6, 32, 32))
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tiny_preset():
+    with pytest.MonkeyPatch.context() as patch:
+        small = replace(presets._PRESETS["quick", 2], widths=WIDTHS, batch=2)
+        patch.setitem(presets._PRESETS, ("quick", 2), small)
+        yield
+
+
+@pytest.fixture(scope="session")
+def taught(data, tmp_path_factory):
+    """Models that know the humerus, by family and by whether exemplars were kept; do not write to them."""
+    folder = tmp_path_factory.mktemp("taught")
+    for family, method in FIRST.items():
+        for kept in ("keep", "none"):
+            learn(folder / family / kept, data / "humerus", "humerus", method=method, exemplars=kept, **STEP)
+    return folder
+
+
+@pytest.fixture
+def copy_of(taught, tmp_path):
+    """Copy the model that a method can go on from."""
+
+    def copy(name, as_, exemplars="keep"):
+        return shutil.copytree(taught / find("method", name).output / exemplars, tmp_path / as_)
+
+    return copy

@@ -1,0 +1,53 @@
+"""The rate of false alarms: what is counted, and that finished candidates are not made again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny import WIDTHS
+
+from IncrementalSegLib.benchmarks.false_alarm import SUMMARY, Scale, run_false_alarm, summarise
+from IncrementalSegLib.engine import presets
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.evaluation.metrics import CaseScore
+from IncrementalSegLib.evaluation.retention import Limits, RetentionReport, StructureRow
+from IncrementalSegLib.store.versions import open_model
+
+TINY = Scale(people=5, size=(4, 32, 32), first=2, again=1)
+
+
+def candidate(*drops):
+    """Return the result of a candidate that lost ``drops`` points of one structure, scan by scan."""
+    rng, limits = np.random.default_rng(0), Limits()
+    sides = [
+        [CaseScore(f"c{number}", "p", 0.8 - drop / 100, 1.0, 1.0, 9, 9) for number, drop in enumerate(values)]
+        for values in ([0] * len(drops), drops)
+    ]
+    row = StructureRow.of("humerus", "h", *sides, limits, rng)
+    return {"report": RetentionReport.of([row], limits, rng).to_json()}
+
+
+def test_false_alarms_are_counted_by_number_of_scans():
+    found = summarise([candidate(5, 0, -2, 0, 0), candidate(0, 7, 0, -1, -1), candidate(4, 4, 4, 4, 4)])
+    assert (found["repeats"], found["scans"], found["rate"]) == (3, 5, pytest.approx(1 / 3))
+    assert found["rate_by_scans"] == pytest.approx({"1": 2 / 3, "2": 2 / 3, "3": 1 / 3, "4": 1 / 3, "5": 1 / 3})
+    assert found["drops"]["humerus"] == pytest.approx([0.6, 1.0, 4.0])
+
+
+def test_candidates_are_made_once_and_never_used(tmp_path, monkeypatch):
+    known = presets._PRESETS["quick", 2]
+    monkeypatch.setitem(presets._PRESETS, ("quick", 2), replace(known, widths=WIDTHS, batch=2))
+    found = run_false_alarm(tmp_path, repeats=1, device="cpu", scale=TINY)
+    assert found["repeats"] == 1
+    written = (tmp_path / "candidate-001.json").read_bytes()
+    again = run_false_alarm(tmp_path, repeats=2, device="cpu", scale=TINY)
+    assert (tmp_path / "candidate-001.json").read_bytes() == written
+    assert json.loads((tmp_path / SUMMARY).read_text("utf-8")) == json.loads(json.dumps(again))
+    folder = open_model(tmp_path / "model")
+    assert [folder.status(number) for number in folder.numbers()] == ["current", "candidate", "candidate"]
+    assert [folder.record(number).parent for number in folder.numbers()] == [None, 1, 1]
+    with pytest.raises(DataError, match="another scale"):
+        run_false_alarm(tmp_path, repeats=1, device="cpu", scale=replace(TINY, people=6))

@@ -1,0 +1,14 @@
+def test_the_table_says_how_far_and_the_sentences_why(command, model, data):
+    said = command("advise", model, "--data", data, "--structures", "spleen")
+    assert said.status == 0
+    assert "Method: lwfseg" in said.out
+    assert "near" in said.out
+    found = command("advise", model, "--data", data, "--json").json
+    assert found["method"] == "lwfseg"
+    assert found["structures"]["liver"]["spacing"] == {"distance": 0.0, "word": "near"}
+
+
+def test_a_new_model(command, data, tmp_path):
+    said = command("advise", tmp_path / "new", "--data", data)
+    assert "Method: finetune" in said.out
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from IncrementalSegLib.engine.domain import Seen, warnings_of
+from IncrementalSegLib.engine.segment import segment
+from IncrementalSegLib.evaluation.domain import Traits
+from IncrementalSegLib.sampling.phantom import phantom_case, write_phantom_dataset
+from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.structures import Structure, StructureList
+from IncrementalSegLib.volumes.io import write_volume
+from IncrementalSegLib.volumes.volume import Grid, Volume
+
+SIZE = (6, 32, 32)
+
+
+def scan(path, scanner="A", seed=(50, 1), **grid):
+    """Write a phantom, with another header where asked."""
+    volume = phantom_case(seed, scanner, SIZE)[0]
+    changed = Grid(**{**vars(volume.grid), **grid})
+    write_volume(path, Volume(volume.array, changed))
+    return path
+
+
+def traits(value=0.0, spacing=1.0):
+    looks = {name: np.full(3, value) for name in ("contrast", "texture", "layout")}
+    return Traits(looks, np.arange(5.0), (spacing,) * 3, (64 * spacing,) * 3)
+
+
+def test_structures_taught_by_the_same_scans_share_an_entry():
+    seen = (
+        Seen().with_step(1, [(traits(), ("a", "b")), (traits(), ("a", "b", "c"))]).with_step(2, [(traits(5), ("a",))])
+    )
+    assert [(item.step, item.structures, item.domain.scans) for item in seen.taught] == [
+        (1, ("a", "b"), 2),
+        (1, ("c",), 1),
+        (2, ("a",), 1),
+    ]
+    nearest = seen.nearest(traits(5), "a")
+    assert nearest is not None
+    assert nearest[0].features == 0  # of the step that improved it
+    assert seen.nearest(traits(5), "b")[0].features > 1.5
+    assert seen.nearest(traits(5), "unknown") is None
+
+
+def test_each_step_adds_what_its_scans_look_like(teach, model, data):
+    assert [item.domain.scans for item in Seen.of(open_model(model)).taught] == [3]
+    teach(model, data / "scapula", "scapula")
+    seen = Seen.of(open_model(model))
+    ids = [item.id for item in open_model(model).record().structures]
+    assert [item.structures for item in seen.taught] == [(ids[0],), (ids[1],)]
+    assert [item.step for item in seen.taught] == [1, 2]
+
+
+def test_segment_warns_of_a_scan_far_outside_and_not_of_one_inside(taught, tmp_path):
+    inside = segment(taught, scan(tmp_path / "inside.nii.gz"), tmp_path / "out", device="cpu")
+    assert not any("unlike" in text for text in inside.warnings)
+    thick = scan(tmp_path / "thick.nii.gz", spacing=(5.4, 5.4, 48.0))
+    outside = segment(taught, thick, tmp_path / "out", device="cpu")
+    (text,) = [text for text in outside.warnings if "unlike" in text]
+    assert text.startswith("thick is unlike the scans that taught humerus: ")
+    assert "its spacing is 48 mm, they had 16 mm" in text
+    assert outside.outputs[0].is_file()  # it never blocks
+
+
+def test_structures_taught_by_different_scans_are_warned_of_apart(teach, tmp_path):
+    model = tmp_path / "model"
+    for scanner, name in (("A", "humerus"), ("C", "scapula")):
+        teach(model, write_phantom_dataset(tmp_path / name, 10, scanner, [name], 9, SIZE), name)
+    warned = segment(model, scan(tmp_path / "c.nii.gz", "C"), tmp_path / "out", device="cpu").warnings
+    (text,) = [text for text in warned if "unlike" in text]
+    assert "taught humerus:" in text
+    assert "contrast" in text
+
+
+def test_a_model_of_an_older_program_warns_of_nothing(model, tmp_path):
+    folder = open_model(model)
+    record = folder.record()
+    folder.write(record, {"weights": folder.tensors("weights")}, {})
+    assert Seen.of(folder) == Seen()
+    thick = scan(tmp_path / "thick.nii.gz", spacing=(5.4, 5.4, 48.0))
+    assert not any("unlike" in text for text in segment(model, thick, tmp_path / "out", device="cpu").warnings)
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b"]])
+def test_one_sentence_for_structures_with_the_same_reason(names):
+    items = StructureList(tuple(Structure.create(name, 1) for name in names))
+    seen = Seen().with_step(1, [(traits(), items.ids)])
+    (text,) = warnings_of(seen, traits(spacing=2.0), items, "scan")
+    assert text == (
+        f"scan is unlike the scans that taught {', '.join(names)}: its spacing is 2 mm, they had 1 mm. "
+        "Look at the result with care."
+    )

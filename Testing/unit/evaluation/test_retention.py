@@ -1,0 +1,176 @@
+"""The rules of the gate, as tables worked out by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.evaluation.metrics import CaseScore
+from IncrementalSegLib.evaluation.retention import Limits, RetentionReport, StructureRow
+from IncrementalSegLib.evaluation.retention_page import retention_page
+
+LIMITS = Limits()
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def side(values, voxels=9, assd=1.0):
+    return [CaseScore(f"c{number}", f"p{number}", dice, assd, 2.0, voxels, 9) for number, dice in enumerate(values)]
+
+
+def row(drops, name="liver", limits=LIMITS, **more):
+    """Return the row of a structure that had Dice 0.80 and lost ``drops`` points, scan by scan."""
+    return StructureRow.of(
+        name,
+        name[0] * 32,
+        side([0.80] * len(drops)),
+        side([0.80 - drop / 100 for drop in drops]),
+        limits,
+        rng(),
+        **more,
+    )
+
+
+def report(*rows):
+    return RetentionReport.of(rows, LIMITS, rng())
+
+
+@pytest.mark.parametrize(
+    ("drops", "verdict"),
+    [
+        ([3.0], "unsure"),  # exactly 3 is not more than 3
+        ([3.01], "harmed"),  # one scan: the drop alone decides
+        ([2.0, 4.1], "harmed"),
+        ([0.99], "kept"),
+        ([1.0], "unsure"),
+        ([-0.5, 2.5], "unsure"),
+        ([-3.0], "kept"),
+        ([-3.01], "improved"),
+        ([4, 4, 4, 4], "harmed"),
+        ([20, 0, 0, -3], "harmed"),  # four scans: 4.25 points decide, whatever their spread
+        ([20, 0, 0, -3, 4], "unsure"),  # five: 4.2 points, but the interval includes 0
+        ([3.1, 3.2, 3.3, 3.4, 3.5], "harmed"),
+        ([3.0, 3.0, 3.0, 3.0, 3.0], "kept"),  # surely lower, by no more than the limit
+        ([2.0, 2.1, 2.2, 2.3, 2.4], "kept"),  # with five scans 1 to 3 points are no longer unsure
+        ([-4, -5, -6, -7, -8], "improved"),
+        ([-30, 1, 1, 1, 1], "kept"),  # a gain of 5.2 points that the scans do not show surely
+    ],
+)
+def test_the_verdict_on_a_structure(drops, verdict):
+    found = row(drops)
+    assert found.verdict == verdict
+    assert found.drop == pytest.approx(np.mean(drops))
+    assert (found.interval is None) == (len(drops) < 5)
+
+
+def test_the_interval_is_that_of_the_drop():
+    low, high = row([3, 4, 5, 6, 7, 8]).interval
+    assert 3 < low < 5.5 < high < 8
+
+
+@pytest.mark.parametrize(
+    ("rows", "held"),
+    [
+        ([], ()),
+        ([row([0.5])], ()),
+        ([row([3.5]), row([0], "spleen")], ("liver",)),
+        ([row([1.5] * 5)], ("liver",)),  # one structure: its mean is the mean
+        ([row([1.0] * 5), row([1.0] * 5, "spleen")], ()),  # exactly 1 is not more than 1
+        ([row([1.4, 1.5, 1.6, 1.4, 1.6]), row([1.2, 1.3, 1.2, 1.3, 1.2], "spleen")], ("liver", "spleen")),
+        ([row([2.6] * 5), row([0.3] * 5, "hip"), row([2.6] * 5, "spleen")], ("liver", "spleen")),  # those that carry it
+        ([row([2.5] * 4), row([2.5] * 4, "spleen")], ()),  # four scans give no interval
+        ([row([2.9] * 5), row([-0.5] * 5, "spleen")], ()),  # 1.2 on average, by one structure alone
+        ([row([1.5] * 5), row([3.5], "spleen")], ("spleen",)),  # the harmed alone, whatever the mean
+        ([row([0.2] * 5), row([3.5], "spleen", basis="exemplars")], ("spleen",)),
+        ([row([2.5] * 5, basis="exemplars")], ()),  # a proxy does not count for the mean
+    ],
+)
+def test_what_is_held_back(rows, held):
+    found = report(*rows)
+    assert found.held_back_by == held
+    assert found.sentence.startswith("Held back" if held else ("There is no" if not rows else "No older"))
+
+
+def test_the_mean_is_over_structures_not_over_scans():
+    found = report(row([2.0] * 9), row([0.0], "spleen"))
+    assert found.mean.points == pytest.approx(-1.0)
+
+
+def test_rows_are_sorted_by_harm():
+    rows = row([0], "d"), row([-5] * 5, "e"), row([3.5], "b"), row([40], "a"), row([2], "c")
+    assert [item.structure for item in report(*rows).rows] == ["a", "b", "c", "d", "e"]
+
+
+class TestUndefinedDice:
+    def test_a_scan_without_the_structure_is_left_out_and_said(self):
+        absent = CaseScore("c1", "p1", None, None, None, 0, 0)
+        found = StructureRow.of("liver", "l", [*side([0.8]), absent], [*side([0.8]), absent], LIMITS, rng())
+        assert (found.verdict, found.change.cases) == ("kept", 1)
+        assert "not in 1 scan" in found.why
+
+    def test_a_false_finding_is_said(self):
+        old, new = CaseScore("c1", "p1", None, None, None, 0, 0), CaseScore("c1", "p1", 0.0, None, None, 0, 70)
+        found = StructureRow.of("liver", "l", [*side([0.8]), old], [*side([0.8]), new], LIMITS, rng())
+        assert "now shows it" in found.why
+
+    def test_nothing_defined_is_unsure(self):
+        absent = [CaseScore("c1", "p1", None, None, None, 0, 0)]
+        found = StructureRow.of("liver", "l", absent, absent, LIMITS, rng())
+        assert (found.verdict, found.drop, found.interval) == ("unsure", None, None)
+        assert "undefined in 1 scan" in found.why
+
+    def test_a_missed_structure_is_harm(self):
+        found = StructureRow.of("liver", "l", side([0.8]), side([0.0], assd=None), LIMITS, rng())
+        assert (found.verdict, found.assd_change_mm) == ("harmed", None)
+
+    def test_no_scan_at_all_is_unsure_and_holds_nothing_back(self):
+        nothing = StructureRow.of("liver", "l", [], [], LIMITS, rng(), basis="nothing", note="no scan")
+        found = report(nothing)
+        assert (nothing.verdict, nothing.kind, found.mean, found.held_back_by) == ("unsure", "proxy", None, ())
+        assert "liver cannot be judged" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("differ", "verdict"), [(3.0, "kept"), (3.1, "unsure"), (50.0, "unsure"), (50.1, "harmed"), (0.0, "kept")]
+)
+def test_agreement_is_no_drop(differ, verdict):
+    old, new = side([1.0]), side([1 - differ / 100])
+    found = StructureRow.of("liver", "l", old, new, LIMITS, rng(), basis="agreement")
+    assert (found.verdict, found.drop) == (verdict, None)
+
+
+def test_limits_are_options():
+    assert row([4.0], limits=Limits(harm=5)).verdict == "unsure"
+    assert row([4.0], limits=Limits(harm=5, unsure=4.5)).verdict == "kept"
+    assert RetentionReport.of([row([2.0] * 5)], Limits(mean=2), rng()).held_back_by == ()
+
+
+@pytest.mark.parametrize("wrong", [{"harm": -1}, {"mean": 101}, {"harm": float("nan")}, {"harm": 0.5}])
+def test_impossible_limits_are_refused(wrong):
+    with pytest.raises(OptionError, match="limit"):
+        Limits(**wrong)
+
+
+def test_json_there_and_back():
+    nothing = StructureRow.of("knee", "k", [], [], LIMITS, rng(), basis="nothing", note="no scan")
+    found = report(
+        row([3.5, 2.9]), row([0.1] * 6, "spleen"), row([9], "hip", basis="exemplars", note="taught"), nothing
+    )
+    text = json.dumps(found.to_json(), allow_nan=False)
+    assert RetentionReport.from_json(json.loads(text)) == found
+    assert json.loads(text)["structures"][0]["kind"] == "proxy"
+    assert json.loads(text)["mean_drop"] == pytest.approx((3.2 + 0.1) / 2)
+
+
+def test_the_page_marks_proxies_and_says_the_verdict_of_the_gate():
+    found = report(row([2.5] * 5, basis="exemplars", note="by exemplars, because c3 is not where it was"), row([9]))
+    page = retention_page(found, {}, "title", "intro")
+    changes = page.sections[0].items[1].changes
+    assert [change.state for change in changes] == ["harmed", "kept"]  # not "lower", by the rule of other reports
+    assert changes[1].note == "proxy: by exemplars, because c3 is not where it was"
+    assert page.verdict[0].startswith("Held back: liver")

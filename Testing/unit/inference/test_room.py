@@ -1,0 +1,68 @@
+import pytest
+import torch
+from tiny import CPU, DISC, case, plan, segmenter
+
+from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.inference.room import Room, placed
+from IncrementalSegLib.networks.segmenter import Segmenter
+
+CUDA = torch.device("cuda")
+
+
+def test_what_is_given_up_and_in_which_order():
+    room, tried = Room(4, CUDA, CUDA), []
+    while (room := room.smaller(windows=True)) is not None:
+        tried.append(str(room))
+    assert tried == [
+        "2 per pass on CUDA",
+        "1 per pass on CUDA",
+        "1 per pass on CUDA, stitched on the CPU",
+        "1 per pass on CPU",
+    ]
+    assert Room(1, CUDA, CUDA).smaller(windows=False) == Room(1, CPU, CPU)
+    assert Room(1, CPU, CPU).smaller(windows=True) is None
+
+
+def test_a_model_comes_home_even_after_an_error():
+    class Noted(torch.nn.Module):
+        def to(self, device):
+            places.append(device)
+
+    places = []
+    with placed(Noted(), CUDA, CUDA):
+        pass
+    assert places == []
+    with pytest.raises(KeyError), placed(Noted(), CUDA, CPU):
+        raise KeyError
+    assert places == [CPU, CUDA]
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_a_smaller_batch_gives_the_same_result(dimension, monkeypatch, caplog):
+    model = segmenter((DISC,), network=f"unet{dimension}d")
+    predictor, image = Predictor(model, plan(dimension), CPU), case("a", [DISC]).image
+    expected = predictor.probabilities(image, [DISC])
+    forward, sizes = Segmenter.forward, []
+
+    def limited(self, batch, *args):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, batch, *args)
+
+    monkeypatch.setattr(Segmenter, "forward", limited)
+    torch.testing.assert_close(predictor.probabilities(image, [DISC]), expected)
+    assert predictor.room.batch == 2
+    assert "ran out" in caplog.text
+    sizes.clear()
+    predictor.probabilities(image, [DISC])
+    assert max(sizes) <= 2  # it is not tried again
+
+
+def test_what_does_not_fit_at_all_is_raised(monkeypatch):
+    def never(self, batch, *args):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Segmenter, "forward", never)
+    with pytest.raises(torch.OutOfMemoryError):
+        Predictor(segmenter((DISC,)), plan(), CPU).probabilities(case("a", [DISC]).image, [DISC])

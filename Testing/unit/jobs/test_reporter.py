@@ -1,0 +1,69 @@
+import math
+
+import pytest
+
+from IncrementalSegLib.jobs.events import Metric, Preview, Progress
+from IncrementalSegLib.jobs.reporter import Reporter
+
+
+class Wire:
+    """A reporter with a clock that a test sets, and what it sent."""
+
+    def __init__(self):
+        self.now, self.sent = 0.0, []
+        self.report = Reporter("7", self.sent.append, lambda: self.now)
+
+    def take(self):
+        found, self.sent[:] = list(self.sent), []
+        return found
+
+
+@pytest.fixture
+def wire():
+    return Wire()
+
+
+def test_a_second_of_progress_is_at_most_ten_events_and_loses_no_number(wire):
+    for step in range(1000):
+        wire.now = step / 1000
+        wire.report("Learning", step / 2000, {"loss": step})
+    found = wire.take()
+    assert 5 <= sum(isinstance(event, Progress) for event in found) <= 11
+    assert 5 <= sum(isinstance(event, Metric) for event in found) <= 11
+    wire.report("Learning", 0.6, {"dice": 0.5})
+    assert wire.take() == [Metric("7", "dice", 0.5, "Learning", 0.6)]
+    wire.now = 2.0
+    wire.report("Learning", 0.7)
+    (event,) = wire.take()
+    assert event.numbers == {"loss": 999, "dice": 0.5}
+
+
+def test_a_new_phase_and_the_end_of_one_are_sent_at_once(wire):
+    for phase, fraction in (("Reading", 0.0), ("Reading", 0.5), ("Reading", 1.0), ("Saving", 0.0)):
+        wire.report(phase, fraction)
+    assert [(event.phase, event.fraction) for event in wire.take()] == [("Reading", 0), ("Reading", 1), ("Saving", 0)]
+
+
+def test_the_time_left_is_that_of_the_phase(wire):
+    wire.report("Reading", 0.9)
+    wire.now = 10.0
+    wire.report("Learning", 0.5)  # a resumed step begins in the middle
+    wire.now = 20.0
+    wire.report("Learning", 0.51)
+    wire.now = 30.0
+    wire.report("Learning", 0.75)
+    assert [event.eta for event in wire.take()] == [None, None, None, 20.0]
+
+
+@pytest.mark.parametrize(("fraction", "sent"), [(-1, 0), (2, 1), (math.nan, 0), (math.inf, 0)])
+def test_a_fraction_is_a_fraction(wire, fraction, sent):
+    wire.report("Reading", fraction)
+    assert wire.take() == [Progress("7", "Reading", sent)]
+
+
+def test_a_result_is_shown_with_its_volumes(wire):
+    wire.report.result("out/a.seg.nrrd", "a", {"liver": 12.5})
+    assert wire.take() == [
+        Metric("7", "ml", 12.5, "a", 1.0, "liver"),
+        Preview("7", "segmentation", "out/a.seg.nrrd", "a"),
+    ]

@@ -1,0 +1,121 @@
+"""PLOP: its cross-entropy against a plain loop, its thresholds, its distillation of pooled maps."""
+
+import math
+
+import pytest
+import torch
+from tiny import BAR, DISC, SQUARE, batch, cases, context, method
+from torch.nn import functional as F
+
+from IncrementalSegLib.losses.pod import local_pod
+from IncrementalSegLib.losses.pseudo_labels import entropy
+from IncrementalSegLib.prototypes.bank import BACKGROUND
+from IncrementalSegLib.strategy.softmax_classes import SoftmaxClasses
+
+
+@pytest.fixture
+def step():
+    """A step of PLOP whose previous model finds the background and two structures about equally often."""
+    chosen = method("plop", dice=False)
+    ctx = context(chosen, old=(DISC, BAR), new=(SQUARE,))
+    with torch.no_grad():
+        logits = ctx.teacher(batch(ctx).image).logits
+        for row, mean in zip(ctx.teacher_model.output.rows.values(), logits.mean((0, 2, 3)), strict=True):
+            row.bias -= mean
+            row.weight *= 3
+        ctx.model.trunks[0].down[0][0].conv.weight.mul_(1.5)  # the model has moved since the step began
+    chosen.begin_step(ctx)
+    ctx.model.eval()
+    return chosen, ctx, batch(ctx)
+
+
+def test_cross_entropy_equals_the_loop(step):
+    chosen, ctx, drawn = step
+    with torch.no_grad():
+        found = chosen.training_loss(drawn, ctx)["cross_entropy"]
+        loss = -ctx.model(drawn.image).logits.log_softmax(1)
+        p = ctx.teacher(drawn.image).logits.softmax(1)
+    limits = chosen.threshold(ctx)
+    label = drawn.label[:, ctx.structures.index(SQUARE)].bool()
+    total, counts = 0.0, {"accepted": 0, "rejected": 0}
+    for item in range(len(label)):
+        mine, accepted, unlabelled = 0.0, 0, 0
+        for row, column in torch.cartesian_prod(torch.arange(32), torch.arange(32)).tolist():
+            voxel = (item, slice(None), row, column)
+            if label[item, row, column]:
+                mine += float(loss[voxel][3])
+                continue
+            unlabelled += 1
+            winner = int(p[voxel].argmax())
+            if float(entropy(p[voxel].view(1, -1, 1))) < float(limits[winner]):
+                accepted += 1
+                mine += float(loss[voxel][winner])
+        total += mine * accepted / unlabelled
+        counts["accepted"] += accepted
+        counts["rejected"] += unlabelled - accepted
+    assert min(counts.values()) > 50
+    assert found.item() == pytest.approx(total / label.numel(), rel=1e-4)
+
+
+def test_thresholds_are_medians_but_not_below_the_least(step):
+    chosen, ctx, _ = step
+    assert set(ctx.memory.data["plop/thresholds"]) == {BACKGROUND, DISC, BAR}
+    medians = chosen.threshold(ctx)
+    assert (medians > 0.05).all()
+    strict = method("plop", threshold=0.9)
+    strict.begin_step(ctx)
+    assert (strict.threshold(ctx) >= 0.9 - 1e-6).all()
+
+
+def test_what_was_measured_is_dropped_at_the_end(step):
+    chosen, ctx, _ = step
+    chosen.remember(ctx)
+    assert ctx.memory.data == {}
+
+
+def test_pod_is_the_mean_over_all_maps_and_logits(step):
+    chosen, ctx, drawn = step
+    with torch.no_grad():
+        now, before = ctx.model(drawn.image), ctx.teacher(drawn.image)
+        found = chosen.training_loss(drawn, ctx)["pod"]
+    pairs = [*zip(now.features.encoder, before.features.encoder, strict=True)]
+    pairs += [(getattr(now.features, name), getattr(before.features, name)) for name in ("abstraction", "decoder")]
+    terms = [0.01 * local_pod(*pair) for pair in pairs]
+    merged = torch.cat([now.logits[:, :1] + now.logits[:, 3:], now.logits[:, 1:3]], 1)
+    terms.append(0.0005 * local_pod(merged, before.logits))
+    expected = math.sqrt(4 / 1) * sum(terms) / len(terms)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert min(terms) > 0
+
+
+@pytest.mark.parametrize(("options", "rejected"), [({}, "background"), ({"rejected": "ignore"}, "ignore")])
+def test_pseudo_label_is_the_cross_entropy_on_both_labels(step, options, rejected):
+    _, ctx, drawn = step
+    with torch.no_grad():
+        p = ctx.teacher(drawn.image).logits.softmax(1)
+        logits = ctx.model(drawn.image).logits
+    for threshold in (1.0, 0.4):
+        sure = entropy(p) < threshold
+        column = torch.where(sure, p.argmax(1), 0)
+        column = torch.where(drawn.label[:, ctx.structures.index(SQUARE)].bool(), 3, column)
+        losses = F.cross_entropy(logits, column, reduction="none")
+        if rejected == "ignore":
+            losses = losses * (sure | (column == 3))
+        chosen = method("pseudo-label", threshold=threshold, dice=False, **options)
+        found = chosen.training_loss(drawn, ctx)
+        assert set(found) == {"cross_entropy"}
+        assert found["cross_entropy"].item() == pytest.approx(losses.mean().item(), rel=1e-5)
+
+
+def test_a_pseudo_label_of_background_may_hide_what_was_not_looked_for():
+    """Where nobody looked for the bar, the previous model's background is background or bar."""
+    chosen = method("pseudo-label", dice=False)
+    ctx = context(chosen, new=(SQUARE, BAR), scans=cases((SQUARE,), 2))
+    with torch.no_grad():
+        ctx.teacher_model.output.rows["background"].bias += 100  # finds nothing
+    ctx.model.eval()
+    drawn = batch(ctx)
+    target = SoftmaxClasses.target(drawn, ctx)
+    q = ctx.model(drawn.image).logits.softmax(1)
+    expected = -torch.where(target.column == 2, q[:, 2], q[:, 0] + q[:, 3]).log().mean()
+    torch.testing.assert_close(chosen.training_loss(drawn, ctx)["cross_entropy"], expected)
