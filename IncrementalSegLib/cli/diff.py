@@ -18,9 +18,8 @@ def command(
 ) -> None:
     """Show what distinguishes versions N and M of MODEL."""
     from IncrementalSegLib.engine.diff import diff
-    from IncrementalSegLib.store.versions import open_model
 
-    found = diff(open_model(model), first, second)
+    found = diff(model, first, second)
     if as_json:
         print_json(found)
         return

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
@@ -15,16 +16,18 @@ from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.errors import explain
 from IncrementalSegLib.jobs import events
 from IncrementalSegLib.jobs.reporter import Reporter
+from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.worker.log import Log
 
 
 @contextmanager
-def event_lines(job: str) -> Iterator[Progress]:
+def event_lines(job: str, model: Path) -> Iterator[Progress]:
     """Print progress, warnings and a failure of a command as events.
 
     Args:
         job: Name of the command.
+        model: The model that it works on.
     """
     report = Reporter(job, _print)
 
@@ -38,7 +41,7 @@ def event_lines(job: str) -> Iterator[Progress]:
     try:
         yield progress
     except KeyboardInterrupt:
-        _print(events.Cancelled(job, kept=True))
+        _print(events.Cancelled(job, kept=Unfinished(model).exists))
         raise
     except typer.BadParameter:  # the usage is said on standard error
         raise

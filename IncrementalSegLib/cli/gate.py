@@ -55,7 +55,7 @@ def command(
     limits = limits_of(limit_harm, limit_mean)
     with progress_bar() as progress:
         found = gate(
-            model, version, against=against, data=data, folder=report, limits=limits, device=device, progress=progress
+            model, version, against=against, data=data, report=report, limits=limits, device=device, progress=progress
         )
     if as_json:
         print_json(found.to_json())

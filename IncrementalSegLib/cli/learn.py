@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -26,6 +26,9 @@ from IncrementalSegLib.cli.output import (
 )  # fmt: skip
 from IncrementalSegLib.engine.progress import duration
 from IncrementalSegLib.store.unfinished import Unfinished
+
+if TYPE_CHECKING:
+    from IncrementalSegLib.engine.step import StepResult
 
 
 class Exemplars(StrEnum):
@@ -110,7 +113,7 @@ def command(
     """Teach MODEL new structures from labelled scans; the first step creates it."""
     from IncrementalSegLib.engine import learn as engine
 
-    with event_lines("learn") if events else progress_bar() as progress, _unfinished_is_said(model):
+    with event_lines("learn", model) if events else progress_bar() as progress, _unfinished_is_said(model):
         if resume:
             if data is not None or structures is not None or restart:
                 raise typer.BadParameter("--resume goes on with what was asked before; give MODEL and --device only")
@@ -144,27 +147,32 @@ def command(
     elif as_json:
         print_json(result.to_json())
     else:
-        record = result.record
-        rows = [
-            (name, number(score["validation_dice"]), score["cases"])
-            for name, score in result.to_json()["validation"].items()
-        ]
-        print_table("Dice on the cases set aside", ("structure", "Dice", "cases"), rows)
-        say(
-            f"Version {record.number} of {model} knows {', '.join(record.structures.names)} "
-            f"({record.step['method']}, best weights from step {result.curve.best_step} of {result.curve.steps}, "
-            f"{duration(record.seconds)})."
-        )
-        if record.step["set_aside"]:
-            say(f"Set aside: {', '.join(entry['case'] for entry in record.step['set_aside'])}.")
-        if result.report.rows:
-            show(result.report, f"What became of the older structures since version {record.parent}")
-        if result.page is not None:
-            say(f"Report: {result.page}")
-        if not record.accepted:
-            say(f"Version {record.number} is a candidate. To use it: incrementalseg accept {model} {record.number}")
+        _show(result, model)
     if result.record.held_back_by and not result.record.accepted:
         raise typer.Exit(HELD_BACK)
+
+
+def _show(result: StepResult, model: Path) -> None:
+    """Print what a step made as tables and sentences."""
+    record = result.record
+    rows = [
+        (name, number(score["validation_dice"]), score["cases"])
+        for name, score in result.to_json()["validation"].items()
+    ]
+    print_table("Dice on the cases set aside", ("structure", "Dice", "cases"), rows)
+    say(
+        f"Version {record.number} of {model} knows {', '.join(record.structures.names)} "
+        f"({record.step['method']}, best weights from step {result.curve.best_step} of {result.curve.steps}, "
+        f"{duration(record.seconds)})."
+    )
+    if record.step["set_aside"]:
+        say(f"Set aside: {', '.join(entry['case'] for entry in record.step['set_aside'])}.")
+    if result.report.rows:
+        show(result.report, f"What became of the older structures since version {record.parent}")
+    if result.page is not None:
+        say(f"Report: {result.page}")
+    if not record.accepted:
+        say(f"Version {record.number} is a candidate. To use it: incrementalseg accept {model} {record.number}")
 
 
 @contextmanager

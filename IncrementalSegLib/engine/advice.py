@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 
 from IncrementalSegLib.engine.domain import Seen, look_at
+from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.split import FEWEST_CASES
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, Traits, word
-from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.registry import find, names
@@ -161,7 +161,7 @@ def _look(cases: Sequence[Case], plan: Plan, progress: Progress) -> tuple[list[T
 
 def _standings(folder: ModelFolder, structures: StructureList, scans: Sequence[Traits]) -> tuple[Standing, ...]:
     seen = Seen.of(folder)
-    memory = ExemplarMemory.from_files(folder.document("exemplars"), folder.tensors("exemplars"))
+    memory = read_exemplars(folder)
     return tuple(
         Standing(item.name, _middle(seen, scans, item.id), len(memory.take("random", [item.id]))) for item in structures
     )

@@ -87,18 +87,22 @@ def unfinished_request(folder: ModelFolder) -> Json:
     """
     store = Unfinished(folder.path)
     asked = store.request()
-    if asked and finished_version(folder, asked["id"]) is not None:
+    if asked and finished_version(folder, asked) is not None:
         store.remove()
         return {}
     return asked
 
 
-def finished_version(folder: ModelFolder, step: str) -> int | None:
-    """Return the number of the version that a step wrote, if it did."""
-    for number in reversed(folder.numbers()):
-        if folder.record(number).step.get("id") == step:
-            return number
-    return None
+def finished_version(folder: ModelFolder, asked: Json) -> int | None:
+    """Return the number of the version that a step wrote, if it did.
+
+    Only versions newer than its parent are looked at, so that a damaged old one is no hindrance.
+
+    Raises:
+        ModelError: One of them is damaged.
+    """
+    newer = [number for number in folder.numbers() if number > (asked["parent"] or 0)]
+    return next((number for number in reversed(newer) if folder.record(number).step.get("id") == asked["id"]), None)
 
 
 def refuse_unfinished(folder: ModelFolder) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from IncrementalSegLib.store.manifest import Manifest
-from IncrementalSegLib.store.versions import ModelFolder
+from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.types import Json
 
 
-def diff(folder: ModelFolder, first: int, second: int) -> Json:
+def diff(model: str | Path, first: int, second: int) -> Json:
     """Compare two versions.
 
     Args:
-        folder: The model.
+        model: The model's folder.
         first: Number of a version.
         second: Number of another one.
 
@@ -22,8 +24,9 @@ def diff(folder: ModelFolder, first: int, second: int) -> Json:
 
     Raises:
         UnknownNameError: There is no version of that number.
-        ModelError: A version is damaged.
+        ModelError: There is no such model, or a version is damaged.
     """
+    folder = open_model(model)
     old, new = ({item.id: item.name for item in folder.record(number).structures} for number in (first, second))
     return {
         "model": folder.name,
@@ -44,7 +47,7 @@ def _side(folder: ModelFolder, number: int) -> Json:
     judged = record.kind == "step"  # an edit carries the report of the step before it
     retention = folder.document("retention", number) if judged else {}
     dice = {item: score["validation_dice"] for item, score in record.scores.items()} | _kept(retention)
-    files = Manifest.read(folder.path / "versions" / f"{number:04d}").files
+    files = Manifest.read(folder.folder_of(number)).files
     return {
         "number": number,
         "status": folder.status(number),

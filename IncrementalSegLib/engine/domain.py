@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from IncrementalSegLib.evaluation.domain import FAR, Distance, Domain, Traits, traits
-from IncrementalSegLib.preprocessing.geometry import orient
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.structures import StructureList
@@ -99,7 +98,7 @@ def look_at(volume: Volume, image: Tensor, plan: Plan) -> Traits:
         image: The same scan as the network sees it, ``(C, D, H, W)``.
         plan: The model's plan.
     """
-    order = (0, 1, 2) if plan.planar else orient(volume.grid, plan.orientation)[0]
+    order, _ = plan.turning(volume.grid)
     spacing = [volume.grid.spacing[2 - axis] for axis in order]
     extent = [step * volume.grid.shape[axis] for step, axis in zip(spacing, order, strict=True)]
     return traits(image, volume.array, spacing, extent, (1, 2) if plan.dimension == 2 else (0, 1, 2))

@@ -9,12 +9,12 @@ from typing import Any
 
 from IncrementalSegLib.engine.evaluate import common_names
 from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.memories import memory_document, read_exemplars, read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.remembering import descriptor_weights, remember, voxel_counts
 from IncrementalSegLib.engine.request import build_method
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.engine.saving import memory_document, read_memories
 from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.sampling.cases import Dataset
@@ -32,7 +32,7 @@ def overview(model: str | Path) -> Json:
     """Return the exemplars of the current version as data: id, case, structures by name, ranks, reason, marks."""
     folder = open_model(model)
     record = folder.record()
-    memory = read_memories(folder)[1]
+    memory = read_exemplars(folder)
     names = {item.id: item.name for item in record.structures}
     listing = []
     for item in memory:
@@ -77,7 +77,7 @@ def remove_structure(model: str | Path, name: str) -> VersionRecord:
     folder = open_model(model)
     with folder.writing():
         target = folder.record().structures.named(name)
-        remaining = read_memories(folder)[1].without_structure(target.id)
+        remaining = read_exemplars(folder).without_structure(target.id)
         return store_edits.remove_structure(folder, name, remaining.to_files())
 
 
@@ -192,5 +192,5 @@ def _without_set_aside(dataset: Dataset, history: History) -> Dataset:
 def _edit(model: str | Path, change: Json, edit: Callable[[ExemplarMemory], ExemplarMemory]) -> VersionRecord:
     folder = open_model(model)
     with folder.writing():
-        document, tensors = edit(read_memories(folder)[1]).to_files()
+        document, tensors = edit(read_exemplars(folder)).to_files()
         return folder.edit(change, tensors={"exemplars": tensors}, documents={"exemplars": document})

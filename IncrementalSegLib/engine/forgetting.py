@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
+from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.retention_scans import KIND as COPIES
 from IncrementalSegLib.engine.retention_scans import RetentionCopies
-from IncrementalSegLib.engine.saving import read_memories
 from IncrementalSegLib.prototypes.bank import BACKGROUND, PrototypeBank
 from IncrementalSegLib.store.atomic import encode_json
 from IncrementalSegLib.store.contents import encode_tensors

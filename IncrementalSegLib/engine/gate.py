@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.retention import Evidence, Pictures, judge
 from IncrementalSegLib.engine.retention_scans import RetentionCopies
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.engine.saving import read_memories
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.report import write_report
 from IncrementalSegLib.evaluation.retention import Limits, RetentionReport
@@ -51,7 +51,7 @@ def gate(
     *,
     against: int | None = None,
     data: str | Path | None = None,
-    folder: str | Path | None = None,
+    report: str | Path | None = None,
     limits: Limits | None = None,
     device: str = "auto",
     progress: Progress = silent,
@@ -63,7 +63,7 @@ def gate(
         version: The version to judge; by default the newest.
         against: The version to compare with; by default the parent.
         data: A data set that may hold scans which lie elsewhere now.
-        folder: Folder for a page with pictures; no page by default.
+        report: Folder for a page with pictures; no page by default.
         limits: What may be lost.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
@@ -81,18 +81,18 @@ def gate(
             todo="Name another version with --against.",
         )
     earlier = opened.record(number)
-    if folder is not None:
+    if report is not None:
         canvas(1.0, LIGHT)  # a missing matplotlib is said before the long work
     evidence = Evidence(
         History.of(opened, later.number),
         _copies(opened, later.number, number),
-        read_memories(opened, number)[1],
+        read_exemplars(opened, number),
         moved=open_data(data) if data is not None else None,
         trained=History.of(opened, number).trained,
     )
     runtime = start(device)
-    pictures: Pictures | None = {} if folder is not None else None
-    report = judge(
+    pictures: Pictures | None = {} if report is not None else None
+    found = judge(
         load(opened, runtime, number).predictor(runtime),
         load(opened, runtime, later.number).predictor(runtime),
         StructureList(tuple(item for item in later.structures if item.id in earlier.structures.ids)),
@@ -102,9 +102,9 @@ def gate(
         progress=progress,
     )
     page = None
-    if folder is not None and pictures is not None:
-        page = write_gate_page(report, pictures, folder, opened.name, number, later.number)
-    return Judgement(later.number, number, report, page)
+    if report is not None and pictures is not None:
+        page = write_gate_page(found, pictures, report, opened.name, number, later.number)
+    return Judgement(later.number, number, found, page)
 
 
 def write_gate_page(

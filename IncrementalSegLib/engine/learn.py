@@ -139,7 +139,7 @@ def resume(
         asked = store.request()
         if not asked:
             raise ModelError(f"No step of {folder.path} is unfinished.", todo="Begin one with `incrementalseg learn`.")
-        number = finished_version(folder, asked["id"])
+        number = finished_version(folder, asked)
         if number is not None:  # the process died between writing the version and forgetting the checkpoint
             if folder.document("record", number)["accepted"] and folder.status(number) == "candidate":
                 folder.accept(number)

@@ -22,34 +22,13 @@ def card_of(
     """
     record, steps = documents["record"], documents["history"].get("steps", [])
     names = {item["id"]: item["name"] for item in record["structures"]}
-    structures = [
-        {
-            "name": item["name"],
-            "terminology": item["terminology"],
-            "color": item["color"],
-            "validation_dice": record["scores"].get(item["id"], {}).get("validation_dice"),
-            "validation_cases": record["scores"].get(item["id"], {}).get("cases", 0),
-        }
-        for item in record["structures"]
-    ]
-    lineage = [
-        {
-            "step": step["number"],
-            "method": step["method"],
-            "structures": [names[item] for item in step["taught"] if item in names],
-            "cases": len(step.get("training", [])),
-            "patients": len({case["patient"] for case in step.get("training", [])}),
-            "cases_set_aside": len(step.get("set_aside", [])),
-        }
-        for step in steps
-    ]
     plan, config = record["preprocessing"], record["architecture"]["config"]
     prototypes = documents["prototypes"].get("prototypes", {})
     return {
         "name": name,
         "created": record["created"],
-        "structures": structures,
-        "lineage": lineage,
+        "structures": [_structure(record, item) for item in record["structures"]],
+        "lineage": [_step(step, names) for step in steps],
         "scans": {key: plan[key] for key in ("dimension", "channels", "orientation", "spacing")},
         "network": {"name": config["network"], "output": record["output"], "parameters": _count(tensors["weights"])},
         "patient_data": {
@@ -106,6 +85,28 @@ def card_page(card: Json) -> str:
             "",
         ]
     )
+
+
+def _structure(record: Json, item: Json) -> Json:
+    score = record["scores"].get(item["id"], {})
+    return {
+        "name": item["name"],
+        "terminology": item["terminology"],
+        "color": item["color"],
+        "validation_dice": score.get("validation_dice"),
+        "validation_cases": score.get("cases", 0),
+    }
+
+
+def _step(step: Json, names: Mapping[str, str]) -> Json:
+    return {
+        "step": step["number"],
+        "method": step["method"],
+        "structures": [names[item] for item in step["taught"] if item in names],
+        "cases": len(step.get("training", [])),
+        "patients": len({case["patient"] for case in step.get("training", [])}),
+        "cases_set_aside": len(step.get("set_aside", [])),
+    }
 
 
 def _cases(step: Json) -> list[Json]:

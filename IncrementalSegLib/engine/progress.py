@@ -15,11 +15,15 @@ class Stop(Exception):  # noqa: N818  (nothing is wrong when a person stops)
 
     Args:
         wish: What shall become of a step that has begun; other work just ends.
+
+    Attributes:
+        kept: Whether what was done so far is kept; a step that has no checkpoint yet says ``False``.
     """
 
     def __init__(self, wish: Wish) -> None:
         super().__init__(wish)
         self.wish: Wish = wish
+        self.kept = wish != "discard"
 
 
 class Progress(Protocol):

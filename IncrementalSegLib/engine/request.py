@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.memories import can_rehearse
 from IncrementalSegLib.engine.remembering import descriptor_weights
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
-from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
@@ -159,7 +159,7 @@ def _usual_method(folder: ModelFolder | None) -> str:
         return "finetune"
     if folder.record().output == "classes":
         return "pcdd"
-    return "lwfseg" if ExemplarMemory.from_files(*_exemplars(folder)).is_empty else "aeiseg"
+    return "aeiseg" if can_rehearse(folder) else "lwfseg"
 
 
 def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder | None, network: str | None) -> None:
@@ -175,7 +175,7 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
         raise ModelError(
             f"The model's network is {own}, not {network}.", todo="Leave out --network, or start another model."
         )
-    if "exemplars" in method.needs and folder is not None and ExemplarMemory.from_files(*_exemplars(folder)).is_empty:
+    if "exemplars" in method.needs and folder is not None and not can_rehearse(folder):
         raise MissingNeedError(
             f"The method {name!r} rehearses exemplars, and the model holds none.",
             "They were not kept (--exemplars none) or have been removed.",
@@ -197,7 +197,3 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
 def _family(output: str) -> list[str]:
     """Return the methods whose models have this form of output."""
     return [name for name in names("method") if find("method", name).output == output]
-
-
-def _exemplars(folder: ModelFolder) -> tuple[Any, Any]:
-    return folder.document("exemplars"), folder.tensors("exemplars")

@@ -1,4 +1,4 @@
-"""Write what a step made as a new version, and read back what earlier steps left."""
+"""Write what a step made as a new version."""
 
 from __future__ import annotations
 
@@ -7,43 +7,22 @@ from dataclasses import asdict
 from IncrementalSegLib.engine.domain import DOCUMENT as DOMAIN
 from IncrementalSegLib.engine.history import DOCUMENT, case_entry, step_entry
 from IncrementalSegLib.engine.material import Material
+from IncrementalSegLib.engine.memories import memory_document
 from IncrementalSegLib.engine.request import StepRequest
 from IncrementalSegLib.engine.retention_scans import KIND as COPIES
 from IncrementalSegLib.engine.retention_scans import RetentionCopies
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.training import Curve
 from IncrementalSegLib.evaluation.retention import RetentionReport
-from IncrementalSegLib.exemplars.memory import ExemplarMemory
-from IncrementalSegLib.prototypes.bank import PrototypeBank
-from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
-from IncrementalSegLib.strategy.context import Memory, StepContext
-from IncrementalSegLib.types import Json, StructureId
+from IncrementalSegLib.store.versions import VersionRecord
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.types import Json
 
 RETENTION = "retention"
 """Name of the document that holds what the gate found."""
 
 _PLAIN = ("case", "patient", "sha256", "looked_for")
 """What a record tells of a case that was set aside; where it lies stands in the history alone."""
-
-Memories = tuple[Memory, ExemplarMemory, PrototypeBank, dict[StructureId, tuple[int, int]]]
-
-
-def read_memories(folder: ModelFolder, number: int | None = None) -> Memories:
-    """Return the method's memory, exemplars, prototypes and voxel counts of a version."""
-    document = folder.document("memory", number)
-    counts = {item: (int(pair[0]), int(pair[1])) for item, pair in document.get("voxel_counts", {}).items()}
-    return (
-        Memory(folder.tensors("memory", number), document.get("method", {})),
-        ExemplarMemory.from_files(folder.document("exemplars", number), folder.tensors("exemplars", number)),
-        PrototypeBank.from_files(folder.document("prototypes", number), folder.tensors("prototypes", number)),
-        counts,
-    )
-
-
-def memory_document(ctx: StepContext) -> Json:
-    """Return the method's memory and the voxel counts as one document."""
-    counts = {item: list(pair) for item, pair in ctx.voxel_counts.items()}
-    return {"method": ctx.memory.data, "voxel_counts": counts}
 
 
 def save(

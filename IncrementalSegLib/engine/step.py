@@ -14,6 +14,7 @@ import torch
 from IncrementalSegLib.engine.checkpoints import Checkpoints
 from IncrementalSegLib.engine.gate import write_gate_page
 from IncrementalSegLib.engine.material import Material, read_material
+from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.presets import Preset, find_preset
 from IncrementalSegLib.engine.progress import Progress, Stop, duration, part, silent
@@ -22,7 +23,7 @@ from IncrementalSegLib.engine.request import StepRequest
 from IncrementalSegLib.engine.retention import Evidence, Pictures, judge
 from IncrementalSegLib.engine.retention_scans import RetentionCopies
 from IncrementalSegLib.engine.runtime import Runtime
-from IncrementalSegLib.engine.saving import RETENTION, read_memories, save
+from IncrementalSegLib.engine.saving import RETENTION, save
 from IncrementalSegLib.engine.scoring import validation_dice
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.trainer import Trainer
@@ -36,6 +37,7 @@ from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.patches import PatchPool
+from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
 from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.types import Json, StructureId
@@ -120,20 +122,25 @@ class Step:
         Raises:
             Stop: A person ended it; a checkpoint stands or not, as they wished.
         """
+        try:
+            return self._run()
+        except Stop as stop:
+            unfinished = Unfinished(self.request.target.path)
+            if stop.wish == "discard":
+                unfinished.remove()
+            stop.kept = unfinished.exists
+            raise
+
+    def _run(self) -> StepResult:
         began = time.monotonic()
         material = read_material(self.request, self.preset, self.seed, self.progress)
         ctx = self._context(material)
         predictor = Predictor(ctx.model, material.plan, self.runtime.device, self.runtime.autocast)
         prepared = [*material.cases, *material.held]
         checkpoints = Checkpoints(self.request, self.asked, self.runtime, prepared)
-        try:
-            curve = self._train(ctx, material, predictor, checkpoints)
-            self.progress = _going_on(self.progress)
-            result = self._finish(ctx, material, predictor, curve, began)
-        except Stop as stop:
-            if stop.wish == "discard":
-                checkpoints.remove()
-            raise
+        curve = self._train(ctx, material, predictor, checkpoints)
+        self.progress = _going_on(self.progress)
+        result = self._finish(ctx, material, predictor, curve, began)
         checkpoints.remove()
         return result
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from IncrementalSegLib.evaluation.content import SliceRow
-from IncrementalSegLib.preprocessing.geometry import orient, turn
+from IncrementalSegLib.preprocessing.geometry import turn
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.volumes.volume import Volume
 
@@ -33,7 +33,7 @@ def view(case: str, volume: Volume, truth: Mask, predictions: Sequence[Mask], pl
 
 def turned(array: NDArray[np.generic], volume: Volume, plan: Plan) -> tuple[NDArray[np.generic], tuple[float, ...]]:
     """Return ``(C, D, H, W)`` in the model's orientation, and its spacing along D, H, W in mm."""
-    order, flips = ((0, 1, 2), ()) if plan.planar else orient(volume.grid, plan.orientation)
+    order, flips = plan.turning(volume.grid)
     spacing = tuple(volume.grid.spacing[2 - axis] for axis in order)
     values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
     return turn(values, order, flips).numpy(), spacing

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from IncrementalSegLib.preprocessing.geometry import orient, resize, turn, turn_back
+from IncrementalSegLib.preprocessing.geometry import resize, turn, turn_back
 from IncrementalSegLib.preprocessing.intensity import zscore
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.volumes.volume import Volume
@@ -78,7 +78,7 @@ def inverse(maps: Tensor, record: Record) -> Tensor:
 
 
 def _record(volume: Volume, plan: Plan) -> Record:
-    order, flips = ((0, 1, 2), ()) if plan.planar else orient(volume.grid, plan.orientation)
+    order, flips = plan.turning(volume.grid)
     shape = volume.grid.shape
     return Record(order, flips, (shape[order[0]], shape[order[1]], shape[order[2]]))
 

@@ -51,6 +51,10 @@ class Plan(BaseModel):
     shape: tuple[int, int, int]
     """Median size of the first step's scans on this grid, for estimates."""
 
+    def turning(self, grid: Grid) -> tuple[tuple[int, int, int], tuple[int, ...]]:
+        """Return how an array on ``grid`` is turned to the model's orientation; see :func:`~.geometry.orient`."""
+        return ((0, 1, 2), ()) if self.planar else orient(grid, self.orientation)
+
     def check(self, volume: Volume, name: str) -> None:
         """Refuse a scan that cannot be brought to the model's grid.
 
@@ -70,7 +74,7 @@ class Plan(BaseModel):
             )
         if self.planar:
             return
-        order, _ = orient(volume.grid, self.orientation)
+        order, _ = self.turning(volume.grid)
         spacing = [volume.grid.spacing[2 - axis] for axis in order]
         for axis, (own, wanted) in enumerate(zip(spacing, self.spacing, strict=True)):
             if wanted is not None and not 1 / FAR_SPACING <= own / wanted <= FAR_SPACING:

@@ -110,7 +110,7 @@ class Compute:
         try:
             return events.Finished(name, self._call(job))
         except Stop as stop:
-            return events.Cancelled(name, kept=stop.wish != "discard")
+            return events.Cancelled(name, kept=stop.kept)
         except (Exception, SystemExit) as error:
             report = "".join(traceback.format_exception(error)) + "\n" + self._log.tail()
             return events.Failed.of(name, explain(error), report)

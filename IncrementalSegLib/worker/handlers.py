@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from IncrementalSegLib.engine import diff as engine_diff
 from IncrementalSegLib.engine.packages import import_package
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.sampling.checks import check_data
@@ -75,15 +74,6 @@ def rollback(model: Path, version: int | None = None) -> Json:
     """
     open_model(model).roll_back(version)
     return card(model)
-
-
-def diff(model: Path, first: int, second: int) -> Json:
-    """Return what distinguishes two versions, as ``diff --json`` prints it.
-
-    Raises:
-        IncrementalSegError: There is no such model or version.
-    """
-    return engine_diff.diff(open_model(model), first, second)
 
 
 def import_(package: Path, model: Path) -> Json:

@@ -28,7 +28,7 @@ VERBS: dict[str, str] = {
     "accept": "worker.handlers:accept",
     "reject": "worker.handlers:reject",
     "rollback": "worker.handlers:rollback",
-    "diff": "worker.handlers:diff",
+    "diff": "engine.diff:diff",
     "rename": "worker.handlers:rename",
     "remove": "engine.edits:remove_structure",
     "exemplars": "engine.edits:overview",

@@ -22,6 +22,8 @@ from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.strategy.method import Phase
 
 METHODS = names("method")
+
+
 def family(name):
     return find("method", name).output
 

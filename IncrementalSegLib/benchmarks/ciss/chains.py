@@ -68,25 +68,30 @@ class Runner:
         return scans_for(self.protocol, self.out / ".data", self.data)
 
     def is_finished(self, chain: Chain) -> bool:
-        """Return whether a chain needs no work.
-
-        Raises:
-            OptionError: Its result was made with other settings and must not be mixed with this run's.
-        """
-        file = self._file(chain)
-        if not file.is_file():
-            return False
-        require_same(read_json(file)["setting"], self._setting(chain), file)
-        return True
+        """Return whether a chain needs no work."""
+        return self._file(chain).is_file()
 
     def run(self, chain: Chain) -> None:
-        """Do a chain, unless it is finished or another process is at it."""
+        """Do a chain, unless it is finished or another process is at it.
+
+        Raises:
+            OptionError: The folder holds results of other settings.
+        """
+        self._require_fit(chain)
         try:
             with lock(self.out, f"{self.protocol.name}-{chain.name}").acquire(timeout=0):
                 if not self.is_finished(chain):
                     self._run(chain)
         except Timeout:  # the other locks wait without end
             return
+
+    def _require_fit(self, chain: Chain) -> None:
+        """Refuse a chain that must not stand in one table with those that have finished."""
+        for file in (self.out / self.protocol.name).glob("*.json"):
+            found, setting = read_json(file), self._setting(chain)
+            if found["method"] != chain.variant.name:
+                setting |= {"options": found["setting"]["options"]}
+            require_same(found["setting"], setting, file)
 
     def _run(self, chain: Chain) -> None:
         protocol = self.protocol

@@ -64,7 +64,7 @@ def run_ciss(
     text = protocol or source.protocol
     stages = deal_structures(source.structures, text)
     runner = Runner(
-        Protocol(source, text, stages, cases, network, preset, steps or source.steps),
+        Protocol(source, text, stages, cases, network, preset, source.steps if steps is None else steps),
         Path(out),
         place,
         device,

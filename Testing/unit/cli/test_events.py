@@ -7,6 +7,7 @@ import pytest
 from IncrementalSegLib.engine import learn as engine
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.jobs import events
+from IncrementalSegLib.store.unfinished import Unfinished
 
 FEW = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
 
@@ -41,7 +42,7 @@ def test_standard_output_is_a_stream_of_events(learn):
             1,
             events.Failed("learn", "A scan is missing.", "", "Look.", ""),
         ),
-        (KeyboardInterrupt(), 130, events.Cancelled("learn", kept=True)),
+        (KeyboardInterrupt(), 130, events.Cancelled("learn", kept=False)),
     ],
 )
 def test_the_last_event_says_how_it_ended(learn, monkeypatch, error, status, end):
@@ -56,6 +57,15 @@ def test_the_last_event_says_how_it_ended(learn, monkeypatch, error, status, end
     assert events.Warned("learn", "This scan is odd.") in said
     assert vars(said[-1]) | {"report": ""} == vars(end) | {"report": ""}
     assert "missing" in err or "Cancelled" in err
+
+
+def test_ctrl_c_says_whether_there_is_something_to_resume(learn, monkeypatch, tmp_path):
+    def fail(*arguments, **more):
+        Unfinished(tmp_path / "new").write({}, {}, {})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "learn", fail)
+    assert learn()[1][-1] == events.Cancelled("learn", kept=True)
 
 
 def test_wrong_usage_is_no_event(command, tmp_path):

@@ -125,6 +125,20 @@ class TestStop:
         resume(model, device="cpu")
         assert changed(whole[0], content(model)) == set()
 
+    def test_discard_while_a_resumed_step_reads_its_scans_leaves_nothing(self, model, data):
+        before = tree(model)
+        interrupt(model, data, KeyboardInterrupt(), 4, "Learning")
+        with pytest.raises(Stop) as end:
+            resume(model, device="cpu", progress=Raises(Stop("discard"), 1, "Reading"))
+        assert not end.value.kept
+        assert tree(model) == before
+
+    @pytest.mark.parametrize(("phase", "kept"), [("Reading", False), ("Learning", True)])
+    def test_a_pause_says_whether_there_is_something_to_resume(self, model, data, phase, kept):
+        stop = Stop("pause")
+        interrupt(model, data, stop, 1, phase)
+        assert stop.kept == kept == Unfinished(model).exists
+
     def test_keep_ends_the_training_and_saves_the_best_so_far(self, model, data):
         result = learn(model, data / "both", "scapula", **STEP, progress=Raises(Stop("keep"), 4, "Learning"))
         assert result.record.number == 2
@@ -167,6 +181,12 @@ class TestRefused:
             resume(half, device="cpu")
         folder.accept(1)
         assert resume(half, device="cpu").record.parent == 1
+
+    def test_a_damaged_older_version_is_no_hindrance(self, model, data):
+        open_model(model).edit({"action": "test"})
+        interrupt(model, data, KeyboardInterrupt(), 4, "Learning")
+        (model / "versions" / "0001" / "record.json").write_text("{}")
+        assert resume(model, device="cpu").record.parent == 2
 
     def test_a_data_set_in_memory_is_asked_for(self, model, data):
         dataset = open_data(data / "both")

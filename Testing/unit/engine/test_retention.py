@@ -86,7 +86,7 @@ def test_the_same_weights_lose_nothing(world):
 def test_a_damaged_head_is_held_back_and_its_page_shows_it(world):
     damage(world)
     before = tree(world / "model")
-    found = gate(world / "model", device="cpu", folder=world / "page")
+    found = gate(world / "model", device="cpu", report=world / "page")
     assert found.report.held_back_by == ("liver",)
     (row,) = found.report.rows
     assert (row.verdict, row.kind) == ("harmed", "measured")

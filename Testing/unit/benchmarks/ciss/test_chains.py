@@ -176,9 +176,10 @@ def test_finished_chains_are_skipped(out: Path, data: Path) -> None:
     assert file.stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("name", ["mib", "lwf"])  # that is done, and that would stand beside what is done
 @pytest.mark.parametrize("change", ["steps", "options"])
-def test_results_of_other_settings_are_not_mixed(out: Path, data: Path, change: str) -> None:
-    one = chain("mib")
+def test_results_of_other_settings_are_not_mixed(out: Path, data: Path, name: str, change: str) -> None:
+    one = chain(name if change == "steps" else "mib", seed=int(name == "lwf"))
     if change == "options":
         one = replace(one, variant=replace(one.variant, options=one.variant.options | {"distillation": 1.0}))
     runner = Runner(replace(SHORT, steps=3) if change == "steps" else SHORT, out, data, "cpu", silent)

@@ -1,13 +1,13 @@
-"""What a step wrote is what the next one reads."""
+"""What a step left is what the next one reads."""
 
 import json
 
 import torch
 from tiny import DISC, SQUARE, context, method
 
+from IncrementalSegLib.engine.memories import memory_document, read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.engine.saving import memory_document, read_memories
 from IncrementalSegLib.store.versions import open_model
 
 

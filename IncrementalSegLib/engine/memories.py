@@ -1,0 +1,51 @@
+"""What a version remembers of earlier steps: its method's memory, exemplars, prototypes and voxel counts."""
+
+from __future__ import annotations
+
+from IncrementalSegLib.exemplars.memory import Exemplar, ExemplarMemory
+from IncrementalSegLib.prototypes.bank import PrototypeBank
+from IncrementalSegLib.store.versions import ModelFolder
+from IncrementalSegLib.strategy.context import Memory, StepContext
+from IncrementalSegLib.types import Json, StructureId
+
+Memories = tuple[Memory, ExemplarMemory, PrototypeBank, dict[StructureId, tuple[int, int]]]
+
+
+def read_memories(folder: ModelFolder, number: int | None = None) -> Memories:
+    """Return the method's memory, exemplars, prototypes and voxel counts of a version, the current one by default.
+
+    Raises:
+        ModelError: A file is missing or damaged.
+    """
+    document = folder.document("memory", number)
+    counts = {item: (int(pair[0]), int(pair[1])) for item, pair in document.get("voxel_counts", {}).items()}
+    return (
+        Memory(folder.tensors("memory", number), document.get("method", {})),
+        read_exemplars(folder, number),
+        PrototypeBank.from_files(folder.document("prototypes", number), folder.tensors("prototypes", number)),
+        counts,
+    )
+
+
+def read_exemplars(folder: ModelFolder, number: int | None = None) -> ExemplarMemory:
+    """Return the exemplars of a version, the current one by default, with their pixels checked.
+
+    Raises:
+        ModelError: A file is missing or damaged.
+    """
+    return ExemplarMemory.from_files(folder.document("exemplars", number), folder.tensors("exemplars", number))
+
+
+def can_rehearse(folder: ModelFolder) -> bool:
+    """Return whether the current version holds an exemplar that is not banned; no pixel is read.
+
+    Raises:
+        ModelError: The file is missing or damaged.
+    """
+    return any(not Exemplar.from_json(item).banned for item in folder.document("exemplars")["exemplars"])
+
+
+def memory_document(ctx: StepContext) -> Json:
+    """Return the method's memory and the voxel counts as one document."""
+    counts = {item: list(pair) for item, pair in ctx.voxel_counts.items()}
+    return {"method": ctx.memory.data, "voxel_counts": counts}
