@@ -106,7 +106,7 @@ def speed(
 @app.command("false-alarm")
 def false_alarm(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Scans, model, one JSON per candidate, summary.")],
-    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Candidates, with the seeds 1, 2, ...")] = 20,
+    repeats: Annotated[int, typer.Option(min=2, metavar="N", help="Candidates, with the seeds 1, 2, ...")] = 20,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
     as_json: AsJson = False,
 ) -> None:

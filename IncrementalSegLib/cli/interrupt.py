@@ -1,34 +1,65 @@
-"""Ctrl+C that is never lost: a library may swallow the exception, the next progress raises it again."""
+"""Ctrl+C that is never lost, and that gives a training the moment to write down where it is."""
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+
+from IncrementalSegLib.engine.progress import Stop
+
+_WAIT = b"\nWriting down where the training is; Ctrl+C again stops at once.\n"
 
 
 class Interrupt:
-    """Handler of SIGINT that remembers being called.
+    """Handler of SIGINT and SIGTERM that remembers being called.
 
     Attributes:
         asked: Whether Ctrl+C was pressed.
+        patient: Whether the work may go on to its next progress, which ends it in good order.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked, self.patient = False, False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Raise ``KeyboardInterrupt`` where the program is."""
-        self.asked = True
-        raise KeyboardInterrupt
+        """Raise ``KeyboardInterrupt`` where the program is, or let the next progress end it."""
+        first, self.asked = not self.asked, True
+        if not (first and self.patient):
+            raise KeyboardInterrupt
+        os.write(2, _WAIT)  # the program may be in the middle of a print
 
     @staticmethod
     def install() -> None:
-        """Handle SIGINT in this process from now on."""
-        signal.signal(signal.SIGINT, Interrupt())
+        """Handle the signals in this process from now on."""
+        handler = Interrupt()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, handler)
+
+    @staticmethod
+    @contextmanager
+    def patiently() -> Iterator[None]:
+        """Let the first Ctrl+C wait for the next progress."""
+        handler = signal.getsignal(signal.SIGINT)
+        if not isinstance(handler, Interrupt):
+            yield
+            return
+        handler.patient = True
+        try:
+            yield
+        finally:
+            handler.patient = False
 
     @staticmethod
     def check() -> None:
-        """Raise ``KeyboardInterrupt`` if Ctrl+C was pressed and somebody swallowed it."""
+        """Raise what a Ctrl+C asks for that waited, or that somebody swallowed.
+
+        Raises:
+            Stop: Inside :meth:`patiently`: the step shall write a checkpoint.
+            KeyboardInterrupt: Elsewhere.
+        """
         handler = signal.getsignal(signal.SIGINT)
         if isinstance(handler, Interrupt) and handler.asked:
-            raise KeyboardInterrupt
+            raise Stop("pause") if handler.patient else KeyboardInterrupt

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from IncrementalSegLib.cli.events import event_lines, print_finished
 from IncrementalSegLib.cli.gate import HELD_BACK, LimitHarm, LimitMean, limits_of, show
+from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.output import (
     AsJson,
     CaseNames,
@@ -24,7 +25,7 @@ from IncrementalSegLib.cli.output import (
     progress_bar,
     say,
 )  # fmt: skip
-from IncrementalSegLib.engine.progress import duration
+from IncrementalSegLib.engine.progress import Stop, duration
 from IncrementalSegLib.store.unfinished import Unfinished
 
 if TYPE_CHECKING:
@@ -177,15 +178,16 @@ def _show(result: StepResult, model: Path) -> None:
 
 @contextmanager
 def _unfinished_is_said(model: Path) -> Iterator[None]:
-    """Tell after Ctrl+C that the step can go on."""
+    """Let the step write a checkpoint at Ctrl+C, and tell that it can go on."""
     try:
-        yield
-    except KeyboardInterrupt:
+        with Interrupt.patiently():
+            yield
+    except (KeyboardInterrupt, Stop):
         if Unfinished(model).exists:
             Console(stderr=True).print(
                 f"The step is kept: incrementalseg learn {model} --resume", markup=False, soft_wrap=True
             )
-        raise
+        raise KeyboardInterrupt from None
 
 
 def parse_options(pairs: list[str]) -> dict[str, str]:

@@ -115,7 +115,7 @@ class DryRun(Step):
         planning, plan = self._timed(lambda: model_plan(narrowed, self.preset))
         reading, prepared = self._timed(lambda: [prepare_case(case, request.structure_of, plan) for case in sample])
         hashing, _ = self._timed(lambda: [fingerprint(case.images) for case in sample])
-        material = Material(plan, training, aside, prepared[: len(few)], prepared[len(few) :], Seen())
+        material = Material(plan, training, aside, prepared[: len(few)], prepared[len(few) :], (), (), Seen())
         factor = (len(training) + len(aside)) / len(sample)
         seconds = splitting + factor * (planning + reading + hashing)
         return material, len(training) / len(few), len(aside) / max(1, len(held)), seconds

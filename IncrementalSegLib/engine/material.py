@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from IncrementalSegLib.engine.domain import Seen, look_at
+from IncrementalSegLib.engine.history import case_entry
 from IncrementalSegLib.engine.presets import Preset
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.request import StepRequest
@@ -17,6 +18,7 @@ from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.sampling.datasets import read_case
 from IncrementalSegLib.sampling.prepare import prepare, require_voxels
+from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.volume import Grid
 
@@ -31,6 +33,8 @@ class Material:
         aside: Cases set aside.
         cases: The training cases, prepared.
         held: The cases set aside, prepared.
+        trained: What identifies the training cases, taken when they were read (:func:`history.case_entry`).
+        judges: What identifies the cases set aside, and where they lie.
         seen: What the model has seen after this step.
     """
 
@@ -39,6 +43,8 @@ class Material:
     aside: Sequence[Case]
     cases: Sequence[PreparedCase]
     held: Sequence[PreparedCase]
+    trained: Sequence[Json]
+    judges: Sequence[Json]
     seen: Seen
 
 
@@ -53,6 +59,7 @@ def read_material(request: StepRequest, preset: Preset, seed: int, progress: Pro
     plan = model_plan(request, preset)
     prepared: list[PreparedCase] = []
     looks: list[Traits] = []
+    entries: list[Json] = []
     everything = [*training, *aside]
     for done, case in enumerate(everything):
         progress("Reading", done / len(everything))
@@ -61,12 +68,15 @@ def read_material(request: StepRequest, preset: Preset, seed: int, progress: Pro
             wanted = {request.structure_of[name]: masks[name] for name in sorted(case.looked_for)}
             prepared.append(prepare(case, volume, wanted, plan))
             looks.append(look_at(volume, prepared[-1].image, plan))
+            entries.append(case_entry(case, request.structure_of, findable=done >= len(training)))
     progress("Reading", 1.0)
-    cases, held = prepared[: len(training)], prepared[len(training) :]
+    count = len(training)
+    cases, held = prepared[:count], prepared[count:]
     require_voxels(cases, {item: request.structures.by_id(item).name for item in request.taught})
     seen = Seen.of(request.folder) if request.folder is not None else Seen()
     pairs = [(look, case.structures) for look, case in zip(looks, cases, strict=False)]
-    return Material(plan, training, aside, cases, held, seen.with_step(request.step, pairs))
+    seen = seen.with_step(request.step, pairs)
+    return Material(plan, training, aside, cases, held, entries[:count], entries[count:], seen)
 
 
 def model_plan(request: StepRequest, preset: Preset) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from IncrementalSegLib.engine.domain import DOCUMENT as DOMAIN
-from IncrementalSegLib.engine.history import DOCUMENT, case_entry, step_entry
+from IncrementalSegLib.engine.history import DOCUMENT, step_entry
 from IncrementalSegLib.engine.material import Material
 from IncrementalSegLib.engine.memories import memory_document
 from IncrementalSegLib.engine.request import StepRequest
@@ -55,17 +55,14 @@ def save(
         ModelError: It cannot be written; nothing has changed.
     """
     lineage = _lineage(request, curve) | asdict(settings) | step
-    structure_of = request.structure_of
-    cases = [case_entry(case, structure_of, findable=False) for case in material.training]
-    judges = [case_entry(case, structure_of, findable=True) for case in material.aside]
-    plain = [{name: entry[name] for name in _PLAIN} for entry in judges]
+    plain = [{name: entry[name] for name in _PLAIN} for entry in material.judges]
     record = VersionRecord(
         parent=request.parent.number if request.parent is not None else None,
         output=request.method.output,
         structures=request.structures,
         architecture=ctx.model.architecture(),
         preprocessing=material.plan.model_dump(mode="json"),
-        step=lineage | {"training": cases, "set_aside": plain},
+        step=lineage | {"training": list(material.trained), "set_aside": plain},
         scores=scores,
         accepted=settings.accept == "always" or (settings.accept == "gate" and not report.held_back_by),
         held_back_by=report.held_back_by,
@@ -73,7 +70,7 @@ def save(
     )
     copies = RetentionCopies.of(request.folder) if request.folder is not None else RetentionCopies()
     for case in material.aside if settings.retention == "copy" else ():
-        copies = copies.with_case(case, structure_of)
+        copies = copies.with_case(case, request.structure_of)
     kept = {"exemplars": ctx.exemplars.to_files(), "prototypes": ctx.prototypes.to_files(), COPIES: copies.to_files()}
     tensors = {
         "weights": {name: tensor.contiguous() for name, tensor in ctx.model.state_dict().items()},
@@ -85,7 +82,7 @@ def save(
         "selection": selection,
         RETENTION: report.to_json(),
         DOMAIN: material.seen.to_json(),
-        DOCUMENT: request.history.with_step(step_entry(lineage, cases, judges)).to_json(),
+        DOCUMENT: request.history.with_step(step_entry(lineage, material.trained, material.judges)).to_json(),
     } | {kind: document for kind, (document, _) in kept.items()}
     return request.target.write(record, tensors, documents)
 

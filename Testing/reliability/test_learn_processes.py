@@ -47,9 +47,12 @@ def kill_one(place: Path, delay: float) -> bool:
 
 
 @pytest.mark.parametrize(
-    "count", [5, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])], ids=["5", "50"]
+    "count",
+    [
+        pytest.param(5, marks=pytest.mark.timeout(400)),
+        pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(3000)]),
+    ],
 )
-@pytest.mark.timeout(400)
 def test_killed_learn_processes(count: int, made: Path, tmp_path: Path) -> None:
     chance, killed, resumed = random.Random(0), 0, 0
     place = Path(shutil.copytree(made, tmp_path / "0"))

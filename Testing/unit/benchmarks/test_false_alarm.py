@@ -30,24 +30,29 @@ def candidate(*drops):
     return {"report": RetentionReport.of([row], limits, rng).to_json()}
 
 
-def test_false_alarms_are_counted_by_number_of_scans():
-    found = summarise([candidate(5, 0, -2, 0, 0), candidate(0, 7, 0, -1, -1), candidate(4, 4, 4, 4, 4)])
-    assert (found["repeats"], found["scans"], found["rate"]) == (3, 5, pytest.approx(1 / 3))
-    assert found["rate_by_scans"] == pytest.approx({"1": 2 / 3, "2": 2 / 3, "3": 1 / 3, "4": 1 / 3, "5": 1 / 3})
-    assert found["drops"]["humerus"] == pytest.approx([0.6, 1.0, 4.0])
+def test_false_alarms_are_counted_between_candidates_and_by_number_of_scans():
+    same, worse, partly = candidate(0, 0, 0, 0, 0), candidate(5, 5, 5, 5, 5), candidate(5, 0, 0, 0, 0)
+    found = summarise([same, same, worse])  # worse -> same gains, same -> same, same -> worse loses 5 points
+    assert (found["repeats"], found["scans"], found["pairs"]) == (3, 5, 6)
+    assert found["rate"] == pytest.approx(1 / 3)
+    assert found["rate_by_scans"] == pytest.approx(dict.fromkeys("12345", 2 / 6))
+    assert found["drops"]["humerus"] == pytest.approx([-5.0, 0.0, 5.0])
+    found = summarise([same, same, partly])
+    assert found["rate"] == 0
+    assert found["rate_by_scans"] == pytest.approx(dict.fromkeys("12345", 0.0) | {"1": 2 / 6})
 
 
 def test_candidates_are_made_once_and_never_used(tmp_path, monkeypatch):
     known = presets._PRESETS["quick", 2]
     monkeypatch.setitem(presets._PRESETS, ("quick", 2), replace(known, widths=WIDTHS, batch=2))
-    found = run_false_alarm(tmp_path, repeats=1, device="cpu", scale=TINY)
-    assert found["repeats"] == 1
+    found = run_false_alarm(tmp_path, repeats=2, device="cpu", scale=TINY)
+    assert found["repeats"] == 2
     written = (tmp_path / "candidate-001.json").read_bytes()
-    again = run_false_alarm(tmp_path, repeats=2, device="cpu", scale=TINY)
+    again = run_false_alarm(tmp_path, repeats=3, device="cpu", scale=TINY)
     assert (tmp_path / "candidate-001.json").read_bytes() == written
     assert json.loads((tmp_path / SUMMARY).read_text("utf-8")) == json.loads(json.dumps(again))
     folder = open_model(tmp_path / "model")
-    assert [folder.status(number) for number in folder.numbers()] == ["current", "candidate", "candidate"]
-    assert [folder.record(number).parent for number in folder.numbers()] == [None, 1, 1]
+    assert [folder.status(number) for number in folder.numbers()] == ["current", "candidate", "candidate", "candidate"]
+    assert [folder.record(number).parent for number in folder.numbers()] == [None, 1, 1, 1]
     with pytest.raises(DataError, match="another scale"):
         run_false_alarm(tmp_path, repeats=1, device="cpu", scale=replace(TINY, people=6))

@@ -8,10 +8,11 @@ import pytest
 
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.output import progress_bar
+from IncrementalSegLib.engine.progress import Stop
 
 
 def test_a_swallowed_interrupt_comes_back_with_the_next_progress():
-    before = signal.getsignal(signal.SIGINT)
+    before = {item: signal.getsignal(item) for item in (signal.SIGINT, signal.SIGTERM)}
     try:
         Interrupt.install()
         with progress_bar() as progress:
@@ -21,5 +22,24 @@ def test_a_swallowed_interrupt_comes_back_with_the_next_progress():
             with pytest.raises(KeyboardInterrupt):
                 progress("Learning", 0.2)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for item, handler in before.items():
+            signal.signal(item, handler)
     Interrupt.check()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_may_write_down_where_it_is_and_a_second_one_stops_at_once(number, capfd):
+    before = {item: signal.getsignal(item) for item in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        Interrupt.install()
+        with progress_bar() as progress, Interrupt.patiently():
+            os.kill(os.getpid(), number)
+            with pytest.raises(Stop) as caught:
+                progress("Learning", 0.2)
+            assert caught.value.wish == "pause"
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), number)
+        assert "again stops at once" in capfd.readouterr().err
+    finally:
+        for item, handler in before.items():
+            signal.signal(item, handler)

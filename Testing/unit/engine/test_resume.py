@@ -14,6 +14,7 @@ from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.progress import Stop
 from IncrementalSegLib.errors import ModelError, OptionError
 from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.unfinished import UNFINISHED, Unfinished
 from IncrementalSegLib.store.versions import open_model
 
@@ -235,3 +236,18 @@ def test_checkpoints_are_at_most_a_minute_apart(model, data, monkeypatch):
     assert set(evaluations) <= set(written)
     assert any(step % 6 for step in written), "between evaluations too"
     assert torch.tensor(written).diff().max() <= 6
+
+
+def test_what_is_recorded_of_a_scan_is_what_was_read(model, data, tmp_path):
+    """A file that changes while the step trains is not recorded with contents that never trained."""
+    place = tmp_path / "scans"
+    shutil.copytree(data / "both", place)
+    before = {fingerprint(case.images) for case in open_data(place).cases}
+
+    def spoil(phase, fraction, numbers=None):
+        if phase == "Learning":
+            for file in (place / "imagesTr").iterdir():
+                file.write_bytes(b"changed meanwhile")
+
+    record = learn(model, place, "scapula", **STEP, progress=spoil).record
+    assert {entry["sha256"] for pool in ("training", "set_aside") for entry in record.step[pool]} == before

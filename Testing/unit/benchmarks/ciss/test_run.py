@@ -3,14 +3,43 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from organs import TOY, small_networks, write_organs
 
 from IncrementalSegLib.benchmarks.ciss.run import run_ciss
+from IncrementalSegLib.cli.app import main
 from IncrementalSegLib.errors import DataError, IncrementalSegError
+
+FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
+PROCESS = """
+import sys
+from pathlib import Path
+sys.path.append(sys.argv[1])
+import pytest
+from organs import protocol, small_networks
+from IncrementalSegLib.benchmarks.ciss.chains import Chain, Runner
+from IncrementalSegLib.benchmarks.ciss.variants import find_variants
+
+begun = set()
+
+def report(phase, fraction, numbers=None):
+    if phase.endswith("Learning") and phase not in begun:
+        begun.add(phase)
+        print(phase if "stage 1" not in phase else phase.partition(", ")[2], flush=True)
+
+small_networks(pytest.MonkeyPatch())
+folder = Path(sys.argv[2])
+runner = Runner(protocol("7-1", steps=5), folder / "out", folder / "data", "cpu", report)
+chains = [Chain(variant, 0) for variant in find_variants("finetune-softmax,mib")]
+runner.scans
+print("ready", flush=True)
+sys.stdin.readline()
+for chain in chains:
+    runner.run(chain)
+"""
+"""Prepares everything, says so, and begins when it is told to."""
 
 
 def test_the_whole_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,22 +74,55 @@ def test_missing_data_is_said(tmp_path: Path) -> None:
         run_ciss(tmp_path / "out", data=tmp_path / "nowhere")
 
 
+def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    small_networks(monkeypatch)
+    write_organs(tmp_path / "abdomen-ct-btcv", cases=8)
+    arguments = ["benchmark", "ciss", "--data", tmp_path, "--protocol", "7-1", "--methods", "offline", "--seeds", 1]
+    arguments += ["--steps", 1, "--device", "cpu", "--out", tmp_path / "out", "--json"]
+    assert command(monkeypatch, *arguments, "--shard", "2/1") == 2
+    capsys.readouterr()
+    assert command(monkeypatch, *arguments) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["done"], said["left"]) == (1, 0)
+    assert "| offline |" in Path(said["table"]).read_text("utf-8")
+
+
 def test_two_processes_on_one_folder(tmp_path: Path) -> None:
-    assert replace(TOY, test_volumes=6).folder == "abdomen-ct-btcv"
-    write_organs(tmp_path / "abdomen-ct-btcv", cases=9)
-    command = [
-        sys.executable, "-m", "IncrementalSegLib", "benchmark", "ciss", "--data", tmp_path, "--protocol", "7-1",
-        "--methods", "mib,pcdd", "--seeds", 1, "--steps", 20, "--out", tmp_path / "out", "--device", "cpu", "--json",
-    ]  # fmt: skip
+    """Both begin at the same moment; each chain and the first stage are done by one of them."""
+    write_organs(tmp_path / "data")
     running = [
-        subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, *map(str, (FIXTURES, tmp_path))],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
         for _ in range(2)
+    ]  # fmt: skip
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    phases = "".join(said).splitlines()
+    assert sorted(phases) == [
+        "btcv-7-1 finetune-softmax-seed0, stage 2 of 2: Learning",
+        "btcv-7-1 mib-seed0, stage 2 of 2: Learning",
+        "stage 1 of 2: Learning",
     ]
-    said = [process.communicate(timeout=300) for process in running]
-    assert [process.returncode for process in running] == [0, 0], said
-    assert max(json.loads(out)["done"] for out, _ in said) == 2
-    logs = "".join(log for _, log in said)
-    for work in ("mib-seed0, stage 2 of 2", "pcdd-seed0, stage 2 of 2"):
-        assert logs.count(f"{work}: Learning") == 1  # nothing was done twice
-    assert logs.count("stage 1 of 2: Learning") == 1
     assert len(list((tmp_path / "out" / ".first").iterdir())) == 1
+    assert sorted(item.name for item in (tmp_path / "out" / "btcv-7-1").iterdir()) == [
+        "finetune-softmax-seed0.json", "mib-seed0.json",
+    ]  # fmt: skip
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Run a command in this process and return its exit status."""
+    monkeypatch.setattr(sys, "argv", ["incrementalseg", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
