@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -48,6 +49,11 @@ def command(
     say(f"Method: {advice.method or 'none; teach a model of its own'}")
     for text in (*advice.reasons, *(f"Note: {caution}" for caution in advice.cautions)):
         say(text)
+    if advice.method:
+        words = ["--data", str(data), "--structures", structures or "NAMES", "--method", advice.method]
+        if exemplars is Exemplars.none:
+            words += ["--exemplars", "none"]
+        say(f"Next: {shlex.join(['incrementalseg', 'learn', str(model), *words])}")
 
 
 def _shown(number: dict[str, object] | None) -> str | None:

@@ -69,7 +69,11 @@ class Retention(StrEnum):
     copy = "copy"
 
 
+_WITH_RESUME = {"model", "resume", "report", "device", "events", "as_json"}
+
+
 def command(
+    context: typer.Context,
     model: ModelPath,
     data: Annotated[
         Path | None, typer.Option(metavar="DATA", help="nnU-Net or Decathlon folder, or a manifest.")
@@ -112,16 +116,16 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Teach MODEL new structures from labelled scans; the first step creates it."""
-    from IncrementalSegLib.engine import learn as engine
-
     with event_lines("learn", model) if events else progress_bar() as progress, _unfinished_is_said(model):
         if resume:
-            if data is not None or structures is not None or restart:
-                raise typer.BadParameter("--resume goes on with what was asked before; give MODEL and --device only")
+            _refuse_other_options(context)
+        elif data is None or structures is None:
+            raise typer.BadParameter("--data and --structures are needed")
+        from IncrementalSegLib.engine import learn as engine
+
+        if data is None or structures is None:
             result = engine.resume(model, report=report, device=device, progress=progress)
         else:
-            if data is None or structures is None:
-                raise typer.BadParameter("--data and --structures are needed")
             result = engine.learn(
                 model,
                 data,
@@ -153,6 +157,16 @@ def command(
         raise typer.Exit(HELD_BACK)
 
 
+def _refuse_other_options(context: typer.Context) -> None:
+    """Refuse what a step that goes on would pass over in silence."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in _WITH_RESUME and source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                f"--resume goes on with what was asked before; --{name.replace('_', '-')} cannot be given again"
+            )
+
+
 def _show(result: StepResult, model: Path) -> None:
     """Print what a step made as tables and sentences."""
     record = result.record
@@ -173,7 +187,12 @@ def _show(result: StepResult, model: Path) -> None:
     if result.page is not None:
         say(f"Report: {result.page}")
     if not record.accepted:
-        say(f"Version {record.number} is a candidate. To use it: incrementalseg accept {model} {record.number}")
+        say(
+            f"Version {record.number} is a candidate; the version in use has not changed. To use it all the same: "
+            f"incrementalseg accept {model} {record.number}"
+        )
+    elif result.report.held_back_by:
+        say(f"Version {record.number} is in use all the same, because of --accept always.")
 
 
 @contextmanager

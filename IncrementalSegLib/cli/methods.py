@@ -13,10 +13,12 @@ def command(as_json: AsJson = False) -> None:
     if as_json:
         print_json(listing)
         return
-    rows = [
-        (item["name"], item["output"], ", ".join(item["needs"]) or None, item["summary"], item["source"])
-        for item in listing["methods"]
-    ]
-    print_table("Methods", ("method", "output", "needs", "what it does", "source"), rows)
+    for output in sorted({item["output"] for item in listing["methods"]}, reverse=True):
+        rows = [
+            (item["name"], f"{item['summary']}\nNeeds: {', '.join(item['needs']) or 'nothing'}. {item['source']}.")
+            for item in listing["methods"]
+            if item["output"] == output
+        ]
+        print_table(f"Methods with the output {output!r}", ("method", "what it does, needs, source"), rows)
     if listing["broken"]:
         print_table("Not loaded", ("file", "reason"), listing["broken"].items())

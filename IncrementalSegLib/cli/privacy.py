@@ -53,13 +53,15 @@ def _show_ledger(done: Json) -> None:
         )
     columns = ("version", "exemplars (pieces of scans)", "copied scans", "named cases", "paths")
     print_table(f"{done['model']}: what comes from patients", columns, rows)
-    means = {
-        (item["structure"], item["voxels"], item["patients"], "nearly personal" if item["nearly_personal"] else None)
-        for held in done["versions"]
-        for item in held["prototypes"]
-    }
+    means: dict[tuple[str, int, int, str], list[str]] = {}
+    for held in done["versions"]:
+        for item in held["prototypes"]:
+            personal = "nearly personal" if item["nearly_personal"] else ""
+            mean = (item["structure"], item["voxels"], item["patients"], personal)
+            means.setdefault(mean, []).append(str(held["version"]))
     if means:
-        print_table("Mean features", ("structure", "voxels", "patients", ""), sorted(means, key=str))
+        lines = [(*mean[:3], ", ".join(numbers), mean[3]) for mean, numbers in sorted(means.items())]
+        print_table("Mean features", ("structure", "voxels", "patients", "versions", ""), lines)
     cases = sorted({case for held in done["versions"] for case in held["cases"]})
     say(f"Cases: {', '.join(cases) or 'none'}.")
     say("The weights were shaped by all of them. --json tells it version by version.")

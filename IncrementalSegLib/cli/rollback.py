@@ -25,4 +25,5 @@ def command(
     if as_json:
         print_json({"current": chosen, "before": left})
     else:
-        say(f"Version {chosen} of {model} is in use again; version {left} stays on the disk.")
+        stays = f"; version {left} stays on the disk" if left != chosen else ", as before"
+        say(f"Version {chosen} of {model} is in use{' again' if left != chosen else ''}{stays}.")

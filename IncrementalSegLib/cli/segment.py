@@ -60,8 +60,12 @@ def command(
     if as_json:
         print_json(result.to_json())
     else:
-        rows = [(name, "  ".join(number(ml, 1) or "-" for ml in mls)) for name, mls in result.millilitres.items()]
-        print_table("Volumes", ("structure", "ml"), rows)
+        rows = [
+            (scan, name, number(mls[index], 1))
+            for index, scan in enumerate(result.scans)
+            for name, mls in result.millilitres.items()
+        ]
+        print_table("Volumes", ("scan", "structure", "ml"), rows)
         for text in (*result.warnings, *(f"Wrote {path}" for path in result.outputs)):
             say(text)
         for scan in result.failed:

@@ -11,14 +11,14 @@ def command(model: ModelPath, as_json: AsJson = False) -> None:
 
     folder = open_model(model)
     records = [folder.record(number) for number in folder.numbers()]
-    current = folder.current
     if as_json:
-        print_json({"model": folder.name, "current": current, "versions": [record.to_json() for record in records]})
+        versions = [record.to_json() | {"status": folder.status(record.number)} for record in records]
+        print_json({"model": folder.name, "current": folder.current, "versions": versions})
         return
     rows = []
     for record in records:
         what = record.step.get("action") or record.step.get("method")
         names = ", ".join(record.structures.names)
-        mark = "*" if record.number == current else ""
-        rows.append((mark, record.number, record.parent, record.created, record.kind, what, names))
-    print_table(f"{folder.name} (* in use)", ("", "version", "from", "made", "kind", "by", "structures"), rows)
+        made = record.created[:16].replace("T", " ")
+        rows.append((record.number, folder.status(record.number), record.parent, made, what, names))
+    print_table(folder.name, ("version", "status", "from", "made (UTC)", "by", "structures"), rows)

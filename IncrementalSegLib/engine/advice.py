@@ -200,6 +200,13 @@ def _recommend(output: str, standings: Sequence[Standing]) -> tuple[str | None, 
         if bare:
             doubts.append(f"No scan of {', '.join(bare)} is kept: only the previous model's opinion holds it.")
         return rehearsing, reasons, doubts
+    if rehearsing is None:
+        reasons.append("No method of this model's family rehearses old scans; of them this one holds most.")
+        doubts.append(
+            "With scans of another kind that may not be enough. A model whose first step is taught with "
+            "--method finetune can rehearse old scans, or give new structures a trunk of their own."
+        )
+        return distilling, reasons, doubts
     reasons.append("No old scan is kept, and of the methods that need none this one holds most.")
     doubts.append(
         "With scans of another kind and no old ones a third of the old structure's Dice was lost in the benchmark. "

@@ -80,17 +80,19 @@ class Checkpoints:
 def unfinished_request(folder: ModelFolder) -> Json:
     """Return what the unfinished step of a model was asked to do; empty where there is none.
 
-    A step whose version was written is finished: its checkpoint outlived it only because the process died.
+    A step whose version was written is finished: its checkpoint outlived it only because the process died.  It is
+    not where the version was to become current and the process died before that.
 
     Raises:
         ModelError: The checkpoint is damaged.
     """
     store = Unfinished(folder.path)
     asked = store.request()
-    if asked and finished_version(folder, asked) is not None:
-        store.remove()
-        return {}
-    return asked
+    number = finished_version(folder, asked) if asked else None
+    if number is None or (awaits_acceptance(folder, number) and not has_moved_on(asked, folder)):
+        return asked
+    store.remove()
+    return {}
 
 
 def finished_version(folder: ModelFolder, asked: Json) -> int | None:
@@ -103,6 +105,16 @@ def finished_version(folder: ModelFolder, asked: Json) -> int | None:
     """
     newer = [number for number in folder.numbers() if number > (asked["parent"] or 0)]
     return next((number for number in reversed(newer) if folder.record(number).step.get("id") == asked["id"]), None)
+
+
+def awaits_acceptance(folder: ModelFolder, number: int) -> bool:
+    """Return whether a version was to become current when it was written, and nobody has decided since."""
+    return bool(folder.document("record", number)["accepted"]) and folder.status(number) == "candidate"
+
+
+def has_moved_on(asked: Json, folder: ModelFolder) -> bool:
+    """Return whether another version is current than when a step began."""
+    return folder.current != (asked["parent"] or 0)
 
 
 def refuse_unfinished(folder: ModelFolder) -> None:
@@ -130,7 +142,7 @@ def check_parent(asked: Json, folder: ModelFolder) -> None:
     Raises:
         ModelError: It has.
     """
-    if folder.current != (asked["parent"] or 0):
+    if has_moved_on(asked, folder):
         raise ModelError(
             f"The step began from version {asked['parent']}, and version {folder.current} is current now.",
             "Its result would silently undo what has changed since.",

@@ -63,7 +63,13 @@ def ban(model: str | Path, exemplar: str) -> VersionRecord:
 
 
 def budget(model: str | Path, total: int) -> VersionRecord:
-    """Keep at most ``total`` exemplars; the tails of the greedy orders go first."""
+    """Keep at most ``total`` exemplars; the tails of the greedy orders go first.
+
+    Raises:
+        OptionError: ``total`` is below 0.
+    """
+    if total < 0:
+        raise OptionError(f"The budget is {total}.", todo="Give 0 or more.")
     return _edit(model, {"action": "budget", "total": total}, lambda memory: memory.budget(total))
 
 

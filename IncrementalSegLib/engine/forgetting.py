@@ -39,6 +39,8 @@ class Person:
     @classmethod
     def found(cls, folder: ModelFolder, name: str) -> Person | None:
         """Look for a case or patient in all versions; ``None`` where none is called so."""
+        if name == FORGOTTEN:  # that is whoever was forgotten before
+            return None
         entries = [entry for number in folder.numbers() for entry in mentions(folder, number)]
         meant = [entry for entry in entries if name in (entry["case"], entry["patient"])]
         if not meant:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from IncrementalSegLib.engine.checkpoints import check_parent, finished_version, refuse_unfinished
+from IncrementalSegLib.engine.checkpoints import (
+    awaits_acceptance,
+    check_parent,
+    finished_version,
+    has_moved_on,
+    refuse_unfinished,
+)  # fmt: skip
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.request import resolve
 from IncrementalSegLib.engine.runtime import start
@@ -17,9 +24,11 @@ from IncrementalSegLib.errors import ModelError, OptionError
 from IncrementalSegLib.evaluation.retention import Limits
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
-from IncrementalSegLib.store.versions import create_or_open
+from IncrementalSegLib.store.versions import ModelFolder, create_or_open
 from IncrementalSegLib.structures import Request, Structure, parse_names
 from IncrementalSegLib.types import Json
+
+log = logging.getLogger(__name__)
 
 
 def learn(
@@ -85,20 +94,22 @@ def learn(
     runtime = start(device)
     folder = create_or_open(model)
     with folder.writing():  # one step at a time
-        if restart:
-            Unfinished(folder.path).remove()
-        refuse_unfinished(folder)
+        if not restart:
+            refuse_unfinished(folder)
+        _warn_of_candidates(folder)
         wanted = parse_names(structures) if isinstance(structures, str) else list(structures)
         request = resolve(
             folder, data, wanted, cases=cases, improve=improve, method=method, options=options, network=network
         )
+        if restart:  # only now, so that a wrong path costs nothing
+            Unfinished(folder.path).remove()
         asked: Json = {
             "data": None if isinstance(data, Dataset) else str(Path(data).absolute()),
             "teach": [[item.name, item.label] for item in wanted],
             "cases": [case.id for case in request.cases.cases],
             "improve": improve,
             "method": request.method.registered_name,
-            "options": dict(options or {}),
+            "options": request.method.options.model_dump(mode="json", exclude_unset=True),
             "network": network,
             "settings": asdict(settings),
         }
@@ -141,7 +152,7 @@ def resume(
             raise ModelError(f"No step of {folder.path} is unfinished.", todo="Begin one with `incrementalseg learn`.")
         number = finished_version(folder, asked)
         if number is not None:  # the process died between writing the version and forgetting the checkpoint
-            if folder.document("record", number)["accepted"] and folder.status(number) == "candidate":
+            if awaits_acceptance(folder, number) and not has_moved_on(asked, folder):
                 folder.accept(number)
             store.remove()
             return StepResult.of(folder, number)
@@ -153,7 +164,7 @@ def resume(
             folder,
             source,
             [Request(name, label) for name, label in asked["teach"]],
-            cases=",".join(asked["cases"]),
+            cases=asked["cases"],  # as a text, an id could be taken for two or for a file
             improve=asked["improve"],
             method=asked["method"],
             options=asked["options"],
@@ -163,3 +174,14 @@ def resume(
         request = replace(request, id=asked["id"])
         settings = StepSettings.from_json(asked["settings"])
         return Step(request, runtime, settings, asked=asked, resuming=True, report=report, progress=progress).run()
+
+
+def _warn_of_candidates(folder: ModelFolder) -> None:
+    """Say which versions wait for a decision, because this step does not build on them."""
+    waiting = [str(number) for number in folder.numbers() if folder.status(number) == "candidate"]
+    if waiting:
+        log.warning(
+            "Nobody has decided on version %s yet. This step goes on from %s; to build on a candidate, accept it.",
+            ", ".join(waiting),
+            f"version {folder.current}" if folder.current else "nothing",
+        )

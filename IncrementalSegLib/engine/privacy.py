@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from IncrementalSegLib.engine.forgetting import Person, mentions, without_person
+from IncrementalSegLib.engine.forgetting import FORGOTTEN, Person, mentions, without_person
 from IncrementalSegLib.engine.retention_scans import KIND as COPIES
 from IncrementalSegLib.errors import ModelError, UnknownNameError
 from IncrementalSegLib.store.atomic import encode_json
@@ -104,7 +104,7 @@ def forget(model: str | Path, name: str) -> Json:
         person = Person.found(folder, name)
         if person is None:
             known = {entry["case"] for number in folder.numbers() for entry in mentions(folder, number)}
-            raise UnknownNameError("case", name, known)
+            raise UnknownNameError("case", name, known - {FORGOTTEN})
         rows = []
         for number in folder.numbers():
             changes, row = without_person(folder, number, person)

@@ -66,7 +66,7 @@ def resolve(
     data: str | Path | Dataset,
     structures: str | Sequence[Request],
     *,
-    cases: str | None = None,
+    cases: str | Sequence[str] | None = None,
     improve: bool = False,
     method: str | None = None,
     options: Mapping[str, Any] | None = None,

@@ -34,7 +34,8 @@ class Runtime:
         """Name of the device for people."""
         if self.device.type == "cuda":
             return torch.cuda.get_device_name(self.device)
-        return f"CPU, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        return f"CPU, {threads} thread{'s' * (threads > 1)}"
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context of mixed precision."""

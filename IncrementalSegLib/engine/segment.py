@@ -52,12 +52,14 @@ class SegmentResult:
 
     Attributes:
         outputs: Files, in the order of the scans; a map of uncertainty follows its segmentation.
+        scans: Names of the scans, in order.
         millilitres: Structure name -> volume in each scan, in ml; ``None`` where a scan failed.
         warnings: What a person should know.
         failed: The scans without a result, and why.
     """
 
     outputs: list[Path] = field(default_factory=list)
+    scans: list[str] = field(default_factory=list)
     millilitres: dict[str, list[float | None]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     failed: list[FailedScan] = field(default_factory=list)
@@ -67,6 +69,7 @@ class SegmentResult:
         single = all(len(ml) == 1 for ml in self.millilitres.values())
         return {
             "outputs": [str(path) for path in self.outputs],
+            "scans": self.scans,
             "structures": {name: {"ml": ml[0] if single else ml} for name, ml in self.millilitres.items()},
             "warnings": self.warnings,
             "failed": [asdict(scan) for scan in self.failed],
@@ -119,7 +122,7 @@ def segment(
     runtime = start(device)
     loaded = loader(folder, runtime, version)
     predictor, seen = loaded.predictor(runtime), Seen.of(folder, loaded.record.number)
-    result = SegmentResult(millilitres={item.name: [] for item in chosen})
+    result = SegmentResult(scans=[_label(source) for source in sources], millilitres={item.name: [] for item in chosen})
     _keep_scans(sources, [target(source) for source in sources])
     for source in sources:
         path = target(source)

@@ -130,6 +130,10 @@ class Step:
                 unfinished.remove()
             stop.kept = unfinished.exists
             raise
+        except Exception:  # a full disk, a scan that is gone: no reason to train again
+            if Unfinished(path := self.request.target.path).exists:
+                log.warning("The training so far is kept; `incrementalseg learn %s --resume` goes on with it.", path)
+            raise
 
     def _run(self) -> StepResult:
         began = time.monotonic()
@@ -176,9 +180,17 @@ class Step:
         record = save(request, ctx, material, curve, settings, selection, report, scores, step, seconds)
         page = None
         if self.report is not None and pictures is not None and record.parent is not None:
-            name = request.target.name
-            page = write_gate_page(report, pictures, self.report, name, record.parent, record.number)
+            page = self._page(report, pictures, record.parent, record.number)
         return StepResult(record, curve, report, page)
+
+    def _page(self, report: RetentionReport, pictures: Pictures, before: int, after: int) -> Path | None:
+        """Write the page; a version that stands is not lost for it."""
+        assert self.report is not None
+        try:
+            return write_gate_page(report, pictures, self.report, self.request.target.name, before, after)
+        except IncrementalSegError as error:
+            log.warning("Version %d is saved, but its page is not: %s", after, error)
+            return None
 
     def _judge(
         self, ctx: StepContext, after: Predictor, exemplars: ExemplarMemory, pictures: Pictures | None

@@ -6,7 +6,7 @@ Dice, and n, the number of scans in which Dice is defined on both sides:
 ==========  =====================================================================
 harmed      d > 3 and, where n >= 5, the 95 % paired interval of d excludes 0
 unsure      n < 5 and 1 <= d <= 3; also n >= 5 and d > 3 where the interval includes 0,
-            and where nothing can be compared
+            where nothing can be compared, and where it is found in a scan that has none of it
 improved    the mirror image of harmed: the gain exceeds 3
 kept        all else
 ==========  =====================================================================
@@ -118,6 +118,8 @@ class StructureRow:
             judge = _by_agreement if basis == "agreement" else _by_drop
             verdict, why = judge(change, limits)
             why += _left_out(before, after)
+            if verdict in ("kept", "improved") and _falsely_found(before, after):
+                verdict = "unsure"  # Dice cannot say what it costs to find a structure where there is none
         return cls(structure, id, basis, tuple(before), tuple(after), change, verdict, why, note)
 
     @property
@@ -275,12 +277,17 @@ def _by_agreement(change: Comparison, limits: Limits) -> tuple[Fate, str]:
 def _left_out(before: Sequence[CaseScore], after: Sequence[CaseScore]) -> str:
     """Say which scans have no Dice to pair: the structure is not in them."""
     absent = sum(old.dice is None or new.dice is None for old, new in zip(before, after, strict=True))
-    false = sum(new.falsely_present and old.correctly_absent for old, new in zip(before, after, strict=True))
+    false = _falsely_found(before, after)
     if not absent:
         return ""
     return f"; not in {_scans(absent)}" + (
         f", of which {false} now {'show' if false > 1 else 'shows'} it" * bool(false)
     )
+
+
+def _falsely_found(before: Sequence[CaseScore], after: Sequence[CaseScore]) -> int:
+    """Count the scans without the structure in which only the new version finds it."""
+    return sum(new.falsely_present and old.correctly_absent for old, new in zip(before, after, strict=True))
 
 
 _DIGITS = 6

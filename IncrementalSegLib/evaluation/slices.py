@@ -33,7 +33,8 @@ def draw_slices(grid: SliceGrid) -> Figure:
             _picture(ax, row, column)
             if index == 0:
                 ax.set_title(name, color=VIEWER.ink, fontsize=10, fontweight="bold", pad=7)
-        title = "\n".join(textwrap.wrap(row.title, 15, max_lines=5, placeholder="…"))
+        lines = textwrap.wrap(row.title.replace("_", "_ "), 15, max_lines=5, placeholder="…")
+        title = "\n".join(lines).replace("_ ", "_")
         y = 1 - (top + height / 2) / figure.get_figheight()
         figure.text(0.2 / WIDTH, y, title, color=VIEWER.ink, fontsize=9, va="center", linespacing=1.4)
         top += height + _GAP

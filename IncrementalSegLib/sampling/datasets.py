@@ -59,24 +59,25 @@ def open_data(path: Path | str) -> Dataset:
     raise DataError(f"The folder {path} holds {found}.", _LAYOUTS, "Name one of them.")
 
 
-def select_cases(dataset: Dataset, text: str) -> Dataset:
+def select_cases(dataset: Dataset, cases: str | Sequence[str]) -> Dataset:
     """Keep the named cases.
 
     Args:
         dataset: The data set.
-        text: Comma-separated case ids, or a text file with one id per line (``#`` starts a comment).
+        cases: Comma-separated case ids, or a text file with one id per line (``#`` starts a comment); as a list
+            they are taken as they are.
 
     Raises:
         UnknownNameError: The data set has no such case.
         DataError: No case is named, or the file cannot be read.
     """
-    wanted = _ids(text)
+    wanted = _ids(cases) if isinstance(cases, str) else cases
     known = {case.id for case in dataset.cases}
     for case_id in wanted:
         if case_id not in known:
             raise UnknownNameError("case", case_id, known)
     if not wanted:
-        raise DataError(f"{text!r} names no case.", todo="Write case ids, separated by commas, or one per line.")
+        raise DataError(f"{cases!r} names no case.", todo="Write case ids, separated by commas, or one per line.")
     return replace(dataset, cases=tuple(case for case in dataset.cases if case.id in set(wanted)))
 
 

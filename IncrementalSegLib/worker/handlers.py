@@ -42,7 +42,7 @@ def versions(model: Path) -> Json:
         IncrementalSegError: There is no such model.
     """
     folder = open_model(model)
-    records = [folder.record(number).to_json() for number in folder.numbers()]
+    records = [folder.record(number).to_json() | {"status": folder.status(number)} for number in folder.numbers()]
     return {"model": folder.name, "current": folder.current, "versions": records}
 
 

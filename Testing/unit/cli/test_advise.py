@@ -2,6 +2,7 @@ def test_the_table_says_how_far_and_the_sentences_why(command, model, data):
     said = command("advise", model, "--data", data, "--structures", "spleen")
     assert said.status == 0
     assert "Method: lwfseg" in said.out
+    assert f"learn {model} --data {data} --structures spleen --method lwfseg" in said.out
     assert "near" in said.out
     found = command("advise", model, "--data", data, "--json").json
     assert found["method"] == "lwfseg"

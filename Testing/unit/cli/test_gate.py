@@ -10,8 +10,11 @@ import pytest
 import torch
 from scans import tree
 
+from IncrementalSegLib.engine import step
 from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.versions import open_model
+
+FEW = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
 
 PROBE = """
 import json, sys
@@ -52,6 +55,31 @@ def test_what_loses_too_much_ends_with_status_3(model, command):
     assert "Held back: liver lost" in people.out
 
 
+@pytest.mark.parametrize(
+    ("accept", "status", "told"),
+    [("gate", 3, "the version in use has not changed"), ("always", 0, "in use all the same")],
+)
+def test_learn_says_what_became_of_a_version_that_harms(accept, status, told, model, data, command, monkeypatch):
+    damage(model)
+    open_model(model).accept(2)  # finds the liver everywhere
+    real = step.remember
+
+    def spoiled(method, ctx, *args):
+        with torch.no_grad():
+            for parameter in ctx.model.output.part(ctx.old[0]).parameters():
+                parameter.copy_(torch.tensor([99.0, -99.0]) if parameter.shape == (2,) else 0 * parameter)
+        return real(method, ctx, *args)
+
+    monkeypatch.setattr(step, "remember", spoiled)
+    said = command(
+        "learn", model, "--data", data, "--structures", "spleen", "--steps", 1, "--accept", accept, *FEW,
+        "--device", "cpu",
+    )  # fmt: skip
+    assert said.status == status
+    assert "Held back: liver" in said.out
+    assert told in said.out
+
+
 def test_limits_and_an_earlier_version_can_be_named(model, command):
     damage(model)
     found = command("gate", model, "--limit-harm", 100, "--limit-mean", 100, "--device", "cpu", "--json")
@@ -74,6 +102,9 @@ def test_a_version_is_rejected_accepted_and_left_again(model, command):
     rename_structure(open_model(model), "liver", "Leber")
     assert command("rollback", model, "--json").json == {"current": 1, "before": 2}
     assert command("reject", model, 2, "--json").json == {"current": 1, "status": "rejected"}
+    words = [line.split()[:2] for line in command("versions", model).out.splitlines()]
+    assert ["1", "current"] in words
+    assert ["2", "rejected"] in words
     assert command("accept", model, 2, "--json").json == {"current": 2, "status": "current"}
     said = command("rollback", model, 1)
     assert (said.status, "Version 1" in said.out, "is in use again" in said.out) == (0, True, True)

@@ -29,6 +29,7 @@ def test_learn_twice_then_improve(tmp_path, data, command):
     assert versions["current"] == 3
     assert [row["number"] for row in versions["versions"]] == [1, 2, 3]
     assert [row["parent"] for row in versions["versions"]] == [None, 1, 2]
+    assert [row["status"] for row in versions["versions"]] == ["accepted", "accepted", "current"]
 
 
 def test_evaluate(model, data, command):
@@ -52,13 +53,14 @@ def test_evaluate_of_few_cases_has_no_interval(model, data, command):
 
 def test_segment(model, scan, tmp_path, command):
     said = command("segment", model, scan, "--output", tmp_path / "out.seg.nrrd", "--json").json
-    assert said.keys() == {"outputs", "structures", "warnings", "failed"}
+    assert said.keys() == {"outputs", "scans", "structures", "warnings", "failed"}
     assert said["failed"] == []
     assert said["outputs"] == [str(tmp_path / "out.seg.nrrd")]
     assert said["structures"]["liver"]["ml"] >= 0
     doubt = command("segment", model, scan, "--output", tmp_path / "b.seg.nrrd", "--uncertainty", "--json").json
     assert doubt["structures"] == said["structures"]  # a number for one scan, whatever is written beside it
     several = command("segment", model, scan, scan.with_name("c1.nii.gz"), "--output", tmp_path / "all", "--json").json
+    assert several["scans"] == ["c0", "c1"]
     assert [len(several["outputs"]), len(several["structures"]["liver"]["ml"])] == [2, 2]
     assert several["structures"]["liver"]["ml"][0] == said["structures"]["liver"]["ml"]
 
@@ -114,6 +116,13 @@ def test_doctor(command):
     said = command("doctor", "--json").json
     assert said.keys() >= {"libraries", "device", "precision", "threads", "disk_free_gb", "methods", "warnings"}
     assert said["libraries"]["torch"]
+
+
+def test_the_methods_fit_on_a_page(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = command("methods").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) < 5 * len(command("methods", "--json").json["methods"])
 
 
 @pytest.mark.parametrize("name", ["versions", "structures", "exemplars"])

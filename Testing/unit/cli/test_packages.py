@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from IncrementalSegLib.store.edits import rename_structure
+from IncrementalSegLib.store.versions import open_model
+
 
 def test_a_model_goes_out_and_comes_in(model, tmp_path, command):
     card = command("export", model, tmp_path / "liver", "--license", "CC BY", "--json").json
@@ -37,6 +40,13 @@ def test_privacy_lists_strips_and_forgets(model, command):
     assert command("privacy", model, "--strip", "--json").json["versions"] == [1]
     assert "nothing to delete" in command("privacy", model, "--strip").out
     assert case not in command("privacy", model).out
+
+
+def test_a_mean_is_listed_once_with_its_versions(model, command):
+    rename_structure(open_model(model), "liver", "Leber")
+    rename_structure(open_model(model), "Leber", "liver")
+    (line,) = [line for line in command("privacy", model).out.splitlines() if line.startswith("background")]
+    assert line.rstrip().endswith("1, 2, 3")
 
 
 def test_people_are_told_that_weights_cannot_forget(model, command):

@@ -132,6 +132,8 @@ CASES = [
     (("teach",), USAGE, "No such command 'teach'"),
     (("learn",), USAGE, "MODEL"),
     (("learn", "model", "--data", "data"), USAGE, "--structures"),
+    (("learn", "model", "--resume", "--steps", "4"), USAGE, "--steps cannot be given again"),
+    (("learn", "model", "--resume", "--accept", "always"), USAGE, "--accept cannot be given again"),
     ((*LEARN, "data", "--option", "alpha"), USAGE, "not of the form k=v"),
     ((*LEARN, "data", "--network", "unet4d"), USAGE, "unet4d"),
     ((*LEARN, "data", "--preset", "huge"), USAGE, "huge"),

@@ -69,6 +69,14 @@ def test_another_kind_and_no_old_scans_is_warned_of(bare, other):
     assert any("humerus need not be outlined" in text for text in advice.cautions)
 
 
+def test_the_class_family_is_told_of_nothing_that_it_cannot_do(teach, people, other, tmp_path):
+    teach(tmp_path / "classes", people, "humerus", method="mib")
+    advice = advise(tmp_path / "classes", other, "scapula")
+    assert advice.method == "pcdd"
+    assert "No method of this model's family rehearses" in advice.reasons[1]
+    assert not any("remember" in text or "separate" in text for text in advice.cautions)
+
+
 def stretched(folder, factor):
     """Write scans whose header says that they are ``factor`` times as large."""
     write_phantom_dataset(folder, 2, "A", ["scapula"], 24, SIZE)

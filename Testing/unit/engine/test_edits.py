@@ -78,6 +78,13 @@ def test_a_budget_cuts_the_tails_and_keeps_what_is_pinned(model):
     assert overview(model)["bytes"] == sum(value.nbytes for value in open_model(model).tensors("exemplars").values())
 
 
+def test_a_budget_below_zero_is_refused(model):
+    before = tree(model)
+    with pytest.raises(OptionError, match="-1"):
+        budget(model, -1)
+    assert tree(model) == before
+
+
 @pytest.mark.parametrize("action", [pin, ban])
 def test_an_unknown_exemplar_changes_nothing(model, action):
     before = tree(model)

@@ -156,6 +156,15 @@ def test_an_unknown_case_is_refused_with_the_known_ones(model, case):
     assert tree(model) == before
 
 
+def test_whoever_was_forgotten_is_no_case(model, case):
+    privacy.forget(model, case)
+    before = tree(model)
+    with pytest.raises(UnknownNameError) as refusal:
+        privacy.forget(model, "forgotten")
+    assert "forgotten" not in refusal.value.todo
+    assert tree(model) == before
+
+
 @pytest.mark.parametrize("act", [privacy.strip, lambda model: privacy.forget(model, "x")])
 def test_an_unfinished_step_comes_first(act, model):
     unfinished = Unfinished(model)

@@ -12,11 +12,11 @@ from IncrementalSegLib.engine import trainer as trainer_module
 from IncrementalSegLib.engine.checkpoints import Checkpoints
 from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.progress import Stop
-from IncrementalSegLib.errors import ModelError, OptionError
+from IncrementalSegLib.errors import IncrementalSegError, ModelError, OptionError
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.unfinished import UNFINISHED, Unfinished
-from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.store.versions import ModelFolder, open_model
 
 STEP = {"method": "lwfseg", "options": FEW, "preset": "quick", "steps": 7, "seed": 3, "device": "cpu"}
 
@@ -59,9 +59,9 @@ def whole(small_presets, data, taught, tmp_path_factory):
     return content(model), seen.calls, open_model(model).document("curve")
 
 
-def interrupt(model, data, error, at, only=None):
+def interrupt(model, data, error, at, only=None, name="both"):
     with pytest.raises(type(error)):
-        learn(model, data / "both", "scapula", **STEP, progress=Raises(error, at, only))
+        learn(model, data / name, "scapula", **STEP, progress=Raises(error, at, only))
 
 
 def test_wherever_it_is_interrupted_the_resumed_step_has_the_same_bits(whole, model, data):
@@ -161,6 +161,9 @@ class TestRefused:
     def test_another_step_would_lose_the_unfinished_one(self, half, data):
         with pytest.raises(ModelError, match=r"unfinished: scapula, \d of 7 .*--resume.*--restart"):
             learn(half, data / "both", "scapula", **STEP)
+        with pytest.raises(IncrementalSegError, match="not there"):
+            learn(half, data / "nowhere", "scapula", **STEP, restart=True)
+        assert Unfinished(half).exists, "a wrong path costs nothing"
         result = learn(half, data / "both", "scapula", **STEP | {"steps": 2}, restart=True)
         assert (result.record.number, result.curve.planned) == (2, 2)
 
@@ -209,6 +212,54 @@ def test_a_version_that_was_written_is_found_though_the_checkpoint_outlived_it(m
     assert resume(model, device="cpu").record.number == 2
     assert not Unfinished(model).exists
     assert learn(again, data / "humerus", "humerus", improve=True, **STEP | {"steps": 1}).record.number == 3
+
+
+class TestKilledBeforeTheNewVersionIsInUse:
+    @pytest.fixture
+    def written(self, model, data, monkeypatch):
+        """A model whose version 2 was written, and whose model.json does not know it yet."""
+        state = (model / "model.json").read_text()
+        with monkeypatch.context() as patch:
+            patch.setattr(Checkpoints, "remove", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                learn(model, data / "both", "scapula", **STEP)
+        (model / "model.json").write_text(state)
+        return model
+
+    def test_another_step_does_not_pass_it_over(self, written, data):
+        with pytest.raises(ModelError, match="unfinished: scapula"):
+            learn(written, data / "both", "scapula", **STEP)
+        assert resume(written, device="cpu").record.accepted
+        assert open_model(written).current == 2
+
+    def test_what_was_changed_since_is_not_undone(self, written):
+        open_model(written).edit({"action": "test"})
+        assert not resume(written, device="cpu").record.accepted
+        assert (open_model(written).current, open_model(written).status(2)) == (3, "candidate")
+        assert not Unfinished(written).exists
+
+
+def test_a_case_is_found_again_whatever_its_id(model, data, tmp_path):
+    place = Path(shutil.copytree(data / "both", tmp_path / "commas"))
+    for file in [*(place / "imagesTr").iterdir(), *(place / "labelsTr").iterdir()]:
+        file.rename(file.with_name(f"left, {file.name}"))
+    listing = place / "dataset.json"
+    listing.write_text(listing.read_text().replace("/shoulder", "/left, shoulder"))
+    assert all("," in case.id for case in open_data(place).cases)
+    interrupt(model, place.parent, KeyboardInterrupt(), 4, "Learning", name=place.name)
+    assert resume(model, device="cpu").record.number == 2
+
+
+def test_a_failure_after_the_training_says_that_it_is_kept(model, data, monkeypatch, caplog):
+    def full(self, *args, **more):
+        raise ModelError("Cannot write.", "The disk is full.", "Free some space.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelFolder, "write", full)
+        with pytest.raises(ModelError, match="The disk is full"):
+            learn(model, data / "both", "scapula", **STEP)
+    assert f"learn {model} --resume" in caplog.text
+    assert resume(model, device="cpu").record.number == 2
 
 
 def test_training_goes_on_when_no_checkpoint_can_be_written(model, data, monkeypatch, caplog):

@@ -122,3 +122,19 @@ def test_the_page_shows_before_and_after(model, data, tmp_path, forgetting):
     assert "humerus" in text
     assert "Held back" in text
     assert json.loads(json.dumps(result.to_json()))["report"] == str(result.page)
+
+
+def test_the_next_step_says_that_it_does_not_build_on_a_candidate(model, data, forgetting, caplog):
+    teach(model, data)
+    with pytest.raises(Exception, match=r"."):  # whatever becomes of it, it is said first
+        learn(model, data / "scapula", "no such label", **STEP, steps=1)
+    assert "Nobody has decided on version 2 yet. This step goes on from version 1" in caplog.text
+
+
+def test_a_page_that_cannot_be_written_costs_no_version(model, data, tmp_path, caplog):
+    pytest.importorskip("matplotlib")
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    result = teach(model, data, report=blocked / "page", accept="always")
+    assert (result.record.number, result.page) == (2, None)
+    assert "its page is not" in caplog.text

@@ -115,6 +115,13 @@ def test_prediction_and_truth_have_their_own_line_styles():
     assert [len(ax.collections) for ax in figure.axes[2:]] == [0, 0, 1, 1]  # an empty mask has no outline
 
 
+def test_the_name_of_a_case_is_broken_where_a_person_would():
+    image = np.zeros((4, 5))
+    row = SliceRow("humerus, shoulder_A_0_004", image, image > 0, (None,))
+    figure = draw_slices(SliceGrid(("after",), (row,)))
+    assert "humerus,\nshoulder_A_0_\n004" in [text.get_text() for text in figure.texts]
+
+
 def test_names_of_curves_do_not_overlap():
     wanted = [0.9, 0.91, 0.1, 0.905, 0.9]
     placed = _spread(wanted, 0.06)

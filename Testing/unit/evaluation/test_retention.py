@@ -116,6 +116,7 @@ class TestUndefinedDice:
     def test_a_false_finding_is_said(self):
         old, new = CaseScore("c1", "p1", None, None, None, 0, 0), CaseScore("c1", "p1", 0.0, None, None, 0, 70)
         found = StructureRow.of("liver", "l", [*side([0.8]), old], [*side([0.8]), new], LIMITS, rng())
+        assert found.verdict == "unsure", "Dice alone would call it kept"
         assert "now shows it" in found.why
 
     def test_nothing_defined_is_unsure(self):
