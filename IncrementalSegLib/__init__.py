@@ -21,7 +21,7 @@ _PUBLIC = {
     "Structure": "structures",
     "Volume": "volumes.volume",
     "check_data": "sampling.checks",
-    "evaluate": "engine.evaluate",
+    "evaluate": "engine.scores.evaluate",
     "learn": "engine.learn",
     "open_data": "sampling.datasets",
     "open_model": "store.versions",

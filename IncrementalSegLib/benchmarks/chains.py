@@ -19,9 +19,9 @@ from IncrementalSegLib.benchmarks.circumstances import Stopwatch, describe, envi
 from IncrementalSegLib.benchmarks.protocols import Chain
 from IncrementalSegLib.benchmarks.scans import Scans, scans_for
 from IncrementalSegLib.benchmarks.sharing import lock, require_same
-from IncrementalSegLib.engine.evaluate import evaluate
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.atomic import TEMPORARY, read_json, write_json

@@ -27,13 +27,13 @@ from IncrementalSegLib.benchmarks.demo_report import (
     demo_report,
 )
 from IncrementalSegLib.benchmarks.demo_watcher import Watcher, watched
-from IncrementalSegLib.engine.evaluate import evaluate
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress, silent
-from IncrementalSegLib.engine.request import resolve
 from IncrementalSegLib.engine.runtime import Runtime, start
-from IncrementalSegLib.engine.settings import StepSettings
-from IncrementalSegLib.engine.step import Step
+from IncrementalSegLib.engine.scores.evaluate import evaluate
+from IncrementalSegLib.engine.step.request import resolve
+from IncrementalSegLib.engine.step.settings import StepSettings
+from IncrementalSegLib.engine.step.step import Step
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.evaluation.report import verdict, write_report

@@ -6,9 +6,9 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from IncrementalSegLib.benchmarks.demo_report import Curves
-from IncrementalSegLib.engine.request import StepRequest
 from IncrementalSegLib.engine.runtime import Runtime
-from IncrementalSegLib.engine.scoring import validation_dice
+from IncrementalSegLib.engine.scores.scoring import validation_dice
+from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.cases import Case

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from IncrementalSegLib.benchmarks.circumstances import environment
-from IncrementalSegLib.engine.gate import gate
+from IncrementalSegLib.engine.gate.gate import gate
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.errors import DataError

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
 
-from IncrementalSegLib.engine.presets import Preset, find_preset
 from IncrementalSegLib.engine.progress import Progress, silent
-from IncrementalSegLib.engine.request import build_method
 from IncrementalSegLib.engine.runtime import Runtime, start
-from IncrementalSegLib.engine.trainer import Trainer
+from IncrementalSegLib.engine.step.presets import Preset, find_preset
+from IncrementalSegLib.engine.step.request import build_method
+from IncrementalSegLib.engine.step.trainer import Trainer
 from IncrementalSegLib.exemplars.content import content_distances
 from IncrementalSegLib.exemplars.coverage import cover_by_similarity
 from IncrementalSegLib.exemplars.memory import ExemplarMemory

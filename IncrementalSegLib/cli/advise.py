@@ -31,7 +31,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Recommend a method for teaching MODEL from these scans, with the reasons; nothing is written."""
-    from IncrementalSegLib.engine.advice import advise
+    from IncrementalSegLib.engine.planning.advice import advise
 
     with progress_bar() as progress:
         advice = advise(model, data, structures, cases=cases, exemplars=exemplars.value, progress=progress)

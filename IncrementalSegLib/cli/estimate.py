@@ -39,7 +39,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Say how long teaching MODEL would take, and how much memory and disk; nothing is written."""
-    from IncrementalSegLib.engine.estimate import estimate
+    from IncrementalSegLib.engine.planning.estimate import estimate
 
     with progress_bar() as progress:
         found = estimate(

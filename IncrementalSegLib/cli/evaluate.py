@@ -40,8 +40,8 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Score MODEL on labelled cases: Dice, ASSD and HD95 per structure."""
-    from IncrementalSegLib.engine.comparison import compare_versions
-    from IncrementalSegLib.engine.evaluate import evaluate
+    from IncrementalSegLib.engine.scores.comparison import compare_versions
+    from IncrementalSegLib.engine.scores.evaluate import evaluate
 
     if against is not None and report is None:
         raise typer.BadParameter("--against needs --report FOLDER")

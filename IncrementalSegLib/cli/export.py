@@ -21,7 +21,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Write a version of MODEL as one file, to pass it on; without images, names and paths."""
-    from IncrementalSegLib.engine.packages import export_package
+    from IncrementalSegLib.engine.packages.transfer import export_package
 
     card = export_package(model, package, number=version, include_exemplars=include_exemplars, license_text=terms)
     if as_json:

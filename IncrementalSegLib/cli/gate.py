@@ -50,7 +50,7 @@ def command(
 
     Exit status 3: the version would be held back.
     """
-    from IncrementalSegLib.engine.gate import gate
+    from IncrementalSegLib.engine.gate.gate import gate
 
     limits = limits_of(limit_harm, limit_mean)
     with progress_bar() as progress:

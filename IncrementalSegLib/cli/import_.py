@@ -16,7 +16,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Make a model of PACKAGE; one that is damaged or does not fit is refused and leaves nothing behind."""
-    from IncrementalSegLib.engine.packages import import_package
+    from IncrementalSegLib.engine.packages.transfer import import_package
 
     record, card = import_package(package, model)
     if as_json:

@@ -29,7 +29,7 @@ from IncrementalSegLib.engine.progress import Stop, duration
 from IncrementalSegLib.store.unfinished import Unfinished
 
 if TYPE_CHECKING:
-    from IncrementalSegLib.engine.step import StepResult
+    from IncrementalSegLib.engine.step.step import StepResult
 
 
 class Exemplars(StrEnum):

@@ -22,10 +22,10 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """List what patient-derived data MODEL holds, delete the pieces of scans, or forget a case."""
-    from IncrementalSegLib.engine import privacy
-
     if sum((strip, forget is not None, version is not None)) > 1:
         raise typer.BadParameter("give one of --version, --strip and --forget; the last two concern every version")
+    from IncrementalSegLib.engine.privacy import ledger as privacy
+
     if strip:
         done, show = privacy.strip(model), _show_stripped
     elif forget is not None:

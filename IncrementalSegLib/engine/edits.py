@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from IncrementalSegLib.engine.evaluate import common_names
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import memory_document, read_exemplars, read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, silent
-from IncrementalSegLib.engine.remembering import descriptor_weights, remember, voxel_counts
-from IncrementalSegLib.engine.request import build_method
 from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.scores.evaluate import common_names
+from IncrementalSegLib.engine.step.remembering import descriptor_weights, remember, voxel_counts
+from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.sampling.cases import Dataset

@@ -8,18 +8,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from IncrementalSegLib.engine.checkpoints import (
+from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.step.checkpoints import (
     awaits_acceptance,
     check_parent,
     finished_version,
     has_moved_on,
     refuse_unfinished,
 )  # fmt: skip
-from IncrementalSegLib.engine.progress import Progress, silent
-from IncrementalSegLib.engine.request import resolve
-from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.engine.settings import StepSettings
-from IncrementalSegLib.engine.step import Step, StepResult
+from IncrementalSegLib.engine.step.request import resolve
+from IncrementalSegLib.engine.step.settings import StepSettings
+from IncrementalSegLib.engine.step.step import Step, StepResult
 from IncrementalSegLib.errors import ModelError, OptionError
 from IncrementalSegLib.evaluation.retention import Limits
 from IncrementalSegLib.sampling.cases import Dataset

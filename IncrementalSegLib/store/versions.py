@@ -272,7 +272,7 @@ class ModelFolder(ModelReader):
             if self.status(record.number) == "accepted":
                 return record.number
         raise ModelError(
-            f"Version {self.current} descends from no version that was in use.",
+            f"Version {self.current} descends from no version that is still accepted.",
             todo="Name the version to go back to; the command versions lists them.",
         )
 

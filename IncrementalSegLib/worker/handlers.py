@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from IncrementalSegLib.engine.packages import import_package
+from IncrementalSegLib.engine.packages.transfer import import_package
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.sampling.checks import check_data
 from IncrementalSegLib.store.edits import rename_structure

@@ -14,12 +14,12 @@ from IncrementalSegLib.types import Json
 
 VERBS: dict[str, str] = {
     "segment": "engine.segment:segment",
-    "evaluate": "engine.evaluate:evaluate",
+    "evaluate": "engine.scores.evaluate:evaluate",
     "learn": "engine.learn:learn",
     "resume": "engine.learn:resume",
-    "advise": "engine.advice:advise",
-    "estimate": "engine.estimate:estimate",
-    "gate": "engine.gate:gate",
+    "advise": "engine.planning.advice:advise",
+    "estimate": "engine.planning.estimate:estimate",
+    "gate": "engine.gate.gate:gate",
     "check": "worker.handlers:check",
     "methods": "strategy.catalogue:catalogue",
     "doctor": "engine.doctor:examine",
@@ -36,11 +36,11 @@ VERBS: dict[str, str] = {
     "ban": "engine.edits:ban",
     "budget": "engine.edits:budget",
     "remember": "engine.edits:remember_again",
-    "export": "engine.packages:export_package",
+    "export": "engine.packages.transfer:export_package",
     "import": "worker.handlers:import_",
-    "privacy": "engine.privacy:ledger",
-    "strip": "engine.privacy:strip",
-    "forget": "engine.privacy:forget",
+    "privacy": "engine.privacy.ledger:ledger",
+    "strip": "engine.privacy.ledger:strip",
+    "forget": "engine.privacy.ledger:forget",
 }
 """Verb -> ``module:function`` below the library; imported when it is first asked for."""
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from tiny import FEW, WIDTHS
 
-from IncrementalSegLib.engine import presets
 from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.step import presets
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 
@@ -23,7 +23,7 @@ def data(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)  # a longer one would reach into the tests of other folders
 def tiny_preset():
     with pytest.MonkeyPatch.context() as patch:
         small = replace(presets._PRESETS["quick", 2], widths=WIDTHS, batch=2)
@@ -31,8 +31,8 @@ def tiny_preset():
         yield
 
 
-@pytest.fixture(scope="session")
-def taught(data, tmp_path_factory):
+@pytest.fixture(scope="module")
+def taught(data, tiny_preset, tmp_path_factory):
     """Models that know the humerus, by family and by whether exemplars were kept; do not write to them."""
     folder = tmp_path_factory.mktemp("taught")
     for family, method in FIRST.items():

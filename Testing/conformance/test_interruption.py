@@ -3,8 +3,8 @@
 import pytest
 from tiny import FEW, changed, spelled
 
-from IncrementalSegLib.engine import trainer
 from IncrementalSegLib.engine.learn import learn, resume
+from IncrementalSegLib.engine.step import trainer
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.store.unfinished import UNFINISHED
 from IncrementalSegLib.store.versions import open_model

@@ -14,7 +14,7 @@ from tiny import trainer as trainer_of
 
 from IncrementalSegLib.engine.edits import remember_again
 from IncrementalSegLib.engine.learn import learn
-from IncrementalSegLib.engine.request import resolve
+from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import MissingNeedError, ModelError
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.registry import find, names

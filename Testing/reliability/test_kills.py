@@ -67,7 +67,9 @@ def test_killed_at_random_instants(count: int, zygote: Zygote, places: Places) -
     delays = dict[str, Iterator[float]]()
     outcomes = dict[str, list[Standing]]()
     killed = 0
-    for operation in itertools.islice(itertools.cycle(OPERATIONS), count):
+    for operation in itertools.cycle(OPERATIONS):
+        if killed == count:
+            break
         if operation not in outcomes:
             place = places(operation)
             before = standing(place)
@@ -75,8 +77,7 @@ def test_killed_at_random_instants(count: int, zygote: Zygote, places: Places) -
             outcomes[operation] = allowed(before, standing(place))
             delays[operation] = random_delays(seconds, len(outcomes))
         place = places(operation)
-        killed += zygote.run(operation, place, kill_after=next(delays[operation]))["killed"]
+        killed += zygote.run(operation, place, kill_after=next(delays[operation]))["killed"]  # or done before
         assert standing(place) in outcomes[operation]
         OPERATIONS[operation].again(place)
         next_write_works(place)
-    assert killed > count / 4  # the others had finished just before

@@ -10,8 +10,8 @@ import pytest
 import typer.main
 
 from IncrementalSegLib.cli.app import build
-from IncrementalSegLib.engine import presets
-from IncrementalSegLib.engine.request import build_method
+from IncrementalSegLib.engine.step import presets
+from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.registry import names
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset

@@ -8,8 +8,8 @@ from IncrementalSegLib.benchmarks.ciss.chains import Chain, Runner
 from IncrementalSegLib.benchmarks.ciss.protocol import Protocol, deal_structures, find_source
 from IncrementalSegLib.benchmarks.ciss.summary import write_summary
 from IncrementalSegLib.benchmarks.ciss.variants import find_variants
-from IncrementalSegLib.engine.presets import find_preset
 from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.engine.step.presets import find_preset
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.types import Json

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
 from IncrementalSegLib.benchmarks.ciss.training import Trained
-from IncrementalSegLib.engine.evaluate import evaluate
-from IncrementalSegLib.engine.views import view
+from IncrementalSegLib.engine.scores.evaluate import evaluate
+from IncrementalSegLib.engine.scores.views import view
 from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.plan import Plan

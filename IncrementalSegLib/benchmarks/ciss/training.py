@@ -8,10 +8,10 @@ from pathlib import Path
 
 from IncrementalSegLib.benchmarks.circumstances import Stopwatch, describe
 from IncrementalSegLib.benchmarks.ciss.protocol import Protocol
-from IncrementalSegLib.engine.evaluate import evaluate
 from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.progress import Progress
-from IncrementalSegLib.engine.step import StepResult
+from IncrementalSegLib.engine.scores.evaluate import evaluate
+from IncrementalSegLib.engine.step.step import StepResult
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import create_or_open

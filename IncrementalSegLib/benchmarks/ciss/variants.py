@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from IncrementalSegLib.engine.request import build_method
+from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.errors import OptionError, UnknownNameError
 from IncrementalSegLib.registry import discover, find, names
 from IncrementalSegLib.strategy.method import MethodOptions

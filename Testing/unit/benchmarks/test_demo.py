@@ -6,8 +6,8 @@ import torch
 
 from IncrementalSegLib.benchmarks.demo import MARKER, Scale, claim, run_demo
 from IncrementalSegLib.benchmarks.demo_report import METHODS
-from IncrementalSegLib.engine.evaluate import evaluate
 from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.versions import open_model

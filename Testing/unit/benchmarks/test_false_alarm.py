@@ -10,7 +10,7 @@ import pytest
 from tiny import WIDTHS
 
 from IncrementalSegLib.benchmarks.false_alarm import SUMMARY, Scale, run_false_alarm, summarise
-from IncrementalSegLib.engine import presets
+from IncrementalSegLib.engine.step import presets
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import CaseScore
 from IncrementalSegLib.evaluation.retention import Limits, RetentionReport, StructureRow

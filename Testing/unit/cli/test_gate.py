@@ -10,7 +10,7 @@ import pytest
 import torch
 from scans import tree
 
-from IncrementalSegLib.engine import step
+from IncrementalSegLib.engine.step import step
 from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.versions import open_model
 

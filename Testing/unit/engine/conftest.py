@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tiny import FEW, WIDTHS
 
-from IncrementalSegLib.engine import presets
 from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.step import presets
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 
 SIZE = (6, 32, 32)

@@ -9,12 +9,12 @@ import torch
 from tiny import tree
 
 from IncrementalSegLib.engine.edits import remove_structure
-from IncrementalSegLib.engine.evaluate import evaluate
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
-from IncrementalSegLib.engine.request import resolve
 from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.segment import segment
+from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import MissingNeedError, ModelError
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.sampling.datasets import open_data, read_case

@@ -9,8 +9,8 @@ from tiny import FEW, tree
 from IncrementalSegLib.engine.edits import ban, budget, overview, pin, remember_again, remove_structure
 from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
-from IncrementalSegLib.engine.request import resolve
 from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import DataError, ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.store.versions import open_model

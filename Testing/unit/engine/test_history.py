@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from IncrementalSegLib.engine.evaluate import evaluate
 from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.store.versions import open_model

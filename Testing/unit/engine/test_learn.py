@@ -11,8 +11,8 @@ import pytest
 import torch
 from tiny import FEW, changed, spelled, tree
 
-from IncrementalSegLib.engine import presets
-from IncrementalSegLib.engine.evaluate import evaluate
+from IncrementalSegLib.engine.scores.evaluate import evaluate
+from IncrementalSegLib.engine.step import presets
 from IncrementalSegLib.errors import (
     DataError,
     DeviceError,

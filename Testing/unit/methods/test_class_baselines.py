@@ -6,7 +6,7 @@ from tiny import CPU, DISC, SQUARE, batch, bits, cases, context, method, plain, 
 from tiny import trainer as trainer_of
 from torch.nn import functional as F
 
-from IncrementalSegLib.engine.scoring import validation_dice
+from IncrementalSegLib.engine.scores.scoring import validation_dice
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.losses.classes import distillation, unbiased_distillation
 from IncrementalSegLib.prototypes.bank import class_means

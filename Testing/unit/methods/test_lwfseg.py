@@ -5,7 +5,7 @@ import torch
 from tiny import CPU, DISC, SQUARE, batch, bits, cases, context, method, plain, plan
 from tiny import trainer as trainer_of
 
-from IncrementalSegLib.engine.scoring import validation_dice
+from IncrementalSegLib.engine.scores.scoring import validation_dice
 from IncrementalSegLib.inference.predictor import Predictor
 
 QUICK = plain(learning_rate=1e-2, decay=False)

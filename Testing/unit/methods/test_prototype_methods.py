@@ -5,7 +5,7 @@ import torch
 from tiny import CPU, DISC, SQUARE, cases, context, method, plain, plan
 from tiny import trainer as trainer_of
 
-from IncrementalSegLib.engine.scoring import validation_dice
+from IncrementalSegLib.engine.scores.scoring import validation_dice
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.prototypes.bank import class_means

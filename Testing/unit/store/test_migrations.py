@@ -34,19 +34,19 @@ FILES = st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]*\.(json|safetensors)", fu
 @given(STATES)
 def test_a_state_of_format_1_loses_nothing(tmp_path_factory: pytest.TempPathFactory, old: dict) -> None:
     folder = tmp_path_factory.mktemp("model")
-    (folder / "model.json").write_text(json.dumps({"format": 1, **old}))
+    (folder / "model.json").write_text(json.dumps({"format": 1, **old}), "utf-8")
     state = ModelState.read(folder)
     known = {name: tuple(value) if name == "accepted" else value for name, value in old.items()}
     assert state == ModelState(**known, rejected=())
     state.write(folder)
     assert ModelState.read(folder) == state
-    assert json.loads((folder / "model.json").read_text())["format"] == FORMAT
+    assert json.loads((folder / "model.json").read_text("utf-8"))["format"] == FORMAT
 
 
 @given(FILES, st.integers(1, FORMAT))
 def test_a_manifest_of_any_format_reads_equal(tmp_path_factory: pytest.TempPathFactory, files, number: int) -> None:
     folder = tmp_path_factory.mktemp("version")
-    (folder / "manifest.json").write_text(json.dumps(Manifest(files).to_json() | {"format": number}))
+    (folder / "manifest.json").write_text(json.dumps(Manifest(files).to_json() | {"format": number}), "utf-8")
     assert Manifest.read(folder) == Manifest(files)
 
 
@@ -56,7 +56,7 @@ def test_any_json_is_read_or_refused_with_a_sentence(
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
     for name, read in (("model.json", ModelState.read), ("manifest.json", Manifest.read)):
-        (folder / name).write_text(json.dumps(document | {"format": number}))
+        (folder / name).write_text(json.dumps(document | {"format": number}), "utf-8")
         with suppress(ModelError):
             read(folder)
 
@@ -84,7 +84,7 @@ def test_a_newer_format_is_refused_with_its_reason() -> None:
 @pytest.mark.parametrize("rejected", [None, [None], [True], {"1": 2}])
 def test_a_damaged_list_of_the_rejected_is_named(tmp_path: Path, rejected: object) -> None:
     ModelState.create("x").write(tmp_path)
-    document = json.loads((tmp_path / "model.json").read_text())
-    (tmp_path / "model.json").write_text(json.dumps(document | {"rejected": rejected}))
+    document = json.loads((tmp_path / "model.json").read_text("utf-8"))
+    (tmp_path / "model.json").write_text(json.dumps(document | {"rejected": rejected}), "utf-8")
     with pytest.raises(ModelError, match="'rejected'"):
         ModelState.read(tmp_path)

@@ -1,0 +1,1 @@
+"""The retention gate: was every old structure kept?"""

@@ -1,0 +1,134 @@
+"""Judge any two versions of a model after the fact, as the gate judges a candidate at the end of its step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from IncrementalSegLib.engine.gate.judge import Evidence, Pictures, judge
+from IncrementalSegLib.engine.gate.scans import RetentionCopies
+from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.memories import read_exemplars
+from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.evaluation.report import write_report
+from IncrementalSegLib.evaluation.retention import Limits, RetentionReport
+from IncrementalSegLib.evaluation.retention_page import retention_page
+from IncrementalSegLib.evaluation.theme import LIGHT, canvas
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.store.versions import ModelFolder, open_model
+from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.types import Json
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate said of a version.
+
+    Attributes:
+        version: The version judged.
+        against: The version it was compared with.
+        report: What became of the structures that both know.
+        page: The page that was written, or ``None``.
+    """
+
+    version: int
+    against: int
+    report: RetentionReport
+    page: Path | None = None
+
+    def to_json(self) -> Json:
+        """Return the object that ``gate --json`` prints."""
+        written = {} if self.page is None else {"report": str(self.page)}
+        return {"version": self.version, "against": self.against, **self.report.to_json(), **written}
+
+
+def gate(
+    model: str | Path,
+    version: int | None = None,
+    *,
+    against: int | None = None,
+    data: str | Path | None = None,
+    report: str | Path | None = None,
+    limits: Limits | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Judgement:
+    """Judge a version against another one on the scans set aside; nothing in the model changes.
+
+    Args:
+        model: The model's folder.
+        version: The version to judge; by default the newest.
+        against: The version to compare with; by default the parent.
+        data: A data set that may hold scans which lie elsewhere now.
+        report: Folder for a page with pictures; no page by default.
+        limits: What may be lost.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Receives progress.
+
+    Raises:
+        OptionError: There is no version to compare with, or both are the same.
+        IncrementalSegError: Something named is unknown, or cannot be read or written.
+    """
+    opened = open_model(model)
+    later = opened.record(max(opened.numbers(), default=0) if version is None else version)
+    number = against if against is not None else later.parent
+    if number is None or number == later.number:
+        raise OptionError(
+            f"Version {later.number} cannot be judged against {'itself' if number else 'nothing'}.",
+            todo="Name another version with --against.",
+        )
+    earlier = opened.record(number)
+    if report is not None:
+        canvas(1.0, LIGHT)  # a missing matplotlib is said before the long work
+    evidence = Evidence(
+        History.of(opened, later.number),
+        _copies(opened, later.number, number),
+        read_exemplars(opened, number),
+        moved=open_data(data) if data is not None else None,
+        trained=History.of(opened, number).trained,
+    )
+    runtime = start(device)
+    pictures: Pictures | None = {} if report is not None else None
+    found = judge(
+        load(opened, runtime, number).predictor(runtime),
+        load(opened, runtime, later.number).predictor(runtime),
+        StructureList(tuple(item for item in later.structures if item.id in earlier.structures.ids)),
+        evidence,
+        limits=limits,
+        pictures=pictures,
+        progress=progress,
+    )
+    page = None
+    if report is not None and pictures is not None:
+        page = write_gate_page(found, pictures, report, opened.name, number, later.number)
+    return Judgement(later.number, number, found, page)
+
+
+def write_gate_page(
+    report: RetentionReport, pictures: Pictures, folder: str | Path, name: str, before: int, after: int
+) -> Path:
+    """Write the page of a judgement and return it.
+
+    Args:
+        report: What the gate found.
+        pictures: What :func:`retention.judge` filled.
+        folder: Where to write.
+        name: Name of the model.
+        before: Number of the version in use.
+        after: Number of the version judged.
+
+    Raises:
+        IncrementalSegError: matplotlib is not installed, or the folder cannot be written.
+    """
+    title = f"{name}: was everything kept in version {after}?"
+    intro = f"Version {before} and version {after} on the scans that were set aside when each structure was taught."
+    return write_report(retention_page(report, pictures, title, intro), Path(folder))
+
+
+def _copies(folder: ModelFolder, later: int, earlier: int) -> RetentionCopies:
+    """Return the copies of both versions; the later one may have been stripped."""
+    old, new = RetentionCopies.of(folder, earlier), RetentionCopies.of(folder, later)
+    return RetentionCopies({**old.scans, **new.scans}, {**old.tensors, **new.tensors})

@@ -1,0 +1,135 @@
+"""Pass a model on: export one version as a package, and import a package as a new model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from IncrementalSegLib.engine.packages.card import card_of, card_page
+from IncrementalSegLib.engine.packages.checks import check_domain, check_memories, check_plan, check_weights
+from IncrementalSegLib.engine.packages.schema import SCHEMAS, allowed, pseudonymised
+from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.store import atomic
+from IncrementalSegLib.store.contents import encode_tensors
+from IncrementalSegLib.store.package import SUFFIX, pack, unpack
+from IncrementalSegLib.store.package_layout import TENSORS, refused
+from IncrementalSegLib.store.record import VersionRecord
+from IncrementalSegLib.store.untrusted import decode_plain, decode_tensors
+from IncrementalSegLib.store.versions import create_or_open, open_model
+from IncrementalSegLib.types import Json
+
+
+def export_package(
+    model: str | Path,
+    package: str | Path,
+    *,
+    number: int | None = None,
+    include_exemplars: bool = False,
+    license_text: str = "",
+) -> Json:
+    """Write one version of a model as one file, with all that predicting and the next step need.
+
+    Cases and patients are numbered, paths stay at home, and no image goes along unless ``include_exemplars``
+    says so; copied retention scans never do.  What remains of a scan is the sha256 of its file: who receives
+    the model cannot make an image of it, but the model still knows which scans it was trained on, so that it
+    is not tested on them.  The method's memory goes along, because it holds sums over all scans, as weights do.
+
+    Args:
+        model: The model's folder.
+        package: The file to write; ``.iseg`` is appended where it is missing.
+        number: The version; by default the current one.
+        include_exemplars: Take the slices and crops along that the model remembers, with their masks.
+        license_text: On what terms the model may be used, for its card.
+
+    Returns:
+        The model card, with ``path`` and ``bytes``.
+
+    Raises:
+        UnknownNameError: There is no version of that number.
+        ModelError: The version is damaged, or the file is already there or cannot be written.
+    """
+    folder = open_model(model)
+    target = Path(package)
+    target = target if target.suffix == SUFFIX else target.with_name(target.name + SUFFIX)
+    record = folder.record(number)
+    tensors = {kind: folder.tensors(kind, record.number) for kind in TENSORS}
+    documents = {kind: folder.document(kind, record.number) for kind in SCHEMAS}
+    if not include_exemplars:
+        documents["exemplars"], tensors["exemplars"] = ExemplarMemory().to_files()
+    documents = pseudonymised({kind: _kept(kind, document, record) for kind, document in documents.items()})
+    card = card_of(folder.name, documents, tensors, license_text or documents["card"].get("license", ""))
+    documents["card"] = card
+    files = {f"{kind}.json": atomic.encode_json(document) for kind, document in documents.items()}
+    files |= {f"{kind}.safetensors": encode_tensors(kind, tensors[kind]) for kind in TENSORS}
+    pack(target, files | {"card.md": card_page(card).encode()})
+    return card | {"path": str(target), "bytes": target.stat().st_size}
+
+
+def import_package(package: str | Path, model: str | Path) -> tuple[VersionRecord, Json]:
+    """Make a new model of a package; it is read with distrust, and nothing is written before all of it was checked.
+
+    Args:
+        package: The ``.iseg`` file.
+        model: Folder of the new model.
+
+    Returns:
+        Record of its first version, and its card, made anew of what was checked.
+
+    Raises:
+        ModelError: The package was refused, the folder holds a model, or it cannot be written.
+        UnknownNameError: The package needs a network that is not installed.
+    """
+    package = Path(package)
+    files = unpack(package)
+    needed = {*(f"{kind}.json" for kind in SCHEMAS), *(f"{kind}.safetensors" for kind in TENSORS)}
+    if absent := sorted(needed - set(files)):
+        raise refused(package, f"it holds no {absent[0]}")
+    tensors = {kind: decode_tensors(files[f"{kind}.safetensors"], package, f"{kind}.safetensors") for kind in TENSORS}
+    documents = {kind: _read(kind, files[f"{kind}.json"], package) for kind in SCHEMAS}
+    record = VersionRecord.from_json(documents.pop("record") | {"parent": None, "accepted": True})
+    check_weights(record, tensors["weights"], package)
+    check_plan(record, package)
+    check_memories(record, documents, tensors, package)
+    check_domain(record, documents["domain"], package)
+    name, license_text = (documents["card"].get(key, "") for key in ("name", "license"))
+    folder = create_or_open(model, name)
+    with folder.writing():
+        if not (there := folder.numbers()):
+            record = folder.write(record, tensors, documents)
+        elif not folder.current and folder.record(there[-1]) == replace(record, number=1, accepted=False):
+            folder.accept(1)  # an import of the same package was killed before its last write
+            record = folder.record()
+        else:
+            raise ModelError(
+                f"{model} holds a model already.",
+                "A package becomes a model of its own.",
+                "Choose a folder that does not exist yet.",
+            )
+    return record, card_of(folder.name, {"record": record.to_json(), **documents}, tensors, license_text)
+
+
+def _read(kind: str, data: bytes, package: Path) -> Json:
+    document = decode_plain(data, package, f"{kind}.json")
+    try:
+        return allowed(kind, document)
+    except ValidationError as error:
+        raise refused(package, f"{kind}.json is not what a model has: {_first(error)}") from error
+
+
+def _kept(kind: str, document: Json, record: VersionRecord) -> Json:
+    try:
+        return allowed(kind, document)
+    except ValidationError as error:
+        raise ModelError(
+            f"Version {record.number} cannot be exported: its {kind}.json is not what a package may hold.",
+            f"{_first(error)}.",
+            "Export another version.",
+        ) from error
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors(include_url=False)[0]
+    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"

@@ -1,0 +1,236 @@
+"""Do a little of everything that a step would do, and take the time; nothing of it stays."""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from IncrementalSegLib.engine.domain import Seen
+from IncrementalSegLib.engine.gate.judge import Evidence, judge
+from IncrementalSegLib.engine.gate.scans import RetentionCopies
+from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.progress import silent
+from IncrementalSegLib.engine.scores.scoring import validation_dice
+from IncrementalSegLib.engine.step.material import Material, model_plan
+from IncrementalSegLib.engine.step.remembering import remember
+from IncrementalSegLib.engine.step.split import split
+from IncrementalSegLib.engine.step.state import Snapshot
+from IncrementalSegLib.engine.step.step import Step
+from IncrementalSegLib.engine.step.trainer import CHECKPOINT_SECONDS, Trainer
+from IncrementalSegLib.exemplars.memory import ORDERS, ExemplarMemory
+from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.sampling.prepare import prepare_case
+from IncrementalSegLib.store.manifest import fingerprint
+from IncrementalSegLib.store.unfinished import Unfinished
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.method import Phase
+
+T = TypeVar("T")
+
+PHASE = "Trying a few steps"
+
+TRAINING_CASES, CASES_ASIDE = 4, 2
+"""Cases that stand for all."""
+
+_WARM_UP, _TIMED, _SECONDS = 3, 12, 30.0
+"""Optimiser steps that are not counted, steps that are, and when to be content with fewer."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a full step would take.
+
+    Attributes:
+        seconds: Part of the step -> seconds.
+        steps: Optimiser steps of the full schedule.
+        memory: Peak in bytes, of the GPU or, on a CPU, of the whole process; ``None``: not known.
+        disk: Bytes of the version.
+    """
+
+    seconds: dict[str, float]
+    steps: int
+    memory: int | None
+    disk: int
+
+
+class DryRun(Step):
+    """A step of which every part is done once on few cases; the model is not touched."""
+
+    def measure(self) -> Measured:
+        """Do it.
+
+        Raises:
+            IncrementalSegError: The step could not be done.
+        """
+        if self.runtime.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.runtime.device)
+        material, train, aside, reading = self._read()
+        preparing, ctx = self._timed(lambda: self._context(material))
+        begun, _ = self._timed(lambda: self.request.method.begin_step(ctx))
+        predictor = Predictor(ctx.model, material.plan, self.runtime.device, self.runtime.autocast)
+        trainer = self._trainer(ctx, material, predictor, lambda state: None)
+        items = round(train * len(trainer.pools["new"]))
+        steps = self.settings.steps if self.settings.steps is not None else self.preset.total_steps(items)
+        learning = steps * self._step_seconds(trainer)
+        evaluating = aside * self._twice(lambda: validation_dice(predictor, material.held, ctx.new))
+        rounds = math.ceil(steps / max(1, -(-steps // self.preset.evaluations)))
+        checkpoint, written = self._checkpoint(trainer)
+        ctx.model.eval()
+        earlier = ctx.exemplars
+        remembering, _ = self._timed(lambda: self._remember(ctx, material))
+        judging = self._judging(predictor, ctx, earlier)
+        size = self._size(ctx, earlier, material, train)
+        seconds = {
+            "reading": reading,
+            "preparing": preparing + train * begun,
+            "learning": learning,
+            "scoring": evaluating * (rounds + len(ctx.new)),
+            "checkpoints": checkpoint * (2 + rounds + learning // CHECKPOINT_SECONDS),
+            "remembering": train * remembering,
+            "judging": judging,
+            "saving": checkpoint * size / written,
+        }
+        self.progress(PHASE, 1.0)
+        return Measured(seconds, steps, self._peak(material, train), size)
+
+    def _read(self) -> tuple[Material, float, float, float]:
+        """Return a few cases, how many times as many train and are set aside, and the seconds to read all."""
+        request, history = self.request, self.request.history
+        splitting, (training, aside) = self._timed(
+            lambda: split(request.cases.cases, self.seed, history.trained, history.set_aside)
+        )
+        few, held = _spread(training, TRAINING_CASES), _spread(aside, CASES_ASIDE)
+        sample = (*few, *held)
+        narrowed = replace(request, cases=replace(request.cases, cases=sample))
+        planning, plan = self._timed(lambda: model_plan(narrowed, self.preset))
+        reading, prepared = self._timed(lambda: [prepare_case(case, request.structure_of, plan) for case in sample])
+        hashing, _ = self._timed(lambda: [fingerprint(case.images) for case in sample])
+        material = Material(plan, training, aside, prepared[: len(few)], prepared[len(few) :], (), (), Seen())
+        factor = (len(training) + len(aside)) / len(sample)
+        seconds = splitting + factor * (planning + reading + hashing)
+        return material, len(training) / len(few), len(aside) / max(1, len(held)), seconds
+
+    def _step_seconds(self, trainer: Trainer) -> float:
+        """Return the mean seconds of an optimiser step over the method's phases."""
+        phases = trainer.method.phases(trainer.ctx)
+        return sum(phase.share * self._phase_seconds(trainer, phase) for phase in phases)
+
+    def _phase_seconds(self, trainer: Trainer, phase: Phase) -> float:
+        """Time each pool by itself, because batches of exemplars are cheaper, and weigh by their probabilities."""
+        shares = {name: share for name, share in trainer.method.sources(trainer.ctx).items() if name in trainer.pools}
+        wanted = {name for name, share in shares.items() if share > 0}
+        times: dict[str, list[float]] = {name: [] for name in wanted}
+        trainer.state.optimiser = optimiser = trainer.optimiser(phase)
+        began, index = time.monotonic(), 0
+        while min(map(len, times.values())) < _WARM_UP + _TIMED:
+            start = time.monotonic()
+            batch = trainer.batch(index)
+            trainer.update(batch, phase, optimiser)
+            self._wait()
+            times[batch.source].append(time.monotonic() - start)
+            index += 1
+            self.progress(PHASE, min(0.5, index / 40))
+            if time.monotonic() - began > _SECONDS and min(map(len, times.values())) > _WARM_UP:
+                break
+        means = {name: sum(found[_WARM_UP:]) / len(found[_WARM_UP:]) for name, found in times.items()}
+        return sum(shares[name] * mean for name, mean in means.items()) / sum(shares[name] for name in means)
+
+    def _checkpoint(self, trainer: Trainer) -> tuple[float, int]:
+        """Return the seconds to write a checkpoint and its bytes."""
+        trainer.state.best = (0.0, Snapshot.of(trainer.ctx))
+        with tempfile.TemporaryDirectory() as folder:
+            document, tensors = trainer.state.to_files(trainer.ctx)
+            seconds, _ = self._timed(lambda: Unfinished(Path(folder)).write({}, document, tensors))
+        trainer.state.best = None
+        return seconds, _bytes(tensors.values())
+
+    def _remember(self, ctx: StepContext, material: Material) -> None:
+        request = self.request
+        keep = self.settings.exemplars == "keep"
+        remember(request.method, ctx, request.taught, material.plan.patch, request.weights, keep, silent)
+
+    def _judging(self, predictor: Predictor, ctx: StepContext, exemplars: ExemplarMemory) -> float:
+        """Return the seconds of the gate, from a few of the scans that will judge."""
+        if ctx.teacher_model is None or self.request.parent is None or self.request.folder is None:
+            return 0.0
+        history, factor = _few_judges(self.request.history)
+        copies = RetentionCopies.of(self.request.folder)
+        before = Predictor(ctx.teacher_model, predictor.plan, self.runtime.device, self.runtime.autocast)
+        known = self.request.parent.structures
+        seconds, _ = self._timed(
+            lambda: judge(before, predictor, known, Evidence(history, copies, exemplars, ctx.cases))
+        )
+        return seconds * factor
+
+    def _size(self, ctx: StepContext, before: ExemplarMemory, material: Material, share: float) -> int:
+        """Return the bytes of the version: weights, exemplars, memory and copies."""
+        added, count = ctx.exemplars.storage_bytes - before.storage_bytes, len(ctx.exemplars) - len(before)
+        most = len(ORDERS) * self.request.method.options.keep * len(ctx.new)
+        grown = added * max(1.0, min(share, most / count)) if count > 0 else 0.0
+        copies = 0
+        if self.settings.retention == "copy" and material.aside:
+            one = RetentionCopies().with_case(material.aside[0], self.request.structure_of)
+            copies = _bytes(one.tensors.values()) * len(material.aside)
+        if self.request.folder is not None:
+            copies += _bytes(RetentionCopies.of(self.request.folder).tensors.values())
+        kept = _bytes([*ctx.model.state_dict().values(), *ctx.memory.tensors.values()])
+        return int(kept + before.storage_bytes + grown + copies)
+
+    def _peak(self, material: Material, share: float) -> int | None:
+        """Return the peak of the GPU's memory, or of this process with all cases in it; ``None``: not known."""
+        if self.runtime.device.type == "cuda":
+            return int(torch.cuda.max_memory_allocated(self.runtime.device))
+        try:
+            import resource
+        except ImportError:  # Windows
+            return None
+        unit = 1 if sys.platform == "darwin" else 1024
+        unread = (share - 1) * sum(case.image.nbytes + case.masks.nbytes for case in material.cases)
+        return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit + unread)
+
+    def _timed(self, work: Callable[[], T]) -> tuple[float, T]:
+        self._wait()
+        began = time.monotonic()
+        found = work()
+        self._wait()
+        return time.monotonic() - began, found
+
+    def _twice(self, work: Callable[[], object]) -> float:
+        """Return the seconds of the second time: the first also sets up the kernels."""
+        self._timed(work)
+        return self._timed(work)[0]
+
+    def _wait(self) -> None:
+        if self.runtime.device.type == "cuda":
+            torch.cuda.synchronize(self.runtime.device)
+
+
+def _spread(cases: Sequence[Case], most: int) -> list[Case]:
+    """Return at most ``most`` cases, evenly spread."""
+    count = min(most, len(cases))
+    return [cases[number * len(cases) // count] for number in range(count)]
+
+
+def _few_judges(history: History) -> tuple[History, float]:
+    """Return the history with few of the scans that judge, and how many times as many there are."""
+    prints = list(dict.fromkeys(entry["sha256"] for step in history.steps for entry in step["set_aside"]))
+    few = set(prints[:CASES_ASIDE])
+    steps = tuple(
+        {**step, "set_aside": [entry for entry in step["set_aside"] if entry["sha256"] in few]}
+        for step in history.steps
+    )
+    return History(steps), max(1.0, len(prints) / CASES_ASIDE)
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors)

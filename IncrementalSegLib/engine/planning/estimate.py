@@ -1,0 +1,111 @@
+"""What a step will take, before it begins: minutes, memory and disk, from a dry run on this device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from IncrementalSegLib.engine.planning.dry_run import DryRun
+from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.step.request import resolve
+from IncrementalSegLib.engine.step.settings import StepSettings
+from IncrementalSegLib.sampling.cases import Dataset
+from IncrementalSegLib.structures import Request
+from IncrementalSegLib.types import Json
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The deal before the start.
+
+    Attributes:
+        seconds: Part of the step -> seconds; training to the end of the schedule, so at most.
+        steps: Optimiser steps of the full schedule.
+        memory: Peak in bytes, of the GPU or, on a CPU, of the whole process; ``None``: not known here.
+        disk: Bytes of the version to be written.
+        device: Name of the device.
+        method: Name of the method.
+    """
+
+    seconds: dict[str, float]
+    steps: int
+    memory: int | None
+    disk: int
+    device: str
+    method: str
+
+    @property
+    def total(self) -> float:
+        """Seconds of the whole step."""
+        return sum(self.seconds.values())
+
+    def to_json(self) -> Json:
+        """Return the object that ``estimate --json`` prints."""
+        return {
+            "minutes": round(self.total / 60, 2),
+            "seconds": {name: round(value, 2) for name, value in self.seconds.items()},
+            "steps": self.steps,
+            "memory_mb": None if self.memory is None else round(self.memory / 1e6),
+            "disk_mb": round(self.disk / 1e6, 1),
+            "device": self.device,
+            "method": self.method,
+        }
+
+
+def estimate(
+    model: str | Path,
+    data: str | Path | Dataset,
+    structures: str | Sequence[Request],
+    *,
+    cases: str | None = None,
+    improve: bool = False,
+    method: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    network: str | None = None,
+    preset: str | None = None,
+    steps: int | None = None,
+    exemplars: Literal["keep", "none"] = "keep",
+    seed: int = 0,
+    retention: Literal["paths", "copy"] = "paths",
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Estimate:
+    """Say what a step would take; the model is not touched.
+
+    Every part of the step is done on few cases and scaled: reading, optimiser steps after a warm-up, scoring,
+    checkpoints, remembering, the gate and saving.
+
+    Args:
+        model: The model's folder; it need not exist.
+        data: As for :func:`learn`, like everything below.
+        structures: What would be taught.
+        cases: Case ids.
+        improve: The structures are known.
+        method: How old structures would be kept.
+        options: Options of the method.
+        network: Trunk of a new model.
+        preset: Size and schedule.
+        steps: Optimiser steps at most.
+        exemplars: Whether scans would be kept.
+        seed: Decides the split.
+        retention: Whether scans that judge would be copied.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Receives progress.
+
+    Raises:
+        IncrementalSegError: The step could not be done; the same as for :func:`learn`.
+
+    Example:
+        >>> estimate("model-to-be", "scans", "humerus", steps=1).steps
+        1
+    """
+    settings = StepSettings(preset, steps, exemplars, seed, retention=retention)
+    runtime = start(device)
+    request = resolve(
+        model, data, structures, cases=cases, improve=improve, method=method, options=options, network=network
+    )
+    found = DryRun(request, runtime, settings, progress=progress).measure()
+    return Estimate(found.seconds, found.steps, found.memory, found.disk, runtime.name, request.method.registered_name)

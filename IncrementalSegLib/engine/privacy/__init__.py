@@ -1,0 +1,1 @@
+"""What patient-derived data a model holds, and how it is deleted."""

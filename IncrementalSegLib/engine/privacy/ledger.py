@@ -1,0 +1,165 @@
+"""The privacy ledger: what of patients a model holds; take all pieces of scans out, or forget one case."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from IncrementalSegLib.engine.gate.scans import KIND as COPIES
+from IncrementalSegLib.engine.privacy.person import FORGOTTEN, Person, mentions, without_person
+from IncrementalSegLib.errors import ModelError, UnknownNameError
+from IncrementalSegLib.store.atomic import encode_json
+from IncrementalSegLib.store.manifest import Manifest
+from IncrementalSegLib.store.rewrite import left_over, rewrite, sweep
+from IncrementalSegLib.store.unfinished import UNFINISHED, Unfinished
+from IncrementalSegLib.store.versions import ModelFolder, open_model
+from IncrementalSegLib.types import Json
+
+FEW_PATIENTS = 3
+"""Up to so many patients a mean says much about each of them."""
+
+
+def ledger(model: str | Path, number: int | None = None) -> Json:
+    """Return what patient-derived data a model holds, version by version.
+
+    Args:
+        model: The model's folder.
+        number: Only this version; all by default.
+
+    Raises:
+        UnknownNameError: There is no version of that number.
+        ModelError: A file is damaged.
+    """
+    folder = open_model(model)
+    numbers = folder.numbers() if number is None else [folder.record(number).number]
+    return {
+        "model": folder.name,
+        "versions": [_holdings(folder, item) for item in numbers],
+        "unfinished_step": (folder.path / UNFINISHED).exists(),
+        "left_over": [str(path) for item in numbers for path in left_over(folder.folder_of(item))],
+    }
+
+
+def strip(model: str | Path) -> Json:
+    """Remove the exemplars and the copied retention scans of every version, for good.
+
+    Killed in between, every version is as it was or stripped; doing it again finishes.
+
+    Returns:
+        ``versions`` that changed, ``exemplars`` and ``copied_scans`` removed (each counted once), and ``costs``.
+
+    Raises:
+        ModelError: A step is unfinished, a file is damaged, or the folder cannot be written.
+    """
+    folder = open_model(model)
+    with folder.writing():
+        _ready(folder)
+        changed, exemplars, copies = [], set(), set()
+        for number in folder.numbers():
+            held = folder.document("exemplars", number)
+            copied = folder.document(COPIES, number).get("scans", {})
+            exemplars |= {item["id"] for item in held.get("exemplars", ())}
+            copies |= set(copied)
+            if held.get("exemplars") or copied:
+                changed.append(number)
+                empty: Json = {"exemplars": [], "outlined": {}, "budget": held.get("budget")}
+                dropped = dict.fromkeys(("exemplars.safetensors", f"{COPIES}.json", f"{COPIES}.safetensors"))
+                rewrite(folder.folder_of(number), {**dropped, "exemplars.json": encode_json(empty)})
+    costs = []
+    if exemplars:
+        costs.append(
+            "Methods that rehearse have nothing of these structures to rehearse until exemplars are chosen again from "
+            "their scans: incrementalseg exemplars MODEL remember --method M --data DATA."
+        )
+    if copies:
+        costs.append(
+            "The retention gate can judge these structures on their scans only where it still finds the files."
+        )
+    return {"versions": changed, "exemplars": len(exemplars), "copied_scans": len(copies), "costs": costs}
+
+
+def forget(model: str | Path, name: str) -> Json:
+    """Remove everything of one case or patient from every version, as far as it can be removed.
+
+    Exemplars, copied scans, names and paths go.  So do the mean features and the description of the scans of each
+    structure that it taught, because they cannot be made again without it.  The sha256 of its files stays: weights
+    cannot forget, and a model that was trained on a scan must not be tested on it.
+
+    Killed in between, every version is as it was or has forgotten; doing it again finishes.
+
+    Args:
+        model: The model's folder.
+        name: The case, or the patient, as the ledger calls it.
+
+    Returns:
+        ``scans`` forgotten, and by version the structures that it taught, the exemplars and copies removed.
+
+    Raises:
+        UnknownNameError: The model knows no such case or patient.
+        ModelError: A step is unfinished, a file is damaged, or the folder cannot be written.
+    """
+    folder = open_model(model)
+    with folder.writing():
+        _ready(folder)
+        person = Person.found(folder, name)
+        if person is None:
+            known = {entry["case"] for number in folder.numbers() for entry in mentions(folder, number)}
+            raise UnknownNameError("case", name, known - {FORGOTTEN})
+        rows = []
+        for number in folder.numbers():
+            changes, row = without_person(folder, number, person)
+            rewrite(folder.folder_of(number), changes)
+            rows.append({"version": number, **row})
+    return {"forgotten": name, "scans": len(person.fingerprints), "versions": rows}
+
+
+def _ready(folder: ModelFolder) -> None:
+    """Refuse while a step is unfinished, and remove what an interrupted run left."""
+    unfinished = Unfinished(folder.path)
+    if unfinished.exists:
+        raise ModelError(
+            "The model has an unfinished step.",
+            "Its checkpoint holds data of its own.",
+            f"Finish it with incrementalseg learn MODEL --resume, or give it up by deleting {unfinished.path}.",
+        )
+    unfinished.remove()
+    for number in folder.numbers():
+        sweep(folder.folder_of(number))
+
+
+def _holdings(folder: ModelFolder, number: int) -> Json:
+    record = folder.record(number)
+    files = Manifest.read(folder.folder_of(number)).files
+    sizes = {kind: entry.size for kind in ("exemplars", COPIES) if (entry := files.get(f"{kind}.safetensors"))}
+    names = {item.id: item.name for item in record.structures}
+    exemplars = folder.document("exemplars", number).get("exemplars", [])
+    copies = folder.document(COPIES, number).get("scans", {}).values()
+    entries = list(mentions(folder, number))
+    paths = {path for entry in entries for path in (*entry.get("images", ()), entry.get("label")) if path}
+    return {
+        "version": number,
+        "status": folder.status(number),
+        "exemplars": {
+            "count": len(exemplars),
+            "bytes": sizes.get("exemplars", 0),
+            "cases": dict(Counter(item["case"] for item in exemplars)),
+        },
+        "copied_scans": {
+            "count": len(copies),
+            "bytes": sizes.get(COPIES, 0),
+            "cases": [item["case"] for item in copies],
+        },
+        "prototypes": [
+            {"structure": names.get(key, key), "voxels": item["count"], "patients": item["patients"],
+             "nearly_personal": item["patients"] <= FEW_PATIENTS}
+            for key, item in folder.document("prototypes", number).get("prototypes", {}).items()
+        ],
+        "domains": [
+            {"structures": [names[item] for item in group["structures"] if item in names],
+             "scans": group["domain"]["scans"], "nearly_personal": group["domain"]["scans"] <= FEW_PATIENTS}
+            for group in folder.document("domain", number).get("taught", ())
+        ],
+        "cases": sorted({entry["case"] for entry in entries}),
+        "patients": sorted({entry["patient"] for entry in entries}),
+        "paths": sorted(paths),
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""A version on labelled cases: numbers, and two versions side by side."""

@@ -1,0 +1,175 @@
+"""Compare two versions of a model on the same cases, as numbers and as a page that a person can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.engine.scores.evaluate import Evaluation, evaluate
+from IncrementalSegLib.engine.scores.scoring import Watch
+from IncrementalSegLib.engine.scores.views import view
+from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.evaluation.content import (
+    Change,
+    ChangeChart,
+    ChangeTable,
+    Report,
+    Section,
+    SliceRow,
+)
+from IncrementalSegLib.evaluation.report import verdict, write_report
+from IncrementalSegLib.evaluation.theme import LIGHT, canvas
+from IncrementalSegLib.evaluation.worst import SHOWN, worst_slices
+from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.sampling.cases import Case, Dataset
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.store.versions import ModelFolder, open_model
+from IncrementalSegLib.structures import Request, parse_names
+from IncrementalSegLib.types import StructureId
+from IncrementalSegLib.volumes.volume import Volume
+
+Rows = dict[tuple[StructureId, str], SliceRow]
+"""Structure and case -> a slice with the truth and the masks that were found."""
+
+
+def compare_versions(
+    model: str | Path,
+    data: str | Path | Dataset,
+    folder: str | Path,
+    *,
+    cases: str | None = None,
+    structures: str | None = None,
+    before: int | None = None,
+    version: int | None = None,
+    largest_component: bool = False,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> tuple[Evaluation, Path]:
+    """Evaluate a version and the one before it on the same cases, and write a report of what changed.
+
+    Args:
+        model: The model's folder.
+        data: A data set.
+        folder: Folder of the page and its pictures.
+        cases: Case ids, comma-separated, or a file with one id per line; all by default.
+        structures: ``"femur, tibia=LABEL IN DATA"``; by default every structure that the data names too.
+        before: Version to compare with; by default the parent.
+        version: Version to evaluate; the current one by default.
+        largest_component: Keep only the largest component of each structure.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Receives progress.
+
+    Returns:
+        The scores of ``version`` and the page.
+
+    Raises:
+        OptionError: There is no version to compare with.
+        IncrementalSegError: Something named is unknown, does not fit or cannot be read.
+    """
+    canvas(1.0, LIGHT)  # a missing matplotlib is said before the long work
+    opened = open_model(model)
+    record = opened.record(version)
+    parent = before if before is not None else record.parent
+    if parent is None:
+        raise OptionError(
+            f"Version {record.number} has no version before it.", todo="Name one with --against, or leave out --report."
+        )
+    dataset = data if isinstance(data, Dataset) else open_data(data)
+    plan = Plan.model_validate(record.preprocessing)
+    sides: list[tuple[Evaluation | None, Rows]] = []
+    for number in (parent, record.number):
+        rows: Rows = {}
+        asked = _known(opened, number, structures, dataset)
+        found = None
+        if number == record.number and asked == "":
+            asked = structures  # evaluate says what is wrong with the names
+        if asked != "":
+            found = evaluate(
+                model,
+                dataset,
+                cases=cases,
+                structures=asked,
+                version=number,
+                largest_component=largest_component,
+                device=device,
+                watch=_collect(rows, plan),
+                progress=progress,
+            )
+        sides.append((found, rows))
+    (earlier, old_rows), (later, new_rows) = sides
+    assert later is not None, "a version knows its own structures"
+    changes = _changes(opened, earlier, later)
+    ids = {item.name: item.id for item in record.structures}
+    report = Report(
+        title=f"{opened.name}: version {parent} and version {record.number}",
+        intro=f"Both versions segmented the same cases of {dataset.name}; truth is what was outlined there.",
+        verdict=verdict(changes),
+        sections=(
+            Section(
+                "Before and after",
+                "Dice of both versions, paired by case.",
+                (ChangeChart(changes), ChangeTable(changes)),
+            ),
+            Section(
+                "Where it changed most",
+                f"Of each structure the {SHOWN} cases that lost most.",
+                (worst_slices(changes, ids, _joined(old_rows, new_rows)),),
+            ),
+        ),
+        warnings=later.warnings,
+    )
+    return later, write_report(report, Path(folder))
+
+
+def _known(opened: ModelFolder, number: int, text: str | None, dataset: Dataset) -> str | None:
+    """Return which of the structures asked for a version knew, by today's names; empty where it knew none."""
+    older = opened.record(number).structures
+    today = {item.name.casefold(): item.id for item in opened.record().structures}
+    if text is None:
+        labels = {name.casefold() for name in dataset.names}
+        return None if any(item.name.casefold() in labels for item in older) else ""
+    asked: list[Request] = []
+    for request in parse_names(text):
+        uuid = today.get(request.name.casefold())
+        same = [item for item in older if item.id == uuid or item.name.casefold() == request.name.casefold()]
+        asked += [Request(same[0].name, request.label)] if same else []
+    return ", ".join(f"{request.name}={request.label}" for request in asked)
+
+
+def _collect(rows: Rows, plan: Plan) -> Watch:
+    """Keep of each case and structure the one slice that a person would look at, in the model's orientation."""
+
+    def watch(case: Case, volume: Volume, truth: Mapping[StructureId, NDArray[np.bool_]], found: Prediction) -> None:
+        for item, mask in truth.items():
+            if mask.any():
+                rows[item, case.id] = view(case.id, volume, mask, [found.mask[item]], plan)
+
+    return watch
+
+
+def _changes(opened: ModelFolder, earlier: Evaluation | None, later: Evaluation) -> tuple[Change, ...]:
+    """Pair the scores by the identity of the structures, whatever they are called in either version."""
+    names = {} if earlier is None else {item.id: item.name for item in opened.record(earlier.version).structures}
+    known = opened.record(later.version).structures
+    rng = np.random.default_rng(0)
+    changes = []
+    for name, score in later.structures.items():
+        old = names.get(known.named(name).id)
+        before = earlier.structures.get(old) if earlier is not None and old is not None else None
+        changes.append(Change.of(name, "", before, score, rng))
+    return tuple(changes)
+
+
+def _joined(old_rows: Rows, new_rows: Rows) -> Rows:
+    """Return each slice with the mask before, where there was one, and the mask after."""
+    rows = {}
+    for key, row in new_rows.items():
+        before = old_rows[key].predictions[0] if key in old_rows else None
+        rows[key] = replace(row, predictions=(before, row.predictions[0]))
+    return rows

@@ -1,0 +1,142 @@
+"""Score a version on labelled cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.scores.scoring import Watch, score_cases
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.evaluation.metrics import StructureScore, summarise
+from IncrementalSegLib.sampling.cases import Case, Dataset
+from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
+from IncrementalSegLib.store.manifest import fingerprint
+from IncrementalSegLib.store.versions import ModelFolder, open_model
+from IncrementalSegLib.structures import Request, StructureList, parse_names
+from IncrementalSegLib.types import Json, StructureId
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a version.
+
+    Attributes:
+        version: Number of the version.
+        structures: Structure name -> scores.
+        warnings: What a person should know, for example cases that were seen in training.
+    """
+
+    version: int
+    structures: Mapping[str, StructureScore]
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> Json:
+        """Return the object that ``evaluate --json`` prints."""
+        return {
+            "version": self.version,
+            "structures": {name: score.to_json() for name, score in self.structures.items()},
+            "warnings": list(self.warnings),
+        }
+
+
+def evaluate(
+    model: str | Path,
+    data: str | Path | Dataset,
+    *,
+    cases: str | None = None,
+    structures: str | None = None,
+    version: int | None = None,
+    largest_component: bool = False,
+    device: str = "auto",
+    watch: Watch | None = None,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Segment labelled cases and compare: Dice, ASSD and HD95 per structure.
+
+    Args:
+        model: The model's folder.
+        data: A data set.
+        cases: Case ids, comma-separated, or a file with one id per line; all by default.
+        structures: ``"femur, tibia=LABEL IN DATA"``; by default every structure that the data names too.
+        version: Version of the model; the current one by default.
+        largest_component: Keep only the largest component of each structure.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        watch: Called with each case, its volume, true masks and prediction, for pictures.
+        progress: Receives progress.
+
+    Raises:
+        IncrementalSegError: Something named is unknown, does not fit or cannot be read.
+
+    Example:
+        >>> evaluate("shoulder", "scans").structures["humerus"].cases
+        2
+    """
+    folder = open_model(model)
+    record = folder.record(version)
+    dataset = open_data(data) if not isinstance(data, Dataset) else data
+    wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
+    if cases is not None:
+        dataset = select_cases(dataset, cases)
+    dataset = looked_for(dataset, wanted)
+    ids = {request.label.casefold(): record.structures.named(request.name).id for request in wanted}
+    structure_of = {
+        label: ids[label.casefold()] for label in sorted({name for case in dataset.cases for name in case.looked_for})
+    }
+    runtime = start(device)
+    scores = score_cases(
+        load(folder, runtime, version).predictor(runtime),
+        dataset.cases,
+        structure_of,
+        largest=largest_component,
+        seen=_seen(folder, record.number),
+        watch=watch,
+        progress=progress,
+    )
+    rng = np.random.default_rng(0)
+    named = {record.structures.by_id(item).name: summarise(found, rng) for item, found in scores.items()}
+    warnings = tuple(
+        f"{name}: {score.seen_in_training} of {len(score.scores)} cases taught it, so its score flatters."
+        for name, score in named.items()
+        if score.seen_in_training
+    )
+    if structures is None:
+        warnings += tuple(
+            f"{name} was not scored: the data calls nothing so. Say which label it is: "
+            f'--structures "{name}=LABEL IN DATA".'
+            for name in record.structures.names
+            if name not in named
+        )
+    return Evaluation(record.number, named, warnings)
+
+
+def common_names(known: StructureList, dataset: Dataset) -> list[Request]:
+    """Return the structures that the data names too."""
+    labels = {name.casefold(): name for name in dataset.names}
+    found = [Request(item.name, labels[item.name.casefold()]) for item in known if item.name.casefold() in labels]
+    if not found:
+        raise DataError(
+            f"The data names none of the model's structures ({', '.join(known.names)}).",
+            f"It names {', '.join(dataset.names) or 'nothing'}.",
+            'Say which is which: --structures "NAME IN MODEL=LABEL IN DATA".',
+        )
+    return found
+
+
+def _seen(folder: ModelFolder, number: int) -> Callable[[Case, StructureId], bool]:
+    """Return whether a case taught a structure in any step, by the content of its image."""
+    history = History.of(folder, number)
+    prints: dict[str, str] = {}
+
+    def seen(case: Case, structure: StructureId) -> bool:
+        if case.id not in prints:
+            prints[case.id] = fingerprint(case.images)
+        return prints[case.id] in history.taught_by(structure)
+
+    return seen

@@ -1,0 +1,199 @@
+"""What a step is asked to do, checked before anything is read at length or written."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.memories import can_rehearse
+from IncrementalSegLib.engine.step.remembering import descriptor_weights
+from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.registry import find, names
+from IncrementalSegLib.sampling.cases import Dataset
+from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, create_or_open
+from IncrementalSegLib.strategy.method import Method
+from IncrementalSegLib.structures import Request, Structure, StructureList, parse_names
+from IncrementalSegLib.types import StructureId
+
+
+@dataclass(frozen=True)
+class StepRequest:
+    """A step that can be done.
+
+    Attributes:
+        target: Where the new version is written; the first step creates the folder.
+        folder: The opened model, or ``None`` at the first step.
+        parent: Record of the version that the step starts from, or ``None``.
+        method: The method with its options.
+        structures: All structures after the step, in the model's order.
+        taught: Uuids that the step teaches or improves.
+        structure_of: Label name in the data -> uuid.
+        cases: The cases, each restricted to what the step looks for.
+        network: Registered name of the trunk.
+        history: The steps before.
+        weights: Weights of the descriptor that compares content, or ``None`` for the trunk.
+        id: Uuid of the step as 32 hexadecimal digits; a resumed step keeps it.
+    """
+
+    target: ModelFolder
+    folder: ModelFolder | None
+    parent: VersionRecord | None
+    method: Method[Any]
+    structures: StructureList
+    taught: tuple[StructureId, ...]
+    structure_of: dict[str, StructureId]
+    cases: Dataset
+    network: str
+    history: History
+    weights: Path | None
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def step(self) -> int:
+        """Number of the step, from 1; improvements count."""
+        return self.history.number + 1
+
+
+def resolve(
+    model: str | Path | ModelFolder,
+    data: str | Path | Dataset,
+    structures: str | Sequence[Request],
+    *,
+    cases: str | Sequence[str] | None = None,
+    improve: bool = False,
+    method: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    network: str | None = None,
+    identities: Sequence[Structure] = (),
+) -> StepRequest:
+    """Check a request against the model and the data; a model that is already locked is passed as its folder.
+
+    A resumed step passes as ``identities`` the new structures as they were when it began.
+
+    Raises:
+        IncrementalSegError: Anything named is unknown, already known, does not fit or is missing.
+    """
+    opened = model if isinstance(model, ModelFolder) else create_or_open(model)
+    folder = opened if opened.current else None
+    parent = folder.record() if folder is not None else None
+    wanted = parse_names(structures) if isinstance(structures, str) else list(structures)
+    known = parent.structures if parent is not None else StructureList()
+    history = History.of(folder) if folder is not None else History()
+    taught, listing = _taught(wanted, known, history.number + 1, improve, identities)
+    dataset = open_data(data) if not isinstance(data, Dataset) else data
+    if cases is not None:
+        dataset = select_cases(dataset, cases)
+    dataset = looked_for(dataset, wanted)
+    labels = {label.casefold(): label for case in dataset.cases for label in case.looked_for}
+    chosen = build_method(method or _usual_method(folder), options or {})
+    if parent is not None:
+        _check_fit(chosen, parent, folder, network)
+    return StepRequest(
+        target=opened,
+        folder=folder,
+        parent=parent,
+        method=chosen,
+        structures=listing,
+        taught=tuple(item.id for item in taught),
+        structure_of={
+            labels[request.label.casefold()]: item.id
+            for request, item in zip(wanted, taught, strict=True)
+            if request.label.casefold() in labels
+        },
+        cases=dataset,
+        network=network or (parent.architecture["config"]["network"] if parent is not None else "unet2d"),
+        history=history,
+        weights=descriptor_weights(chosen.options),
+    )
+
+
+def build_method(name: str, options: Mapping[str, Any]) -> Method[Any]:
+    """Build a method from its name and options; values may be text.
+
+    Raises:
+        UnknownNameError: No such method.
+        OptionError: No such option, or a value that it cannot have.
+    """
+    kind: type[Method[Any]] = find("method", name)
+    try:
+        return kind(kind.Options.model_validate(dict(options)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = ".".join(str(piece) for piece in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise UnknownNameError(f"option of {name}", option, kind.Options.model_fields) from None
+        raise OptionError(
+            f"The option {option}={first['input']!r} of {name} cannot be used: {first['msg'].lower()}.",
+            todo=f"`incrementalseg methods --json` lists the options of {name}.",
+        ) from None
+
+
+def _taught(
+    wanted: Sequence[Request], known: StructureList, number: int, improve: bool, identities: Sequence[Structure]
+) -> tuple[list[Structure], StructureList]:
+    """Return the structures of the step and the model's list after it."""
+    if improve:
+        return [known.named(request.name) for request in wanted], known
+    for request in wanted:
+        if request.name in known:
+            raise ModelError(
+                f"The model already knows {known.named(request.name).name!r}.",
+                "A structure is taught once and improved afterwards.",
+                "Add --improve to improve it, or teach it under another name (NEW NAME=LABEL IN DATA).",
+            )
+    same = {item.name: item for item in identities}
+    fresh = [same.get(request.name) or Structure.create(request.name, number) for request in wanted]
+    return fresh, known.with_new(fresh)
+
+
+def _usual_method(folder: ModelFolder | None) -> str:
+    """Return what suits best: with heads, rehearsal where exemplars were kept, else distillation."""
+    if folder is None:
+        return "finetune"
+    if folder.record().output == "classes":
+        return "pcdd"
+    return "aeiseg" if can_rehearse(folder) else "lwfseg"
+
+
+def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder | None, network: str | None) -> None:
+    name = method.registered_name
+    if method.output != parent.output:
+        raise ModelError(
+            f"The method {name!r} makes {method.output}, the model has {parent.output}.",
+            "The form of the output is fixed by a model's first step.",
+            f"Choose one that makes {parent.output} ({', '.join(_family(parent.output))}), or start another model.",
+        )
+    own = parent.architecture["config"]["network"]
+    if network not in (None, own):
+        raise ModelError(
+            f"The model's network is {own}, not {network}.", todo="Leave out --network, or start another model."
+        )
+    if "exemplars" in method.needs and folder is not None and not can_rehearse(folder):
+        raise MissingNeedError(
+            f"The method {name!r} rehearses exemplars, and the model holds none.",
+            "They were not kept (--exemplars none) or have been removed.",
+            f"Choose lwfseg, or make them from the old scans: "
+            f"incrementalseg exemplars MODEL remember --method {name} --data OLD_DATA.",
+        )
+    if "prototypes" in method.needs and folder is not None:
+        held = folder.document("prototypes")["prototypes"]
+        missing = [item.name for item in parent.structures if item.id not in held]
+        if missing:
+            raise MissingNeedError(
+                f"The method {name!r} needs the mean features of every known structure; {', '.join(missing)}: none.",
+                "They were removed together with the scans behind them.",
+                f"Choose mib, or make them from the old scans: "
+                f"incrementalseg exemplars MODEL remember --method {name} --data OLD_DATA.",
+            )
+
+
+def _family(output: str) -> list[str]:
+    """Return the methods whose models have this form of output."""
+    return [name for name in names("method") if find("method", name).output == output]

@@ -1,0 +1,103 @@
+"""Write what a step made as a new version."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from IncrementalSegLib.engine.domain import DOCUMENT as DOMAIN
+from IncrementalSegLib.engine.gate.scans import KIND as COPIES
+from IncrementalSegLib.engine.gate.scans import RetentionCopies
+from IncrementalSegLib.engine.history import DOCUMENT, step_entry
+from IncrementalSegLib.engine.memories import memory_document
+from IncrementalSegLib.engine.step.material import Material
+from IncrementalSegLib.engine.step.request import StepRequest
+from IncrementalSegLib.engine.step.settings import StepSettings
+from IncrementalSegLib.engine.step.state import Curve
+from IncrementalSegLib.evaluation.retention import RetentionReport
+from IncrementalSegLib.store.versions import VersionRecord
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.types import Json
+
+RETENTION = "retention"
+"""Name of the document that holds what the gate found."""
+
+_PLAIN = ("case", "patient", "sha256", "looked_for")
+"""What a record tells of a case that was set aside; where it lies stands in the history alone."""
+
+
+def save(
+    request: StepRequest,
+    ctx: StepContext,
+    material: Material,
+    curve: Curve,
+    settings: StepSettings,
+    selection: Json,
+    report: RetentionReport,
+    scores: Json,
+    step: Json,
+    seconds: float,
+) -> VersionRecord:
+    """Write the version, and make it the current one unless the gate or the settings hold it back.
+
+    Args:
+        request: What was asked for.
+        ctx: The finished step.
+        material: The scans.
+        curve: What happened while training.
+        settings: How the step was done.
+        selection: What the choice of exemplars found.
+        report: What became of the older structures.
+        scores: Validation scores by structure.
+        step: Whatever else the lineage shall tell: id, schedule, device.
+        seconds: Duration so far.
+
+    Raises:
+        ModelError: It cannot be written; nothing has changed.
+    """
+    lineage = _lineage(request, curve) | asdict(settings) | step
+    plain = [{name: entry[name] for name in _PLAIN} for entry in material.judges]
+    record = VersionRecord(
+        parent=request.parent.number if request.parent is not None else None,
+        output=request.method.output,
+        structures=request.structures,
+        architecture=ctx.model.architecture(),
+        preprocessing=material.plan.model_dump(mode="json"),
+        step=lineage | {"training": list(material.trained), "set_aside": plain},
+        scores=scores,
+        accepted=settings.accept == "always" or (settings.accept == "gate" and not report.held_back_by),
+        held_back_by=report.held_back_by,
+        seconds=round(seconds, 3),
+    )
+    copies = RetentionCopies.of(request.folder) if request.folder is not None else RetentionCopies()
+    for case in material.aside if settings.retention == "copy" else ():
+        copies = copies.with_case(case, request.structure_of)
+    kept = {"exemplars": ctx.exemplars.to_files(), "prototypes": ctx.prototypes.to_files(), COPIES: copies.to_files()}
+    tensors = {
+        "weights": {name: tensor.contiguous() for name, tensor in ctx.model.state_dict().items()},
+        "memory": ctx.memory.tensors,
+    } | {kind: found for kind, (_, found) in kept.items()}
+    documents = {
+        "memory": memory_document(ctx),
+        "curve": asdict(curve),
+        "selection": selection,
+        RETENTION: report.to_json(),
+        DOMAIN: material.seen.to_json(),
+        DOCUMENT: request.history.with_step(step_entry(lineage, material.trained, material.judges)).to_json(),
+    } | {kind: document for kind, (document, _) in kept.items()}
+    return request.target.write(record, tensors, documents)
+
+
+def _lineage(request: StepRequest, curve: Curve) -> Json:
+    """Return how the step was done, for the record and the history."""
+    return {
+        "number": request.step,
+        "method": request.method.registered_name,
+        "options": request.method.options.model_dump(mode="json", exclude={"descriptor_weights"}),  # a local path
+        "optimiser_steps": curve.steps,
+        "planned_steps": curve.planned,
+        "best_step": curve.best_step,
+        "accumulate": curve.accumulate,
+        "taught": list(request.taught),
+        "improved": [item for item in request.taught if request.parent and item in request.parent.structures.ids],
+        "data": request.cases.name,
+    }

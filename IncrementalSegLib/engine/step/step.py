@@ -1,0 +1,331 @@
+"""The work of one step: read, split, grow, train, remember, score, save."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from IncrementalSegLib.engine.gate.gate import write_gate_page
+from IncrementalSegLib.engine.gate.judge import Evidence, Pictures, judge
+from IncrementalSegLib.engine.gate.scans import RetentionCopies
+from IncrementalSegLib.engine.memories import read_memories
+from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.progress import Progress, Stop, duration, part, silent
+from IncrementalSegLib.engine.runtime import Runtime
+from IncrementalSegLib.engine.scores.scoring import validation_dice
+from IncrementalSegLib.engine.step.checkpoints import Checkpoints
+from IncrementalSegLib.engine.step.material import Material, read_material
+from IncrementalSegLib.engine.step.presets import Preset, find_preset
+from IncrementalSegLib.engine.step.remembering import remember, voxel_counts
+from IncrementalSegLib.engine.step.request import StepRequest
+from IncrementalSegLib.engine.step.saving import RETENTION, save
+from IncrementalSegLib.engine.step.settings import StepSettings
+from IncrementalSegLib.engine.step.state import Curve, TrainingState
+from IncrementalSegLib.engine.step.trainer import Trainer
+from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.evaluation.retention import RetentionReport
+from IncrementalSegLib.evaluation.theme import LIGHT, canvas
+from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.prototypes.bank import PrototypeBank
+from IncrementalSegLib.registry import find
+from IncrementalSegLib.sampling.patches import PatchPool
+from IncrementalSegLib.store.unfinished import Unfinished
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
+from IncrementalSegLib.strategy.context import Memory, StepContext
+from IncrementalSegLib.types import Json, StructureId
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step made.
+
+    Attributes:
+        record: Record of the new version.
+        curve: What happened while training.
+        report: What became of the older structures.
+        page: The page about it, where one was asked for.
+    """
+
+    record: VersionRecord
+    curve: Curve
+    report: RetentionReport
+    page: Path | None = None
+
+    @classmethod
+    def of(cls, folder: ModelFolder, number: int) -> StepResult:
+        """Read the result of a finished step from the version that it wrote."""
+        report = RetentionReport.from_json(folder.document(RETENTION, number))
+        return cls(folder.record(number), Curve(**folder.document("curve", number)), report)
+
+    def to_json(self) -> Json:
+        """Return the object that ``learn --json`` prints."""
+        return {
+            "version": self.record.number,
+            "parent": self.record.parent,
+            "accepted": self.record.accepted,
+            "held_back_by": list(self.record.held_back_by),
+            "retention": self.report.to_json(),
+            "structures": list(self.record.structures.names),
+            "seconds": self.record.seconds,
+            "method": self.record.step["method"],
+            "validation": {
+                self.record.structures.by_id(item).name: score for item, score in self.record.scores.items()
+            },
+        } | ({} if self.page is None else {"report": str(self.page)})
+
+
+class Step:
+    """The work of one step, in the order of its methods.
+
+    Args:
+        request: What to do, checked.
+        runtime: Device and precision.
+        settings: How to do it.
+        asked: What the command was called with, kept with the checkpoints for :func:`learn.resume`.
+        resuming: Go on from the checkpoint.
+        report: Folder for a page about the older structures.
+        progress: Receives progress.
+    """
+
+    def __init__(
+        self,
+        request: StepRequest,
+        runtime: Runtime,
+        settings: StepSettings,
+        *,
+        asked: Json | None = None,
+        resuming: bool = False,
+        report: str | Path | None = None,
+        progress: Progress = silent,
+    ) -> None:
+        if report is not None:
+            canvas(1.0, LIGHT)  # a missing matplotlib is said before the long work
+        self.request, self.runtime, self.settings, self.progress = request, runtime, settings, progress
+        self.asked, self.resuming, self.report, self.seed = asked or {}, resuming, report, settings.seed
+        self.dimension = find("network", request.network).dimension
+        chosen = settings.preset or ("standard" if runtime.device.type == "cuda" else "quick")
+        self.preset: Preset = find_preset(chosen, self.dimension)
+
+    def run(self) -> StepResult:
+        """Do the step and save its version.
+
+        Raises:
+            Stop: A person ended it; a checkpoint stands or not, as they wished.
+        """
+        try:
+            return self._run()
+        except Stop as stop:
+            unfinished = Unfinished(self.request.target.path)
+            if stop.wish == "discard":
+                unfinished.remove()
+            stop.kept = unfinished.exists
+            raise
+        except Exception:  # a full disk, a scan that is gone: no reason to train again
+            if Unfinished(path := self.request.target.path).exists:
+                log.warning("The training so far is kept; `incrementalseg learn %s --resume` goes on with it.", path)
+            raise
+
+    def _run(self) -> StepResult:
+        began = time.monotonic()
+        material = read_material(self.request, self.preset, self.seed, self.progress)
+        ctx = self._context(material)
+        predictor = Predictor(ctx.model, material.plan, self.runtime.device, self.runtime.autocast)
+        prepared = [*material.cases, *material.held]
+        checkpoints = Checkpoints(self.request, self.asked, self.runtime, prepared)
+        curve = self._train(ctx, material, predictor, checkpoints)
+        self.progress = _going_on(self.progress)
+        result = self._finish(ctx, material, predictor, curve, began)
+        checkpoints.remove()
+        return result
+
+    def _finish(
+        self, ctx: StepContext, material: Material, predictor: Predictor, curve: Curve, began: float
+    ) -> StepResult:
+        """Remember, judge, score and save what was trained."""
+        ctx.model.eval()
+        request, settings, held = self.request, self.settings, material.held
+        earlier = ctx.exemplars  # without those of this step
+        keep = settings.exemplars == "keep"
+        patch = material.plan.patch
+        selection = remember(request.method, ctx, request.taught, patch, request.weights, keep, self.progress)
+        scores = {
+            item: {
+                "validation_dice": validation_dice(predictor, held, [item]),
+                "cases": sum(item in case.structures for case in held),
+            }
+            for item in request.taught
+        }
+        pictures: Pictures | None = {} if self.report is not None else None
+        report = self._judge(ctx, predictor, earlier, pictures)
+        self.progress("Saving", 0.0)
+        step = {
+            "id": request.id,
+            "preset": self.preset.name,
+            "batch": self.preset.batch,
+            "learning_rate": self.preset.learning_rate,
+            "device": self.runtime.name,
+            "precision": self.runtime.precision,
+        }
+        seconds = time.monotonic() - began
+        record = save(request, ctx, material, curve, settings, selection, report, scores, step, seconds)
+        page = None
+        if self.report is not None and pictures is not None and record.parent is not None:
+            page = self._page(report, pictures, record.parent, record.number)
+        return StepResult(record, curve, report, page)
+
+    def _page(self, report: RetentionReport, pictures: Pictures, before: int, after: int) -> Path | None:
+        """Write the page; a version that stands is not lost for it."""
+        assert self.report is not None
+        try:
+            return write_gate_page(report, pictures, self.report, self.request.target.name, before, after)
+        except IncrementalSegError as error:
+            log.warning("Version %d is saved, but its page is not: %s", after, error)
+            return None
+
+    def _judge(
+        self, ctx: StepContext, after: Predictor, exemplars: ExemplarMemory, pictures: Pictures | None
+    ) -> RetentionReport:
+        """Score the version before and the candidate on every structure that both know."""
+        folder, parent = self.request.folder, self.request.parent
+        if folder is None or parent is None or ctx.teacher_model is None:
+            return RetentionReport(limits=self.settings.limits)
+        return judge(
+            Predictor(ctx.teacher_model, after.plan, self.runtime.device, self.runtime.autocast),
+            after,
+            parent.structures,
+            Evidence(self.request.history, RetentionCopies.of(folder), exemplars, ctx.cases),
+            limits=self.settings.limits,
+            pictures=pictures,
+            progress=self.progress,
+        )
+
+    def _context(self, material: Material) -> StepContext:
+        """Build the step's network, its teacher and what earlier steps left."""
+        request, runtime = self.request, self.runtime
+        memory, exemplars, prototypes = Memory(), ExemplarMemory(), PrototypeBank()
+        counts: dict[StructureId, tuple[int, int]] = {}
+        teacher = None
+        if request.folder is not None:
+            loaded = load(request.folder, runtime)
+            model, teacher = loaded.segmenter, copy.deepcopy(loaded.segmenter).eval()
+            runtime.place(teacher, self.dimension)
+            memory, exemplars, prototypes, counts = read_memories(request.folder)
+        else:
+            config = self.preset.config(request.network, int(material.cases[0].image.shape[0]))
+            model = Segmenter(request.method.design(config.model_copy(update={"output": request.method.output})))
+        ctx = StepContext(
+            model=model,
+            teacher_model=teacher,
+            structures=request.structures.ids,
+            new=request.taught,
+            memory=memory,
+            exemplars=exemplars,
+            prototypes=prototypes,
+            cases=material.cases,
+            voxel_counts=counts | voxel_counts(material.cases, request.taught),
+            device=runtime.device,
+            step=request.step,
+            seed=self.seed,
+            plan=material.plan,
+            progress=part(self.progress, "Preparing"),
+        )
+        fresh = [item for item in request.taught if item not in model.structures]
+        with torch.random.fork_rng(devices=[]):  # initial weights are drawn from torch's global generator
+            torch.manual_seed(self.seed)
+            request.method.grow(model, fresh, ctx)
+        runtime.place(model, self.dimension)
+        return ctx
+
+    def _train(
+        self,
+        ctx: StepContext,
+        material: Material,
+        predictor: Predictor,
+        checkpoints: Checkpoints,
+    ) -> Curve:
+        """Begin the step or go on with it, and train."""
+        state = checkpoints.read(ctx) if self.resuming else None
+        if state is None:
+            self.request.method.begin_step(ctx)
+        trainer = self._trainer(ctx, material, predictor, lambda state: checkpoints.write(state, ctx), state)
+        if self.preset.name == "paper" and self.runtime.device.type == "cpu":
+            steps = trainer.curve.planned
+            log.warning(
+                "The paper's width on a CPU: about %s for %d steps. A GPU, or --preset quick, is far faster.",
+                duration(trainer.time_step() * steps),
+                steps,
+            )
+        try:
+            return trainer.run()
+        except IncrementalSegError:  # to go on would end in the same way
+            checkpoints.remove()
+            raise
+
+    def _trainer(
+        self,
+        ctx: StepContext,
+        material: Material,
+        predictor: Predictor,
+        checkpoint: Callable[[TrainingState], None],
+        state: TrainingState | None = None,
+    ) -> Trainer:
+        """Build the pools and the loop over them."""
+        method, settings = self.request.method, self.settings
+        aims = {"new": (ctx.cases, self.request.taught), "exemplar": (method.rehearsal(ctx), ctx.structures)}
+        self._warn_of_gaps(ctx)
+        pools = {
+            source: PatchPool(cases, ctx.structures, aim, material.plan, source)
+            for source, (cases, aim) in aims.items()
+            if cases
+        }
+
+        def still_learning(fraction: float, phrase: str) -> None:  # so that a long evaluation can be stopped too
+            self.progress("Learning", trainer.curve.steps / trainer.curve.planned)
+
+        trainer = Trainer(
+            method,
+            ctx,
+            pools,
+            self.preset,
+            settings.steps if settings.steps is not None else self.preset.total_steps(len(pools["new"])),
+            self.runtime,
+            lambda: validation_dice(predictor, material.held, self.request.taught, still_learning),
+            self.progress,
+            checkpoint,
+            state,
+        )
+        return trainer
+
+    def _warn_of_gaps(self, ctx: StepContext) -> None:
+        """Say which old structures a rehearsing method has no exemplar of."""
+        if "exemplars" not in self.request.method.needs:
+            return
+        bare = [item for item in ctx.old if not ctx.exemplars.take("random", [item])]
+        if bare:
+            log.warning(
+                "No exemplar of %s is kept, so only the previous model's opinion holds it.",
+                ", ".join(self.request.structures.by_id(item).name for item in bare),
+            )
+
+
+def _going_on(progress: Progress) -> Progress:
+    """Return a progress for what follows the training, where "keep" asks for nothing more."""
+
+    def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+        try:
+            progress(phase, fraction, numbers)
+        except Stop as stop:
+            if stop.wish != "keep":
+                raise
+
+    return report

@@ -1,0 +1,238 @@
+"""The only training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from IncrementalSegLib.engine.progress import Progress, Stop
+from IncrementalSegLib.engine.runtime import Runtime
+from IncrementalSegLib.engine.step.accumulation import in_parts, more_parts
+from IncrementalSegLib.engine.step.presets import Preset
+from IncrementalSegLib.engine.step.state import Curve, Snapshot, TrainingState
+from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.sampling.augmentation import augment
+from IncrementalSegLib.sampling.batch import Batch
+from IncrementalSegLib.sampling.patches import PatchPool
+from IncrementalSegLib.strategy.context import StepContext
+from IncrementalSegLib.strategy.method import Method, Phase
+from IncrementalSegLib.types import Source
+
+_DECAY_POWER = 0.9
+
+CHECKPOINT_SECONDS = 45.0
+"""A checkpoint is due after so long: at most 60 s of work can be lost, and the step in between may be slow."""
+
+
+class Trainer:
+    """Run a method's phases over its pools.
+
+    Batch, augmentation and dropout of step i are functions of (seed, i) alone.
+
+    Args:
+        method: The method.
+        ctx: The step.
+        pools: Pool of each source.
+        preset: Schedule.
+        steps: Optimiser steps of the full schedule.
+        runtime: Device and precision.
+        validate: Returns the Dice of the new structures on the cases set aside, or ``None`` without any.
+        progress: Receives progress; a ``Stop`` that it raises ends the training as it says.
+        checkpoint: Called with the state before the first step, before every evaluation, at least once a
+            minute, and at the end.
+        state: Where an interrupted training was; by default it starts anew.
+    """
+
+    def __init__(
+        self,
+        method: Method[Any],
+        ctx: StepContext,
+        pools: Mapping[Source, PatchPool],
+        preset: Preset,
+        steps: int,
+        runtime: Runtime,
+        validate: Callable[[], float | None],
+        progress: Progress,
+        checkpoint: Callable[[TrainingState], None] = lambda state: None,
+        state: TrainingState | None = None,
+    ) -> None:
+        self.method, self.ctx, self.pools, self.preset = method, ctx, pools, preset
+        self.runtime, self.validate, self.progress, self.checkpoint = runtime, validate, progress, checkpoint
+        self.state = state or TrainingState(Curve(planned=steps))
+        self._every = max(1, -(-self.curve.planned // preset.evaluations))
+        self._saved = time.monotonic()
+
+    @property
+    def curve(self) -> Curve:
+        """What happened so far."""
+        return self.state.curve
+
+    def run(self) -> Curve:
+        """Train, end a phase early without progress on the cases set aside, and keep the best weights."""
+        state = self.state
+        if state.finished:
+            return state.curve
+        self._save()
+        phases = self.method.phases(self.ctx)
+        try:
+            while state.phase < len(phases):
+                self._run_phase(phases[state.phase], self._share(phases))
+                state.next_phase()
+        except Stop as stop:
+            if stop.wish == "pause":
+                self._save()
+            if stop.wish != "keep":
+                raise
+        if state.best is not None:
+            state.best[1].restore(self.ctx)
+        else:
+            state.curve.best_step = state.curve.steps
+        state.best, state.optimiser, state.finished = None, None, True
+        self._save()
+        return state.curve
+
+    def _run_phase(self, phase: Phase, count: int) -> None:
+        """Go on with a phase of ``count`` optimiser steps."""
+        state, curve = self.state, self.curve
+        state.resume(self.optimiser(phase))
+        assert state.optimiser is not None
+        last = state.phase_began + count
+        while True:
+            due = curve.steps > curve.evaluated and (curve.steps % self._every == 0 or curve.steps == last)
+            if due and not self._evaluate():
+                return
+            if curve.steps >= last:
+                return
+            rate = self._decay((curve.steps - state.phase_began) / count)
+            state.optimiser.param_groups[0]["lr"] = self.preset.learning_rate * phase.learning_rate * rate
+            terms = self.step(curve.steps, phase, state.optimiser)
+            curve.steps += 1
+            for name, term in terms.items():
+                state.sums[name] = state.sums.get(name, 0.0) + term
+            if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+                self._save()
+            self.progress("Learning", curve.steps / curve.planned, {"loss": sum(terms.values())})
+
+    def _evaluate(self) -> bool:
+        """Score the cases set aside and return whether the phase may still gain."""
+        self._save()
+        state, curve = self.state, self.curve
+        dice = self.validate()
+        count = curve.steps - curve.evaluated
+        means = {name: value / count for name, value in state.sums.items()}
+        if dice is not None:
+            self.progress("Learning", curve.steps / curve.planned, {"dice": dice})
+        curve.points.append({"step": curve.steps, "validation": dice} | means)
+        state.sums = {}
+        if dice is None:
+            return True
+        if state.best is None or dice > state.best[0]:
+            state.best = (dice, Snapshot.of(self.ctx))
+            curve.best_step = curve.steps
+            return True
+        return curve.steps - max(curve.best_step, state.phase_began) < self.preset.patience * self._every
+
+    def _save(self) -> None:
+        self.checkpoint(self.state)
+        self._saved = time.monotonic()
+
+    def time_step(self) -> float:
+        """Return the seconds that one optimiser step takes; model and memory are left as they were."""
+        before = Snapshot.of(self.ctx)
+        phase = self.method.phases(self.ctx)[0]
+        seconds = []
+        for _ in range(2):  # the first pass also sets up the kernels
+            optimiser = torch.optim.Adam(self._parameters(phase), lr=0.0)
+            began = time.monotonic()
+            self.step(0, phase, optimiser)
+            seconds.append(time.monotonic() - began)
+        before.restore(self.ctx)
+        return min(seconds)
+
+    def step(self, index: int, phase: Phase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
+        """Do optimiser step ``index`` and return the loss terms."""
+        return self.update(self.batch(index), phase, optimiser)
+
+    def update(self, batch: Batch, phase: Phase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
+        """Do one optimiser step on a batch that lies on the device, and return the loss terms."""
+        self._train_mode(phase)
+        while True:
+            optimiser.zero_grad(set_to_none=True)
+            try:
+                terms = self._backward(batch)
+                break
+            except torch.OutOfMemoryError:
+                more = more_parts(self.curve.accumulate, len(batch.image))
+                if more is None:
+                    raise
+                self.curve.accumulate = more
+            if self.runtime.device.type == "cuda":
+                torch.cuda.empty_cache()
+        self.method.after_backward(self.ctx)
+        optimiser.step()
+        self.method.after_update(self.ctx)
+        return terms
+
+    def _backward(self, batch: Batch) -> dict[str, float]:
+        """Add up the gradients of a batch, in as many parts as the memory asks for, and return the loss terms."""
+        sums: dict[str, float] = {}
+        for share, part in in_parts(batch, self.curve.accumulate):
+            with self.runtime.autocast():
+                terms = self.method.training_loss(part, self.ctx)
+            total = torch.stack(list(terms.values())).sum()
+            if not bool(torch.isfinite(total)):
+                raise ModelError(
+                    f"The loss became {float(total.detach())} at step {self.curve.steps + 1}.",
+                    "The training diverged, or a scan holds extreme values.",
+                    "Look at the scans with `incrementalseg check`, or try another --seed.",
+                )
+            (total * share).backward()
+            for name, term in terms.items():
+                sums[name] = sums.get(name, 0.0) + share * float(term.detach())
+        return sums
+
+    def batch(self, index: int) -> Batch:
+        """Draw and augment batch ``index`` and seed the dropout of its step."""
+        generator = self.ctx.generator(1 + index)
+        sources = {name: share for name, share in self.method.sources(self.ctx).items() if name in self.pools}
+        names = list(sources)
+        shares = torch.tensor([sources[name] for name in names])
+        source = names[int(torch.multinomial(shares, 1, generator=generator))]
+        batch = augment(self.pools[source].draw(self.preset.batch, generator), self.preset.augmentation, generator)
+        ChannelDropout.seed(self.ctx.model, generator)
+        return replace(batch.to(self.ctx.device), image=self.runtime.layout(batch.image))
+
+    def optimiser(self, phase: Phase) -> torch.optim.Optimizer:
+        """Return a fresh optimiser for a phase."""
+        return torch.optim.Adam(self._parameters(phase), lr=self.preset.learning_rate * phase.learning_rate)
+
+    def _share(self, phases: Sequence[Phase]) -> int:
+        """Return the optimiser steps of the running phase; the last one takes what rounding leaves."""
+        counts = [round(phase.share * self.curve.planned) for phase in phases[:-1]]
+        return [*counts, self.curve.planned - sum(counts)][self.state.phase]
+
+    def _decay(self, done: float) -> float:
+        """Return the factor on the learning rate where the share ``done`` of the phase is behind."""
+        return max(0.0, 1 - done) ** _DECAY_POWER if self.preset.decay else 1.0
+
+    def _parameters(self, phase: Phase) -> Sequence[nn.Parameter]:
+        model = self.ctx.model
+        if phase.trains == "all":
+            return list(model.parameters())
+        return [parameter for item in self.ctx.new for parameter in model.output.part(item).parameters()]
+
+    def _train_mode(self, phase: Phase) -> None:
+        """Switch to training, with the trunks' running statistics frozen where the phase asks for it."""
+        self.ctx.model.train()
+        if not phase.freeze_norm or self.ctx.teacher_model is None:
+            return
+        for trunk in list(self.ctx.model.trunks)[: len(self.ctx.teacher_model.trunks)]:  # a new trunk has none yet
+            for module in trunk.modules():
+                if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+                    module.eval()

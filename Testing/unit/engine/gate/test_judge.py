@@ -1,0 +1,277 @@
+"""The gate on real models and scans: what judges, what is a proxy and why, what is held back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from scans import write_dataset
+from tiny import tree
+
+from IncrementalSegLib.engine.gate.gate import gate
+from IncrementalSegLib.engine.gate.scans import KIND, RetentionCopies, find_judges
+from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.evaluation.retention import Limits
+from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.sampling.datasets import open_data, read_case
+from IncrementalSegLib.store.edits import rename_structure
+from IncrementalSegLib.store.versions import open_model
+
+FEW = {"passes": 2, "candidates": 4, "keep": 2}
+
+
+@pytest.fixture(scope="session")
+def liver(small_presets, tmp_path_factory) -> Path:
+    """A folder with ten scans, ``data``, and a model that learned the liver of them, ``model``."""
+    folder = tmp_path_factory.mktemp("gate")
+    write_dataset(folder / "data", 10)
+    learn(folder / "model", folder / "data", "liver", preset="quick", steps=60, options=FEW, device="cpu")
+    return folder
+
+
+@pytest.fixture
+def world(liver, tmp_path) -> Path:
+    """A copy of it that may be changed; the model's scans lie in the copy."""
+    shutil.copytree(liver, tmp_path, dirs_exist_ok=True)
+    folder = open_model(tmp_path / "model")
+    moved = json.loads(json.dumps(folder.document("history")).replace(str(liver), str(tmp_path)))
+    folder.edit({"action": "move"}, documents={"history": moved})
+    return tmp_path
+
+
+def edit(world, **documents):
+    """Write a version that differs in documents only."""
+    return open_model(world / "model").edit({"action": "test"}, documents=documents)
+
+
+def damage(world):
+    """Write a version whose head finds nothing any more."""
+    folder = open_model(world / "model")
+    weights = folder.tensors("weights")
+    (name,) = (name for name in weights if name.endswith("score.bias"))
+    return folder.edit({"action": "test"}, tensors={"weights": weights | {name: torch.tensor([30.0, -30.0])}})
+
+
+def aside(world) -> list[Case]:
+    """Return the cases that were set aside."""
+    (step,) = History.of(open_model(world / "model")).steps
+    names = {entry["case"] for entry in step["set_aside"]}
+    return [case for case in open_data(world / "data").cases if case.id in names]
+
+
+def only_row(world, **more):
+    (row,) = gate(world / "model", device="cpu", **more).report.rows
+    return row
+
+
+def test_the_same_weights_lose_nothing(world):
+    edit(world)
+    found = gate(world / "model", device="cpu")
+    (row,) = found.report.rows
+    assert (found.version, found.against) == (3, 2)
+    assert (row.kind, row.verdict, row.drop, row.structure) == ("measured", "kept", 0.0, "liver")
+    assert {score.case for score in row.after} == {case.id for case in aside(world)}
+    assert row.after[0].dice > 0.6, "the model must know something for these tests to say something"
+    assert row.assd_change_mm == 0
+
+
+def test_a_damaged_head_is_held_back_and_its_page_shows_it(world):
+    damage(world)
+    before = tree(world / "model")
+    found = gate(world / "model", device="cpu", report=world / "page")
+    assert found.report.held_back_by == ("liver",)
+    (row,) = found.report.rows
+    assert (row.verdict, row.kind) == ("harmed", "measured")
+    assert [score.missed for score in row.after] == [True, True]
+    text = found.page.read_text(encoding="utf-8")
+    assert "Held back: liver lost" in text
+    assert {item.name for item in found.page.parent.iterdir()} == {
+        "report.html", "report-1-changes.png", "report-2-slices.png",
+    }  # fmt: skip
+    assert tree(world / "model") == before
+    assert gate(world / "model", device="cpu", limits=Limits(100, 1, 100)).report.held_back_by == ()
+    back = gate(world / "model", 2, against=3, device="cpu").report
+    assert (back.rows[0].verdict, back.held_back_by) == ("improved", ())
+
+
+def test_a_moved_scan_makes_a_proxy_unless_it_is_found(world):
+    damage(world)
+    (world / "data").rename(world / "elsewhere")
+    row = only_row(world)
+    assert (row.kind, row.basis, row.verdict) == ("proxy", "exemplars", "harmed")
+    assert "is not where it was" in row.note
+    assert all(0.5 < score.dice < 1 for score in row.before)  # against what was outlined, not against itself
+    assert all(score.seen_in_training for score in row.after)
+    found = only_row(world, data=world / "elsewhere")
+    assert (found.kind, found.note, len(found.after)) == ("measured", "", 2)
+
+
+def test_one_lost_scan_of_two_is_said(world):
+    edit(world)
+    lost, left = aside(world)
+    lost.images[0].unlink()
+    row = only_row(world)
+    assert (row.kind, [score.case for score in row.after]) == ("measured", [left.id])
+    assert row.note == f"{lost.id} is not where it was"
+
+
+@pytest.mark.parametrize(("which", "what"), [("images", "contents"), ("labels", "outlines")])
+def test_a_changed_scan_makes_a_proxy(world, which, what):
+    edit(world)
+    for case in aside(world):
+        path = world / "data" / which / f"{case.id}.nii.gz"
+        image = sitk.ReadImage(str(path))
+        image[0, 0, 0] = 1
+        sitk.WriteImage(image, str(path))
+    row = only_row(world)
+    assert (row.kind, row.basis) == ("proxy", "exemplars")
+    assert f"has other {what} now" in row.note
+
+
+def test_a_copy_judges_after_the_original_is_gone(world):
+    ids = {"liver": open_model(world / "model").record().structures.named("liver").id}
+    copies = RetentionCopies()
+    for case in aside(world):
+        copies = copies.with_case(replace(case, looked_for=frozenset(ids)), ids)
+    document, tensors = copies.to_files()
+    folder = open_model(world / "model")
+    folder.edit({"action": "test"}, tensors={KIND: tensors}, documents={KIND: document})
+    measured = only_row(world)
+    volume, masks = read_case(aside(world)[0])
+    shutil.rmtree(world / "data")
+    row = only_row(world)
+    assert row.kind == "measured"
+    assert row == measured  # bit for bit what the scans themselves gave
+    again = RetentionCopies.of(open_model(world / "model"))
+    (key, *_) = again.scans
+    copied, outlined = again.read(key, [ids["liver"]])
+    assert copied.grid == volume.grid
+    assert copied.array.dtype == volume.array.dtype
+    assert np.array_equal(copied.array, volume.array)
+    assert np.array_equal(outlined[ids["liver"]], masks["liver"])
+
+
+def test_an_incomplete_copy_does_not_end_the_judgement(world):
+    edit(world)
+    ids = {"liver": open_model(world / "model").record().structures.named("liver").id}
+    case = aside(world)[0]
+    copies = RetentionCopies().with_case(replace(case, looked_for=frozenset(ids)), ids)
+    document, tensors = copies.to_files()
+    shutil.rmtree(world / "data")
+    half = {name: tensor for name, tensor in tensors.items() if not name.endswith("image")}
+    open_model(world / "model").edit({"action": "test"}, tensors={KIND: half}, documents={KIND: document})
+    row = only_row(world)
+    assert (row.kind, row.basis) == ("proxy", "exemplars")
+    assert "cannot be used" in row.note
+
+
+class TestProxies:
+    def without_scans(self, world):
+        history = open_model(world / "model").document("history")
+        history["steps"][0]["set_aside"] = []
+        edit(world, history=history)
+
+    def test_no_scan_was_set_aside(self, world):
+        self.without_scans(world)
+        damage(world)
+        row = only_row(world)
+        assert (row.basis, row.verdict) == ("exemplars", "harmed")
+        assert row.note == "by exemplars that taught it, because no scan was set aside for it"
+
+    def test_agreement_where_exemplars_have_no_outlines(self, world):
+        self.without_scans(world)
+        folder = open_model(world / "model")
+        document, tensors = folder.document("exemplars"), folder.tensors("exemplars")
+        for name in document["outlined"]:
+            document["outlined"][name] = []
+            tensors[f"{name}.masks"] = tensors[f"{name}.masks"][:0]
+        for item in document["exemplars"]:
+            item["labelled"] = False
+        folder.edit({"action": "test"}, tensors={"exemplars": tensors}, documents={"exemplars": document})
+        edit(world)
+        assert (only_row(world).basis, only_row(world).verdict) == ("agreement", "kept")
+        damage(world)
+        row = only_row(world)
+        assert (row.basis, row.verdict) == ("agreement", "harmed")
+        assert "agrees with the version before at Dice 0.00" in row.why
+        assert row.note.startswith("by agreement on exemplars")
+
+    def test_nothing_to_judge_by(self, world):
+        self.without_scans(world)
+        empty = {"exemplars": [], "outlined": {}, "budget": None}
+        folder = open_model(world / "model")
+        folder.edit({"action": "test"}, tensors={"exemplars": {}}, documents={"exemplars": empty})
+        damage(world)
+        row = only_row(world)
+        assert (row.basis, row.verdict, row.drop) == ("nothing", "unsure", None)
+
+
+def test_a_new_name_is_the_same_structure(world):
+    rename_structure(open_model(world / "model"), "liver", "Leber")
+    row = only_row(world)
+    assert (row.structure, row.kind, row.verdict) == ("Leber", "measured", "kept")
+
+
+def test_a_scan_that_taught_one_of_the_versions_does_not_judge(world):
+    history = open_model(world / "model").document("history")
+    history["steps"][0]["training"].append(history["steps"][0]["set_aside"][0])
+    edit(world, history=history)
+    edit(world)
+    row = only_row(world, version=4, against=2)
+    assert len(row.after) == 1
+    assert row.note.endswith("taught one of the versions")
+    assert only_row(world, version=2, against=3).note == row.note  # whichever of the two it taught
+
+
+def test_a_scan_set_aside_twice_judges_each_structure_by_its_own_outlines():
+    scan = {"case": "c1", "patient": "p", "sha256": "f" * 64}
+    steps = [
+        {"set_aside": [scan | {"looked_for": {"a": "liver"}}], "training": []},
+        {"set_aside": [scan | {"looked_for": {"b": "spleen"}}], "training": []},
+        {"set_aside": [scan | {"sha256": "0" * 64, "looked_for": {"a": "liver"}}], "training": []},
+    ]
+    found = find_judges(History(tuple(steps)), ["a", "b"], RetentionCopies())
+    assert found.scans == ()
+    words = "was kept neither by its place nor as a copy"
+    assert found.lost == {"a": (f"c1 {words}", f"c1 (000000) {words}"), "b": (f"c1 {words}",)}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"version": 1}, "cannot be judged against nothing"),
+        ({"version": 2, "against": 2}, "cannot be judged against itself"),
+        ({"version": 9}, "'9'"),
+        ({"data": "nowhere"}, "not there"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(world, more, message):
+    with pytest.raises(IncrementalSegError, match=message):
+        gate(world / "model", device="cpu", **more)
+
+
+def test_a_candidate_that_knows_one_more_structure(world, small_presets):
+    learn(
+        world / "model", world / "data", "spleen", method="separate", preset="quick", steps=2, options=FEW, device="cpu"
+    )
+    row = only_row(world)
+    assert (row.structure, row.drop) == ("liver", 0.0)  # the trunk of its own leaves the old one alone
+
+
+def test_a_copy_keeps_where_nobody_looked(world):
+    (case, *_) = aside(world)
+    values = {"liver": (1,), "ignore": (2,)}
+    kept = RetentionCopies().with_case(replace(case, looked_for=frozenset({"liver"}), values=values), {"liver": "x"})
+    volume, masks = kept.read(next(iter(kept.scans)), ["x"])
+    expected = sitk.GetArrayFromImage(sitk.ReadImage(str(case.label))) == 2
+    assert expected.any()
+    assert np.array_equal(volume.unlabelled, expected)
+    assert list(masks) == ["x"]

@@ -1,0 +1,238 @@
+"""A model goes out and comes in again; what is damaged or hostile does not come in."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from packages import changed, corpus, members, sealed
+from tiny import tree
+
+from IncrementalSegLib.engine.edits import overview
+from IncrementalSegLib.engine.packages.transfer import export_package, import_package
+from IncrementalSegLib.engine.privacy.ledger import ledger
+from IncrementalSegLib.engine.segment import segment
+from IncrementalSegLib.errors import IncrementalSegError, MissingNeedError, ModelError
+from IncrementalSegLib.store.versions import open_model
+
+NAMES = ("shoulder_A", "phantom")
+"""How the names of cases, patients and data sets begin here."""
+
+
+@pytest.fixture(scope="session")
+def package(taught, tmp_path_factory) -> Path:
+    """A package without exemplars."""
+    return Path(export_package(taught, tmp_path_factory.mktemp("packages") / "plain")["path"])
+
+
+@pytest.fixture(scope="session")
+def full(taught, tmp_path_factory) -> Path:
+    """A package with exemplars."""
+    target = tmp_path_factory.mktemp("packages") / "full.iseg"
+    return Path(export_package(taught, target, include_exemplars=True)["path"])
+
+
+def masks(model: Path, scan: Path, out: Path) -> dict[str, bytes]:
+    """Return what a model makes of a scan."""
+    segment(model, [scan], out, device="cpu")
+    return {path.name: path.read_bytes() for path in [out] if path.is_file()} or tree(out)
+
+
+def test_what_comes_in_is_what_went_out(taught, package, data, tmp_path):
+    record, card = import_package(package, tmp_path / "new")
+    old, new = open_model(taught), open_model(tmp_path / "new")
+    assert (record.number, record.parent, new.current) == (1, None, 1)
+    assert record.structures == old.record().structures
+    for kind in ("weights", "prototypes", "memory"):
+        assert {name: item.tolist() for name, item in new.tensors(kind).items()} == {
+            name: item.tolist() for name, item in old.tensors(kind).items()
+        }
+    new.verify()
+    assert new.name == card["name"] == old.name
+    scan = next((data / "humerus" / "imagesTr").iterdir())
+    one, two = (masks(model, scan, tmp_path / f"{model.name}.seg.nrrd") for model in (taught, tmp_path / "new"))
+    assert list(one.values()) == list(two.values())
+
+
+def test_an_imported_model_learns_the_next_structure(package, data, teach, tmp_path):
+    import_package(package, tmp_path / "new")
+    with pytest.raises(MissingNeedError):
+        teach(tmp_path / "new", data / "scapula", "scapula", method="aeiseg")
+    result = teach(tmp_path / "new", data / "scapula", "scapula", method="lwfseg")
+    assert result.record.structures.names == ("humerus", "scapula")
+
+
+def test_with_exemplars_it_can_be_rehearsed(taught, full, data, teach, tmp_path):
+    import_package(full, tmp_path / "new")
+    before, after = (open_model(model).tensors("exemplars") for model in (taught, tmp_path / "new"))
+    assert before
+    assert before.keys() == after.keys()
+    assert all(torch.equal(item, after[name]) for name, item in before.items())
+    teach(tmp_path / "new", data / "scapula", "scapula", method="aeiseg")
+
+
+def test_the_scans_that_trained_are_known_again(taught, package, tmp_path):
+    import_package(package, tmp_path / "new")
+    prints = [
+        [entry["sha256"] for step in open_model(model).document("history")["steps"] for entry in step["training"]]
+        for model in (taught, tmp_path / "new")
+    ]
+    assert prints[0] == prints[1] != []
+
+
+@pytest.mark.parametrize("fixture", ["package", "full"])
+def test_no_name_and_no_path_of_this_computer_leaves_it(fixture, request, data):
+    content = request.getfixturevalue(fixture).read_bytes()
+    for word in (*NAMES, str(data), str(data.parent.parent), "imagesTr"):
+        assert word.encode() not in content, word
+
+
+def test_without_being_asked_no_image_leaves(package, full):
+    assert json.loads(members(package.read_bytes())["exemplars.json"])["exemplars"] == []
+    assert len(members(package.read_bytes())["exemplars.safetensors"]) < 100
+    held = json.loads(members(full.read_bytes())["card.json"])["patient_data"]
+    assert held["exemplars"] == len(json.loads(members(full.read_bytes())["exemplars.json"])["exemplars"]) > 0
+
+
+def test_the_card_says_what_it_is(package):
+    content = members(package.read_bytes())
+    card, page = json.loads(content["card.json"]), content["card.md"].decode()
+    assert [item["name"] for item in card["structures"]] == ["humerus"]
+    assert card["lineage"][0] == {
+        "step": 1, "method": "finetune", "structures": ["humerus"], "cases": 3, "patients": 3, "cases_set_aside": 0,
+    }  # fmt: skip
+    assert card["patient_data"]["prototypes"]["humerus"]["voxels"] > 0
+    assert "humerus" in page
+    assert "## What comes from patients" in page
+
+
+def test_terms_of_use_stay_with_the_model(taught, tmp_path):
+    export_package(taught, tmp_path / "a.iseg", license_text="Only\nfor research.")
+    import_package(tmp_path / "a.iseg", tmp_path / "new")
+    assert export_package(tmp_path / "new", tmp_path / "b.iseg")["license"] == "Only\nfor research."
+
+
+def test_the_same_version_gives_the_same_bytes(taught, package, tmp_path):
+    again = export_package(taught, tmp_path / "again.iseg", number=1)
+    assert Path(again["path"]).read_bytes() == package.read_bytes()
+
+
+def test_other_tools_can_read_it(package):
+    with zipfile.ZipFile(package) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist()[-1] == "manifest.json"
+
+
+def test_nothing_is_written_over(taught, package, model, tmp_path):
+    before = package.read_bytes()
+    with pytest.raises(ModelError, match="already there"):
+        export_package(taught, package)
+    assert package.read_bytes() == before
+    before = tree(model)
+    with pytest.raises(ModelError, match="holds a model already"):
+        import_package(package, model)
+    assert tree(model) == before
+
+
+def test_an_import_that_was_killed_before_its_last_write_is_finished(package, tmp_path):
+    import_package(package, tmp_path / "new")
+    state = tmp_path / "new" / "model.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"current": 0, "accepted": []}))
+    assert import_package(package, tmp_path / "new")[0].number == 1
+    assert open_model(tmp_path / "new").current == 1
+
+
+def test_each_hostile_package_is_refused_with_its_reason(full, tmp_path):
+    hostile = list(corpus(full.read_bytes()))
+    assert len(hostile) >= 40
+    wrong = {}
+    for item in hostile:
+        (tmp_path / "bad.iseg").write_bytes(item.data)
+        try:
+            import_package(tmp_path / "bad.iseg", tmp_path / "new")
+            wrong[item.name] = "was taken"
+        except IncrementalSegError as error:
+            if item.reason not in str(error) or "\n" in str(error):
+                wrong[item.name] = str(error)
+        assert [path.name for path in tmp_path.iterdir()] == ["bad.iseg"], item.name
+    assert wrong == {}
+
+
+def test_the_sound_package_of_the_corpus_is_taken(full, tmp_path):
+    (tmp_path / "good.iseg").write_bytes(sealed(members(full.read_bytes())))
+    import_package(tmp_path / "good.iseg", tmp_path / "new")
+
+
+@pytest.mark.parametrize("what", ["missing", "folder"])
+def test_what_is_no_file_is_said(what, tmp_path):
+    path = tmp_path / "missing.iseg" if what == "missing" else tmp_path
+    with pytest.raises(ModelError, match="There is no file" if what == "missing" else "is not a file"):
+        import_package(path, tmp_path / "new")
+
+
+@given(flips=st.lists(st.tuples(st.integers(0, 2**32), st.integers(1, 255)), min_size=1, max_size=4), data=st.data())
+def test_flipped_bytes_are_refused_and_leave_nothing(full, tmp_path_factory, flips, data):
+    folder = tmp_path_factory.mktemp("fuzz")
+    content = bytearray(full.read_bytes())
+    for place, value in flips:
+        content[place % len(content)] ^= value
+    if data.draw(st.booleans()):  # what the manifest protects too
+        content = bytearray(_resealed(bytes(content)) or content)
+    (folder / "bad.iseg").write_bytes(content)
+    try:
+        import_package(folder / "bad.iseg", folder / "new")
+    except IncrementalSegError:
+        assert [path.name for path in folder.iterdir()] == ["bad.iseg"]
+    else:
+        open_model(folder / "new").verify()
+        shutil.rmtree(folder / "new")
+
+
+@given(data=st.data())
+def test_other_values_in_documents_are_refused_or_harmless(full, tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("values")
+    content = members(full.read_bytes())
+    name = data.draw(st.sampled_from([name for name in sorted(content) if name.endswith(".json")]))
+    document = json.loads(content[name])
+    place = data.draw(st.sampled_from(list(_places(document)) or [""]))
+    value = data.draw(st.sampled_from([None, True, 0, -1, 10**15, 0.5, 1e300, "", "x", "a" * 32, [], ["x"], {}, [[1]]]))
+    content[name] = changed(content[name], place, value) if place else b"{}"
+    (folder / "bad.iseg").write_bytes(sealed(content))
+    try:
+        import_package(folder / "bad.iseg", folder / "new")
+    except IncrementalSegError:
+        assert [path.name for path in folder.iterdir()] == ["bad.iseg"]
+    else:
+        overview(folder / "new")
+        ledger(folder / "new")
+        export_package(folder / "new", folder / "again", include_exemplars=True)
+
+
+def _places(item: Any, way: str = "") -> Iterator[str]:
+    parts = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, list) else ()
+    for key, part in parts:
+        yield f"{way}{key}"
+        yield from _places(part, f"{way}{key}.")
+
+
+def _resealed(content: bytes) -> bytes | None:
+    """Give damaged members a right manifest, so that what is behind it is asked too."""
+    sound = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for info in archive.infolist():
+                begin = info.header_offset + 30 + len(info.filename)
+                sound[info.filename] = content[begin : begin + info.file_size]
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return None
+    sound.pop("manifest.json", None)
+    return sealed(sound)

@@ -1,0 +1,117 @@
+import json
+
+import pytest
+from tiny import FEW
+
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.planning.advice import advise
+from IncrementalSegLib.errors import UnknownNameError
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.phantom import write_phantom_dataset
+from IncrementalSegLib.volumes.io import read_volume, write_volume
+from IncrementalSegLib.volumes.volume import Grid, Volume
+
+SIZE = (6, 32, 32)
+
+
+@pytest.fixture(scope="module")
+def same(tmp_path_factory):
+    return write_phantom_dataset(tmp_path_factory.mktemp("same") / "data", 4, "A", ["scapula"], 21, SIZE)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    return write_phantom_dataset(tmp_path_factory.mktemp("other") / "data", 3, "C", ["scapula"], 22, SIZE)
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    return write_phantom_dataset(tmp_path_factory.mktemp("people") / "data", 10, "A", ["humerus"], 20, SIZE)
+
+
+@pytest.fixture(scope="module")
+def taught(small_presets, people, tmp_path_factory):
+    """A model that knows the humerus of eight people."""
+    model = tmp_path_factory.mktemp("advice") / "model"
+    learn(model, people, "humerus", options=FEW, preset="quick", steps=2, device="cpu")
+    return model
+
+
+@pytest.fixture
+def bare(teach, people, tmp_path):
+    """A model that was to keep no scan."""
+    teach(tmp_path / "bare", people, "humerus", exemplars="none")
+    return tmp_path / "bare"
+
+
+def test_scans_of_the_same_kind_need_no_old_ones(taught, same):
+    advice = advise(taught, same, "scapula")
+    assert advice.method == "lwfseg"
+    assert advice.scans == 4
+    (standing,) = advice.standings
+    assert standing.name == "humerus"
+    assert standing.exemplars > 0
+    assert "like those that taught" in advice.reasons[0]
+
+
+def test_scans_of_another_kind_ask_for_rehearsal(taught, other):
+    advice = advise(taught, other)
+    assert advice.method == "aeiseg"
+    assert "unlike those that taught humerus" in advice.reasons[0]
+    assert any("none is set aside" in text for text in advice.cautions)  # three cases
+
+
+def test_another_kind_and_no_old_scans_is_warned_of(bare, other):
+    advice = advise(bare, other, "scapula", exemplars="none")
+    assert advice.method == "lwfseg"
+    assert any("a third of the old structure's Dice" in text for text in advice.cautions)
+    assert any("--exemplars none" in text for text in advice.cautions)
+    assert any("humerus need not be outlined" in text for text in advice.cautions)
+
+
+def test_the_class_family_is_told_of_nothing_that_it_cannot_do(teach, people, other, tmp_path):
+    teach(tmp_path / "classes", people, "humerus", method="mib")
+    advice = advise(tmp_path / "classes", other, "scapula")
+    assert advice.method == "pcdd"
+    assert "No method of this model's family rehearses" in advice.reasons[1]
+    assert not any("remember" in text or "separate" in text for text in advice.cautions)
+
+
+def stretched(folder, factor):
+    """Write scans whose header says that they are ``factor`` times as large."""
+    write_phantom_dataset(folder, 2, "A", ["scapula"], 24, SIZE)
+    for case in open_data(folder).cases:
+        volume = read_volume(case.images)
+        grid = Grid(volume.grid.shape, tuple(factor * step for step in volume.grid.spacing))
+        write_volume(case.images[0], Volume(volume.array, grid))
+    return folder
+
+
+def test_scans_of_another_world_ask_for_a_trunk_of_their_own(taught, tmp_path):
+    advice = advise(taught, stretched(tmp_path / "large", 2.5))
+    assert advice.method == "separate"
+    assert advice.to_json()["structures"]["humerus"]["spacing"]["word"] == "far"
+
+
+def test_scans_that_the_model_cannot_take_want_their_own_model(taught, tmp_path):
+    advice = advise(taught, stretched(tmp_path / "huge", 4))
+    assert advice.method is None
+    assert "mm" in advice.reasons[0]
+
+
+def test_the_first_step_has_nothing_to_keep(same, tmp_path):
+    advice = advise(tmp_path / "new", same)
+    assert advice.method == "finetune"
+    assert not (tmp_path / "new").exists()
+
+
+def test_one_json_object(taught, other):
+    found = json.loads(json.dumps(advise(taught, other).to_json(), allow_nan=False))
+    assert set(found) == {"method", "reasons", "cautions", "scans", "structures"}
+    assert found["structures"]["humerus"]["features"]["word"] == "far"
+    assert set(found["structures"]["humerus"]) == {"features", "intensity", "spacing", "exemplars"}
+
+
+def test_unknown_names_are_said(taught, same):
+    with pytest.raises(UnknownNameError, match="scapula"):
+        advise(taught, same, "scapul")

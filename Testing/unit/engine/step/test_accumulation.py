@@ -1,0 +1,76 @@
+import pytest
+import torch
+from tiny import DISC, FEW, SQUARE, batch, context, method, trainer
+
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.step.accumulation import in_parts, more_parts
+from IncrementalSegLib.methods.finetune import Finetune
+from IncrementalSegLib.store.versions import open_model
+
+
+def holds_at_most(items, loss):
+    """Wrap a method's loss so that larger batches run out of memory, as CUDA says it."""
+
+    def limited(self, part, ctx):
+        if len(part.image) > items:
+            raise torch.OutOfMemoryError(f"CUDA out of memory with {len(part.image)} items")
+        return loss(self, part, ctx)
+
+    return limited
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 4, 9])
+def test_parts_cover_the_batch_once(parts):
+    whole = batch(context(method("lwfseg")))
+    found = list(in_parts(whole, parts))
+    assert len(found) == min(parts, 4)
+    assert sum(share for share, _ in found) == pytest.approx(1)
+    assert torch.equal(torch.cat([part.image for _, part in found]), whole.image)
+    assert torch.equal(torch.cat([part.label for _, part in found]), whole.label)
+    assert sum((part.cases for _, part in found), ()) == whole.cases
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4])
+def test_the_gradients_of_the_parts_add_up(parts):
+    chosen = method("lwfseg", dice=False)
+    ctx = context(chosen)
+    ctx.model.eval()  # normalisation by the batch is the one thing that smaller batches change
+    whole = batch(ctx)
+    gradients = []
+    for count in (1, parts):
+        ctx.model.zero_grad()
+        for share, part in in_parts(whole, count):
+            (share * sum(chosen.training_loss(part, ctx).values())).backward()
+        gradients.append(
+            torch.cat([value.grad.flatten() for value in ctx.model.parameters() if value.grad is not None])
+        )
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-6)
+
+
+def test_the_batch_is_halved_until_it_fits(monkeypatch, caplog):
+    monkeypatch.setattr(Finetune, "training_loss", holds_at_most(1, Finetune.training_loss))
+    chosen = method("finetune")
+    loop = trainer(chosen, context(chosen, old=(), new=(DISC, SQUARE)), steps=3)
+    assert loop.run().accumulate == 4
+    assert loop.curve.steps == 3
+    assert [record.args[1] for record in caplog.records if "ran out" in record.msg] == [2, 4]
+
+
+def test_what_does_not_fit_one_by_one_ends_the_step_as_a_crash(monkeypatch):
+    monkeypatch.setattr(Finetune, "training_loss", holds_at_most(0, Finetune.training_loss))
+    chosen = method("finetune")
+    with pytest.raises(torch.OutOfMemoryError):
+        trainer(chosen, context(chosen, old=(), new=(DISC,)), steps=1).run()
+
+
+def test_a_part_of_one_item_is_the_last():
+    assert more_parts(1, 8) == 2
+    assert more_parts(4, 5) == 5
+    assert more_parts(8, 8) is None
+
+
+def test_the_version_says_it(monkeypatch, small_presets, data, tmp_path):
+    monkeypatch.setattr(Finetune, "training_loss", holds_at_most(1, Finetune.training_loss))
+    learn(tmp_path / "model", data / "humerus", "humerus", options=FEW, preset="quick", steps=2, device="cpu")
+    step = open_model(tmp_path / "model").record().step
+    assert (step["batch"], step["accumulate"]) == (2, 2)

@@ -1,0 +1,108 @@
+"""What a step is asked to do is checked before anything is read at length."""
+
+import pytest
+from tiny import tree
+
+from IncrementalSegLib.engine.privacy import ledger as privacy
+from IncrementalSegLib.engine.step.request import build_method, resolve
+from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.sampling.datasets import open_data
+
+
+def test_a_first_step_creates_what_it_names(data, tmp_path):
+    request = resolve(tmp_path / "new", data / "both", "Arm bone=HUMERUS, Scapula")
+    assert (request.folder, request.parent, request.step, request.network) == (None, None, 1, "unet2d")
+    assert request.structures.names == ("Arm bone", "Scapula")
+    assert request.taught == request.structures.ids
+    ids = dict(zip(("Arm bone", "Scapula"), request.taught, strict=True))
+    assert {label.casefold(): item for label, item in request.structure_of.items()} == {
+        "humerus": ids["Arm bone"], "scapula": ids["Scapula"],
+    }  # fmt: skip
+    assert {label for case in request.cases.cases for label in case.looked_for} == set(request.structure_of)
+    assert request.method.registered_name == "finetune"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_asked_for_is_unknown(data, tmp_path):
+    request = resolve(tmp_path / "new", data / "both", "scapula", cases="shoulder_A_3_001, shoulder_A_3_003")
+    assert [case.id for case in request.cases.cases] == ["shoulder_A_3_001", "shoulder_A_3_003"]
+    assert {case.looked_for for case in request.cases.cases} == {frozenset({"scapula"})}
+
+
+def test_a_later_step_adds_and_keeps_the_old(model, data):
+    request = resolve(model, open_data(data / "scapula"), "scapula", options={"alpha": "0.25"})
+    assert request.structures.names == ("humerus", "scapula")
+    assert request.taught == request.structures.ids[1:]
+    assert request.structures.ids[0] == request.parent.structures.ids[0]
+    assert (request.step, request.structures.named("scapula").step) == (2, 2)
+    assert request.method.options.alpha == 0.25
+
+
+def test_improving_takes_the_known_structure(model, data):
+    request = resolve(model, data / "humerus", "HUMERUS=humerus", improve=True)
+    assert request.structures == request.parent.structures
+    assert request.taught == request.parent.structures.ids
+
+
+def test_the_usual_method_follows_what_was_kept(model, data, teach, tmp_path):
+    assert resolve(model, data / "scapula", "scapula").method.registered_name == "aeiseg"
+    teach(tmp_path / "bare", data / "humerus", "humerus", exemplars="none")
+    assert resolve(tmp_path / "bare", data / "scapula", "scapula").method.registered_name == "lwfseg"
+
+
+@pytest.mark.parametrize("name", ["reseg", "aeiseg", "coriseg"])
+def test_a_method_without_what_it_needs_names_the_command(data, teach, tmp_path, name):
+    teach(tmp_path / "bare", data / "humerus", "humerus", exemplars="none")
+    with pytest.raises(MissingNeedError, match=f"incrementalseg exemplars MODEL remember --method {name} --data"):
+        resolve(tmp_path / "bare", data / "scapula", "scapula", method=name)
+
+
+def test_mean_features_that_were_forgotten_are_missed(data, teach, tmp_path):
+    model = tmp_path / "soft"
+    teach(model, data / "humerus", "humerus", method="pcdd", exemplars="none")
+    assert resolve(model, data / "scapula", "scapula", method="pcdd").method.registered_name == "pcdd"
+    for case in open_data(data / "humerus").cases:
+        privacy.forget(model, case.id)
+    with pytest.raises(MissingNeedError, match=r"humerus: none.*remember --method pcdd --data") as caught:
+        resolve(model, data / "scapula", "scapula", method="pcdd")
+    assert "Choose mib" in str(caught.value)
+    assert resolve(model, data / "scapula", "scapula", method="mib").method.registered_name == "mib"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "message"),
+    [
+        ("lwfsge", {}, UnknownNameError, r"no method called 'lwfsge'.*Did you mean 'lwfseg'.*Known:.*finetune"),
+        ("lwfseg", {"alhpa": 1}, UnknownNameError, r"option of lwfseg called 'alhpa'.*Did you mean 'alpha'"),
+        ("finetune", {"alpha": 1}, UnknownNameError, "option of finetune called 'alpha'"),
+        ("lwfseg", {"alpha": "2"}, OptionError, r"alpha='2' of lwfseg.*less than or equal to 1"),
+        ("lwfseg", {"alpha": "much"}, OptionError, r"alpha='much'.*number"),
+        ("lwfseg", {"recipe": "paper2017"}, OptionError, r"recipe='paper2017'.*official2019"),
+        ("aeiseg", {"passes": 1}, OptionError, "passes=1"),
+    ],
+)
+def test_a_wrong_method_or_option_is_one_sentence(name, options, error, message):
+    with pytest.raises(error, match=message) as caught:
+        build_method(name, options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"structures": "humerus"}, r"already knows 'humerus'.*--improve"),
+        ({"network": "unet3d"}, r"network is unet2d, not unet3d.*--network"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused(model, data, more, message):
+    before = tree(model)
+    with pytest.raises(ModelError, match=message):
+        resolve(model, data / "both", **({"structures": "scapula"} | more))
+    assert tree(model) == before
+
+
+def test_step_numbers_count_improvements_too(model, data, teach):
+    teach(model, data / "humerus", "humerus", improve=True)
+    record = teach(model, data / "scapula", "scapula").record
+    assert record.step["number"] == record.structures.named("scapula").step == 3
+    assert record.structures.named("humerus").step == 1
