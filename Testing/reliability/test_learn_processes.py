@@ -33,12 +33,19 @@ def command(place: Path) -> list[str | Path]:
     return [*learn, *asked, *FEW]
 
 
-def kill_one(place: Path, delay: float) -> bool:
-    """Start a process and kill it so many seconds after it has taken the lock; return whether it was still alive."""
+def kill_one(place: Path, delay: float | None) -> bool:
+    """Start a process and kill it; return whether it was still alive.
+
+    Args:
+        place: Where the model lies.
+        delay: Seconds after it has taken the lock; ``None``: as soon as there is a checkpoint.
+    """
     process = subprocess.Popen(command(place), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     while process.poll() is None and not (place / MODEL / LOCK).read_text():
         time.sleep(0.01)
-    time.sleep(delay)
+    while delay is None and process.poll() is None and not Unfinished(place / MODEL).exists:
+        time.sleep(0.01)
+    time.sleep(delay or 0)
     process.kill()
     error = process.communicate()[1]
     assert process.returncode in (0, 3, -9), error
@@ -59,7 +66,7 @@ def test_killed_learn_processes(count: int, made: Path, tmp_path: Path) -> None:
     before = standing(place)
     while killed < count:
         resumed += Unfinished(place / MODEL).exists
-        killed += kill_one(place, chance.uniform(0, WORKING))
+        killed += kill_one(place, chance.uniform(0, WORKING) if killed else None)
         assert standing(place) in (before, {**before, 5: "candidate"}, {**before, 3: "accepted", 5: "current"})
         if len(standing(place)) > len(before) and not Unfinished(place / MODEL).exists:  # it was done already
             shutil.rmtree(place)

@@ -56,7 +56,7 @@ def test_watching_changes_no_weight(demo, tmp_path):
     shutil.copytree(folder / "models" / "humerus", tmp_path / "again")
     learn(
         tmp_path / "again", folder / "scans" / "scapula", "scapula", method="aeiseg", preset="quick", steps=STEPS,
-        seed=3, device="cpu",
+        seed=3, accept="always", device="cpu",
     )  # fmt: skip
     watched = open_model(folder / "models" / "aeiseg").tensors("weights")
     alone = open_model(tmp_path / "again").tensors("weights")
