@@ -62,6 +62,9 @@ def ciss(
     network: Annotated[str, typer.Option(metavar="unet2d|unet3d")] = "unet2d",
     preset: Annotated[str, typer.Option(metavar="quick|standard|paper")] = "quick",
     steps: Annotated[int | None, typer.Option(min=1, metavar="N", help="Optimiser steps of a stage.")] = None,
+    split: Annotated[
+        str, typer.Option(metavar="test|validation", help="What measures; validation to choose options by.")
+    ] = "test",
     shard: Annotated[str, typer.Option(metavar="i/n", help="Do the i-th of n parts of the chains.")] = "1/1",
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
     as_json: AsJson = False,
@@ -72,7 +75,8 @@ def ciss(
     with progress_bar() as progress:
         result = run_ciss(
             out, dataset=dataset, data=data, protocol=protocol, methods=methods, seeds=seeds, cases=cases,
-            network=network, preset=preset, steps=steps, shard=_part(shard), device=device, progress=progress,
+            network=network, preset=preset, steps=steps, split=split, shard=_part(shard), device=device,
+            progress=progress,
         )  # fmt: skip
     if as_json:
         print_json(result)

@@ -93,9 +93,11 @@ class Protocol:
         network: Registered name of the trunk.
         preset: Size and schedule.
         steps: Optimiser steps of a stage.
+        split: ``test``: the patients of the test measure.  ``validation``: they are left out, and a quarter of those
+            who teach measure instead, so that options may be chosen.
 
     Raises:
-        OptionError: ``cases`` is neither.
+        OptionError: ``cases`` or ``split`` is neither.
     """
 
     source: Source
@@ -105,15 +107,18 @@ class Protocol:
     network: str = "unet2d"
     preset: str = "quick"
     steps: int = 300
+    split: str = "test"
 
     def __post_init__(self) -> None:
-        if self.cases not in ("shared", "disjoint"):
-            raise OptionError(f"The option cases is {self.cases!r}.", todo="Use shared or disjoint.")
+        for name, known in (("cases", ("shared", "disjoint")), ("split", ("test", "validation"))):
+            if getattr(self, name) not in known:
+                raise OptionError(f"The option {name} is {getattr(self, name)!r}.", todo=f"Use {' or '.join(known)}.")
 
     @property
     def name(self) -> str:
         """Name of its folder: data set and protocol, then what is not usual."""
-        unusual = [word for word, usual in ((self.cases, "shared"), (self.network, "unet2d")) if word != usual]
+        usual = ((self.cases, "shared"), (self.network, "unet2d"), (self.split, "test"))
+        unusual = [word for word, normal in usual if word != normal]
         return "-".join((self.source.name, self.text, *unusual))
 
     @property
@@ -130,7 +135,7 @@ class Protocol:
             "network": self.network,
             "preset": self.preset,
             "steps": self.steps,
-        }
+        } | ({} if self.split == "test" else {"split": self.split})
 
 
 def find_source(name: str) -> Source:

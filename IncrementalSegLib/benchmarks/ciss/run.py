@@ -27,6 +27,7 @@ def run_ciss(
     network: str = "unet2d",
     preset: str = "quick",
     steps: int | None = None,
+    split: str = "test",
     shard: tuple[int, int] = (1, 1),
     device: str = "auto",
     progress: Progress = silent,
@@ -45,6 +46,7 @@ def run_ciss(
         network: ``unet2d`` or ``unet3d``.
         preset: ``quick``, ``standard`` or ``paper``.
         steps: Optimiser steps of a stage; by default the data set's usual number.
+        split: ``test``, or ``validation`` to choose options without seeing the test.
         shard: Number of this process, from 1, and how many share the work.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress; what it raises ends the run.  Finished chains stay, and one under way goes on
@@ -64,7 +66,7 @@ def run_ciss(
     text = protocol or source.protocol
     stages = deal_structures(source.structures, text)
     runner = Runner(
-        Protocol(source, text, stages, cases, network, preset, source.steps if steps is None else steps),
+        Protocol(source, text, stages, cases, network, preset, source.steps if steps is None else steps, split),
         Path(out),
         place,
         device,

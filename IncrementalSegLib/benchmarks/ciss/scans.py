@@ -17,7 +17,8 @@ from IncrementalSegLib.sampling.datasets import looked_for, open_data, read_case
 from IncrementalSegLib.structures import Request
 
 _TEST_SEED = 2026
-_TEACH, _TEST = 4000, 5000  # people of the phantoms
+_TEACH, _TEST, _VALIDATION = 4000, 5000, 6000  # people of the phantoms
+_VALIDATION_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,11 @@ def scans_for(protocol: Protocol, store: Path, data: Path | None) -> Scans:
     source = protocol.source
     if source.folder is None:
         structures, size = source.structures, source.size
+        people = _TEST if protocol.split == "test" else _VALIDATION
         return Scans(
             protocol,
             phantoms(store, source.volumes, "A", structures, _TEACH, size),
-            phantoms(store, source.test_volumes, "A", structures, _TEST, size),
+            phantoms(store, source.test_volumes, "A", structures, people, size),
         )
     dataset = open_data(_place(source, data))
     patients = sorted({case.patient for case in dataset.cases})
@@ -104,10 +106,12 @@ def scans_for(protocol: Protocol, store: Path, data: Path | None) -> Scans:
             f"{source.title} measures on {source.test_volumes} patients; the data set has {len(patients)} in all.",
             todo="Use the whole data set.",
         )
-    tested = set(np.random.default_rng(_TEST_SEED).permutation(patients)[: source.test_volumes].tolist())
-    test, teaching = (
-        tuple(case for case in dataset.cases if (case.patient in tested) is side) for side in (True, False)
-    )
+    dealt = np.random.default_rng(_TEST_SEED).permutation(patients).tolist()
+    tested, others = dealt[: source.test_volumes], dealt[source.test_volumes :]
+    if protocol.split == "validation":
+        count = max(1, round(_VALIDATION_SHARE * len(others)))
+        tested, others = others[:count], others[count:]
+    test, teaching = (tuple(case for case in dataset.cases if case.patient in side) for side in (tested, others))
     return Scans(protocol, replace(dataset, cases=teaching), replace(dataset, cases=test))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from organs import ORGANS, protocol, write_organs
 
 from IncrementalSegLib.benchmarks.ciss.protocol import Protocol, deal_structures, find_source
 from IncrementalSegLib.benchmarks.ciss.scans import Scans, scans_for
-from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.errors import DataError, OptionError
 
 
 def ids(scans: Scans, number: int, seed: int = 0) -> set[str]:
@@ -43,6 +44,19 @@ def test_the_test_is_the_same_for_every_protocol_and_never_teaches(tmp_path: Pat
     assert tests[0].test == tests[1].test == tests[2].test
     assert {case.id for case in tests[0].test.cases}.isdisjoint(case.id for case in tests[0].teaching.cases)
     assert len(tests[0].test.cases) == 2
+
+
+def test_options_are_chosen_without_the_patients_of_the_test(tmp_path: Path) -> None:
+    data = write_organs(tmp_path / "a", cases=10)
+    test, choice = (
+        scans_for(replace(protocol("4-4"), split=split), tmp_path, data) for split in ("test", "validation")
+    )
+    seen = [{case.patient for case in side.cases} for side in (test.test, choice.test, choice.teaching)]
+    assert [len(side) for side in seen] == [2, 2, 6]
+    assert len(set.union(*seen)) == 10
+    assert protocols[1].name == f"{protocols[0].name}-validation"
+    with pytest.raises(OptionError, match="split is 'train'"):
+        replace(protocol("4-4"), split="train")
 
 
 def test_too_few_patients_are_refused(tmp_path: Path) -> None:
