@@ -48,9 +48,8 @@ def test_the_test_is_the_same_for_every_protocol_and_never_teaches(tmp_path: Pat
 
 def test_options_are_chosen_without_the_patients_of_the_test(tmp_path: Path) -> None:
     data = write_organs(tmp_path / "a", cases=10)
-    test, choice = (
-        scans_for(replace(protocol("4-4"), split=split), tmp_path, data) for split in ("test", "validation")
-    )
+    protocols = [replace(protocol("4-4"), split=split) for split in ("test", "validation")]
+    test, choice = (scans_for(item, tmp_path, data) for item in protocols)
     seen = [{case.patient for case in side.cases} for side in (test.test, choice.test, choice.teaching)]
     assert [len(side) for side in seen] == [2, 2, 6]
     assert len(set.union(*seen)) == 10
