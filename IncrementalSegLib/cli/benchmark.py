@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from IncrementalSegLib.cli.output import AsJson, print_json, print_table, progress_bar, say
+from IncrementalSegLib.types import Json
 
 app = typer.Typer(help="Run the protocols of the papers.", no_args_is_help=True)
 
@@ -93,18 +94,23 @@ def speed(
 ) -> None:
     """Measure speed as ratios, each in alternating pairs; run it alone, with OMP_NUM_THREADS=1 on a CPU."""
     from IncrementalSegLib.benchmarks.speed import measure
-    from IncrementalSegLib.store.atomic import write_json
 
     with progress_bar() as progress:
-        result = measure(device, pairs, progress)
-    write_json(out, result)
-    if as_json:
-        print_json(result)
-        return
-    rows = [
-        (row["name"], row["median"], "{} to {}".format(*row["quartiles"]), row["limit"]) for row in result["ratios"]
-    ]
-    print_table(f"{result['device']}, {result['precision']}", ("ratio", "median", "quartiles", "limit"), rows)
+        _write_ratios(measure(device, pairs, progress), out, as_json)
+
+
+@app.command("ciss-speed")
+def ciss_speed(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="JSON file to write.")],
+    pairs: Annotated[int, typer.Option(min=1, metavar="N", help="Alternating pairs of each figure.")] = 15,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """What a step of each class method costs beside MiB's; run it alone, with OMP_NUM_THREADS=1 on a CPU."""
+    from IncrementalSegLib.benchmarks.ciss.speed import measure_classes
+
+    with progress_bar() as progress:
+        _write_ratios(measure_classes(device, pairs, progress), out, as_json)
 
 
 @app.command("false-alarm")
@@ -132,3 +138,18 @@ def _part(shard: str) -> tuple[int, int]:
     if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
         raise typer.BadParameter(f"{shard!r}: write for example 1/2", param_hint="--shard")
     return int(part), int(parts)
+
+
+def _write_ratios(result: Json, out: Path, as_json: bool) -> None:
+    from IncrementalSegLib.store.atomic import write_json
+
+    write_json(out, result)
+    if as_json:
+        print_json(result)
+        return
+    rows = [
+        (row["name"], row["median"], "{} to {}".format(*row["quartiles"]), row["limit"], row.get("memory"))
+        for row in result["ratios"]
+    ]
+    columns = ("ratio", "median", "quartiles", "limit", "memory")
+    print_table(f"{result['device']}, {result['precision']}", columns, rows)
