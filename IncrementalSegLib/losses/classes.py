@@ -1,7 +1,7 @@
 """Losses of the class family: one softmax over the background and all structures.
 
 *Column* means a position on the axis of the logits: 0 is the background, the others are structures.  All
-terms are sums over classes and means over voxels, in float32.
+terms are means over voxels, in float32; each says whether it is a sum or a mean over classes.
 """
 
 from __future__ import annotations

@@ -27,10 +27,11 @@ def local_pod(features: Tensor, teacher: Tensor, scales: Sequence[int] = SCALES)
         teacher: ``(B, F, *S)`` of the previous model.
         scales: Cells per axis; an axis shorter than that has a cell per voxel.
     """
-    difference = features.float().square() - teacher.float().square()  # pooling is linear
-    profiles = [_profile(difference, axis, scale) for scale in scales for axis in range(2, difference.ndim)]
-    distance: Tensor = torch.linalg.vector_norm(torch.cat(profiles, dim=1), dim=1)
-    return distance.mean()
+    with torch.autocast(features.device.type, enabled=False):
+        difference = features.float().square() - teacher.float().square()  # pooling is linear
+        profiles = [_profile(difference, axis, scale) for scale in scales for axis in range(2, difference.ndim)]
+        distance: Tensor = torch.linalg.vector_norm(torch.cat(profiles, dim=1), dim=1)
+        return distance.mean()
 
 
 def _profile(values: Tensor, along: int, cells: int) -> Tensor:

@@ -35,7 +35,10 @@ class InsegOptions(ClassOptions):
 
 @register("method", "inseg")
 class Inseg(PrototypeClasses[InsegOptions]):
-    """Background that resembles structures is kept apart (FCA), and distillation follows new labels (CID)."""
+    """Background that resembles structures is kept apart (FCA), and distillation follows new labels (CID).
+
+    New rows start balanced, as in MiB: our own choice.
+    """
 
     source = "Wang, Wu & Qin, CVPR 2024 (InSeg), after the public core of its code"
 

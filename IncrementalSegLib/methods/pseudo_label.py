@@ -27,7 +27,10 @@ class PseudoLabelOptions(ClassOptions):
 
 @register("method", "pseudo-label")
 class PseudoLabel(PseudoLabelled[PseudoLabelOptions]):
-    """Learn the new labels and the previous model's segmentation together, as if they were one set of labels."""
+    """Learn the new labels and the previous model's segmentation together, as if they were one set of labels.
+
+    New rows start balanced, as in MiB: our own choice.
+    """
 
     source = "Zhang et al., MICCAI 2023 (pseudo-labels), in the form of one softmax"
 

@@ -55,8 +55,14 @@ class Reminder(PooledDistillation[ReminderOptions]):
 
     @torch.no_grad()
     def _likeness(self, features: Tensor, masks: Tensor, ctx: StepContext) -> Tensor:
-        """Return ``(K, C)``: the softmax over old classes of their cosines with the batch's new structures (Eq. 5)."""
+        """Return ``(K, C)``: the softmax over old classes of their cosines with the batch's new structures (Eq. 5).
+
+        A class without a prototype has no weight: forgetting a patient takes the background's along.
+        """
         new = masked_means(features.float(), masks)[0]
-        old = ctx.prototypes.matrix([BACKGROUND, *ctx.old]).to(new)
-        weights = class_cosines(new, old).softmax(1)
-        return weights.where(weights >= self.options.delta / len(old), 0.0)
+        keys = (BACKGROUND, *ctx.old)
+        known = [row for row, key in enumerate(keys) if key in ctx.prototypes]
+        weights = new.new_zeros(len(new), len(keys))
+        old = ctx.prototypes.matrix([keys[row] for row in known]).to(new)
+        weights[:, known] = class_cosines(new, old).softmax(1)
+        return weights.where(weights >= self.options.delta / len(keys), 0.0)

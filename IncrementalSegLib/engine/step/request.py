@@ -154,11 +154,11 @@ def _taught(
 
 
 def _usual_method(folder: ModelFolder | None) -> str:
-    """Return what suits best: with heads, rehearsal where exemplars were kept, else distillation."""
+    """Return what suits best of what the model holds exemplars or prototypes for."""
     if folder is None:
         return "finetune"
     if folder.record().output == "classes":
-        return "pcdd"
+        return "mib" if _without_prototype(folder) else "pcdd"
     return "aeiseg" if can_rehearse(folder) else "lwfseg"
 
 
@@ -183,8 +183,7 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
             f"incrementalseg exemplars MODEL remember --method {name} --data OLD_DATA.",
         )
     if "prototypes" in method.needs and folder is not None:
-        held = folder.document("prototypes")["prototypes"]
-        missing = [item.name for item in parent.structures if item.id not in held]
+        missing = _without_prototype(folder)
         if missing:
             raise MissingNeedError(
                 f"The method {name!r} needs the mean features of every known structure; {', '.join(missing)}: none.",
@@ -192,6 +191,12 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
                 f"Choose mib, or make them from the old scans: "
                 f"incrementalseg exemplars MODEL remember --method {name} --data OLD_DATA.",
             )
+
+
+def _without_prototype(folder: ModelFolder) -> list[str]:
+    """Return the names of the structures without a prototype."""
+    held = folder.document("prototypes").get("prototypes", {})
+    return [item.name for item in folder.record().structures if item.id not in held]
 
 
 def _family(output: str) -> list[str]:

@@ -11,6 +11,7 @@ from tiny import tree
 from IncrementalSegLib.engine.edits import remove_structure
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.privacy.ledger import forget
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.segment import segment
@@ -18,6 +19,7 @@ from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import MissingNeedError, ModelError
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.sampling.datasets import open_data, read_case
+from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.volumes.io import read_volume
 
@@ -129,3 +131,26 @@ def test_class_means_that_are_gone_are_asked_for(model, data):
     folder.edit({"action": "test"}, tensors={"prototypes": {}}, documents={"prototypes": {"prototypes": {}}})
     with pytest.raises(MissingNeedError, match=r"'pcdd' needs .*humerus, scapula.*remember --method pcdd --data"):
         resolve(model, data / "both", "clavicle=scapula", method="pcdd")
+
+
+def test_without_class_means_the_usual_method_is_one_that_needs_none(model, data):
+    folder = open_model(model)
+    folder.edit({"action": "test"}, tensors={"prototypes": {}}, documents={"prototypes": {"prototypes": {}}})
+    assert resolve(model, data / "both", "clavicle=scapula").method.registered_name == "mib"
+
+
+@pytest.mark.parametrize("method", ["pcdd", "reminder"])
+def test_it_learns_on_after_a_patient_and_what_they_taught_are_gone(model, data, method):
+    folder = open_model(model)
+    case = folder.document("history")["steps"][0]["training"][0]["case"]
+    assert forget(model, case)["versions"][-1]["structures"] == ["humerus"]
+    rename_structure(folder, "scapula", "blade")
+    record = remove_structure(model, "humerus")
+    assert set(folder.tensors("prototypes")) == set(record.structures.ids), "the background's went with the patient's"
+    learn(
+        model, data / "humerus", "arm=humerus", method=method, options={"passes": 2}, preset="quick", steps=2,
+        device="cpu", accept="always",
+    )  # fmt: skip
+    folder = open_model(model)
+    assert set(folder.tensors("prototypes")) == {"background", *folder.record().structures.ids}
+    assert folder.document("memory")["method"] == {}

@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 from IncrementalSegLib.losses.dice import soft_dice
 from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.registry import find, names
-from IncrementalSegLib.strategy.softmax_classes import SoftmaxClasses, columns
+from IncrementalSegLib.strategy.softmax_classes import Both, SoftmaxClasses, columns
 
 NO_WEIGHT = {"threshold", "tau", "temperature", "affinity_temperature", "delta"}
 CLASSES = [name for name in names("method") if find("method", name).output == "classes"]
@@ -134,3 +135,34 @@ def test_a_weight_of_zero_leaves_its_term_out(name):
     weights = {key: 0.0 for key, value in method(name).options if isinstance(value, float) and key not in NO_WEIGHT}
     ctx = context(method(name, **weights))
     assert set(method(name, dice=False, **weights).training_loss(batch(ctx), ctx)) == {"cross_entropy"}
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if "prototypes" in find("method", name).needs])
+def test_without_the_background_s_prototype_a_step_works(name):
+    """Forgetting a patient takes it along, and removing the structures that they taught does not bring it back."""
+    chosen = method(name)
+    ctx = context(chosen, old=(DISC, BAR))
+    ctx.prototypes = ctx.prototypes.without(BACKGROUND)
+    terms = terms_of(chosen, ctx, batch(ctx))
+    torch.stack(list(terms.values())).sum().backward()
+    assert all(torch.isfinite(term) for term in terms.values()), terms
+    assert all(torch.isfinite(item.grad).all() for item in ctx.model.parameters() if item.grad is not None)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_terms_are_float32_whatever_the_precision_around(name):
+    """Mixed precision is for the networks: of the same outputs every term is the same to the bit."""
+    chosen = method(name)
+    ctx = context(chosen, old=(DISC, BAR))
+    drawn = batch(ctx)
+    target = chosen.target(drawn, ctx)
+    own, theirs = columns(ctx.model, ctx.old), columns(ctx.teacher_model, ctx.old)
+    both = Both(ctx.model(drawn.image), ctx.teacher(drawn.image), own, theirs)
+    found = []
+    for mixed in (False, True):
+        ctx.memory.tensors.clear()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            found.append(chosen.supervise(both, target, ctx) | chosen.preserve(both, target, ctx))
+    for key, term in found[1].items():
+        assert term.dtype == torch.float32, key
+        assert torch.equal(term, found[0][key]), key
