@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from IncrementalSegLib.engine.domain import Seen
-from IncrementalSegLib.engine.gate.judge import Evidence, judge
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.progress import silent
@@ -161,15 +160,10 @@ class DryRun(Step):
 
     def _judging(self, predictor: Predictor, ctx: StepContext, exemplars: ExemplarMemory) -> float:
         """Return the seconds of the gate, from a few of the scans that will judge."""
-        if ctx.teacher_model is None or self.request.parent is None or self.request.folder is None:
+        if ctx.teacher_model is None:
             return 0.0
         history, factor = _few_judges(self.request.history)
-        copies = RetentionCopies.of(self.request.folder)
-        before = Predictor(ctx.teacher_model, predictor.plan, self.runtime.device, self.runtime.autocast)
-        known = self.request.parent.structures
-        seconds, _ = self._timed(
-            lambda: judge(before, predictor, known, Evidence(history, copies, exemplars, ctx.cases))
-        )
+        seconds, _ = self._timed(lambda: self._judge(ctx, predictor, exemplars, history))
         return seconds * factor
 
     def _size(self, ctx: StepContext, before: ExemplarMemory, material: Material, share: float) -> int:

@@ -14,6 +14,7 @@ import torch
 from IncrementalSegLib.engine.gate.gate import write_gate_page
 from IncrementalSegLib.engine.gate.judge import Evidence, Pictures, judge
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
+from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, Stop, duration, part, silent
@@ -166,7 +167,7 @@ class Step:
             for item in request.taught
         }
         pictures: Pictures | None = {} if self.report is not None else None
-        report = self._judge(ctx, predictor, earlier, pictures)
+        report = self._judge(ctx, predictor, earlier, request.history, pictures)
         self.progress("Saving", 0.0)
         step = {
             "id": request.id,
@@ -193,7 +194,12 @@ class Step:
             return None
 
     def _judge(
-        self, ctx: StepContext, after: Predictor, exemplars: ExemplarMemory, pictures: Pictures | None
+        self,
+        ctx: StepContext,
+        after: Predictor,
+        exemplars: ExemplarMemory,
+        history: History,
+        pictures: Pictures | None = None,
     ) -> RetentionReport:
         """Score the version before and the candidate on every structure that both know."""
         folder, parent = self.request.folder, self.request.parent
@@ -203,7 +209,7 @@ class Step:
             Predictor(ctx.teacher_model, after.plan, self.runtime.device, self.runtime.autocast),
             after,
             parent.structures,
-            Evidence(self.request.history, RetentionCopies.of(folder), exemplars, ctx.cases),
+            Evidence(history, RetentionCopies.of(folder), exemplars, ctx.cases),
             limits=self.settings.limits,
             pictures=pictures,
             progress=self.progress,
