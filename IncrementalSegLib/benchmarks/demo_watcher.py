@@ -7,7 +7,7 @@ from typing import Any
 
 from IncrementalSegLib.benchmarks.demo_report import Curves
 from IncrementalSegLib.engine.runtime import Runtime
-from IncrementalSegLib.engine.scores.scoring import validation_dice
+from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.preprocessing.plan import Plan
@@ -53,8 +53,9 @@ class Watcher:
 
     def _look(self, ctx: StepContext, structures: tuple[StructureId, ...]) -> None:
         predictor = Predictor(ctx.model, self.plan, self.runtime.device, self.runtime.autocast)
+        found = validate(predictor, self.cases, structures)
         for item in structures:
-            dice = validation_dice(predictor, self.cases, [item])
+            dice = found.of(item)
             if dice is not None:
                 self.curves[self.names[item]].append((self.steps, dice))
 

@@ -18,7 +18,7 @@ from IncrementalSegLib.engine.domain import Seen
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.progress import silent
-from IncrementalSegLib.engine.scores.scoring import validation_dice
+from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.engine.step.material import Material, model_plan
 from IncrementalSegLib.engine.step.remembering import remember
 from IncrementalSegLib.engine.step.split import split
@@ -81,7 +81,7 @@ class DryRun(Step):
         items = round(train * len(trainer.pools["new"]))
         steps = self.settings.steps if self.settings.steps is not None else self.preset.total_steps(items)
         learning = steps * self._step_seconds(trainer)
-        evaluating = aside * self._twice(lambda: validation_dice(predictor, material.held, ctx.new))
+        evaluating = aside * self._twice(lambda: validate(predictor, material.held, ctx.new))
         rounds = math.ceil(steps / max(1, -(-steps // self.preset.evaluations)))
         checkpoint, written = self._checkpoint(trainer)
         ctx.model.eval()
@@ -93,7 +93,7 @@ class DryRun(Step):
             "reading": reading,
             "preparing": preparing + train * begun,
             "learning": learning,
-            "scoring": evaluating * (rounds + len(ctx.new)),
+            "scoring": evaluating * (rounds + 1),
             "checkpoints": checkpoint * (2 + rounds + learning // CHECKPOINT_SECONDS),
             "remembering": train * remembering,
             "judging": judging,

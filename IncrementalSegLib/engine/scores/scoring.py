@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.evaluation.metrics import CaseScore, score
@@ -22,18 +24,43 @@ Watch = Callable[[Case, Volume, dict[StructureId, NDArray[np.bool_]], Prediction
 """Receives a case, its volume, the true masks and the prediction."""
 
 
-def validation_dice(
+@dataclass(frozen=True)
+class Validation:
+    """Dice of structures on prepared cases.
+
+    Attributes:
+        scores: Uuid and Dice 0..1, case by case, where a structure was outlined in a case.
+    """
+
+    scores: tuple[tuple[StructureId, float], ...] = ()
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over all; ``None`` where nothing counts."""
+        return _mean([dice for _, dice in self.scores])
+
+    def of(self, structure: StructureId) -> float | None:
+        """Return the mean of one structure; ``None`` where no case shows it."""
+        return _mean([dice for item, dice in self.scores if item == structure])
+
+
+def validate(
     predictor: Predictor,
     cases: Sequence[PreparedCase],
     structures: Sequence[StructureId],
     progress: Callable[[float, str], None] = lambda fraction, phrase: None,
-) -> float | None:
-    """Return the mean Dice of ``structures`` over prepared cases, on the model's grid.
+    see: Callable[[PreparedCase, StructureId, Tensor], None] = lambda case, structure, found: None,
+) -> Validation:
+    """Score ``structures`` on prepared cases, on the model's grid; the network sees each case once.
 
-    ``progress`` is called between the passes of the network and may raise.  Cases without a voxel of a
-    structure do not count for it; ``None`` where nothing counts.
+    Args:
+        predictor: The model.
+        cases: Cases; those without a voxel of a structure do not count for it.
+        structures: Uuids.
+        progress: Called between the passes of the network; may raise.
+        see: Called with each case, structure and mask ``(D, H, W)`` that was found, for pictures.
     """
-    scores: list[float] = []
+    scores: list[tuple[StructureId, float]] = []
     for case in cases:
         wanted = [item for item in structures if item in case.structures and bool(case.mask(item).any())]
         if not wanted:
@@ -44,8 +71,9 @@ def validation_dice(
         for row, item in enumerate(wanted):
             truth = case.mask(item).bool()
             overlap = int(torch.logical_and(predicted[row], truth).sum())
-            scores.append(2 * overlap / (int(predicted[row].sum()) + int(truth.sum())))
-    return sum(scores) / len(scores) if scores else None
+            scores.append((item, 2 * overlap / (int(predicted[row].sum()) + int(truth.sum()))))
+            see(case, item, predicted[row])
+    return Validation(tuple(scores))
 
 
 def score_cases(
@@ -102,3 +130,7 @@ def score_cases(
 def _part(progress: Progress, done: int, count: int) -> Callable[[float, str], None]:
     """Return the progress of one case of many."""
     return lambda fraction, phrase: progress("Checking", (done + fraction) / count)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

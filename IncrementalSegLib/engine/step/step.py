@@ -6,7 +6,7 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, Stop, duration, part, silent
 from IncrementalSegLib.engine.runtime import Runtime
-from IncrementalSegLib.engine.scores.scoring import validation_dice
+from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.engine.step.checkpoints import Checkpoints
 from IncrementalSegLib.engine.step.material import Material, read_material
 from IncrementalSegLib.engine.step.presets import Preset, find_preset
@@ -76,6 +76,7 @@ class StepResult:
             "accepted": self.record.accepted,
             "held_back_by": list(self.record.held_back_by),
             "retention": self.report.to_json(),
+            "curve": asdict(self.curve),
             "structures": list(self.record.structures.names),
             "seconds": self.record.seconds,
             "method": self.record.step["method"],
@@ -159,9 +160,10 @@ class Step:
         keep = settings.exemplars == "keep"
         patch = material.plan.patch
         selection = remember(request.method, ctx, request.taught, patch, request.weights, keep, self.progress)
+        validation = validate(predictor, held, request.taught)
         scores = {
             item: {
-                "validation_dice": validation_dice(predictor, held, [item]),
+                "validation_dice": validation.of(item),
                 "cases": sum(item in case.structures for case in held),
             }
             for item in request.taught
@@ -305,7 +307,7 @@ class Step:
             self.preset,
             settings.steps if settings.steps is not None else self.preset.total_steps(len(pools["new"])),
             self.runtime,
-            lambda: validation_dice(predictor, material.held, self.request.taught, still_learning),
+            lambda: validate(predictor, material.held, self.request.taught, still_learning).mean,
             self.progress,
             checkpoint,
             state,

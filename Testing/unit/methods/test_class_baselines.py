@@ -6,7 +6,7 @@ from tiny import CPU, DISC, SQUARE, batch, bits, cases, context, method, plain, 
 from tiny import trainer as trainer_of
 from torch.nn import functional as F
 
-from IncrementalSegLib.engine.scores.scoring import validation_dice
+from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.losses.classes import distillation, unbiased_distillation
 from IncrementalSegLib.prototypes.bank import class_means
@@ -15,7 +15,7 @@ QUICK = plain(learning_rate=2e-2, decay=False)
 
 
 def dice(ctx, structure):
-    return validation_dice(Predictor(ctx.model, plan(), CPU), cases((DISC, SQUARE), 2, seed=9), [structure])
+    return validate(Predictor(ctx.model, plan(), CPU), cases((DISC, SQUARE), 2, seed=9), [structure]).mean
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ import torch
 from tiny import CPU, DISC, SQUARE, batch, bits, cases, context, method, plain, plan
 from tiny import trainer as trainer_of
 
-from IncrementalSegLib.engine.scores.scoring import validation_dice
+from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.inference.predictor import Predictor
 
 QUICK = plain(learning_rate=1e-2, decay=False)
 
 
 def dice(ctx, structure):
-    return validation_dice(Predictor(ctx.model, plan(), CPU), cases((DISC, SQUARE), 2, seed=9), [structure])
+    return validate(Predictor(ctx.model, plan(), CPU), cases((DISC, SQUARE), 2, seed=9), [structure]).mean
 
 
 @pytest.fixture(scope="module")

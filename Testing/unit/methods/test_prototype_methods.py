@@ -5,7 +5,7 @@ import torch
 from tiny import CPU, DISC, SQUARE, cases, context, method, plain, plan
 from tiny import trainer as trainer_of
 
-from IncrementalSegLib.engine.scores.scoring import validation_dice
+from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.prototypes.bank import class_means
@@ -15,7 +15,7 @@ OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("sdr", "conuse
 
 
 def dice(ctx, structure):
-    return validation_dice(Predictor(ctx.model, plan(), CPU), cases((DISC, SQUARE), 2, seed=9), [structure])
+    return validate(Predictor(ctx.model, plan(), CPU), cases((DISC, SQUARE), 2, seed=9), [structure]).mean
 
 
 @pytest.fixture(scope="module")

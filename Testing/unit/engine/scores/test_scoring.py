@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import BAR, CPU, DISC, SQUARE, cases, plan, segmenter
+from tiny import BAR, CPU, DISC, SQUARE, cases, plan, segmenter, shaken
 
 from IncrementalSegLib.engine.progress import silent
-from IncrementalSegLib.engine.scores.scoring import score_cases, validation_dice
+from IncrementalSegLib.engine.scores.scoring import score_cases, validate
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.datasets import open_data, read_case
@@ -34,7 +34,7 @@ def test_validation_is_the_mean_dice_over_cases_and_structures(shift):
             truth = {tuple(voxel) for voxel in case.mask(item).nonzero().tolist()}
             moved = {tuple(voxel) for voxel in case.mask(item).roll(shift, -1).nonzero().tolist()}
             expected.append(2 * len(truth & moved) / (len(truth) + len(moved)))
-    found = validation_dice(Oracle(scans, shift), scans, (DISC, SQUARE))
+    found = validate(Oracle(scans, shift), scans, (DISC, SQUARE)).mean
     assert found == pytest.approx(sum(expected) / len(expected))
 
 
@@ -43,9 +43,9 @@ def test_what_is_absent_or_unknown_does_not_count():
     absent = replace(absent, masks=torch.zeros_like(absent.masks))
     unknown = replace(unknown, structures=(BAR,))
     scans = [known, unknown, absent]
-    assert validation_dice(Oracle(scans, 0), scans, (DISC,)) == 1
-    assert validation_dice(Oracle(scans, 0), scans[1:], (DISC,)) is None
-    assert validation_dice(Oracle(scans, 0), [], (DISC,)) is None
+    assert validate(Oracle(scans, 0), scans, (DISC,)).mean == 1
+    assert validate(Oracle(scans, 0), scans[1:], (DISC,)).mean is None
+    assert validate(Oracle(scans, 0), [], (DISC,)).mean is None
 
 
 def test_a_real_network_is_scored(generator):
@@ -56,7 +56,34 @@ def test_a_real_network_is_scored(generator):
         predicted = model.probabilities(model(image, [DISC]).logits)[:, 0] >= 0.5
     truth = scans[0].mask(DISC).bool()
     expected = 2 * (predicted & truth).sum() / (predicted.sum() + truth.sum())
-    assert validation_dice(Predictor(model, plan(), CPU), scans, [DISC]) == pytest.approx(expected.item())
+    assert validate(Predictor(model, plan(), CPU), scans, [DISC]).mean == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("output", ["classes", "heads"])
+def test_all_structures_together_get_the_scores_of_each_alone_and_the_network_sees_a_case_once(output, monkeypatch):
+    known = (DISC, SQUARE, BAR)
+    scans = cases(known, 3)
+    model = segmenter(known, output=output)
+    shaken(model)
+    if output == "classes":
+        model.output.rows["background"].bias.data -= 2  # so that something is found
+    predictor = Predictor(model, plan(), CPU)
+    alone = {item: validate(predictor, scans, [item]) for item in known}
+    seen, real = [], predictor.probabilities
+    monkeypatch.setattr(predictor, "probabilities", lambda *args: seen.append(args) or real(*args))
+    found = validate(predictor, scans, known)
+    assert len(seen) == len(scans)
+    assert {item: found.of(item) for item in known} == {item: alone[item].mean for item in known}
+    assert any(0 < found.of(item) < 1 for item in known)
+    dice = [alone[item].scores[row][1] for row in range(3) for item in known]
+    assert found.mean == sum(dice) / len(dice)
+
+
+def test_what_was_found_can_be_seen():
+    scans, seen = cases((DISC, SQUARE), 2), []
+    validate(Oracle(scans, 1), scans, (SQUARE,), see=lambda case, item, mask: seen.append((case.id, item, mask)))
+    assert [(case, item) for case, item, _ in seen] == [(scans[0].id, SQUARE), (scans[1].id, SQUARE)]
+    assert torch.equal(seen[0][2], scans[0].mask(SQUARE).bool().roll(1, -1))
 
 
 def test_cases_are_scored_on_their_own_grid(data):
@@ -109,7 +136,7 @@ def test_where_nobody_looked_nothing_is_scored():
     truth = case.mask(DISC).bool()
     oracle = Oracle([case], 3)
     moved = truth.roll(3, -1)
-    assert validation_dice(oracle, [case], (DISC,)) < 0.9
+    assert validate(oracle, [case], (DISC,)).mean < 0.9
     oracle.scans = [case := replace(case, ignore=moved & ~truth)]
     hit = 2 * (moved & truth).sum() / ((moved & truth).sum() + truth.sum())
-    assert validation_dice(oracle, [case], (DISC,)) == pytest.approx(hit.item())
+    assert validate(oracle, [case], (DISC,)).mean == pytest.approx(hit.item())
