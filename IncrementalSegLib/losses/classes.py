@@ -37,8 +37,8 @@ def unbiased_cross_entropies(logits: Tensor, target: Tensor, hidden: Tensor) -> 
         ``(B, *S)`` float32.
     """
     scores = logits.float().log_softmax(1)
-    some = hidden.any(0)
-    under = scores[:, some]
+    some = hidden.any(0).nonzero().flatten().tolist()
+    under = _columns(scores, some)
     if not hidden[:, some].all():  # items differ in what was looked for
         under = under.masked_fill(~hidden[:, some].view(*under.shape[:2], *[1] * (under.ndim - 2)), -torch.inf)
     labelled = scores.gather(1, target.unsqueeze(1)).squeeze(1)
@@ -55,9 +55,10 @@ def merged_log_softmax(logits: Tensor, kept: Sequence[int]) -> Tensor:
         logits: ``(B, 1 + N, *S)``.
         kept: Columns of the structures kept, none of them 0.
     """
-    scores = logits.float().log_softmax(1)
+    scores = logits.float()
     rest = [column for column in range(logits.shape[1]) if column not in kept]
-    return torch.cat([scores[:, rest].logsumexp(1, keepdim=True), scores[:, list(kept)]], dim=1)
+    merged = [_columns(scores, rest).logsumexp(1, keepdim=True), _columns(scores, kept)]
+    return torch.cat(merged, dim=1).log_softmax(1)
 
 
 def soft_cross_entropy(log_probability: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -116,3 +117,9 @@ def unbiased_distillation(
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """Return the mean of ``values`` where ``valid``, both ``(B, *S)``; 0 where nothing is valid."""
     return (values * valid).sum() / valid.sum().clamp_min(1)
+
+
+def _columns(scores: Tensor, wanted: Sequence[int]) -> Tensor:
+    """Return the wanted columns; neighbours as a view, because gathering them takes longer than the sums."""
+    first, beyond = (wanted[0], wanted[-1] + 1) if wanted else (0, 0)
+    return scores[:, first:beyond] if list(wanted) == list(range(first, beyond)) else scores[:, list(wanted)]
