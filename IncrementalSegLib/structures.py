@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from IncrementalSegLib.errors import ModelError, OptionError, UnknownNameError
@@ -128,35 +128,84 @@ class StructureList:
 
 @dataclass(frozen=True)
 class Request:
-    """One structure asked for: its name in the model and its label in the data."""
+    """One structure asked for.
+
+    Attributes:
+        name: Its name in the model.
+        label: Its label in the data.
+        terminology: Slicer's serialised terminology entry of a new structure; by default what its name tells.
+        color: Red, green, blue of a new structure, each 0..255; by default what its name tells.
+
+    Raises:
+        OptionError: The name is empty or holds a comma, an equals sign or a line end, or a colour is none.
+    """
 
     name: str
     label: str
+    terminology: str | None = None
+    color: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.color is not None and not all(0 <= part <= 255 for part in self.color):
+            raise OptionError(f"The colour of {self.name!r} is {self.color}.", todo="Give three numbers 0 to 255.")
+
+    def create(self, step: int) -> Structure:
+        """Make the structure with a fresh uuid."""
+        plain = Structure.create(self.name, step)
+        return replace(plain, color=self.color or plain.color, terminology=self.terminology or plain.terminology)
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a structure.
+
+    Raises:
+        OptionError: It is empty, or holds what separates names in a list.
+    """
+    if not name.strip() or set(name) & set(",=\n"):
+        raise OptionError(
+            f"{name!r} cannot be the name of a structure.", todo="Use a name without comma and equals sign."
+        )
+
+
+def requests_of(structures: str | Sequence[Request]) -> list[Request]:
+    """Return the structures asked for, from text or as they are.
+
+    Raises:
+        OptionError: A name or label stands there twice, or the text cannot be read.
+    """
+    if isinstance(structures, str):
+        return parse_names(structures)
+    _refuse_twice([item.name for item in structures], "The structure {!r} is named twice.")
+    _refuse_twice([item.label for item in structures], "The label {!r} is given to two structures.")
+    if not structures:
+        raise OptionError("No structure is named.", todo="Name at least one.")
+    return list(structures)
 
 
 def parse_names(text: str) -> list[Request]:
     """Read ``"liver, left kidney=kidney_left"``: comma-separated names, each ``MODEL[=LABEL IN DATA]``.
 
     Example:
-        >>> parse_names("Femur, tibia=shin")
-        [Request(name='Femur', label='Femur'), Request(name='tibia', label='shin')]
+        >>> [(item.name, item.label) for item in parse_names("Femur, tibia=shin")]
+        [('Femur', 'Femur'), ('tibia', 'shin')]
 
     Raises:
         OptionError: No name, an empty one, or a name or label that stands there twice.
     """
-    requests: list[Request] = []
+    pairs: list[tuple[str, str]] = []
     for part in text.split(","):
         name, _, label = (piece.strip() for piece in part.partition("="))
         if not name:
             raise OptionError(
                 f"The list of structures {text!r} has an empty name.", todo="Write for example: femur, tibia=shin."
             )
-        if any(name.casefold() == other.name.casefold() for other in requests):
-            raise OptionError(f"The structure {name!r} is named twice in {text!r}.", todo="Name it once.")
-        taken = next((other for other in requests if other.label.casefold() == (label or name).casefold()), None)
-        if taken is not None:
-            raise OptionError(
-                f"The label {taken.label!r} is given to two structures in {text!r}.", todo="Name each label once."
-            )
-        requests.append(Request(name, label or name))
-    return requests
+        pairs.append((name, label or name))
+    return requests_of([Request(name, label) for name, label in pairs])
+
+
+def _refuse_twice(values: Sequence[str], what: str) -> None:
+    folded = [value.casefold() for value in values]
+    for value in values:
+        if folded.count(value.casefold()) > 1:
+            raise OptionError(what.format(value), todo="Name it once.")

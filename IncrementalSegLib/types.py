@@ -26,3 +26,8 @@ Source = str
 
 Dimension = Literal[2, 3]
 """Number of spatial axes that the network sees."""
+
+Row = tuple[float, float, float, float]
+
+Affine = tuple[Row, Row, Row]
+"""Where voxels lie in the patient: the rows times (d, h, w, 1) give x, y, z in mm, LPS."""

@@ -14,7 +14,7 @@ import torch
 
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.engine.step.step import StepResult
+from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.store.record import library_versions, now
 from IncrementalSegLib.types import Json
 

@@ -20,9 +20,7 @@ def command(
     with progress_bar() as progress:
         verdicts = check_data(data, progress=lambda done, total: progress("Checking", done / total))
     if as_json:
-        print_json(
-            {"cases": [{"case": item.case, "verdict": item.verdict, "message": item.message} for item in verdicts]}
-        )
+        print_json({"cases": [item.to_json() for item in verdicts]})
     else:
         print_table("Cases", ("case", "verdict", "message"), [(v.case, v.verdict, v.message) for v in verdicts])
         counts = {name: sum(item.verdict == name for item in verdicts) for name in ("ok", "warning", "refused")}

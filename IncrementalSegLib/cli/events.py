@@ -12,7 +12,6 @@ import typer
 
 import IncrementalSegLib
 from IncrementalSegLib.cli.interrupt import Interrupt
-from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.errors import explain
 from IncrementalSegLib.jobs import events
 from IncrementalSegLib.jobs.reporter import Reporter
@@ -21,25 +20,28 @@ from IncrementalSegLib.types import Json
 from IncrementalSegLib.worker.log import Log
 
 
+class EventLines(Reporter):
+    """A progress whose events are printed."""
+
+    def __call__(self, phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+        """Print progress, or end the work where Ctrl+C asks for it."""
+        Interrupt.check()
+        super().__call__(phase, fraction, numbers)
+
+
 @contextmanager
-def event_lines(job: str, model: Path) -> Iterator[Progress]:
+def event_lines(job: str, model: Path) -> Iterator[EventLines]:
     """Print progress, warnings and a failure of a command as events.
 
     Args:
         job: Name of the command.
         model: The model that it works on.
     """
-    report = Reporter(job, _print)
-
-    def progress(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
-        Interrupt.check()
-        report(phase, fraction, numbers)
-
     log = Log(lambda text: _print(events.Warned(job, text)))
     logging.getLogger().addHandler(log)
     _print(events.Hello(IncrementalSegLib.__version__, events.PROTOCOL, os.getpid()))
     try:
-        yield progress
+        yield EventLines(job, _print)
     except KeyboardInterrupt:
         _print(events.Cancelled(job, kept=Unfinished(model).exists))
         raise

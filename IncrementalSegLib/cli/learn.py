@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from IncrementalSegLib.cli.events import event_lines, print_finished
+from IncrementalSegLib.cli.events import EventLines, event_lines, print_finished
 from IncrementalSegLib.cli.gate import HELD_BACK, LimitHarm, LimitMean, limits_of, show
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.output import (
@@ -29,7 +29,7 @@ from IncrementalSegLib.engine.progress import Stop, duration
 from IncrementalSegLib.store.unfinished import Unfinished
 
 if TYPE_CHECKING:
-    from IncrementalSegLib.engine.step.step import StepResult
+    from IncrementalSegLib.engine.step.result import StepResult
 
 
 class Exemplars(StrEnum):
@@ -123,8 +123,9 @@ def command(
             raise typer.BadParameter("--data and --structures are needed")
         from IncrementalSegLib.engine import learn as engine
 
+        on_look = progress.look if isinstance(progress, EventLines) else None
         if data is None or structures is None:
-            result = engine.resume(model, report=report, device=device, progress=progress)
+            result = engine.resume(model, report=report, device=device, progress=progress, on_look=on_look)
         else:
             result = engine.learn(
                 model,
@@ -146,6 +147,7 @@ def command(
                 restart=restart,
                 device=device,
                 progress=progress,
+                on_look=on_look,
             )
     if events:
         print_finished("learn", result.to_json())

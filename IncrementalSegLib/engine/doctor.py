@@ -23,8 +23,10 @@ def examine() -> Json:
     """Return versions, device, precision, disk, and warnings in plain words.
 
     Returns:
-        ``{"libraries", "system", "device", "precision", "threads", "disk_free_gb", "convolution_error",
-        "methods", "warnings"}``.
+        ``libraries``, ``system``, ``device`` (its name), ``kind`` (``cpu`` or ``cuda``), ``memory_gb`` and
+        ``memory_free_gb`` (of the GPU, else of the computer; null where that is not known), ``precision``,
+        ``threads``, ``disk_free_gb``, ``convolution_error``, ``methods`` and ``warnings``.  Without a device that can
+        be used only ``libraries`` and ``warnings``.
     """
     warnings: list[str] = []
     try:
@@ -41,12 +43,16 @@ def examine() -> Json:
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     if free < 2:
         warnings.append(f"Only {free:.1f} GB of disk are free here.")
+    total, available = _memory_gb(runtime.device)
     for kind in ("method", "network", "descriptor"):
         warnings += [f"The {kind} file {file} could not be loaded: {why}" for file, why in discover(kind).items()]
     return {
         "libraries": library_versions(),
         "system": f"{platform.system()} {platform.release()}, Python {sys.version.split()[0]}",
         "device": runtime.name,
+        "kind": runtime.device.type,
+        "memory_gb": total,
+        "memory_free_gb": available,
         "precision": runtime.precision,
         "threads": torch.get_num_threads(),
         "disk_free_gb": round(free, 1),
@@ -54,6 +60,18 @@ def examine() -> Json:
         "methods": names("method"),
         "warnings": warnings,
     }
+
+
+def _memory_gb(device: torch.device) -> tuple[float | None, float | None]:
+    """Return all memory and the free part of it in GB, of a GPU or of the computer."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+    elif hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES", "SC_AVPHYS_PAGES"} <= set(os.sysconf_names):
+        page = os.sysconf("SC_PAGE_SIZE")
+        free, total = page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES")
+    else:
+        return None, None
+    return round(total / 1e9, 1), round(free / 1e9, 1)
 
 
 def _convolution_error(device: torch.device) -> float:

@@ -28,38 +28,26 @@ from IncrementalSegLib.structures import parse_names
 from IncrementalSegLib.types import Json
 
 
-def overview(model: str | Path) -> Json:
-    """Return the exemplars of the current version as data: id, case, structures by name, ranks, reason, marks."""
-    folder = open_model(model)
-    record = folder.record()
-    memory = read_exemplars(folder)
-    names = {item.id: item.name for item in record.structures}
-    listing = []
-    for item in memory:
-        entry = item.to_json()
-        entry["structures"] = [names[key] for key in item.present if key in names]
-        entry["reason"] = item.reason
-        entry["mark"] = "pinned" if item.pinned else "banned" if item.banned else ""
-        listing.append(entry)
-    return {"version": record.number, "exemplars": listing, "bytes": memory.storage_bytes}
-
-
-def pin(model: str | Path, exemplar: str) -> VersionRecord:
-    """Keep one exemplar whatever the budget.
+def pin(model: str | Path, exemplar: str, on: bool = True) -> VersionRecord:
+    """Keep one exemplar whatever the budget, which lifts a ban; or stop doing so.
 
     Raises:
         UnknownNameError: No exemplar has that id.
+        ModelError: Its pixels were deleted.
     """
-    return _edit(model, {"action": "pin", "exemplar": exemplar}, lambda memory: memory.pin(exemplar))
+    change = {"action": "pin" if on else "unpin", "exemplar": exemplar}
+    return _edit(model, change, lambda memory: memory.pin(exemplar, on))
 
 
-def ban(model: str | Path, exemplar: str) -> VersionRecord:
-    """Never rehearse one exemplar again.
+def ban(model: str | Path, exemplar: str, on: bool = True) -> VersionRecord:
+    """Never rehearse one exemplar again, so that the next in each order takes its place; or lift that.
 
     Raises:
         UnknownNameError: No exemplar has that id.
+        ModelError: The ban shall be lifted, and its pixels were deleted.
     """
-    return _edit(model, {"action": "ban", "exemplar": exemplar}, lambda memory: memory.ban(exemplar))
+    change = {"action": "ban" if on else "unban", "exemplar": exemplar}
+    return _edit(model, change, lambda memory: memory.ban(exemplar, on))
 
 
 def budget(model: str | Path, total: int) -> VersionRecord:

@@ -71,18 +71,19 @@ def case_entry(case: Case, structure_of: dict[str, StructureId], *, findable: bo
     Args:
         case: The case.
         structure_of: Label name -> uuid.
-        findable: Keep the paths of images and labels; cases that only train are known by their content.
+        findable: Keep what reads the labels too; of cases that only train no more is needed than the place of the
+            images, which shows an exemplar in its scan.
     """
     entry: Json = {
         "case": case.id,
         "patient": case.patient,
         "sha256": fingerprint(case.images),
         "looked_for": {structure_of[name]: name for name in sorted(case.looked_for)},
+        "images": [str(path.resolve()) for path in case.images],
     }
     if findable:
         labels = [*([case.label] if case.label is not None else []), *case.masks.values()]
         entry |= {
-            "images": [str(path.resolve()) for path in case.images],
             "label": str(case.label.resolve()) if case.label is not None else None,
             "values": {name: list(values) for name, values in case.values.items()},
             "masks": {name: str(path.resolve()) for name, path in case.masks.items()},

@@ -17,15 +17,17 @@ from IncrementalSegLib.engine.step.checkpoints import (
     has_moved_on,
     refuse_unfinished,
 )  # fmt: skip
+from IncrementalSegLib.engine.step.lookout import OnLook
 from IncrementalSegLib.engine.step.request import resolve
+from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.engine.step.settings import StepSettings
-from IncrementalSegLib.engine.step.step import Step, StepResult
+from IncrementalSegLib.engine.step.step import Step
 from IncrementalSegLib.errors import ModelError, OptionError
 from IncrementalSegLib.evaluation.retention import Limits
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
-from IncrementalSegLib.structures import Request, Structure, parse_names
+from IncrementalSegLib.structures import Request, Structure, requests_of
 from IncrementalSegLib.types import Json
 
 log = logging.getLogger(__name__)
@@ -49,9 +51,11 @@ def learn(
     retention: Literal["paths", "copy"] = "paths",
     limits: Limits | None = None,
     report: str | Path | None = None,
+    previews: str | Path | None = None,
     restart: bool = False,
     device: str = "auto",
     progress: Progress = silent,
+    on_look: OnLook | None = None,
 ) -> StepResult:
     """Teach a model new structures, or improve known ones, and save the result as a new version.
 
@@ -59,7 +63,7 @@ def learn(
         model: The model's folder; the first step creates it.
         data: A data set: nnU-Net or Decathlon folder, or a manifest.
         structures: What was looked for in these cases: ``"femur, tibia=LABEL IN DATA"``.  Everything
-            else is unknown there, not background.
+            else is unknown there, not background.  As :class:`Request` each may bring terminology and colour.
         cases: Case ids, comma-separated, or a file with one id per line; all by default.
         improve: The structures are known and shall be improved.
         method: How old structures are kept; by default aeiseg where exemplars were kept, else lwfseg.
@@ -73,10 +77,14 @@ def learn(
         retention: Scans that judge later steps are known by ``paths`` and sha256, or a ``copy`` is kept.
         limits: What the gate lets an older structure lose; by default 3 points of Dice, and 1 on average.
         report: Folder for a page that shows what became of the older structures.
+        previews: Folder for a picture of each new structure, replaced about once a minute while it is learned;
+            drawn only where somebody looks.
         restart: Give up a step of this model that is unfinished.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.  A :class:`Stop` that it raises ends the step as it says; anything
             else ends it as a crash does, and :func:`resume` continues from the last checkpoint.
+        on_look: Receives at every validation how the new structures do, and which old one has lost most; the
+            result does not depend on it.
 
     Returns:
         The new version and the training curve.
@@ -97,7 +105,7 @@ def learn(
         if not restart:
             refuse_unfinished(folder)
         _warn_of_candidates(folder)
-        wanted = parse_names(structures) if isinstance(structures, str) else list(structures)
+        wanted = requests_of(structures)
         request = resolve(
             folder, data, wanted, cases=cases, improve=improve, method=method, options=options, network=network
         )
@@ -113,7 +121,16 @@ def learn(
             "network": network,
             "settings": asdict(settings),
         }
-        return Step(request, runtime, settings, asked=asked, report=report, progress=progress).run()
+        return Step(
+            request,
+            runtime,
+            settings,
+            asked=asked,
+            report=report,
+            previews=previews,
+            on_look=on_look,
+            progress=progress,
+        ).run()
 
 
 def resume(
@@ -121,8 +138,10 @@ def resume(
     *,
     data: Dataset | None = None,
     report: str | Path | None = None,
+    previews: str | Path | None = None,
     device: str = "auto",
     progress: Progress = silent,
+    on_look: OnLook | None = None,
 ) -> StepResult:
     """Go on with the unfinished step of a model, from its last checkpoint.
 
@@ -133,8 +152,10 @@ def resume(
         model: The model's folder.
         data: The data set, needed only where ``learn`` was given one in memory.
         report: Folder for a page that shows what became of the older structures.
+        previews: As for :func:`learn`.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: As for :func:`learn`.
+        on_look: As for :func:`learn`.
 
     Returns:
         The new version and the training curve; of a step that is finished already, its version.
@@ -173,7 +194,17 @@ def resume(
         )
         request = replace(request, id=asked["id"])
         settings = StepSettings.from_json(asked["settings"])
-        return Step(request, runtime, settings, asked=asked, resuming=True, report=report, progress=progress).run()
+        return Step(
+            request,
+            runtime,
+            settings,
+            asked=asked,
+            resuming=True,
+            report=report,
+            previews=previews,
+            on_look=on_look,
+            progress=progress,
+        ).run()
 
 
 def _warn_of_candidates(folder: ModelFolder) -> None:

@@ -42,10 +42,19 @@ def draw_slices(grid: SliceGrid) -> Figure:
     return figure
 
 
+def grey(image: Picture) -> NDArray[np.float64]:
+    """Return a slice in 0..1: RGB as it is, else between its 0.5th and its 99.5th percentile."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    if values.ndim == 3:
+        return np.asarray(np.clip(values / 255 if values.max(initial=0) > 1 else values, 0, 1))
+    low, high = np.percentile(values, [0.5, 99.5])
+    return np.asarray(np.clip((values - low) / max(high - low, 1e-12), 0, 1))
+
+
 def _picture(ax: Axes, row: SliceRow, column: int) -> None:
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.imshow(_grey(row.image), cmap="gray", aspect=row.aspect, interpolation="bilinear", vmin=0, vmax=1)
+    ax.imshow(grey(row.image), cmap="gray", aspect=row.aspect, interpolation="bilinear", vmin=0, vmax=1)
     _outline(ax, row.truth, VIEWER.amber, _DASHES)
     if column == 0:
         return
@@ -68,14 +77,6 @@ def _outline(ax: Axes, mask: Mask, color: str, style: str | tuple[int, tuple[flo
     ax.contour(x, y, framed, levels=[0.5], colors=[color], linewidths=1.5, linestyles=[style])
     ax.set_xlim(-0.5, mask.shape[1] - 0.5)
     ax.set_ylim(mask.shape[0] - 0.5, -0.5)
-
-
-def _grey(image: Picture) -> NDArray[np.float64]:
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    if values.ndim == 3:
-        return np.asarray(np.clip(values / 255 if values.max(initial=0) > 1 else values, 0, 1))
-    low, high = np.percentile(values, [0.5, 99.5])
-    return np.asarray(np.clip((values - low) / max(high - low, 1e-12), 0, 1))
 
 
 def _legend(figure: Figure) -> None:

@@ -50,6 +50,8 @@ class Exemplar:
         labelled: Its masks are kept.
         pinned: A person wants it kept.
         banned: A person wants it never used.
+        position: Middle of what is outlined in it: x, y, z in mm, LPS, of the scan; ``None`` where an older program
+            chose it.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Exemplar:
     labelled: bool
     pinned: bool = False
     banned: bool = False
+    position: tuple[float, float, float] | None = None
 
     @property
     def reason(self) -> str:
@@ -107,12 +110,15 @@ class Exemplar:
         lists = {name: list(getattr(self, name)) for name in _TUPLES}
         flat = {name: dict(getattr(self, name)) for name in ("certainty", "reasons")}
         nested = {name: {key: dict(by) for key, by in getattr(self, name).items()} for name in ("ranks", "gains")}
-        return {**plain, **lists, **flat, **nested}
+        position = None if self.position is None else list(self.position)
+        return {**plain, **lists, **flat, **nested, "position": position}
 
     @classmethod
     def from_json(cls, data: Json) -> Exemplar:
         """Rebuild an exemplar from :meth:`to_json`."""
         values: dict[str, Any] = {**data, **{name: tuple(data[name]) for name in _TUPLES}}
+        if data.get("position") is not None:
+            values["position"] = tuple(data["position"])
         return cls(**values)
 
 
@@ -149,7 +155,11 @@ class ExemplarMemory:
     @property
     def storage_bytes(self) -> int:
         """Bytes of all pixels and masks."""
-        return sum(tensor.nbytes for scan in self.scans.values() for tensor in _tensors(scan).values())
+        return sum(map(self.bytes_of, self.scans))
+
+    def bytes_of(self, id: str) -> int:  # noqa: A002
+        """Return the bytes of the pixels and masks of one exemplar; 0 where they were deleted."""
+        return sum(tensor.nbytes for tensor in _tensors(self.scans[id]).values()) if id in self.scans else 0
 
     def by_id(self, id: str) -> Exemplar:  # noqa: A002
         """Return one exemplar.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from IncrementalSegLib.exemplars.memory import Exemplar, ExemplarMemory, Order, pixel_hash
@@ -100,7 +101,21 @@ def _exemplar(
         sha256=digest,
         labelled=scan.structures == case.structures,
         pinned=any(row in item.pinned for item in chosen),
+        position=_position(case, unit, outlined),
     )
+
+
+def _position(case: PreparedCase, unit: Unit, outlined: Sequence[StructureId]) -> tuple[float, float, float] | None:
+    """Return the middle of all that is outlined in a unit, or of the unit: x, y, z in mm."""
+    if case.place is None:
+        return None
+    shown = torch.zeros(unit.size, dtype=torch.bool)
+    for item in outlined:
+        shown |= case.mask(item)[unit.box].bool()
+    inside = shown.nonzero().double() if bool(shown.any()) else (torch.tensor([unit.size], dtype=torch.double) - 1) / 2
+    voxel = [*(inside.mean(0) + torch.tensor(unit.start)).tolist(), 1.0]
+    x, y, z = (round(sum(a * b for a, b in zip(row, voxel, strict=True)), 2) for row in case.place)
+    return x, y, z
 
 
 def _reason(target: Target, row: int, descriptor: str) -> str:

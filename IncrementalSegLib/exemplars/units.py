@@ -62,6 +62,7 @@ class Unit:
             structures=case.structures if keep_labels else (),
             masks=masks.contiguous().clone(),
             ignore=None if case.ignore is None else case.ignore[self.box].contiguous().clone(),
+            place=None,
         )
 
 

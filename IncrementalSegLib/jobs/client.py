@@ -92,7 +92,7 @@ class Client:
     Attributes:
         jobs: Id -> job, in the order asked.
         hello: The worker's first line, or ``None``.
-        alive: Whether the worker can still be talked to.
+        lost: Why the worker cannot be talked to any more; ``None`` while it can.
         strays: The latest lines that were not events, for example what a library printed.
     """
 
@@ -104,21 +104,26 @@ class Client:
     ) -> None:
         self.jobs: dict[str, Job] = {}
         self.hello: events.Hello | None = None
-        self.alive = True
+        self.lost: WireError | None = None
         self.strays: deque[str] = deque(maxlen=100)
         self._transport, self._clock, self._dead_after = transport, clock, dead_after
         self._buffer = LineBuffer()
         self._heard = self._pinged = clock()
         self._count = 0
 
+    @property
+    def alive(self) -> bool:
+        """Whether the worker can still be talked to."""
+        return self.lost is None
+
     def submit(self, verb: str, arguments: Json | None = None) -> Job:
         """Ask for something; jobs are done one after the other.
 
         Raises:
-            WireError: The worker is gone.
+            WireError: The worker is gone, or speaks another protocol.
         """
-        if not self.alive:
-            raise WireError("The worker is not running any more.", todo="Start another one and ask again.")
+        if self.lost is not None:
+            raise self.lost
         job = Job(self._send(verb, arguments or {}), verb)
         self.jobs[job.id] = job
         return job
@@ -156,6 +161,9 @@ class Client:
             found.append(event)
             if isinstance(event, events.Hello):
                 self.hello = event
+                if event.protocol != events.PROTOCOL:
+                    self._transport.kill()
+                    return found + self.closed(_other_protocol(event))
             job = self.jobs.get(getattr(event, "job", None) or "")
             if job is not None:
                 job.take(event)
@@ -171,32 +179,51 @@ class Client:
         if not self.alive:
             return []
         if any(job.end is None and job.deadline is not None and now >= job.deadline for job in self.jobs.values()):
-            self._transport.kill()
-            return self.closed("The worker was ended, because it did not stop when it was asked to.")
+            return self._end("it did not stop when it was asked to")
         if now - self._heard >= self._dead_after:
-            self._transport.kill()
-            return self.closed(f"The worker was ended, because it had said nothing for {self._dead_after:.0f} s.")
+            return self._end(f"it had said nothing for {self._dead_after:.0f} s")
         if now - self._pinged >= PING_EVERY:
             self._pinged = now
             self._send(requests.PING, {})
         return []
 
-    def closed(self, what: str = "The worker has ended unexpectedly.") -> list[Event]:
-        """Take note that the worker is gone, and return how its jobs ended."""
-        self.alive = False
+    def closed(self, error: WireError | None = None) -> list[Event]:
+        """Take note that the worker is gone, and return how its jobs ended.
+
+        Args:
+            error: Why; by default it has ended unexpectedly.
+        """
+        if self.lost is None:
+            self.lost = error or WireError("The worker has ended unexpectedly.", todo=_AGAIN)
         found: list[Event] = []
         for job in self.jobs.values():
             if job.end is not None:
                 continue
-            event: Event = events.Failed(job.id, what, todo="Start it again; a step goes on from its last checkpoint.")
+            event: Event = events.Failed.of(job.id, self.lost)
             if job.deadline is not None:
                 event = events.Cancelled(job.id, kept=job.wish == "pause")
             job.take(event)
             found.append(event)
         return found
 
+    def _end(self, reason: str) -> list[Event]:
+        self._transport.kill()
+        return self.closed(WireError(f"The worker was ended, because {reason}.", todo=_AGAIN))
+
     def _send(self, verb: str, arguments: Json) -> str:
         self._count += 1
         request = requests.Request(str(self._count), verb, arguments)
         self._transport.write(f"{requests.encode(request)}\n".encode("ascii"))
         return request.id
+
+
+_AGAIN = "Start it again; a step goes on from its last checkpoint."
+
+
+def _other_protocol(hello: events.Hello) -> WireError:
+    newer = hello.protocol > events.PROTOCOL
+    return WireError(
+        f"The worker of version {hello.version} speaks protocol {hello.protocol}, not {events.PROTOCOL}.",
+        f"The library that it belongs to is {'newer' if newer else 'older'} than this front end.",
+        "Install the same version of both, then restart.",
+    )

@@ -82,15 +82,18 @@ class Preview:
 
     Attributes:
         job: Id of the request.
-        kind: ``segmentation``.
+        kind: ``segmentation``, or ``learning``: a picture of a structure that is being learned, drawn anew in the
+            same file now and then.
         path: File.
         caption: What it shows, for people.
+        structure: Name of the structure that it shows, or ``None``.
     """
 
     job: str
     kind: str
     path: str
     caption: str = ""
+    structure: str | None = None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,24 @@ class Reporter:
             self._send(Metric(self.job, "ml", value, caption, 1.0, name))
         self._send(Preview(self.job, "segmentation", path, caption))
 
+    def look(
+        self,
+        fraction: float,
+        dice: Mapping[str, float],
+        worst: tuple[str, float] | None,
+        pictures: Mapping[str, tuple[str, str]],
+    ) -> None:
+        """Send what was seen of a training: Dice of new structures, the worst change of an old one, pictures."""
+        phase = self._phase or ""
+        for name, value in dice.items():
+            self._send(Metric(self.job, "dice", value, phase, fraction, name))
+        if worst is not None:
+            name, points = worst
+            self._numbers["worst_change"] = points
+            self._send(Metric(self.job, "worst_change", points, phase, fraction, name))
+        for name, (path, caption) in pictures.items():
+            self._send(Preview(self.job, "learning", path, caption, name))
+
     def _left(self, now: float, fraction: float) -> float | None:
         done = fraction - self._first
         return round((1 - fraction) * (now - self._began) / done, 1) if done >= _SURE else None

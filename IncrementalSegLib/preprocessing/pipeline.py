@@ -13,6 +13,7 @@ from torch import Tensor
 from IncrementalSegLib.preprocessing.geometry import resize, turn, turn_back
 from IncrementalSegLib.preprocessing.intensity import zscore
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.types import Affine
 from IncrementalSegLib.volumes.volume import Volume
 
 
@@ -75,6 +76,28 @@ def forward_mask(mask: NDArray[np.bool_], volume: Volume, plan: Plan) -> Tensor:
 def inverse(maps: Tensor, record: Record) -> Tensor:
     """Bring ``(K, D, H, W)`` maps on the model's grid back to the scan's own grid, linearly."""
     return turn_back(resize(maps, record.turned), record.order, record.flips)
+
+
+def to_patient(volume: Volume, plan: Plan) -> Affine:
+    """Return where the voxels of a prepared scan lie in the patient.
+
+    Args:
+        volume: The scan.
+        plan: The model's plan.
+    """
+    record, grid = _record(volume, plan), volume.grid
+    columns = np.zeros((3, 4))
+    for axis, (size, turned) in enumerate(zip(_target_size(volume, plan, record), record.turned, strict=True)):
+        own = 2 - record.order[axis]  # x, y or z of the file
+        step = turned / size
+        first = 0.5 * step - 0.5
+        flipped = axis in record.flips
+        direction = grid.matrix[:, own] * grid.spacing[own]
+        columns[:, axis] = direction * (-step if flipped else step)
+        columns[:, 3] += direction * (turned - 1 - first if flipped else first)
+    columns[:, 3] += grid.origin
+    one, two, three = ((a, b, c, d) for a, b, c, d in columns.tolist())
+    return one, two, three
 
 
 def _record(volume: Volume, plan: Plan) -> Record:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from IncrementalSegLib.types import Source, StructureId
+from IncrementalSegLib.types import Affine, Source, StructureId
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class PreparedCase:
         masks: ``(len(structures), D, H, W)`` uint8, 0 or 1.
         ignore: ``(D, H, W)`` bool, True where the scan holds no valid sample, or nobody looked for anything;
             ``None``: nowhere.
+        place: Where its voxels lie in the patient; ``None`` where that is not known.
     """
 
     id: str
@@ -32,6 +33,7 @@ class PreparedCase:
     structures: tuple[StructureId, ...]
     masks: Tensor
     ignore: Tensor | None = None
+    place: Affine | None = None
 
     def mask(self, structure: StructureId) -> Tensor:
         """Return the mask (D, H, W) of one structure that was looked for."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from IncrementalSegLib.errors import IncrementalSegError, UnknownNameError
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.checks import Finding, Verdict, check_image, check_segmentation, one_line
 from IncrementalSegLib.volumes.labels import read_label
 from IncrementalSegLib.volumes.volume import Grid
@@ -27,11 +28,17 @@ class CaseVerdict:
         case: Id of the case.
         verdict: ``"ok"``, ``"warning"`` (it is used) or ``"refused"`` (it cannot be used).
         message: One line that says what to do; empty where the case is fine.
+        structures: Labels that were looked for in it, sorted.
     """
 
     case: str
     verdict: Verdict
     message: str
+    structures: tuple[str, ...] = ()
+
+    def to_json(self) -> Json:
+        """Return the verdict as ``check --json`` prints it."""
+        return asdict(self) | {"structures": list(self.structures)}
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,5 @@ def _odd(read: _Read, planar: bool, channels: int, usual: list[float]) -> Iterab
 
 def _verdict(case: Case, findings: Iterable[Finding]) -> CaseVerdict:
     found = sorted(findings, key=lambda finding: finding.verdict != "refused")
-    if not found:
-        return CaseVerdict(case.id, "ok", "")
-    return CaseVerdict(case.id, found[0].verdict, " ".join(finding.message for finding in found))
+    verdict = found[0].verdict if found else "ok"
+    return CaseVerdict(case.id, verdict, " ".join(finding.message for finding in found), tuple(sorted(case.looked_for)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.preprocessing.pipeline import forward, forward_mask
+from IncrementalSegLib.preprocessing.pipeline import forward, forward_mask, to_patient
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case
@@ -47,7 +47,8 @@ def prepare(case: Case, volume: Volume, masks: Mapping[StructureId, object], pla
         ignore = unlabelled if ignore is None else ignore | unlabelled
     rows = [forward_mask(mask, volume, plan) for mask in masks.values()]  # type: ignore[arg-type]
     empty = torch.zeros((0, *image.shape[1:]), dtype=torch.uint8)
-    return PreparedCase(case.id, case.patient, image, tuple(masks), torch.stack(rows) if rows else empty, ignore)
+    outlines = torch.stack(rows) if rows else empty
+    return PreparedCase(case.id, case.patient, image, tuple(masks), outlines, ignore, to_patient(volume, plan))
 
 
 def require_voxels(cases: Sequence[PreparedCase], names: Mapping[StructureId, str]) -> None:

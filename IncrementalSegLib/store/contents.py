@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
-
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.store import atomic
 from IncrementalSegLib.store.manifest import MANIFEST, FileEntry, Manifest
@@ -63,7 +61,7 @@ def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
 
     try:
         return safetensors.torch.load(manifest.read_file(folder, name))
-    except SafetensorError as error:
+    except safetensors.SafetensorError as error:
         raise atomic.damaged(folder / name, str(error)) from error
 
 
@@ -105,7 +103,7 @@ def encode_tensors(kind: str, tensors: Mapping[str, Tensor]) -> bytes:
     }
     try:
         return safetensors.torch.save(copies)
-    except (SafetensorError, ValueError, KeyError) as error:
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise ModelError(f"The {kind} cannot be saved: {error}.") from error
 
 

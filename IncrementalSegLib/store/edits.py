@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from IncrementalSegLib.errors import ModelError, OptionError
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.versions import ModelFolder
+from IncrementalSegLib.structures import check_name
 from IncrementalSegLib.types import Json, StructureId
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ def rename_structure(folder: ModelFolder, old: str, new: str) -> VersionRecord:
         ModelError: The new name is taken, or the folder cannot be written.
     """
     new = new.strip()
-    if not new or set(new) & set(",="):
-        raise OptionError(
-            f"{new!r} cannot be the name of a structure.", todo="Use a name without comma and equals sign."
-        )
+    check_name(new)
     with folder.writing():
         structures = folder.record().structures
         change = {"action": "rename", "structure": structures.named(old).id, "old": structures.named(old).name}

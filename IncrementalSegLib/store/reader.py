@@ -12,6 +12,7 @@ from IncrementalSegLib.store import contents
 from IncrementalSegLib.store.manifest import MANIFEST, sha256_of
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.state import MODEL, ModelState, Status
+from IncrementalSegLib.store.unfinished import UNFINISHED
 from IncrementalSegLib.types import Json
 
 if TYPE_CHECKING:
@@ -19,6 +20,26 @@ if TYPE_CHECKING:
 
 VERSIONS = "versions"
 RECORD = "record.json"
+
+
+def check_model(path: Path) -> None:
+    """Refuse a folder that is no model.
+
+    Raises:
+        ModelError: There is no such folder, it is not a model, or a newer program wrote it.
+    """
+    if not path.is_dir():
+        what = f"{path} is a file, not a model folder." if path.exists() else f"There is no model folder {path}."
+        raise ModelError(what, todo="Check the path, or create a model with: incrementalseg learn.")
+    if not (path / MODEL).is_file():
+        if (path / UNFINISHED).is_dir():
+            raise ModelError(
+                f"{path} holds no version yet.",
+                "Its first step was begun and never finished.",
+                "Continue it with: incrementalseg learn MODEL --resume.",
+            )
+        raise ModelError(f"{path} is not a model folder.", f"It holds no {MODEL}.", "Name the folder that learn made.")
+    ModelState.read(path)
 
 
 class ModelReader:

@@ -71,6 +71,16 @@ class Unfinished:
         newest = self._newest()
         return contents.read_document(newest, "request.json") if newest is not None else {}
 
+    def progress(self) -> Json:
+        """Return where the training of the unfinished step is, without its tensors.
+
+        Raises:
+            ModelError: The checkpoint is damaged.
+        """
+        newest = self._newest()
+        assert newest is not None, "ask `exists` first"
+        return contents.read_document(newest, "training.json")
+
     def training(self) -> tuple[Json, dict[str, Tensor]]:
         """Return where the training of the unfinished step is.
 
@@ -80,7 +90,7 @@ class Unfinished:
         newest = self._newest()
         assert newest is not None, "ask `exists` first"
         return (
-            contents.read_document(newest, "training.json"),
+            self.progress(),
             contents.read_tensors(newest, f"{_TENSORS}.safetensors"),
         )
 

@@ -25,7 +25,7 @@ from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.store import atomic, contents
 from IncrementalSegLib.store.lock import LOCK, WriterLock
 from IncrementalSegLib.store.manifest import MANIFEST
-from IncrementalSegLib.store.reader import RECORD, VERSIONS, ModelReader
+from IncrementalSegLib.store.reader import RECORD, VERSIONS, ModelReader, check_model
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.state import MODEL, ModelState
 from IncrementalSegLib.store.unfinished import UNFINISHED
@@ -50,21 +50,8 @@ def open_model(path: str | Path) -> ModelFolder:
         >>> open_model("shoulder").current
         1
     """
-    path = Path(path)
-    if not path.is_dir():
-        what = f"{path} is a file, not a model folder." if path.exists() else f"There is no model folder {path}."
-        raise ModelError(what, todo="Check the path, or create a model with: incrementalseg learn.")
-    if not (path / MODEL).is_file():
-        if (path / UNFINISHED).is_dir():
-            raise ModelError(
-                f"{path} holds no version yet.",
-                "Its first step was begun and never finished.",
-                "Continue it with: incrementalseg learn MODEL --resume.",
-            )
-        raise ModelError(f"{path} is not a model folder.", f"It holds no {MODEL}.", "Name the folder that learn made.")
-    folder = ModelFolder(path)
-    ModelState.read(path)
-    return folder
+    check_model(Path(path))
+    return ModelFolder(Path(path))
 
 
 def create_or_open(path: str | Path, name: str | None = None) -> ModelFolder:

@@ -120,7 +120,12 @@ class Compute:
         parameters = inspect.signature(resolve(request.verb)).parameters
         if "device" in parameters and "loader" not in parameters:
             self._warm.clear()  # it needs the memory
-        given = {"progress": job, "loader": self._warm.loader(job), "on_result": job.reporter.result}
+        given = {
+            "progress": job,
+            "loader": self._warm.loader(job),
+            "on_result": job.reporter.result,
+            "on_look": job.reporter.look,
+        }
         return call(request.verb, request.arguments, given)
 
     def _warn(self, text: str) -> None:

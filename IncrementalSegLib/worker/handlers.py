@@ -7,32 +7,11 @@ from pathlib import Path
 from IncrementalSegLib.engine.packages.transfer import import_package
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.sampling.checks import check_data
+from IncrementalSegLib.store.card import read_card
 from IncrementalSegLib.store.edits import rename_structure
-from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.store.unfinished import Unfinished
+from IncrementalSegLib.store.versions import create_or_open, open_model
 from IncrementalSegLib.types import Json
-
-
-def card(model: Path, version: int | None = None) -> Json:
-    """Return what a front end shows of a model: name, structures, scores, the gate's report, all versions.
-
-    Raises:
-        IncrementalSegError: There is no such model or version.
-    """
-    folder = open_model(model)
-    record = folder.record(version)
-    return {
-        "name": folder.name,
-        "current": folder.current,
-        "version": record.number,
-        "status": folder.status(record.number),
-        "created": record.created,
-        "output": record.output,
-        "structures": [item.to_json() for item in record.structures],
-        "scores": {record.structures.by_id(item).name: score for item, score in record.scores.items()},
-        "preprocessing": record.preprocessing,
-        "retention": folder.document("retention", record.number),
-        "versions": [_line(folder.record(number).to_json(), folder.status(number)) for number in folder.numbers()],
-    }
 
 
 def versions(model: Path) -> Json:
@@ -53,7 +32,7 @@ def accept(model: Path, version: int) -> Json:
         IncrementalSegError: There is no such model or version, or it cannot be written.
     """
     open_model(model).accept(version)
-    return card(model)
+    return read_card(model)
 
 
 def reject(model: Path, version: int) -> Json:
@@ -63,7 +42,7 @@ def reject(model: Path, version: int) -> Json:
         IncrementalSegError: There is no such model or version, it is the current one, or it cannot be written.
     """
     open_model(model).reject(version)
-    return card(model)
+    return read_card(model)
 
 
 def rollback(model: Path, version: int | None = None) -> Json:
@@ -73,7 +52,21 @@ def rollback(model: Path, version: int | None = None) -> Json:
         IncrementalSegError: There is no such model or version, or it was never accepted.
     """
     open_model(model).roll_back(version)
-    return card(model)
+    return read_card(model)
+
+
+def give_up(model: Path) -> Json:
+    """Forget the step that is unfinished, if there is one: what a worker that was ended by force left behind.
+
+    Raises:
+        IncrementalSegError: The folder is no model, or another process writes it.
+    """
+    folder = create_or_open(model)
+    with folder.writing():
+        unfinished = Unfinished(folder.path)
+        existed = unfinished.exists
+        unfinished.remove()
+    return {"model": folder.name, "removed": existed}
 
 
 def import_(package: Path, model: Path) -> Json:
@@ -83,7 +76,7 @@ def import_(package: Path, model: Path) -> Json:
         IncrementalSegError: The package is damaged or does not fit, or the model is there already.
     """
     import_package(package, model)
-    return card(model)
+    return read_card(model)
 
 
 def rename(model: Path, old: str, new: str) -> Json:
@@ -93,7 +86,7 @@ def rename(model: Path, old: str, new: str) -> Json:
         IncrementalSegError: There is no such model or structure, or the name is taken.
     """
     rename_structure(open_model(model), old, new)
-    return card(model)
+    return read_card(model)
 
 
 def check(data: Path, progress: Progress = silent) -> Json:
@@ -103,11 +96,4 @@ def check(data: Path, progress: Progress = silent) -> Json:
         DataError: The data set cannot be opened at all.
     """
     verdicts = check_data(data, progress=lambda done, total: progress("Checking", done / total))
-    return {"cases": [{"case": item.case, "verdict": item.verdict, "message": item.message} for item in verdicts]}
-
-
-def _line(record: Json, status: str) -> Json:
-    """Return of a version what a list of versions shows."""
-    names = [item["name"] for item in record["structures"]]
-    own = {key: record[key] for key in ("number", "parent", "kind", "created", "held_back_by")}
-    return own | {"status": status, "structures": names}
+    return {"cases": [item.to_json() for item in verdicts]}

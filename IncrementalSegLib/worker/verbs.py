@@ -17,13 +17,15 @@ VERBS: dict[str, str] = {
     "evaluate": "engine.scores.evaluate:evaluate",
     "learn": "engine.learn:learn",
     "resume": "engine.learn:resume",
+    "give_up": "worker.handlers:give_up",
     "advise": "engine.planning.advice:advise",
     "estimate": "engine.planning.estimate:estimate",
     "gate": "engine.gate.gate:gate",
+    "compare_pictures": "engine.gate.side_by_side:compare_pictures",
     "check": "worker.handlers:check",
     "methods": "strategy.catalogue:catalogue",
     "doctor": "engine.doctor:examine",
-    "card": "worker.handlers:card",
+    "card": "store.card:read_card",
     "versions": "worker.handlers:versions",
     "accept": "worker.handlers:accept",
     "reject": "worker.handlers:reject",
@@ -31,7 +33,8 @@ VERBS: dict[str, str] = {
     "diff": "engine.diff:diff",
     "rename": "worker.handlers:rename",
     "remove": "engine.edits:remove_structure",
-    "exemplars": "engine.edits:overview",
+    "exemplars": "engine.board:overview",
+    "thumbnails": "engine.board:thumbnails",
     "pin": "engine.edits:pin",
     "ban": "engine.edits:ban",
     "budget": "engine.edits:budget",
@@ -44,7 +47,7 @@ VERBS: dict[str, str] = {
 }
 """Verb -> ``module:function`` below the library; imported when it is first asked for."""
 
-INTERNAL = frozenset({"progress", "loader", "on_result", "watch"})
+INTERNAL = frozenset({"progress", "loader", "on_result", "on_look", "watch"})
 """Parameters that hold functions; they do not come over the wire."""
 
 

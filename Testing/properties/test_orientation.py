@@ -8,7 +8,7 @@ from scans import ORDERS, ball, middle, positions
 from scipy.spatial.transform import Rotation
 
 from IncrementalSegLib.preprocessing.geometry import orient, turn, turn_back
-from IncrementalSegLib.preprocessing.pipeline import forward, forward_mask, inverse
+from IncrementalSegLib.preprocessing.pipeline import forward, forward_mask, inverse, to_patient
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
@@ -48,6 +48,15 @@ def test_a_mask_comes_back_to_where_it_was(grid, code, spacing):
     back = (inverse(there[None].float(), record)[0] >= 0.5).numpy()
     assert back.shape == grid.shape
     assert 2 * (back & mask).sum() / (back.sum() + mask.sum()) > 0.95
+
+
+@given(grid=grids(), code=codes, spacing=st.tuples(st.none() | st.floats(1, 2), st.floats(1, 2), st.floats(1, 2)))
+def test_a_prepared_voxel_is_known_by_its_place_in_the_patient(grid, code, spacing):
+    center = middle(grid) + np.array([3.0, -4.0, 2.0])
+    volume = Volume(np.zeros((1, *grid.shape), dtype=np.float32), grid)
+    there = forward_mask(ball(grid, center, RADIUS / 2), volume, plan(code, spacing))
+    voxel = np.append(np.argwhere(there.numpy()).mean(axis=0), 1.0)
+    assert np.abs(np.array(to_patient(volume, plan(code, spacing))) @ voxel - center).max() < 0.7
 
 
 @given(grid=grids(), code=codes)

@@ -20,7 +20,7 @@ import IncrementalSegLib
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "IncrementalSegLib"
 FILES = sorted(LIBRARY.rglob("*.py"))
-HEAVY = ["torch", "monai", "pydantic", "typer", "numpy"]
+HEAVY = ["torch", "monai", "pydantic", "typer", "numpy", "safetensors", "filelock"]
 SLICER = ["slicer", "qt", "ctk", "vtk"]
 MOST_LINES = 350
 
@@ -32,6 +32,7 @@ LIGHT = [
     "IncrementalSegLib.jobs.process",
     "IncrementalSegLib.jobs.reporter",
     "IncrementalSegLib.registry",
+    "IncrementalSegLib.store.card",
     "IncrementalSegLib.store.manifest",
     "IncrementalSegLib.structures",
     "IncrementalSegLib.terminology",

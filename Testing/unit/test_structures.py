@@ -6,7 +6,7 @@ import re
 import pytest
 
 from IncrementalSegLib.errors import ModelError, OptionError, UnknownNameError
-from IncrementalSegLib.structures import Request, Structure, StructureList, parse_names
+from IncrementalSegLib.structures import Request, Structure, StructureList, parse_names, requests_of
 
 
 @pytest.fixture
@@ -107,3 +107,26 @@ def test_names_are_read(text, expected):
 def test_names_that_cannot_be_read_are_refused(text, message):
     with pytest.raises(OptionError, match=message):
         parse_names(text)
+
+
+def test_a_request_may_bring_terminology_and_colour():
+    plain, own = Request("femur", "f").create(2), Request("femur", "f", "A~B", (1, 2, 3)).create(2)
+    assert (own.name, own.step, own.terminology, own.color) == ("femur", 2, "A~B", (1, 2, 3))
+    assert plain.terminology
+    assert plain.terminology != own.terminology
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: Request("a,b", "x"), "cannot be the name"),
+        (lambda: Request("  ", "x"), "cannot be the name"),
+        (lambda: Request("a", "x", color=(0, 0, 256)), "colour of 'a'"),
+        (lambda: requests_of([]), "No structure"),
+        (lambda: requests_of([Request("a", "x"), Request("A", "y")]), "'a' is named twice"),
+        (lambda: requests_of([Request("a", "x"), Request("b", "X")]), "label 'x' is given to two"),
+    ],
+)
+def test_requests_that_cannot_be_met_are_refused(wrong, message):
+    with pytest.raises(OptionError, match=message):
+        wrong()

@@ -11,7 +11,7 @@ from IncrementalSegLib.benchmarks.ciss.protocol import Protocol
 from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.scores.evaluate import evaluate
-from IncrementalSegLib.engine.step.step import StepResult
+from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import create_or_open

@@ -110,12 +110,14 @@ class RetentionScan:
         patient: Its patient.
         structures: Uuids of the structures that it judges.
         read: Returns the scan and its masks.
+        images: Where the scan lies; empty where it is read from a copy.
     """
 
     case: str
     patient: str
     structures: tuple[StructureId, ...]
     read: Callable[[], tuple[Volume, Masks]]
+    images: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ def find_judges(
     copies: RetentionCopies,
     moved: Dataset | None = None,
     trained: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> Judges:
     """Find the scans that were set aside when the structures were taught or improved.
 
@@ -148,15 +151,18 @@ def find_judges(
         copies: Copies kept in the model.
         moved: A data set that may hold scans which lie elsewhere now.
         trained: Fingerprints of scans that taught one of the versions and would flatter it.
+        only: Fingerprints of the scans to look for; all by default.
     """
     elsewhere = _by_content(moved) if moved is not None else {}
     scans: list[RetentionScan] = []
     lost: dict[StructureId, list[str]] = {}
     names: dict[str, str] = {}
-    for entry, items in _last_entries(history, structures):
+    for entry, items in last_entries(history, structures):
         key = entry["sha256"]
         taken = entry["case"] in names.values()
         name = names.setdefault(key, f"{entry['case']} ({key[:6]})" if taken else entry["case"])
+        if only is not None and key not in only:
+            continue
         if key in trained:
             for item in items:
                 lost.setdefault(item, []).append(f"{name} taught one of the versions")
@@ -166,16 +172,15 @@ def find_judges(
         found = items if case is not None else tuple(item for item in items if item in copied)
         if found:
             read = _reader(case, entry, found) if case is not None else partial(copies.read, key, found)
-            scans.append(RetentionScan(name, entry["patient"], found, read))
+            images = case.images if case is not None else ()
+            scans.append(RetentionScan(name, entry["patient"], found, read, images))
         for item in (item for item in items if item not in found):
             lost.setdefault(item, []).append(f"{name} {problem}")
     return Judges(tuple(scans), {item: tuple(problems) for item, problems in lost.items()})
 
 
-def _last_entries(
-    history: History, structures: Sequence[StructureId]
-) -> Iterator[tuple[Json, tuple[StructureId, ...]]]:
-    """Return each scan with the structures it judges; outlined twice, the later outlines hold."""
+def last_entries(history: History, structures: Sequence[StructureId]) -> Iterator[tuple[Json, tuple[StructureId, ...]]]:
+    """Yield each scan that was set aside with the structures it judges; outlined twice, the later outlines hold."""
     found: dict[str, dict[StructureId, Json]] = {}
     for step in history.steps:
         for entry in step["set_aside"]:

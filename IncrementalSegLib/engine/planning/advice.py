@@ -21,7 +21,7 @@ from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Case, Dataset, naming
 from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
-from IncrementalSegLib.structures import StructureList, parse_names
+from IncrementalSegLib.structures import Request, StructureList, requests_of
 from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.io import read_volume
 
@@ -94,7 +94,7 @@ class Advice:
 def advise(
     model: str | Path,
     data: str | Path | Dataset,
-    structures: str | None = None,
+    structures: str | Sequence[Request] | None = None,
     *,
     cases: str | None = None,
     exemplars: Literal["keep", "none"] = "keep",
@@ -122,7 +122,7 @@ def advise(
     if cases is not None:
         dataset = select_cases(dataset, cases)
     if structures is not None:
-        dataset = looked_for(dataset, parse_names(structures))
+        dataset = looked_for(dataset, requests_of(structures))
     if not folder.current:
         reason = (
             "This is the model's first step: there is nothing to keep yet, and every method of a family trains alike."

@@ -23,6 +23,9 @@ from IncrementalSegLib.volumes.volume import Volume
 Watch = Callable[[Case, Volume, dict[StructureId, NDArray[np.bool_]], Prediction], None]
 """Receives a case, its volume, the true masks and the prediction."""
 
+See = Callable[[PreparedCase, StructureId, Tensor], None]
+"""Receives a prepared case, a structure and the mask ``(D, H, W)`` that was found."""
+
 
 @dataclass(frozen=True)
 class Validation:
@@ -49,7 +52,7 @@ def validate(
     cases: Sequence[PreparedCase],
     structures: Sequence[StructureId],
     progress: Callable[[float, str], None] = lambda fraction, phrase: None,
-    see: Callable[[PreparedCase, StructureId, Tensor], None] = lambda case, structure, found: None,
+    see: See | None = None,
 ) -> Validation:
     """Score ``structures`` on prepared cases, on the model's grid; the network sees each case once.
 
@@ -58,7 +61,7 @@ def validate(
         cases: Cases; those without a voxel of a structure do not count for it.
         structures: Uuids.
         progress: Called between the passes of the network; may raise.
-        see: Called with each case, structure and mask ``(D, H, W)`` that was found, for pictures.
+        see: Called with what was found, for pictures.
     """
     scores: list[tuple[StructureId, float]] = []
     for case in cases:
@@ -72,7 +75,8 @@ def validate(
             truth = case.mask(item).bool()
             overlap = int(torch.logical_and(predicted[row], truth).sum())
             scores.append((item, 2 * overlap / (int(predicted[row].sum()) + int(truth.sum()))))
-            see(case, item, predicted[row])
+            if see is not None:
+                see(case, item, predicted[row])
     return Validation(tuple(scores))
 
 

@@ -37,3 +37,25 @@ def turned(array: NDArray[np.generic], volume: Volume, plan: Plan) -> tuple[NDAr
     spacing = tuple(volume.grid.spacing[2 - axis] for axis in order)
     values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
     return turn(values, order, flips).numpy(), spacing
+
+
+def position(volume: Volume, truth: Mask, plan: Plan) -> tuple[float, float, float]:
+    """Return the middle of the truth in the slice that :func:`view` shows: x, y, z in mm, LPS.
+
+    Args:
+        volume: The scan.
+        truth: Mask ``(D, H, W)`` on its grid, not empty.
+        plan: The model's plan.
+    """
+    order, flips = plan.turning(volume.grid)
+    sums = truth.sum(axis=tuple(axis for axis in range(3) if axis != order[0]))
+    sums = sums[::-1] if 0 in flips else sums
+    index = int(sums.argmax())
+    shown = np.zeros_like(truth)
+    plane: list[slice | int] = [slice(None)] * 3
+    plane[order[0]] = len(sums) - 1 - index if 0 in flips else index
+    shown[tuple(plane)] = truth[tuple(plane)]
+    voxel = np.argwhere(shown).mean(axis=0)[::-1]
+    grid = volume.grid
+    x, y, z = (grid.matrix @ (voxel * grid.spacing) + grid.origin).round(2).tolist()
+    return x, y, z

@@ -19,7 +19,7 @@ from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, create_or_open
 from IncrementalSegLib.strategy.method import Method
-from IncrementalSegLib.structures import Request, Structure, StructureList, parse_names
+from IncrementalSegLib.structures import Request, Structure, StructureList, requests_of
 from IncrementalSegLib.types import StructureId
 
 
@@ -83,7 +83,7 @@ def resolve(
     opened = model if isinstance(model, ModelFolder) else create_or_open(model)
     folder = opened if opened.current else None
     parent = folder.record() if folder is not None else None
-    wanted = parse_names(structures) if isinstance(structures, str) else list(structures)
+    wanted = requests_of(structures)
     known = parent.structures if parent is not None else StructureList()
     history = History.of(folder) if folder is not None else History()
     taught, listing = _taught(wanted, known, history.number + 1, improve, identities)
@@ -149,7 +149,7 @@ def _taught(
                 "Add --improve to improve it, or teach it under another name (NEW NAME=LABEL IN DATA).",
             )
     same = {item.name: item for item in identities}
-    fresh = [same.get(request.name) or Structure.create(request.name, number) for request in wanted]
+    fresh = [same.get(request.name) or request.create(number) for request in wanted]
     return fresh, known.with_new(fresh)
 
 

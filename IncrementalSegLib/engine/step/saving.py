@@ -22,7 +22,7 @@ RETENTION = "retention"
 """Name of the document that holds what the gate found."""
 
 _PLAIN = ("case", "patient", "sha256", "looked_for")
-"""What a record tells of a case that was set aside; where it lies stands in the history alone."""
+"""What a record tells of a case; where it lies stands in the history alone."""
 
 
 def save(
@@ -55,14 +55,16 @@ def save(
         ModelError: It cannot be written; nothing has changed.
     """
     lineage = _lineage(request, curve) | asdict(settings) | step
-    plain = [{name: entry[name] for name in _PLAIN} for entry in material.judges]
+    training, aside = (
+        [{name: entry[name] for name in _PLAIN} for entry in entries] for entries in (material.trained, material.judges)
+    )
     record = VersionRecord(
         parent=request.parent.number if request.parent is not None else None,
         output=request.method.output,
         structures=request.structures,
         architecture=ctx.model.architecture(),
         preprocessing=material.plan.model_dump(mode="json"),
-        step=lineage | {"training": list(material.trained), "set_aside": plain},
+        step=lineage | {"training": training, "set_aside": aside},
         scores=scores,
         accepted=settings.accept == "always" or (settings.accept == "gate" and not report.held_back_by),
         held_back_by=report.held_back_by,

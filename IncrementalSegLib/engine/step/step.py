@@ -6,7 +6,6 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -21,11 +20,13 @@ from IncrementalSegLib.engine.progress import Progress, Stop, duration, part, si
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.engine.step.checkpoints import Checkpoints
+from IncrementalSegLib.engine.step.lookout import Lookout, OnLook, Past
 from IncrementalSegLib.engine.step.material import Material, read_material
 from IncrementalSegLib.engine.step.presets import Preset, find_preset
 from IncrementalSegLib.engine.step.remembering import remember, voxel_counts
 from IncrementalSegLib.engine.step.request import StepRequest
-from IncrementalSegLib.engine.step.saving import RETENTION, save
+from IncrementalSegLib.engine.step.result import StepResult
+from IncrementalSegLib.engine.step.saving import save
 from IncrementalSegLib.engine.step.settings import StepSettings
 from IncrementalSegLib.engine.step.state import Curve, TrainingState
 from IncrementalSegLib.engine.step.trainer import Trainer
@@ -35,55 +36,15 @@ from IncrementalSegLib.evaluation.theme import LIGHT, canvas
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.store.unfinished import Unfinished
-from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
 from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.types import Json, StructureId
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What a step made.
-
-    Attributes:
-        record: Record of the new version.
-        curve: What happened while training.
-        report: What became of the older structures.
-        page: The page about it, where one was asked for.
-    """
-
-    record: VersionRecord
-    curve: Curve
-    report: RetentionReport
-    page: Path | None = None
-
-    @classmethod
-    def of(cls, folder: ModelFolder, number: int) -> StepResult:
-        """Read the result of a finished step from the version that it wrote."""
-        report = RetentionReport.from_json(folder.document(RETENTION, number))
-        return cls(folder.record(number), Curve(**folder.document("curve", number)), report)
-
-    def to_json(self) -> Json:
-        """Return the object that ``learn --json`` prints."""
-        return {
-            "version": self.record.number,
-            "parent": self.record.parent,
-            "accepted": self.record.accepted,
-            "held_back_by": list(self.record.held_back_by),
-            "retention": self.report.to_json(),
-            "curve": asdict(self.curve),
-            "structures": list(self.record.structures.names),
-            "seconds": self.record.seconds,
-            "method": self.record.step["method"],
-            "validation": {
-                self.record.structures.by_id(item).name: score for item, score in self.record.scores.items()
-            },
-        } | ({} if self.page is None else {"report": str(self.page)})
 
 
 class Step:
@@ -96,6 +57,8 @@ class Step:
         asked: What the command was called with, kept with the checkpoints for :func:`learn.resume`.
         resuming: Go on from the checkpoint.
         report: Folder for a page about the older structures.
+        previews: Folder for pictures of the new structures while they are learned.
+        on_look: Receives what is seen of the training now and then; without it nothing is looked at.
         progress: Receives progress.
     """
 
@@ -108,12 +71,15 @@ class Step:
         asked: Json | None = None,
         resuming: bool = False,
         report: str | Path | None = None,
+        previews: str | Path | None = None,
+        on_look: OnLook | None = None,
         progress: Progress = silent,
     ) -> None:
         if report is not None:
             canvas(1.0, LIGHT)  # a missing matplotlib is said before the long work
         self.request, self.runtime, self.settings, self.progress = request, runtime, settings, progress
         self.asked, self.resuming, self.report, self.seed = asked or {}, resuming, report, settings.seed
+        self.previews, self.on_look = previews, on_look
         self.dimension = find("network", request.network).dimension
         chosen = settings.preset or ("standard" if runtime.device.type == "cuda" else "quick")
         self.preset: Preset = find_preset(chosen, self.dimension)
@@ -141,7 +107,7 @@ class Step:
         began = time.monotonic()
         material = read_material(self.request, self.preset, self.seed, self.progress)
         ctx = self._context(material)
-        predictor = Predictor(ctx.model, material.plan, self.runtime.device, self.runtime.autocast)
+        predictor = self._predictor(ctx.model, material.plan)
         prepared = [*material.cases, *material.held]
         checkpoints = Checkpoints(self.request, self.asked, self.runtime, prepared)
         curve = self._train(ctx, material, predictor, checkpoints)
@@ -208,7 +174,7 @@ class Step:
         if folder is None or parent is None or ctx.teacher_model is None:
             return RetentionReport(limits=self.settings.limits)
         return judge(
-            Predictor(ctx.teacher_model, after.plan, self.runtime.device, self.runtime.autocast),
+            self._predictor(ctx.teacher_model, after.plan),
             after,
             parent.structures,
             Evidence(history, RetentionCopies.of(folder), exemplars, ctx.cases),
@@ -300,6 +266,15 @@ class Step:
         def still_learning(fraction: float, phrase: str) -> None:  # so that a long evaluation can be stopped too
             self.progress("Learning", trainer.curve.steps / trainer.curve.planned)
 
+        lookout = self._lookout(ctx, material, still_learning)
+
+        def score() -> float | None:
+            see = lookout.see if lookout is not None else None
+            found = validate(predictor, material.held, self.request.taught, still_learning, see)
+            if lookout is not None:
+                lookout.look(found, trainer.curve.steps / trainer.curve.planned)
+            return found.mean
+
         trainer = Trainer(
             method,
             ctx,
@@ -307,12 +282,35 @@ class Step:
             self.preset,
             settings.steps if settings.steps is not None else self.preset.total_steps(len(pools["new"])),
             self.runtime,
-            lambda: validate(predictor, material.held, self.request.taught, still_learning).mean,
+            score,
             self.progress,
             checkpoint,
             state,
         )
         return trainer
+
+    def _lookout(self, ctx: StepContext, material: Material, progress: Callable[[float, str], None]) -> Lookout | None:
+        """Return who looks at the training, where somebody wants to know."""
+        request = self.request
+        if self.on_look is None:
+            return None
+        past = None
+        if (folder := request.folder) is not None and ctx.teacher_model is not None:
+            before = self._predictor(ctx.teacher_model, material.plan)
+            past = Past(ctx.old, before, request.history, lambda: RetentionCopies.of(folder), ctx.exemplars)
+        return Lookout(
+            self.on_look,
+            request.structures,
+            request.taught,
+            self._predictor(ctx.model, material.plan),  # with memory of its own, so that looking leaves no trace
+            past,
+            material.cases,
+            Path(self.previews) if self.previews is not None else None,
+            progress,
+        )
+
+    def _predictor(self, model: Segmenter, plan: Plan) -> Predictor:
+        return Predictor(model, plan, self.runtime.device, self.runtime.autocast)
 
     def _warn_of_gaps(self, ctx: StepContext) -> None:
         """Say which old structures a rehearsing method has no exemplar of."""

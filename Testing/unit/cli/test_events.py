@@ -30,6 +30,9 @@ def test_standard_output_is_a_stream_of_events(learn):
     assert isinstance(said[0], events.Hello)
     assert next(event.phase for event in said if isinstance(event, events.Progress)) == "Reading"
     assert any(isinstance(event, events.Metric) and event.name == "loss" for event in said)
+    assert any(
+        isinstance(event, events.Metric) and (event.name, event.structure) == ("dice", "liver") for event in said
+    )
     assert said[-1].result["structures"] == ["liver"]
     assert isinstance(said[-1], events.Finished)
 

@@ -68,7 +68,7 @@ def test_segment(model, scan, tmp_path, command):
 def test_check(data, command):
     said = command("check", data, "--json")
     assert said.status == 0
-    assert said.json["cases"][0] == {"case": "c0", "verdict": "ok", "message": ""}
+    assert said.json["cases"][0] == {"case": "c0", "verdict": "ok", "message": "", "structures": ["liver", "spleen"]}
     assert [row["case"] for row in said.json["cases"]] == ["c0", "c1", "c2", "c3", "c4"]
 
 

@@ -15,6 +15,8 @@ def test_the_report_is_complete_and_plain(monkeypatch):
     assert {"finetune", "aeiseg"} <= set(report["methods"])
     assert 0 < report["convolution_error"] < 0.05
     assert report["threads"] == torch.get_num_threads()
+    assert report["kind"] == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert 0 < report["memory_free_gb"] <= report["memory_gb"] < 10_000
     assert not any("OMP_WAIT_POLICY" in line or "could not be loaded" in line for line in report["warnings"])
 
 

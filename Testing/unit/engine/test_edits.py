@@ -6,7 +6,8 @@ import pytest
 import torch
 from tiny import FEW, tree
 
-from IncrementalSegLib.engine.edits import ban, budget, overview, pin, remember_again, remove_structure
+from IncrementalSegLib.engine.board import overview
+from IncrementalSegLib.engine.edits import ban, budget, pin, remember_again, remove_structure
 from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
@@ -46,6 +47,9 @@ def test_marks_are_versions_that_share_the_weights(model, action, mark):
     assert shared.samefile(weights)
     assert {item["id"]: item["mark"] for item in overview(model)["exemplars"]}[chosen] == mark
     open_model(model).verify()
+    lifted = action(model, chosen, on=False)
+    assert lifted.step["action"] == f"un{action.__name__}"
+    assert {item["id"]: item["mark"] for item in overview(model)["exemplars"]}[chosen] == ""
 
 
 def test_a_banned_exemplar_is_not_rehearsed(model, data):

@@ -73,7 +73,7 @@ def test_pings_go_out_and_a_silent_worker_is_dead(world):
     assert failure.job == job.id
     assert "said nothing for 60 s" in failure.what
     assert (job.state, ended.state) == ("failed", "finished")
-    with pytest.raises(WireError, match="not running"):
+    with pytest.raises(WireError, match="said nothing for 60 s"):
         world.client.submit("segment")
     assert world.wait(1000) == []
 
@@ -128,3 +128,17 @@ def test_a_process_that_ended_ends_its_jobs(world):
     assert failure.job == job.id
     assert "last checkpoint" in failure.todo
     assert world.client.closed() == []
+
+
+@pytest.mark.parametrize(("protocol", "side"), [(events.PROTOCOL + 1, "newer"), (events.PROTOCOL - 1, "older")])
+def test_a_worker_of_another_protocol_is_ended_and_said(world, protocol, side):
+    job = world.client.submit("segment")
+    hello, failure = world.say(events.Hello("9.0", protocol, 5), events.Finished(job.id))
+    assert (world.killed, world.client.alive, job.state) == (1, False, "failed")
+    assert hello == world.client.hello
+    assert f"speaks protocol {protocol}" in failure.what
+    assert side in failure.why
+    assert "same version" in failure.todo
+    assert world.wait(1000) == world.client.closed() == []
+    with pytest.raises(WireError, match=f"speaks protocol {protocol}"):
+        world.client.submit("segment")

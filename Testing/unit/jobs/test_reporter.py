@@ -67,3 +67,20 @@ def test_a_result_is_shown_with_its_volumes(wire):
         Metric("7", "ml", 12.5, "a", 1.0, "liver"),
         Preview("7", "segmentation", "out/a.seg.nrrd", "a"),
     ]
+
+
+def test_a_look_at_a_training_is_told_by_structure(wire):
+    wire.report("Learning", 0.2, {"loss": 1.0})
+    wire.take()
+    wire.report.look(0.25, {"scapula": 0.5}, ("humerus", -1.5), {"scapula": ("seen/a.png", "scapula in a")})
+    assert wire.take() == [
+        Metric("7", "dice", 0.5, "Learning", 0.25, "scapula"),
+        Metric("7", "worst_change", -1.5, "Learning", 0.25, "humerus"),
+        Preview("7", "learning", "seen/a.png", "scapula in a", "scapula"),
+    ]
+    wire.now = 1.0
+    wire.report("Learning", 0.3)
+    (event,) = wire.take()
+    assert event.numbers == {"loss": 1.0, "worst_change": -1.5}
+    wire.report.look(0.5, {}, None, {})
+    assert wire.take() == []

@@ -119,6 +119,32 @@ def test_a_training_stops_at_once_and_as_wished(worker, world, model):
     assert job.state == "finished"
 
 
+def test_a_new_structure_is_taught_as_a_panel_asks(worker, world, model, tmp_path):
+    asked = {"name": "Milz", "label": "spleen", "terminology": "A~B", "color": [1, 2, 3]}
+    copy, seen = shutil.copytree(model, tmp_path / "model"), tmp_path / "seen"
+    where = {"model": str(copy), "data": str(world / "data"), "structures": [asked]}
+    advised = worker.do("advise", **where)
+    assert advised.state == "finished", advised.end
+    job = worker.do("learn", **where, steps=6, options=FEW, device="cpu", accept="never", previews=str(seen),
+                    limits={"harm": 50, "unsure": 10, "mean": 50})  # fmt: skip
+    assert job.state == "finished", job.end
+    result = job.end.result
+    assert result["accepted"] is False
+    assert result["retention"]["limits"]["harm"] == 50
+    assert result["retention"]["sentence"]
+    assert [point["step"] for point in result["curve"]["points"]] == [1, 2, 3, 4, 5, 6]
+    (preview,) = worker.of(job, events.Preview)
+    assert (preview.kind, preview.structure, Path(preview.path).parent) == ("learning", "Milz", seen)
+    changes = [event for event in worker.of(job, events.Metric) if event.name == "worst_change"]
+    assert "Milz" not in {event.structure for event in changes} != set()
+    card = worker.do("card", model=str(copy), version=result["version"]).end.result
+    taught = card["structures"][-1]
+    assert {name: taught[name] for name in ("name", "terminology", "color")} == {
+        name: asked[name] for name in ("name", "terminology", "color")
+    }
+    assert card["candidates"] == [result["version"]]
+
+
 def test_the_example_of_the_document_runs(world, model, tmp_path):
     text = (Path(__file__).parents[3] / "docs" / "wire.md").read_text("utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -54,7 +54,7 @@ def test_time_grows_with_cases_and_steps(small_presets, data, tmp_path, monkeypa
     monkeypatch.setattr(DryRun, "_step_seconds", lambda self, trainer: 0.5)
     found = estimate(tmp_path / "new", data / "both", "humerus, scapula", **PLAN | {"steps": 60})
     assert found.seconds["learning"] == 30
-    assert found.seconds["scoring"] == 6 + 2  # evaluations of the schedule, and one of each structure at the end
+    assert found.seconds["scoring"] == 6 + 1  # evaluations of the schedule, and one at the end
     assert found.seconds["checkpoints"] == 2 + 6
     assert found.seconds["reading"] == 1 + 3  # splitting; planning, reading and hashing of all five cases
     assert found.seconds["remembering"] == 1

@@ -1,0 +1,205 @@
+"""IncrementalSeg in 3D Slicer: the shell that Slicer finds; what it does is in IncrementalSegPanel."""
+
+import importlib.util
+import sys
+import tempfile
+import unittest
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+if importlib.util.find_spec("IncrementalSegLib") is None:  # a source checkout; an installed module lies beside it
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from IncrementalSegPanel import Start
+from IncrementalSegPanel.Closing import Closing
+from IncrementalSegPanel.flows.Installing import OPEN_AT_START
+from IncrementalSegPanel.Panel import Panel
+from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
+from IncrementalSegPanel.scene import SampleData
+from IncrementalSegPanel.Scripting import Scripting
+
+
+class IncrementalSeg(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = "IncrementalSeg"
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.dependencies = []
+        parent.contributors = ["IncrementalSeg community"]
+        parent.helpText = _(
+            "Segment scans with a model that you can teach: outline a new structure in a few scans, teach it on this "
+            "computer, and see in numbers what became of the structures that the model knew before. Nothing leaves "
+            "this computer. It is research software, not a medical device. See the "
+            '<a href="https://github.com/IncrementalSeg/SlicerIncrementalSeg">documentation</a>.'
+        )
+        parent.acknowledgementText = _(
+            "The methods are those of F. Ozdemir, P. Fuernstahl, O. Goksel, Learn the New, Keep the Old: Extending "
+            "Pretrained Models with New Anatomy and Images, MICCAI 2018; of F. Ozdemir, O. Goksel, Extending "
+            "Pretrained Segmentation Networks with Additional Anatomical Structures, IJCARS 2019; and of others, who "
+            "are named with each method."
+        )
+        slicer.app.connect("startupCompleted()", _started)
+
+
+def _started() -> None:
+    """Offer the sample, and come back after a restart that the panel has asked for."""
+    SampleData.register()
+    settings = slicer.app.userSettings()
+    if slicer.util.settingsValue(OPEN_AT_START, False, slicer.util.toBool, settings):
+        settings.setValue(OPEN_AT_START, False)
+        slicer.util.selectModule("IncrementalSeg")
+
+
+class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel as Slicer opens, leaves and closes it."""
+
+    def __init__(self, parent: Any = None) -> None:
+        VTKObservationMixin.__init__(self)
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    def setup(self) -> None:
+        """Build the panel; nothing heavy is loaded and nothing is started."""
+        ScriptedLoadableModuleWidget.setup(self)
+        self.logic = IncrementalSegLogic()
+        self.session = Start.makeSession(self.logic.tools)
+        self.panel = Panel(self.session)
+        self.layout.addWidget(self.panel.widget)
+        self.closing = Closing(self.session)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.onSceneEndClose()
+
+    def enter(self) -> None:
+        """Show what is known now."""
+        self.session.installing.look()
+        self.panel.enter()
+
+    def exit(self) -> None:
+        """Draw nothing while another module is open; what runs goes on."""
+        self.panel.exit()
+
+    def cleanup(self) -> None:
+        """Let go of everything; a step that runs is paused."""
+        self.removeObservers()
+        self.closing.stop()
+        self.panel.close()
+        self.logic.tools.close()
+
+    def onSceneStartClose(self, caller: Any = None, event: str = "") -> None:
+        """Let go of the scene: its nodes, and the parameter node with them."""
+        self.session.bridge.endScene()
+        self.session.segmenting.endScene()
+        self.session.parameters = None
+
+    def onSceneEndClose(self, caller: Any = None, event: str = "") -> None:
+        """Begin again with an empty scene; what runs goes on."""
+        self.session.parameters = self.logic.getParameterNode()
+        self.session.teaching.beginScene()
+        if not self.session.state.busy:
+            self.session.opening.start()
+
+    def onSceneEndImport(self, caller: Any = None, event: str = "") -> None:
+        """Take over the parameters of a scene that was loaded, and open the model that they name."""
+        self.session.parameters = self.logic.getParameterNode()
+        named = self.session.parameters.modelFolder
+        if named and not self.session.state.busy and Path(named) != self.session.opening.folder:
+            self.session.opening.start()
+        self.session.changed()
+
+    def onReload(self) -> None:
+        """Reload the files of the panel and of the library too."""
+        for name in list(sys.modules):
+            if name.partition(".")[0] in ("IncrementalSegPanel", "IncrementalSegLib"):
+                del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+
+class IncrementalSegLogic(Scripting, ScriptedLoadableModuleLogic):
+    """The verbs for scripts; see :class:`IncrementalSegPanel.Scripting.Scripting`."""
+
+    def getParameterNode(self) -> IncrementalSegParameterNode:
+        """Return what of the panel is saved with the scene."""
+        return IncrementalSegParameterNode(super().getParameterNode())
+
+
+class IncrementalSegTest(ScriptedLoadableModuleTest):
+    """Teaches the sample to a new model, from the first structure to going back, with a real worker."""
+
+    def setUp(self) -> None:
+        """Begin with an empty scene and a new place for models."""
+        slicer.mrmlScene.Clear()
+        self.place = tempfile.TemporaryDirectory(prefix="IncrementalSegTest-")
+        self.widget = IncrementalSegWidget()
+        self.logic, session, folder = self.widget.logic, self.widget.session, Path(self.place.name)
+        session.settings = qt.QSettings(str(folder / "settings.ini"), qt.QSettings.IniFormat)
+        session.places = replace(session.places, models=folder)  # a person's own models and choices stay as they are
+        self.logic.tools = replace(self.logic.tools, settings=session.settings, places=session.places)
+        self.model = folder / "model"
+
+    def tearDown(self) -> None:
+        """Leave nothing behind."""
+        self.widget.cleanup()
+        unloaded = self.widget._onModuleAboutToBeUnloaded  # noqa: SLF001  (as Slicer does when it reloads a module)
+        slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", unloaded)
+        self.widget.parent.deleteLater()
+        self.place.cleanup()
+
+    def test_teach_segment_accept_rollBack_saveAndReload(self) -> None:
+        """Go through everything that a person does with a model."""
+        self.widget.session.installing.look()
+        if self.widget.session.installing.obstacle:
+            raise unittest.SkipTest(self.widget.session.installing.obstacle)
+        *scans, unseen = SampleData.load()
+        outlines = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        self.delayDisplay(f"Teaching the first structure from {len(scans)} scans")
+        few = {"candidates": 4, "keep": 2, "passes": 2}
+        first = self.logic.teach("humerus", outlines, model=self.model, steps=4, preset="quick", options=few)
+        self.assertEqual((first["version"], first["accepted"]), (1, True))
+
+        self.delayDisplay("Segmenting a scan that nobody has outlined")
+        node = self.logic.segment(unseen)
+        self.assertEqual([segment.GetName() for segment in _segments(node)], ["humerus"])
+
+        self.delayDisplay("Teaching the second structure")
+        second = self.logic.teach("scapula", outlines, steps=2, options=few, accept="never")
+        self.assertEqual((second["version"], second["accepted"]), (2, False))
+        self.assertEqual([row["structure"] for row in second["report"]["structures"]], ["humerus"])
+        self.assertTrue(second["verdict"])
+
+        self.assertEqual(self.logic.accept(2)["current"], 2)
+        self.assertEqual(self.logic.rollBack()["current"], 1)
+
+        self.delayDisplay("Saving the scene and loading it again")
+        self.widget.session.opening.open(self.model)
+        self.widget.session.parameters.uncertainty = True
+        bundle = Path(self.place.name) / "scene.mrb"
+        slicer.mrmlScene.SetRootDirectory(self.place.name)
+        self.assertTrue(slicer.mrmlScene.WriteToMRB(str(bundle), None))
+        slicer.mrmlScene.Clear()
+        self.assertFalse(self.widget.session.parameters.uncertainty)
+        slicer.mrmlScene.ReadFromMRB(str(bundle), True)
+        self.assertTrue(self.widget.session.parameters.uncertainty)
+        self.assertEqual(self.widget.session.parameters.modelFolder, str(self.model))
+        self.assertEqual(self.widget.session.opening.card["current"], 1)
+
+
+def _segments(node: Any) -> list[Any]:
+    segmentation = node.GetSegmentation()
+    return [segmentation.GetNthSegment(index) for index in range(segmentation.GetNumberOfSegments())]

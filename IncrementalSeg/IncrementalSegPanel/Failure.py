@@ -1,0 +1,48 @@
+"""An error as the panel shows it: what happened, why, and the button that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from IncrementalSegLib.errors import explain
+from IncrementalSegLib.jobs.events import Failed
+
+
+@dataclass(frozen=True)
+class Mend:
+    """The button that mends an error.
+
+    Attributes:
+        label: What it says.
+        act: What it does.
+    """
+
+    label: str
+    act: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong.
+
+    Attributes:
+        what: What happened, one sentence.
+        why: Why; may be empty.
+        todo: What to do next; may be empty.
+        report: Traceback and log of the worker, for *copy report* only.
+        mend: The button that mends it, or ``None``.
+    """
+
+    what: str
+    why: str = ""
+    todo: str = ""
+    report: str = ""
+    mend: Mend | None = None
+
+    @classmethod
+    def of(cls, error: Failed | BaseException, mend: Mend | None = None) -> Failure:
+        """Return what a worker said or an exception that was raised, as the panel shows it."""
+        if not isinstance(error, Failed):
+            error = Failed.of(None, explain(error))
+        return cls(error.what, error.why, error.todo, error.report, mend)

@@ -1,0 +1,259 @@
+"""The verbs of the command line for scripts in Slicer: each waits for its end while Slicer stays alive."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import qt
+
+from IncrementalSegLib.errors import DataError, IncrementalSegError, ModelError
+from IncrementalSegLib.jobs import events
+from IncrementalSegLib.store.card import read_card
+from IncrementalSegLib.structures import Structure
+from IncrementalSegLib.types import Json
+from IncrementalSegPanel.Start import Tools, later, makeTools
+from IncrementalSegPanel.Texts import _
+
+_Log = logging.getLogger("IncrementalSeg")
+
+
+class Scripting:
+    """Segment, teach and manage models without a panel; nothing opens a dialog, everything that fails raises.
+
+    Args:
+        tools: Worker, bridge and places; by default its own.
+
+    Attributes:
+        folder: The model that is worked with where no other is named, or ``None``.
+        onProgress: Receives the progress of what is being done: ``phase``, ``fraction``, ``eta``.
+    """
+
+    def __init__(self, tools: Tools | None = None) -> None:
+        super().__init__()
+        self.tools = tools or makeTools()
+        self.folder: Path | None = None
+        self.onProgress: Callable[[events.Progress], None] | None = None
+
+    def models(self) -> list[Path]:
+        """Return the folders of the models that are kept in the usual place."""
+        return sorted(path.parent for path in self.tools.places.models.glob("*/model.json"))
+
+    def openModel(self, model: str | Path) -> Json:
+        """Work with a model from now on, and return its card.
+
+        Args:
+            model: Its folder, or the name of one in the usual place.
+
+        Raises:
+            ModelError: There is no such model.
+        """
+        folder = self._path(model)
+        card = read_card(folder)
+        self.folder = folder
+        return card
+
+    def segment(
+        self,
+        volumeNode: Any,
+        structures: Sequence[str] | None = None,
+        model: str | Path | None = None,
+        segmentationNode: Any = None,
+        uncertainty: bool = False,
+    ) -> Any:
+        """Segment a scan of the scene.
+
+        Args:
+            volumeNode: The scan.
+            structures: Names; by default all that the model knows.
+            model: Folder or name; by default the open one.
+            segmentationNode: Where the segments are put; by default the result of that scan, or a new one.
+            uncertainty: Also show a map of uncertainty.
+
+        Returns:
+            The segmentation node.
+
+        Raises:
+            IncrementalSegError: The scan or the model cannot be used.
+        """
+        folder = self._model(model)
+        with tempfile.TemporaryDirectory(prefix="segment-", dir=self.tools.places.temporary) as work:
+            scan = self._written(lambda: self.tools.bridge.exportVolume(volumeNode, Path(work), later))
+            wanted: Json = {"model": str(folder), "scans": str(scan), "output": str(Path(work) / "result")}
+            if structures is not None:
+                wanted["structures"] = ", ".join(structures)
+            result = self.do("segment", **wanted, uncertainty=uncertainty)
+            for text in result["warnings"]:
+                _Log.warning(text)
+            output, *maps = result["outputs"]
+            known = [Structure.from_json(item) for item in read_card(folder)["structures"]]
+            found = [item for item in known if item.name in result["structures"]]
+            node = self.tools.bridge.showSegmentation(output, volumeNode, found, segmentationNode)
+            if maps:
+                self.tools.bridge.showUncertainty(maps[0], volumeNode)
+        return node
+
+    def teach(
+        self,
+        name: str,
+        examples: str | Path | Sequence[Any],
+        model: str | Path | None = None,
+        method: str | None = None,
+        steps: int | None = None,
+        accept: str = "gate",
+        **options: Any,
+    ) -> Json:
+        """Teach a structure and judge what became of the older ones.
+
+        Args:
+            name: Of the structure; a model that does not exist yet is created.
+            examples: Segmentation nodes that show it, in segments of that name, or examples as the bridge's
+                ``candidates`` lists them; or a data set on the disk.
+            model: Folder or name; by default the open one.
+            method: How old structures are kept; by default as the library advises.
+            steps: Optimiser steps at most.
+            accept: The new version comes into use: ``gate``, unless the gate holds it back; ``always``; ``never``.
+            options: Whatever else ``learn`` takes: ``improve``, ``preset``, ``seed``, ``options`` of the method ...
+
+        Returns:
+            ``version``; ``accepted``; ``verdict``, a sentence; ``report``, of the gate; ``curve``; ``scans``, where
+            the examples were written: they judge later steps and should stay there.
+
+        Raises:
+            IncrementalSegError: Something cannot be used; no version has changed.
+        """
+        folder = self._model(model)
+        data = Path(examples) if isinstance(examples, str | Path) else self._examples(name, list(examples), folder)
+        chosen = {"method": method, "steps": steps} | options
+        wanted = {key: value for key, value in chosen.items() if value is not None}
+        result = self.do("learn", model=str(folder), data=str(data), structures=name, accept=accept, **wanted)
+        self.folder = folder
+        return result | {
+            "verdict": result["retention"]["sentence"],
+            "report": result["retention"],
+            "scans": str(data),
+        }
+
+    def resume(self) -> Json:
+        """Go on with the unfinished step of the open model, and return what :meth:`teach` returns of it."""
+        result = self.do("resume", model=str(self._model(None)))
+        return result | {"verdict": result["retention"]["sentence"], "report": result["retention"]}
+
+    def card(self) -> Json:
+        """Return what is known of the open model."""
+        return self._ask("card")
+
+    def versions(self) -> Json:
+        """Return the records of all versions of the open model."""
+        return self._ask("versions")
+
+    def exemplars(self) -> Json:
+        """Return which exemplars the open model keeps, and why."""
+        return self._ask("exemplars")
+
+    def gate(self, version: int) -> Json:
+        """Judge a version of the open model again, and return the report."""
+        return self._ask("gate", version=version)
+
+    def accept(self, version: int) -> Json:
+        """Take a version of the open model into use, and return its card."""
+        return self._ask("accept", version=version)
+
+    def reject(self, version: int) -> Json:
+        """Mark a version of the open model as rejected, and return the card of the one in use."""
+        return self._ask("reject", version=version)
+
+    def rollBack(self, version: int | None = None) -> Json:
+        """Go back to a version that was in use, by default the one before; return its card."""
+        return self._ask("rollback", version=version)
+
+    def methods(self) -> Json:
+        """Return the methods and their options."""
+        return self.do("methods")
+
+    def doctor(self) -> Json:
+        """Return what this computer can do."""
+        return self.do("doctor")
+
+    def do(self, verb: str, **arguments: Any) -> Json:
+        """Let the worker do anything that it can do, and wait for the end while Slicer stays alive.
+
+        Args:
+            verb: What to do (docs/wire.md).
+            arguments: By name.
+
+        Returns:
+            The result, as the command of that name prints it with ``--json``.
+
+        Raises:
+            IncrementalSegError: It failed: what happened, why, and what to do.
+        """
+        loop = qt.QEventLoop()
+
+        def listen(event: events.Event) -> None:
+            match event:
+                case events.Progress() if self.onProgress is not None:
+                    self.onProgress(event)
+                case events.Warned():
+                    _Log.warning(event.text)
+                case events.Finished() | events.Failed() | events.Cancelled():
+                    loop.quit()
+
+        job = self.tools.worker.submit(verb, arguments, listen)
+        if job.end is None:
+            loop.exec_()
+        match job.end:
+            case events.Finished():
+                return job.end.result
+            case events.Failed():
+                raise IncrementalSegError(job.end.what, job.end.why, job.end.todo)
+        raise IncrementalSegError(_("{verb} was cancelled.").format(verb=verb))
+
+    def close(self) -> None:
+        """End the worker; the next request starts another one."""
+        self.tools.worker.shutdown()
+
+    def _ask(self, verb: str, **arguments: Any) -> Json:
+        return self.do(verb, model=str(self._model(None)), **arguments)
+
+    def _path(self, model: str | Path) -> Path:
+        """Return a folder as it is, and the name of a model as its folder."""
+        path = Path(model)
+        return self.tools.places.models / path if len(path.parts) == 1 and not path.exists() else path.absolute()
+
+    def _model(self, model: str | Path | None) -> Path:
+        if model is not None:
+            return self._path(model)
+        if self.folder is None:
+            raise ModelError(_("No model is open."), todo=_("Call openModel, or name the model."))
+        return self.folder
+
+    def _examples(self, name: str, chosen: list[Any], model: Path) -> Path:
+        """Write examples of the scene beside the model, where they can judge later steps."""
+        bridge = self.tools.bridge
+        nodes = {item.GetID() for item in chosen if hasattr(item, "GetID")}
+        examples = [item for item in chosen if not hasattr(item, "GetID")]
+        found = bridge.candidates(name) if nodes else []
+        examples += [item for item in found if item.segmentationId in nodes and item.name.casefold() == name.casefold()]
+        if not examples:
+            raise DataError(
+                _("No segment is called {name}.").format(name=name),
+                _("The examples named have none."),
+                _("Rename the segments, or choose them from what bridge.candidates() returns."),
+            )
+        folder = self.tools.places.newScans(model, name)
+        return self._written(lambda: bridge.exportExamples(examples, name, folder, later))
+
+    def _written(self, begin: Callable[[], Any]) -> Path:
+        """Wait until an export is complete."""
+        loop = qt.QEventLoop()
+        export = begin()
+        if not export.done:
+            export.listen(lambda: loop.quit() if export.done else None)
+            loop.exec_()
+        if export.error is not None:
+            raise export.error
+        return export.path

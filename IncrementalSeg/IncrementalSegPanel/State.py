@@ -1,0 +1,57 @@
+"""The states of the panel, the page that each shows, and the ways between them."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class State(Enum):
+    """What the panel is doing; the value is the name of the page that shows it."""
+
+    NOTHING_INSTALLED = ("nothing installed", "EnvironmentPage")
+    RESTART_NEEDED = ("restart needed", "EnvironmentPage")
+    UNSUPPORTED = ("unsupported", "EnvironmentPage")
+    NO_MODEL = ("no model", "ModelPage")
+    READY = ("ready", "SegmentPage")
+    SEGMENTING = ("segmenting", "SegmentPage")
+    DONE = ("done", "SegmentPage")
+    COLLECTING = ("collecting examples", "ExamplesPage")
+    DEAL = ("deal", "DealPage")
+    TEACHING = ("teaching", "TeachingPage")
+    COMPARING = ("comparing", "ComparePage")
+    REVIEWING = ("reviewing exemplars", "ExemplarsPage")
+
+    @property
+    def page(self) -> str:
+        """Name of the page."""
+        return self.value[1]
+
+    @property
+    def busy(self) -> bool:
+        """Whether work would be lost if it ended now."""
+        return self in (State.SEGMENTING, State.TEACHING)
+
+
+_ENVIRONMENT = {State.NOTHING_INSTALLED, State.RESTART_NEEDED, State.UNSUPPORTED}
+_IDLE = {State.NO_MODEL, State.READY}
+
+_WAYS: dict[State, set[State]] = {
+    State.NOTHING_INSTALLED: _ENVIRONMENT | _IDLE,
+    State.RESTART_NEEDED: _ENVIRONMENT | _IDLE,
+    State.UNSUPPORTED: _ENVIRONMENT | _IDLE,
+    State.NO_MODEL: _ENVIRONMENT | {State.READY, State.COLLECTING, State.TEACHING, State.COMPARING},
+    State.READY: _ENVIRONMENT
+    | {State.NO_MODEL, State.SEGMENTING, State.COLLECTING, State.COMPARING, State.REVIEWING, State.TEACHING},
+    State.SEGMENTING: _IDLE | {State.DONE},
+    State.DONE: _IDLE | {State.SEGMENTING, State.COLLECTING, State.COMPARING, State.REVIEWING},
+    State.COLLECTING: _IDLE | {State.DEAL},
+    State.DEAL: _IDLE | {State.COLLECTING, State.TEACHING},
+    State.TEACHING: _IDLE | {State.DEAL, State.COMPARING},
+    State.COMPARING: _IDLE | {State.DEAL, State.REVIEWING},
+    State.REVIEWING: _IDLE | {State.COMPARING},
+}
+
+
+def allowed(start: State, end: State) -> bool:
+    """Return whether the panel may go from one state to another; staying is always allowed."""
+    return start is end or end in _WAYS[start]

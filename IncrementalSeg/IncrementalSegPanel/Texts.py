@@ -1,0 +1,12 @@
+"""Translation of what people read, for files that also run without Slicer."""
+
+try:
+    from slicer.i18n import tr as _
+except ImportError:  # tests and command line
+
+    def _(text: str) -> str:
+        """Return the text as it is."""
+        return text
+
+
+__all__ = ["_"]

@@ -1,0 +1,54 @@
+"""Numbers as people say them."""
+
+from __future__ import annotations
+
+from IncrementalSegPanel.Texts import _
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words, rounded to what a person can use.
+
+    Example:
+        >>> duration(43), duration(380), duration(7300)
+        ('about 45 s', 'about 6 min', 'about 2 h')
+    """
+    if seconds < 5:
+        return _("a few seconds")
+    if seconds < 60:
+        return _("about {} s").format(5 * round(seconds / 5))
+    if seconds < 5400:
+        return _("about {} min").format(round(seconds / 60))
+    return _("about {:g} h").format(round(seconds / 1800) / 2)
+
+
+def millilitres(value: float) -> str:
+    """Return a volume as people read it; small ones keep two figures.
+
+    Example:
+        >>> millilitres(1523.4), millilitres(4.271), millilitres(0.042)
+        ('1523 ml', '4.3 ml', '0.042 ml')
+    """
+    if value >= 100:
+        return _("{} ml").format(round(value))
+    return _("{} ml").format(f"{value:.1f}" if value >= 1 else f"{value:.2g}")
+
+
+def signed(points: float) -> str:
+    """Return points of Dice with their sign, using the typographic minus.
+
+    Example:
+        >>> signed(-3.14), signed(0.04), signed(2)
+        ('−3.1', '0.0', '+2.0')
+    """
+    text = f"{points:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "−")
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people read it.
+
+    Example:
+        >>> size(93_000), size(2_340_000)
+        ('93 kB', '2.3 MB')
+    """
+    return _("{} MB").format(f"{count / 1e6:.1f}") if count >= 1e5 else _("{} kB").format(round(count / 1e3))

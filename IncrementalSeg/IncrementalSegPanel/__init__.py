@@ -1,0 +1,1 @@
+"""The panel of IncrementalSeg in 3D Slicer."""

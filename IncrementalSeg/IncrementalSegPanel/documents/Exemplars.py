@@ -1,0 +1,148 @@
+"""The exemplars of a model as the board shows them, and what a model holds of patients in sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from IncrementalSegLib.types import Json
+from IncrementalSegPanel.documents.Pictures import Place
+from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Wording import size
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    """One piece of a scan that a model keeps.
+
+    Attributes:
+        id: Of the exemplar.
+        case: Name of the scan.
+        structures: Names of the structures that it shows.
+        ranks: Its places: structure, order, rank from 1.
+        reason: Why it was chosen; may be empty.
+        mark: ``pinned``, ``banned`` or empty.
+        place: Where it lies, or ``None`` where that is not known.
+    """
+
+    id: str
+    case: str
+    structures: tuple[str, ...]
+    ranks: tuple[tuple[str, str, int], ...]
+    reason: str
+    mark: str
+    place: Place | None
+
+    @classmethod
+    def of(cls, item: Json) -> Exemplar:
+        """Read an exemplar as the verb ``exemplars`` gives it."""
+        ranks = tuple((entry["structure"], entry["order"], entry["rank"]) for entry in item["kept_for"])
+        structures, place = tuple(item["structures"]), Place.of(item)
+        return cls(item["id"], item["case"], structures, ranks, item["reason"], item["mark"], place)
+
+    def best(self, structure: str = "") -> tuple[int, int]:
+        """Return its best order, as a place in :data:`ORDERS`, and its rank there.
+
+        Args:
+            structure: Only ranks among the exemplars of that structure; by default of any.
+        """
+        known = [(ORDERS.index(order), rank) for name, order, rank in self.ranks if structure in ("", name)]
+        return min(known, default=(len(ORDERS), 0))
+
+    def standing(self, structure: str = "") -> str:
+        """Return mark or best rank in words."""
+        if self.mark:
+            return {"pinned": _("pinned"), "banned": _("banned")}[self.mark]
+        order, rank = self.best(structure)
+        words = (_("coverage {rank}"), _("content {rank}"), _("at random"), "")
+        return words[order].format(rank=rank)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the slices or crops that show a structure its exemplars stand for.
+
+    Attributes:
+        structure: Its name.
+        curve: Share, 0..1, that the first, the first two, ... stand for, as they were chosen.
+        kept: How many of them are kept.
+    """
+
+    structure: str
+    curve: tuple[float, ...]
+    kept: int
+
+    @classmethod
+    def listOf(cls, overview: Json) -> list[Coverage]:
+        """Read the verb ``exemplars``; a structure whose exemplars were not chosen to cover anything is left out."""
+        found = []
+        for structure, summary in overview["coverage"].items():
+            order = next((name for name in ORDERS[:2] if summary["orders"].get(name)), None)
+            if order is not None:
+                kept = sum(
+                    (entry["structure"], entry["order"]) == (structure, order)
+                    for item in overview["exemplars"]
+                    if item["mark"] != "banned"
+                    for entry in item["kept_for"]
+                )
+                found.append(cls(structure, tuple(summary["orders"][order]), kept))
+        return [item for item in found if item.kept]
+
+    @property
+    def sentence(self) -> str:
+        """Say where adding exemplars stops to help."""
+        share = self.curve[min(self.kept, len(self.curve)) - 1]
+        enough = next(count for count, value in enumerate(self.curve, 1) if value >= _ENOUGH * self.curve[-1])
+        text = _("{structure}: {kept} exemplars stand for {share:.0f} % of the scans that taught it")
+        said = text.format(structure=self.structure, kept=self.kept, share=100 * share)
+        if enough >= self.kept:
+            return said + _("; each one counts.")
+        return said + _("; {enough} would do nearly as well.").format(enough=enough)
+
+
+ORDERS = ("abstraction", "content", "random")
+"""How exemplars are chosen: what they cover for the network, what they cover in content, and at random."""
+
+_ENOUGH = 0.95
+"""Of what all exemplars cover: a person sees little difference above."""
+
+
+def ledgerSentences(ledger: Json) -> list[str]:
+    """Say what a model holds of patients, from the verb ``privacy``."""
+    current = next((item for item in ledger["versions"] if item["status"] == "current"), ledger["versions"][-1])
+    older = [item for item in ledger["versions"] if item is not current and item["exemplars"]["count"]]
+    pieces, copies = current["exemplars"], current["copied_scans"]
+    said = [
+        _("Version {number} holds {count} pieces of {scans} scans ({size}).").format(
+            number=current["version"], count=pieces["count"], scans=len(pieces["cases"]), size=size(pieces["bytes"])
+        )
+        if pieces["count"]
+        else _("Version {number} holds no pieces of scans.").format(number=current["version"])
+    ]
+    if older:
+        said.append(
+            _("Other versions hold some too: {numbers}.").format(
+                numbers=", ".join(str(item["version"]) for item in older)
+            )
+        )
+    if copies["count"]:
+        said.append(
+            _("It keeps copies of {count} whole scans for judging ({size}).").format(
+                count=copies["count"], size=size(copies["bytes"])
+            )
+        )
+    personal = list(dict.fromkeys(item["structure"] for item in current["prototypes"] if item["nearly_personal"]))
+    if current["prototypes"]:
+        said.append(_("It keeps mean features, of which no image can be made."))
+    if personal:
+        said.append(
+            _("Those of {names} come from so few patients that they say much about each.").format(
+                names=", ".join(personal)
+            )
+        )
+    if current["cases"]:
+        said.append(
+            _("It knows {scans} scans by name, and where {files} files lie; a package leaves both out.").format(
+                scans=len(current["cases"]), files=len(current["paths"])
+            )
+        )
+    return said

@@ -1,0 +1,160 @@
+"""From the JSON schema of a method's options to the fields of a form; nothing here knows a widget.
+
+A field that a person left alone has no value: a default that was sent would undo what another option implies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.types import Json
+from IncrementalSegPanel.Texts import _
+
+
+@dataclass(frozen=True)
+class Field:
+    """One option.
+
+    Attributes:
+        name: As the library calls it.
+        title: For people.
+        kind: ``boolean``, ``integer``, ``number`` or ``string``.
+        default: What counts where nothing is given.
+        description: What it means.
+        choices: Its values, where there are only some.
+        least: Smallest value, or ``None``.
+        most: Largest value, or ``None``.
+        above: The value must exceed this, or ``None``.
+        below: The value must be smaller than this, or ``None``.
+    """
+
+    name: str
+    title: str
+    kind: str
+    default: Any = None
+    description: str = ""
+    choices: tuple[Any, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    @classmethod
+    def of(cls, name: str, schema: Mapping[str, Any]) -> Field:
+        """Read one property of a schema; an optional one is a choice between a type and null."""
+        plain = next((item for item in schema.get("anyOf", ()) if item.get("type") != "null"), {})
+        known = {**schema, **plain}
+        choices = known.get("enum", (True, False) if known.get("type") == "boolean" else ())
+        return cls(
+            name=name,
+            title=name.replace("_", " ").capitalize(),
+            kind=known.get("type", "string"),
+            default=schema.get("default"),
+            description=_sentence(schema.get("description", "")),
+            choices=tuple(choices),
+            least=known.get("minimum"),
+            most=known.get("maximum"),
+            above=known.get("exclusiveMinimum"),
+            below=known.get("exclusiveMaximum"),
+        )
+
+    @property
+    def range(self) -> str:
+        """The values that it can have, as words; empty where there are no bounds."""
+        parts = [
+            _("{} or more").format(_word(self.least)) if self.least is not None else "",
+            _("more than {}").format(_word(self.above)) if self.above is not None else "",
+            _("at most {}").format(_word(self.most)) if self.most is not None else "",
+            _("less than {}").format(_word(self.below)) if self.below is not None else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+    def word(self, value: Any) -> str:
+        """Return a value as people read it."""
+        return _word(value)
+
+    def parse(self, text: str) -> Any:
+        """Read what a person typed.
+
+        Raises:
+            OptionError: It is no number, or out of bounds.
+        """
+        if self.kind == "string":
+            return text
+        try:
+            value = int(text) if self.kind == "integer" else _finite(text.replace(",", "."))
+        except ValueError:
+            wanted = _("a whole number") if self.kind == "integer" else _("a number")
+            raise OptionError(_("“{}” is not {}.").format(text, wanted), todo=self.range) from None
+        if not self._fits(value):
+            raise OptionError(_("{} does not fit: it must be {}.").format(_word(value), self.range))
+        return value
+
+    def _fits(self, value: float) -> bool:
+        return (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+
+def fieldsOf(schema: Json) -> tuple[Field, ...]:
+    """Return the options of a JSON schema in its order."""
+    return tuple(Field.of(name, item) for name, item in schema.get("properties", {}).items())
+
+
+class Answers:
+    """What a person changed in a form.
+
+    Attributes:
+        values: Option -> value, of those that were changed and can be used.
+        faults: Option -> why what was typed cannot be used.
+    """
+
+    def __init__(self) -> None:
+        self.values: Json = {}
+        self.faults: dict[str, str] = {}
+
+    def choose(self, field: Field, value: Any) -> None:
+        """Take a value that is one of the choices."""
+        self.values[field.name] = value
+        self.faults.pop(field.name, None)
+
+    def type(self, field: Field, text: str) -> None:
+        """Take what was typed; nothing means the default."""
+        self.leave(field)
+        if not text.strip():
+            return
+        try:
+            self.values[field.name] = field.parse(text.strip())
+        except OptionError as error:
+            self.faults[field.name] = str(error)
+
+    def leave(self, field: Field) -> None:
+        """Go back to the default."""
+        self.values.pop(field.name, None)
+        self.faults.pop(field.name, None)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _sentence(text: str) -> str:
+    return " ".join(text.replace("``", "").split())
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return _("none")
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""What the worker answers, as the panel shows it: plain values, no widget."""

@@ -1,0 +1,1 @@
+"""What the worker needs on this computer, and how it is installed."""

@@ -1,0 +1,267 @@
+"""Collect examples: what the structure is called, and which outlines in the scene or on the disk show it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IncrementalSegLib.errors import IncrementalSegError, OptionError
+from IncrementalSegLib.jobs.events import Event, Failed, Progress
+from IncrementalSegLib.structures import check_name
+from IncrementalSegLib.terminology import color_of, terminology_of
+from IncrementalSegLib.types import Json
+from IncrementalSegPanel.flows.Errand import Errand
+from IncrementalSegPanel.flows.Lesson import Color, Lesson
+from IncrementalSegPanel.flows.Rows import Row, alike
+from IncrementalSegPanel.Texts import _
+
+if TYPE_CHECKING:
+    from IncrementalSegPanel.Session import Session
+
+DESCRIPTIONS = ("dataset.json", "manifest.csv", "manifest.json")
+"""A folder with one of these files is a data set."""
+
+RECOMMENDED = 5
+"""Examples; from so many on one is set aside to measure the result and there is still something to learn from."""
+
+
+class Collecting:
+    """A name, and rows of scans of which some are ticked.
+
+    Attributes:
+        name: Of the structure.
+        improve: The model knows it, and shall know it better.
+        terminology: Slicer's serialised terminology entry, or ``None``.
+        color: Its colour.
+        fromFolder: Whether the scans of a data set on the disk shall teach, not those of the scene.
+        source: The data set, or ``None``.
+        labels: What the data set has outlines of.
+        label: Which of them is the structure; empty while that is unclear.
+        rows: The scans.
+        fraction: Share of the data set that has been looked at, or ``None`` while none is.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._errand = Errand(session)
+        self._pictures = 0
+        self._forget()
+
+    def begin(self, name: str = "", improve: bool = False) -> None:
+        """Begin anew with what the scene holds."""
+        self._errand.giveUp()
+        self._forget()
+        self.improve = improve
+        self.setName(name)
+        self.refresh()
+
+    def leave(self) -> None:
+        """Look at nothing any more."""
+        self._errand.giveUp()
+        self._forget()
+
+    @property
+    def known(self) -> str:
+        """The model's own name of the structure; empty where it does not know it."""
+        card = self._session.opening.card or {"structures": []}
+        names = [item["name"] for item in card["structures"]]
+        return next((name for name in names if alike(name, self.name)), "")
+
+    @property
+    def chosen(self) -> tuple[Any, ...]:
+        """The outlines of the scene that shall teach."""
+        return tuple(row.example for row in self.rows if row.ticked and row.example is not None)
+
+    @property
+    def count(self) -> int:
+        """How many scans shall teach."""
+        return sum(row.ticked for row in self.rows)
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot go on yet; empty where it can."""
+        return self._obstacleOfName() or self._obstacleOfScans()
+
+    @property
+    def emptiness(self) -> str:
+        """Why there is no row, and what to do; empty where there are some."""
+        if self.rows or self.fraction is not None:
+            return ""
+        if self.source is not None:
+            return _("This folder is no data set: it holds none of {}.").format(", ".join(DESCRIPTIONS))
+        if self.fromFolder:
+            return _("Choose the folder of a data set: one that holds {}.").format(_(" or ").join(DESCRIPTIONS))
+        return _(
+            "There is no outline in the scene. Outline the structure in the Segment Editor, load a segmentation, "
+            "or choose a folder of outlined scans."
+        )
+
+    def setName(self, name: str) -> None:
+        """Call the structure so; code and colour follow where nothing else was chosen for them."""
+        self.name = name
+        if not self.known:
+            self.improve = False
+        self.terminology, self.color = terminology_of(name), color_of(name)
+        self._guess()
+        self._session.changed()
+
+    def setTerminology(self, name: str, terminology: str, color: Color) -> None:
+        """Take name, code and colour from the terminology selector."""
+        self.setName(name)
+        self.terminology, self.color = terminology, color
+        self._session.changed()
+
+    def improveKnown(self) -> None:
+        """Improve the structure that the model knows under this name."""
+        self.name, self.improve = self.known, True
+        self._session.changed()
+
+    def refresh(self) -> None:
+        """Look again at what the scene holds; what was chosen stays chosen."""
+        if self.fromFolder:
+            return
+        groups: dict[tuple[str, str], list[Any]] = {}
+        for example in self._session.bridge.candidates(self.name or None):
+            groups.setdefault((example.volumeId, example.segmentationId), []).append(example)
+        before = {row.key: row for row in self.rows}
+        self.rows = [Row.ofScene(examples).after(before.get(key)) for key, examples in groups.items()]
+        self._guess()
+        self._session.changed()
+        self._draw()
+
+    def useScene(self) -> None:
+        """Let outlines of the scene teach."""
+        self._errand.giveUp()
+        self._empty(fromFolder=False, source=None)
+        self.refresh()
+
+    def useFolder(self, path: Path | None) -> None:
+        """Let the scans of a data set teach; ``None`` while none is chosen."""
+        if self.fromFolder and path == self.source:
+            return
+        self._errand.giveUp()
+        self._empty(fromFolder=True, source=path)
+        if path is not None and any((path / name).is_file() for name in DESCRIPTIONS):
+            self.fraction = 0.0
+            self._errand.ask("check", {"data": str(path)}, self._checked, self._failed, self._progressed)
+        self._session.changed()
+
+    def setLabel(self, label: str) -> None:
+        """Say which outline of the data set is the structure."""
+        self.label = label
+        self.rows = [replace(row, ticked=not self.refusal(row)) for row in self.rows]
+        self._session.changed()
+
+    def tick(self, number: int, ticked: bool) -> None:
+        """Let a scan teach or not."""
+        self._change(number, ticked=ticked, decided=True)
+
+    def tickAll(self, ticked: bool) -> None:
+        """Let all scans teach that can, or none."""
+        self.rows = [replace(row, ticked=ticked and not self.refusal(row), decided=True) for row in self.rows]
+        self._session.changed()
+
+    def choose(self, number: int, choice: int | None) -> None:
+        """Say which outline of a scan is the structure."""
+        row = replace(self.rows[number], choice=choice, picture=None, decided=True)
+        self.rows[number] = replace(row, ticked=choice is not None and not self.refusal(row))
+        self._session.changed()
+        self._draw()
+
+    def refusal(self, row: Row) -> str:
+        """Return why a scan cannot teach; empty where it can."""
+        return row.obstacle(self.label)
+
+    def lesson(self) -> Lesson:
+        """Return what shall be taught; to be asked while there is no obstacle."""
+        name = self.name.strip()
+        lesson = Lesson(name, self.improve, self.terminology, self.color, label=name)
+        if not self.fromFolder:
+            return lesson
+        cases = tuple(row.scan for row in self.rows if row.ticked)
+        return replace(lesson, label=self.label, data=self.source, cases=cases)
+
+    def _obstacleOfName(self) -> str:
+        if not self.name.strip():
+            return _("Say first what the structure is called.")
+        try:
+            check_name(self.name)
+        except OptionError as error:
+            return str(error)
+        if self.known and not self.improve:
+            return _("The model already knows {}: choose “Improve it”, or another name.").format(self.known)
+        return ""
+
+    def _obstacleOfScans(self) -> str:
+        name = self.name.strip()
+        if self.fraction is not None:
+            return _("The scans of the folder are still being checked.")
+        if self.labels and not self.label:
+            return _("Say which outline of the data set is {}.").format(name)
+        if not self.count:
+            return _("Tick at least one scan that shows {}.").format(name)
+        unclear = next((row.scan for row in self.rows if row.ticked and row.examples and row.choice is None), None)
+        return "" if unclear is None else _("Say which outline of {} is {}.").format(unclear, name)
+
+    def _forget(self) -> None:
+        self.name, self.improve = "", False
+        self.terminology: str | None = None
+        self.color: Color = (128, 128, 128)
+        self._empty(fromFolder=False, source=None)
+
+    def _empty(self, fromFolder: bool, source: Path | None) -> None:
+        self.fromFolder, self.source = fromFolder, source
+        self.labels: tuple[str, ...] = ()
+        self.label = ""
+        self.rows: list[Row] = []
+        self.fraction: float | None = None
+
+    def _guess(self) -> None:
+        """Choose what has the structure's name, where a person has not chosen."""
+        if not self.name.strip():
+            return
+        self.rows = [row.guessed(self.name) for row in self.rows]
+        named = next((label for label in self.labels if alike(label, self.name)), "")
+        if named and not self.label:
+            self.setLabel(named)
+
+    def _change(self, number: int, **changes: Any) -> None:
+        self.rows[number] = replace(self.rows[number], **changes)
+        self._session.changed()
+
+    def _draw(self) -> None:
+        """Draw the thumbnails that are missing, one at a time."""
+        waiting = [number for number, row in enumerate(self.rows) if row.example is not None and row.picture is None]
+        if waiting:
+            self._session.later(partial(self._drawOne, waiting[0], self.rows[waiting[0]].example))
+
+    def _drawOne(self, number: int, example: Any) -> None:
+        row = self.rows[number] if number < len(self.rows) else None
+        if row is None or row.example is not example or row.picture is not None:
+            return
+        self._pictures += 1
+        path = self._session.places.temporary / "examples" / f"{self._pictures}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(IncrementalSegError, OSError):  # a row can do without its picture
+            self._session.bridge.thumbnail(example, path)
+        self._change(number, picture=path)
+        self._draw()
+
+    def _progressed(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self.fraction = event.fraction
+
+    def _checked(self, result: Json) -> None:
+        self.fraction = None
+        self.rows = [Row.ofCase(item) for item in result["cases"]]
+        self.labels = tuple(dict.fromkeys(label for row in self.rows for label in row.labels))
+        if len(self.labels) == 1:
+            self.setLabel(self.labels[0])
+        self._guess()
+
+    def _failed(self, failed: Failed) -> None:
+        self.fraction, self.source = None, None
+        self._session.fail(failed)

@@ -1,0 +1,294 @@
+"""The deal before the start: what it takes, what is kept, and how it is done; nothing is taught yet."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.jobs.events import Event, Failed, Progress
+from IncrementalSegLib.store.card import read_unfinished
+from IncrementalSegLib.types import Json
+from IncrementalSegPanel.Failure import Failure, Mend
+from IncrementalSegPanel.flows.Errand import Errand
+from IncrementalSegPanel.flows.Lesson import Lesson
+from IncrementalSegPanel.flows.Terms import Terms
+from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Wording import duration
+
+if TYPE_CHECKING:
+    from IncrementalSegPanel.Session import Session
+
+
+class Deal:
+    """What a step will take.
+
+    Attributes:
+        lesson: What shall be taught, or ``None`` while nothing is.
+        terms: How it is done.
+        methods: The catalogue of the worker: name, summary, output, needs, schema.
+        advice: Which method suits and why, once the worker has looked.
+        estimate: What it takes, once the worker has measured it.
+        outdated: Whether the terms have changed since.
+        doing: What is being done now, for people; empty while nothing is.
+        fraction: Share of it.
+        taken: Whether the deal is taken, and begins as soon as the worker is free.
+        givesUp: Whether a step of this model that is unfinished may be given up.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._errand = Errand(session)
+        self._export: Any = None
+        self.methods: list[Json] = []
+        self._forget()
+
+    @property
+    def unfinished(self) -> Json | None:
+        """The step of the open model that is unfinished, or ``None``."""
+        opening = self._session.opening
+        if opening.card is not None or opening.folder is None:
+            return (opening.card or {}).get("unfinished")
+        try:
+            return read_unfinished(opening.folder)
+        except IncrementalSegError:  # said by whoever tries to go on with it
+            return None
+
+    @property
+    def choices(self) -> list[Json]:
+        """The methods that the open model can be taught with."""
+        output = (self._session.opening.card or {}).get("output")
+        return [item for item in self.methods if self.isFirst or item["output"] == output]
+
+    @property
+    def method(self) -> str | None:
+        """The method that a person chose, else the recommended one; ``None`` while unknown."""
+        return self.terms.method or (self.advice or {}).get("method")
+
+    @property
+    def isFirst(self) -> bool:
+        """Whether the model learns its first structure, which decides its network and size."""
+        return self._session.opening.card is None
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot begin yet; empty where it can."""
+        if self.taken:
+            return _("It begins in a moment.")
+        if self.lesson is None or self.lesson.data is None:
+            return _("The examples are still being written.")
+        if self.doing and self._errand.verb == "check":
+            return _("The examples are still being checked.")
+        if self.advice is not None and self.method is None:
+            return _("These scans want a model of their own; to teach them to this one, choose a method.")
+        if self.unfinished and not self.givesUp:
+            return _("A step of this model is unfinished: go on with it, or allow to give it up.")
+        faults = [*self.terms.settings.faults.values(), *self.terms.options.faults.values()]
+        return _("Correct this first: {}").format(faults[0]) if faults else ""
+
+    @property
+    def sentences(self) -> list[str]:
+        """The deal, in sentences."""
+        return [item for item in (self._cost(), self._kept(), _("Nothing leaves this computer.")) if item]
+
+    @property
+    def scans(self) -> Path | None:
+        """The folder of the scans that judge later steps, once it is there."""
+        return None if self.lesson is None or self.lesson.data is None else _folderOf(self.lesson.data)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why this method is recommended, and what speaks against it."""
+        return [] if self.advice is None else [*self.advice["reasons"], *self.advice["cautions"]]
+
+    def strike(self, lesson: Lesson, examples: Sequence[Any]) -> None:
+        """Write the examples of the scene, unless they lie on the disk; then ask what it takes to learn from them."""
+        self._forget()
+        self.lesson = lesson
+        if lesson.data is not None:
+            self._askAll()
+            return
+        self._say(_("Writing the examples"))
+        assert self._session.opening.folder is not None
+        folder = self._session.places.newScans(self._session.opening.folder, lesson.name)
+        self._export = self._session.bridge.exportExamples(examples, lesson.label, folder, self._session.later)
+        self._export.listen(lambda: self._written(self._export))
+
+    def reopen(self, lesson: Lesson, terms: Terms) -> None:
+        """Strike the deal of a step again that was done."""
+        self._forget()
+        self.lesson, self.terms = lesson, terms
+        self._askAll()
+
+    def showAgain(self, lesson: Lesson, terms: Terms, givesUp: bool) -> None:
+        """Show the deal of a step that was begun and has not come to its end; nothing is asked again."""
+        self.lesson, self.terms, self.givesUp = lesson, terms, givesUp
+        self._session.changed()
+
+    def setMethod(self, name: str | None) -> None:
+        """Choose a method; ``None``: the recommended one."""
+        self.terms.chooseMethod(name)
+        self.changed()
+
+    def changed(self) -> None:
+        """Take note that the terms have changed."""
+        self.outdated = self.estimate is not None
+        self._session.changed()
+
+    def allowGivingUp(self, allowed: bool) -> None:
+        """Say whether the unfinished step of this model may be given up."""
+        self.givesUp = allowed
+        self._session.changed()
+
+    def measure(self) -> None:
+        """Ask again what it takes."""
+        self._errand.giveUp(self._askEstimate)
+
+    def take(self, then: Callable[[Lesson, Terms, bool], None]) -> None:
+        """Begin, as soon as the worker has stopped what it does."""
+        if self.obstacle:
+            return
+        self.taken = True
+        self._session.changed()
+        self._errand.giveUp(lambda: self._begin(then))
+
+    def keepScans(self) -> None:
+        """Leave the scans that were written where they are: a version or a checkpoint needs them now."""
+        self._export = None
+
+    def leave(self) -> None:
+        """Give up; what was written of the scans is removed, unless something was taught with it."""
+        if self._export is not None:
+            self._export.cancel()
+            if self._export.path is not None:
+                shutil.rmtree(_folderOf(self._export.path), ignore_errors=True)
+        self._errand.giveUp()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.lesson: Lesson | None = None
+        self.terms = Terms()
+        self.advice: Json | None = None
+        self.estimate: Json | None = None
+        self.outdated, self.taken, self.givesUp = False, False, False
+        self.doing, self.fraction = "", 0.0
+        self._export = None
+
+    def _begin(self, then: Callable[[Lesson, Terms, bool], None]) -> None:
+        assert self.lesson is not None
+        self._say("")
+        self.taken = False
+        then(self.lesson, replace(self.terms, method=self.method), self.givesUp)
+
+    def _written(self, export: Any) -> None:
+        """Take note of how far the examples are written."""
+        if export is None or export is not self._export or self.lesson is None:
+            return
+        self.fraction = export.progress
+        if export.error is not None:
+            self._refuse(Failure.of(export.error))
+        elif export.path is not None:
+            self.lesson = replace(self.lesson, data=Path(export.path))
+            self._askAll()
+        self._session.changed()
+
+    def _askAll(self) -> None:
+        """Ask the worker in turn: are the scans good, which methods are there, which suits, what does it take."""
+        self._say(_("Checking the examples"))
+        assert self.lesson is not None
+        self._errand.ask("check", {"data": str(self.lesson.data)}, self._checked, self._failed, self._progressed)
+
+    def _checked(self, result: Json) -> None:
+        assert self.lesson is not None
+        asked = [item for item in result["cases"] if not self.lesson.cases or item["case"] in self.lesson.cases]
+        good = tuple(item["case"] for item in asked if item["verdict"] != "refused")
+        bad = [f"{item['case']}: {item['message']}" for item in asked if item["verdict"] == "refused"]
+        if not good:
+            what = _("None of the {} scans can teach.").format(len(asked))
+            self._refuse(Failure(what, bad[0] if bad else "", _("Choose others.")))
+            return
+        for line in bad:
+            self._session.warn(_("Left out: {}").format(line))
+        if bad or self.lesson.cases:
+            self.lesson = replace(self.lesson, cases=good)
+        if self.methods:
+            self._askAdvice()
+        else:
+            self._errand.ask("methods", {}, self._listed, self._failed)
+
+    def _listed(self, result: Json) -> None:
+        self.methods = result["methods"]
+        self._askAdvice()
+
+    def _askAdvice(self) -> None:
+        self._say(_("Looking which method suits"))
+        wanted = self._arguments() | {"exemplars": self.terms.exemplars}
+        wanted.pop("improve", None)
+        self._errand.ask("advise", wanted, self._advised, self._failed, self._progressed)
+
+    def _advised(self, result: Json) -> None:
+        self.advice = result
+        if self.method is None:
+            self._say("")
+        else:
+            self._askEstimate()
+
+    def _askEstimate(self) -> None:
+        assert self.lesson is not None
+        self._say(_("Measuring how long it takes"))
+        wanted = self._arguments() | self.terms.arguments(self.method)
+        self._errand.ask("estimate", wanted, self._estimated, self._failed, self._progressed)
+
+    def _estimated(self, result: Json) -> None:
+        self.estimate, self.outdated = result, False
+        self._say("")
+
+    def _arguments(self) -> Json:
+        assert self.lesson is not None
+        assert self._session.opening.folder is not None
+        return self.lesson.arguments(self._session.opening.folder, self._session.places.temporary)
+
+    def _progressed(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self.fraction = event.fraction
+
+    def _failed(self, failed: Failed) -> None:
+        self._say("")
+        self._session.fail(failed, Mend(_("Choose other examples"), self._session.teaching.toExamples))
+
+    def _refuse(self, failure: Failure) -> None:
+        """Say before anything begins that these examples cannot teach."""
+        self._session.teaching.toExamples()
+        self._session.failure = failure
+        self._session.changed()
+
+    def _say(self, doing: str) -> None:
+        self.doing, self.fraction = doing, 0.0
+        self._session.changed()
+
+    def _cost(self) -> str:
+        found = self.estimate
+        if found is None:
+            return ""
+        time = duration(60 * found["minutes"])
+        if self.outdated:
+            return _("Before the change: {} on {}.").format(time, found["device"])
+        if found["memory_mb"] is None:
+            return _("At most {} on {}.").format(time, found["device"])
+        memory = f"{found['memory_mb'] / 1000:.1f}"
+        return _("At most {} on {} (peak {} GB).").format(time, found["device"], memory)
+
+    def _kept(self) -> str:
+        structures = (self._session.opening.card or {}).get("structures")
+        if not structures:
+            return _("It is the first structure of this model.")
+        count = len(structures) - (self.lesson is not None and self.lesson.improve)
+        return _("Keeps {} structures.").format(count) if count != 1 else _("Keeps 1 structure.")
+
+
+def _folderOf(data: Path) -> Path:
+    """Return the folder of a data set that was written."""
+    return data if data.is_dir() else data.parent

@@ -1,0 +1,254 @@
+"""Making the worker able to run: look, install at the click, check, and say what has changed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IncrementalSegLib.errors import MissingNeedError
+from IncrementalSegPanel.environment.Changes import Changes, installedPackages
+from IncrementalSegPanel.environment.Environment import TORCH, Report, constraints, examine
+from IncrementalSegPanel.environment.Machine import Machine
+from IncrementalSegPanel.environment.PipErrors import explainPip
+from IncrementalSegPanel.Failure import Failure, Mend
+from IncrementalSegPanel.Seams import Installer
+from IncrementalSegPanel.State import State
+from IncrementalSegPanel.Texts import _
+
+if TYPE_CHECKING:
+    from IncrementalSegPanel.Session import Session
+
+OPEN_AT_START = "IncrementalSeg/OpenAtStart"
+"""Setting: whether Slicer shows the panel when it starts the next time."""
+
+LAST_CHANGES = "IncrementalSeg/LastInstallation"
+"""Setting: what the last installation changed, as JSON."""
+
+LOADED = sys.modules
+"""What is in the memory of Slicer."""
+
+_ENVIRONMENT = (State.NOTHING_INSTALLED, State.RESTART_NEEDED, State.UNSUPPORTED)
+_BUILDS = "https://download.pytorch.org/whl"
+"""Where PyTorch keeps its builds by graphics card; PyPI has one for each system only."""
+
+_MOST_LINES = 2000
+
+Step = tuple[str, Callable[[Callable[[int], None]], None]]
+
+
+class Installing:
+    """What the environment page shows and does.
+
+    Args:
+        session: Whose worker needs the libraries.
+
+    Attributes:
+        installer: What installs; given where the session is put together, ``None`` where nothing is to be looked at.
+        report: What was found when it was last looked.
+        phase: What is being done, in words; empty while nothing runs.
+        step: Its number and the number of all.
+        lines: What pip said.
+        changes: What the last installation changed.
+        stale: Packages whose former version stays in Slicer's memory until it starts again.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.installer: Installer | None = None
+        self.report: Report | None = None
+        self.phase = ""
+        self.step = (0, 0)
+        self.lines: list[str] = []
+        self.changes: Changes | None = None
+        self.stale: list[str] = []
+        self._machine: Machine | None = None
+        self._steps: list[Step] = []
+        self._before: dict[str, str] = {}
+        self._again: Callable[[], None] = self.install
+        self._skipped = False
+
+    @property
+    def obstacle(self) -> str:
+        """Why the worker cannot compute, one sentence; empty where it can."""
+        if self.report is None or self.report.state is State.READY:
+            return ""
+        return f"{self.report.title}."
+
+    @property
+    def mend(self) -> Mend | None:
+        """The button that leads to the environment page, where something is missing."""
+        return Mend(_("Show what is missing"), self.open) if self.obstacle else None
+
+    def require(self) -> None:
+        """Make sure that the worker can compute.
+
+        Raises:
+            MissingNeedError: Libraries are missing.
+        """
+        if self.obstacle:
+            raise MissingNeedError(_("Nothing can be computed yet."), self.obstacle)
+
+    def look(self) -> None:
+        """Look at what is there, and go to the environment page where something is missing."""
+        if self.installer is None or self.phase or self.session.state is State.RESTART_NEEDED:
+            return
+        gpus = self._machine.gpus if self._machine is not None else None
+        machine = self.installer.machine()
+        self._judge(replace(machine, gpus=() if machine.system == "Darwin" else gpus))
+        if self._machine.gpus is None and self.report.torch:
+            self.installer.findGpus(lambda found: self._judge(replace(self._machine, gpus=found)))
+
+    def open(self) -> None:
+        """Go to the environment page; for buttons of other pages that need the worker."""
+        self._skipped = False
+        self.look()
+
+    def skip(self) -> None:
+        """Go on without the libraries: models can be looked at."""
+        self._skipped = True
+        self.session.home()
+
+    def install(self) -> None:
+        """Download and install what is missing; PyTorch first, because others would bring a PyTorch of their own."""
+        steps: list[Step] = []
+        if self.report.torch:
+            steps.append((_("Installing PyTorch"), self._installTorch))
+        if self.report.packages:
+            wanted = [str(one) for one in self.report.packages]
+            steps.append((_("Installing the other libraries"), lambda done: self._install(wanted, done)))
+        self._start(steps, self.install)
+
+    def installFromFolder(self, folder: Path) -> None:
+        """Install everything from files in a folder, without a network."""
+        arguments = ["--no-index", "--find-links", str(folder), *self._missing()]
+        step = (_("Installing from the folder"), lambda done: self._install(arguments, done))
+        self._start([step], lambda: self.installFromFolder(folder))
+
+    def restart(self) -> None:
+        """Start Slicer again, which then shows the panel by itself."""
+        self.session.settings.setValue(OPEN_AT_START, True)
+        self.installer.restart()
+
+    def later(self) -> None:
+        """Go on without starting Slicer again."""
+        self.session.home()
+
+    def openExtensionsManager(self) -> None:
+        """Show where the PyTorch extension can be installed."""
+        self.installer.openExtensionsManager()
+
+    def downloadCommand(self) -> str:
+        """Return the command that fills a folder of wheels on a computer with internet and the same Slicer."""
+        build = "cu128" if self._machine.gpus else "cpu"
+        wanted = " ".join(f'"{one}"' for one in self._missing())
+        return f"PythonSlicer -m pip download --dest wheels --extra-index-url {_BUILDS}/{build} {wanted}"
+
+    def _missing(self) -> list[str]:
+        return [*([str(TORCH)] if self.report.torch else []), *(str(one) for one in self.report.packages)]
+
+    def _judge(self, machine: Machine) -> None:
+        self._machine = machine
+        self.report = examine(machine, installedPackages())
+        state, here = self.report.state, self.session.state
+        if state is State.READY:
+            if here in _ENVIRONMENT:
+                self.session.home()
+        elif here in _ENVIRONMENT or (here in (State.NO_MODEL, State.READY) and not self._skipped):
+            self.session.go(state)
+        self.session.changed()
+
+    def _start(self, steps: list[Step], again: Callable[[], None]) -> None:
+        if self.phase:
+            return
+        self._again = again
+        self._before = installedPackages()
+        self._steps = [*steps, (_("Checking that everything works"), self._check)]
+        self.step, self.lines = (0, len(self._steps)), []
+        self.session.dismiss()
+        self._next(0)
+
+    def _next(self, code: int) -> None:
+        """Do the next step, unless the last one has failed."""
+        if code != 0:
+            self._failed()
+            return
+        if not self._steps:
+            self._succeeded()
+            return
+        self.phase, act = self._steps.pop(0)
+        self.step = (self.step[0] + 1, self.step[1])
+        self.session.changed()
+        try:
+            act(self._next)
+        except Exception as error:  # whatever Slicer or the extension raises belongs on the page
+            self._log(str(error))
+            self._failed()
+
+    def _installTorch(self, done: Callable[[int], None]) -> None:
+        self.installer.installTorch(str(TORCH.specifier), self._constraints(), self._log, done)
+
+    def _install(self, arguments: list[str], done: Callable[[int], None]) -> None:
+        self.installer.install(arguments, self._constraints(), self._log, done)
+
+    def _check(self, done: Callable[[int], None]) -> None:
+        def checked(code: int, output: str, errors: str) -> None:
+            self._log(errors)
+            found = _readDoctor(output) if code == 0 else {}
+            broken = [text for text in found.get("warnings", []) if "could not be loaded" in text]
+            for text in broken:
+                self._log(text)
+            self.session.device = found.get("device", "")
+            done(0 if self.session.device and not broken else 1)
+
+        self.installer.check(checked)
+
+    def _succeeded(self) -> None:
+        self._finish()
+        self.report = replace(self.report, state=State.READY)
+        self.stale = self.changes.loaded(LOADED)
+        if self.session.state not in _ENVIRONMENT:  # a person has gone on to look at a model
+            self.session.changed()
+        elif self.stale:
+            self.session.go(State.RESTART_NEEDED)
+        else:
+            self.session.home()
+
+    def _failed(self) -> None:
+        during = self.phase
+        self._finish()
+        what = _("{phase} has failed.").format(phase=during)
+        why, todo = explainPip(self.lines)
+        report = "\n".join([*self.lines[-200:], "", self.changes.describe(self._machine.python)])
+        self.session.failure = Failure(what, why, todo, report, Mend(_("Try again"), self._again))
+        self.session.changed()
+
+    def _finish(self) -> None:
+        """Write down what has changed."""
+        self.phase, self._steps = "", []
+        self.changes = Changes.between(self._before, installedPackages())
+        self.session.settings.setValue(LAST_CHANGES, json.dumps(self.changes.record()))
+        logging.getLogger(__name__).info("Installation: %s", self.changes.describe(self._machine.python))
+
+    def _constraints(self) -> Path:
+        """Write what must not change now; a PyTorch of the step before is part of it."""
+        path = self.session.places.temporary / "constraints.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(constraints(installedPackages())) + "\n", encoding="utf-8")
+        return path
+
+    def _log(self, text: str) -> None:
+        self.lines = [*self.lines, *text.splitlines()][-_MOST_LINES:]
+        self.session.changed()
+
+
+def _readDoctor(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,226 @@
+"""Open a model, begin a new one, import or export a package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from IncrementalSegLib.errors import IncrementalSegError, ModelError, OptionError
+from IncrementalSegLib.jobs.events import Failed
+from IncrementalSegLib.store.card import read_card
+from IncrementalSegLib.store.reader import ModelReader
+from IncrementalSegLib.store.state import MODEL
+from IncrementalSegLib.store.unfinished import Unfinished
+from IncrementalSegLib.types import Json
+from IncrementalSegPanel.Failure import Mend
+from IncrementalSegPanel.State import State
+from IncrementalSegPanel.Texts import _
+
+if TYPE_CHECKING:
+    from IncrementalSegPanel.Session import Session
+
+PACKAGE = ".iseg"
+"""Ending of a package."""
+
+SAMPLE = "Sample"
+"""Name of the model that the sample teaches."""
+
+_SAMPLE_STRUCTURE = "humerus"
+
+_RECENT = "IncrementalSeg/recentModels"
+_MOST = 8
+_NOT_IN_NAMES = '<>:"/\\|?*'
+
+
+class Opening:
+    """The model that is worked with.
+
+    Attributes:
+        card: What is known of the open model, or ``None`` while none is open or it has no version yet.
+        folder: Its folder, also of a new one that the first step will make; ``None`` while none is chosen.
+        message: What is being done with a package, or was done last; empty where nothing was.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.card: Json | None = None
+        self.folder: Path | None = None
+        self.message = ""
+
+    @property
+    def recent(self) -> list[Path]:
+        """The models opened before that are still there, the last one first, then others where new ones are kept."""
+        models = self._session.places.models
+        kept = sorted(models.iterdir()) if models.is_dir() else []
+        found = [path for path in self._remembered() if path.is_dir()]
+        return found + [path for path in kept if path not in found and (_isModel(path) or Unfinished(path).exists)]
+
+    @property
+    def obstacle(self) -> str:
+        """Why no other model can be opened now; empty where one can."""
+        if self._session.state.busy:
+            return _("Wait until this is done, or stop it first.")
+        if self._session.state in (State.COLLECTING, State.DEAL):
+            return _("Finish or leave this page first (Esc).")
+        return ""
+
+    def start(self) -> None:
+        """Open the model of the scene, or else the one used last, or say that there is none."""
+        parameters = self._session.parameters
+        wanted = Path(parameters.modelFolder) if parameters is not None and parameters.modelFolder else None
+        if wanted is not None and wanted != self.folder and wanted.is_dir():
+            self.open(wanted)
+        elif self.folder is not None:  # another scene; what the panel is doing goes on
+            self.refresh()
+        elif self._remembered() and self._remembered()[0].is_dir():
+            self.open(self._remembered()[0])
+        else:
+            self._arrive()
+
+    def open(self, path: Path) -> None:
+        """Open a model by its folder or any file of it; a package is imported first."""
+        if path.suffix == PACKAGE:
+            self.importPackage(path)
+            return
+        folder = next((item for item in (path, *path.parents) if _isModel(item)), path)
+        try:
+            card = read_card(folder)
+        except IncrementalSegError as error:
+            self._offer(folder, error)
+            return
+        self.card, self.folder, self.message = card, folder, ""
+        self._remember(folder)
+        self._session.dismiss()
+        self._arrive()
+
+    def refresh(self) -> None:
+        """Read the card again after the model was changed."""
+        if self.folder is None:
+            return
+        try:  # a new model has no card before its first version is in use
+            self.card = read_card(self.folder) if ModelReader(self.folder).current else None
+        except IncrementalSegError as error:
+            self._session.fail(error)
+            return
+        self._remember(self.folder)
+        self._session.changed()
+
+    def obstacleToName(self, name: str) -> str:
+        """Return why a new model cannot have a name; empty where it can."""
+        if not name.strip():
+            return _("Type a name for the model, for example: Shoulder MR.")
+        if set(name) & set(_NOT_IN_NAMES) or name.strip().startswith("."):
+            return _("A name cannot hold any of {}, nor begin with a dot.").format(" ".join(_NOT_IN_NAMES))
+        if self.folderOf(name).exists():
+            return _("There is a model called {} already.").format(name.strip())
+        return ""
+
+    def folderOf(self, name: str) -> Path:
+        """Return where a new model of that name is kept."""
+        return self._session.places.models / name.strip()
+
+    def begin(self, name: str, structure: str = "") -> None:
+        """Begin a new model and ask for examples of its first structure; the first step makes its folder.
+
+        Args:
+            name: Of the model.
+            structure: Name of the structure, where it is known already.
+        """
+        obstacle = self.obstacleToName(name)
+        if obstacle:
+            mend = Mend(_("Open it"), lambda: self.open(self.folderOf(name))) if self.folderOf(name).is_dir() else None
+            self._session.fail(OptionError(obstacle), mend)
+            return
+        self.card, self.folder, self.message = None, self.folderOf(name), ""
+        self._session.dismiss()
+        self._session.teaching.begin(structure)
+
+    def trySample(self, load: Callable[[], object]) -> None:
+        """Put the sample into the scene, and begin a model that it teaches or open the one it taught before."""
+        try:
+            load()
+        except Exception as error:  # whatever it is, a person shall read it
+            self._session.fail(error)
+            return
+        if _isModel(self.folderOf(SAMPLE)):
+            self.open(self.folderOf(SAMPLE))
+        else:
+            self.begin(SAMPLE, _SAMPLE_STRUCTURE)
+
+    def importPackage(self, package: Path) -> None:
+        """Make a model of a package and open it."""
+        folder = self._free(package.stem)
+        self._say(_("Importing {}…").format(package.name))
+        self._ask("import", {"package": str(package), "model": str(folder)}, lambda _card: self.open(folder))
+
+    def exportPackage(self, package: Path) -> None:
+        """Write the version in use as a package, without images."""
+        if self.folder is None:
+            return
+        self._say(_("Exporting {}…").format(package.name))
+        arguments = {"model": str(self.folder), "package": str(package)}
+        self._ask("export", arguments, lambda card: self._say(_exported(card)))
+
+    def _arrive(self) -> None:
+        """Show the model; the page that installs what is missing stays."""
+        if self._session.state.page == "EnvironmentPage":
+            self._session.changed()
+        else:
+            self._session.home()
+
+    def _offer(self, folder: Path, error: IncrementalSegError) -> None:
+        """Say why a model cannot be opened; one that has no version in use yet can be gone on with."""
+        what, versions = _("{} has no version in use yet.").format(folder.name), ModelReader(folder).numbers()
+        if Unfinished(folder).exists:
+            error = ModelError(what, _("Its first step is not finished."))
+            mend = Mend(_("Go on with it"), lambda: self._goOn(folder, self._session.teaching.resume))
+        elif _isModel(folder) and versions and not ModelReader(folder).current:
+            error = ModelError(what, _("Its first version waits for your decision."))
+            mend = Mend(_("Look at it"), lambda: self._goOn(folder, lambda: self._session.comparing.show(versions[-1])))
+        else:
+            mend = None
+        self._session.fail(error, mend)
+
+    def _goOn(self, folder: Path, act: Callable[[], None]) -> None:
+        self.card, self.folder, self.message = None, folder, ""
+        act()
+
+    def _ask(self, verb: str, arguments: Json, done: Callable[[Json], None]) -> None:
+        def failed(error: Failed) -> None:
+            self.message = ""
+            self._session.fail(error)
+
+        self._session.ask(verb, arguments, done, failed=failed)
+
+    def _say(self, text: str) -> None:
+        self.message = text
+        self._session.changed()
+
+    def _free(self, name: str) -> Path:
+        """Return a folder for a model that does not exist yet."""
+        number, folder = 1, self.folderOf(name)
+        while folder.exists():
+            number += 1
+            folder = self.folderOf(f"{name} {number}")
+        return folder
+
+    def _remembered(self) -> list[Path]:
+        lines = str(self._session.settings.value(_RECENT, "") or "").splitlines()
+        return [Path(line) for line in lines if line]
+
+    def _remember(self, folder: Path) -> None:
+        paths = [folder, *(path for path in self._remembered() if path != folder)]
+        self._session.settings.setValue(_RECENT, "\n".join(str(path) for path in paths[:_MOST]))
+        if self._session.parameters is not None:
+            self._session.parameters.modelFolder = str(folder)
+
+
+def _isModel(folder: Path) -> bool:
+    return (folder / MODEL).is_file()
+
+
+def _exported(card: Json) -> str:
+    """Say what was written, and that no image is in it."""
+    text = _("Exported to {path} ({size:.1f} MB). It holds no images.")
+    return text.format(path=card["path"], size=card["bytes"] / 1e6)

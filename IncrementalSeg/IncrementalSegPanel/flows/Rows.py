@@ -1,0 +1,101 @@
+"""A scan that may teach: outlines of the scene, or a case of a data set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from IncrementalSegLib.types import Json
+from IncrementalSegPanel.Texts import _
+
+
+@dataclass(frozen=True)
+class Row:
+    """One scan that may teach.
+
+    Attributes:
+        scan: Its name.
+        examples: Outlines in it of which one may be the structure; empty for a case of a data set.
+        choice: Which of them, or ``None`` while that is unclear.
+        ticked: Whether it shall teach.
+        decided: Whether a person said so; else it follows from the name.
+        refused: Why a case of a data set cannot teach; empty where it can.
+        labels: What was looked for in a case of a data set.
+        hints: What a person should know, as sentences.
+        picture: A thumbnail of the outline, once there is one.
+    """
+
+    scan: str
+    examples: tuple[Any, ...] = ()
+    choice: int | None = None
+    ticked: bool = False
+    decided: bool = False
+    refused: str = ""
+    labels: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    picture: Path | None = None
+
+    @property
+    def example(self) -> Any:
+        """The outline that is chosen, or ``None``."""
+        return None if self.choice is None else self.examples[self.choice]
+
+    @classmethod
+    def ofScene(cls, examples: Sequence[Any]) -> Row:
+        """Return the row of a scan of the scene; which outline is meant is clear where there is one only."""
+        return cls(examples[0].volumeName, tuple(examples), choice=0 if len(examples) == 1 else None)
+
+    @classmethod
+    def ofCase(cls, item: Json) -> Row:
+        """Return the row of a case, as ``check`` judges it."""
+        refused = item["message"] if item["verdict"] == "refused" else ""
+        hints = (item["message"],) if item["verdict"] == "warning" else ()
+        return cls(item["case"], refused=refused, labels=tuple(item["structures"]), hints=hints)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells this scan of the scene from others."""
+        return self.examples[0].volumeId, self.examples[0].segmentationId
+
+    def after(self, other: Row | None) -> Row:
+        """Return the row with what was chosen when the scene was looked at before; the picture is drawn anew."""
+        ids = [example.segmentId for example in self.examples]
+        if other is None or not other.decided or other.example is None or other.example.segmentId not in ids:
+            return self
+        chosen = replace(self, choice=ids.index(other.example.segmentId), decided=True)
+        return replace(chosen, ticked=other.ticked and not chosen.obstacle(""))
+
+    def obstacle(self, label: str) -> str:
+        """Return why the scan cannot teach; empty where it can.
+
+        Args:
+            label: What the structure is called in a data set; empty while that is unclear.
+        """
+        if self.examples:
+            asked = self.examples if self.example is None else (self.example,)
+            return asked[0].obstacle if all(example.obstacle for example in asked) else ""
+        if self.refused or not label or label in self.labels:
+            return self.refused
+        return _("{} was not looked for in this scan.").format(label)
+
+    def guessed(self, name: str) -> Row:
+        """Return the row with the outline of that name chosen, where a person has decided nothing."""
+        named = next((number for number, item in enumerate(self.examples) if alike(item.name, name)), None)
+        if self.decided or named is None:
+            return self
+        found = replace(self, choice=named)
+        return replace(found, ticked=not found.obstacle(""))
+
+
+def alike(one: str, other: str) -> bool:
+    """Return whether two names mean the same, whatever their case, punctuation and order of words.
+
+    Example:
+        >>> alike("Kidney_left", "left kidney")
+        True
+    """
+    words = [sorted(re.findall(r"[^\W_]+", name.casefold())) for name in (one, other)]
+    return bool(words[0]) and words[0] == words[1]

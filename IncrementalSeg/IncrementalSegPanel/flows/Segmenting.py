@@ -1,0 +1,274 @@
+"""Segment the chosen scan with the chosen structures of the open model."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.jobs import events
+from IncrementalSegLib.structures import Structure, StructureList
+from IncrementalSegLib.types import Json
+from IncrementalSegPanel.documents.Heads import Head, headsOf
+from IncrementalSegPanel.documents.Outcome import Outcome
+from IncrementalSegPanel.Failure import Mend
+from IncrementalSegPanel.flows.Errand import Errand
+from IncrementalSegPanel.flows.Overlay import Overlay
+from IncrementalSegPanel.State import State
+from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Wording import duration
+
+if TYPE_CHECKING:
+    from IncrementalSegPanel.Session import Session
+
+_SECONDS = "IncrementalSeg/secondsOfLastScan"
+
+
+@dataclass
+class _Run:
+    """One segmentation under way."""
+
+    volume: Any
+    heads: list[Head]
+    folder: Path
+    began: float = field(default_factory=time.monotonic)
+    export: Any = None
+
+
+class Segmenting:
+    """From a scan in the scene to a segmentation in the scene.
+
+    Attributes:
+        phase: What is being done, for people.
+        fraction: Share of the phase done, 0..1; ``None`` while unknown.
+        eta: Seconds that the phase will still take, or ``None``.
+        outcome: What the last run brought, while it is shown.
+        overlay: The map of uncertainty over the scan.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.phase, self.fraction, self.eta = "", None, None  # type: str, float | None, float | None
+        self.outcome: Outcome | None = None
+        self.overlay = Overlay(session)
+        self._run: _Run | None = None
+        self._errand = Errand(session)
+        self._asked = False
+
+    @property
+    def volume(self) -> Any:
+        """The scan to be segmented, or ``None``."""
+        parameters = self._session.parameters
+        return None if parameters is None else parameters.inputVolume
+
+    @property
+    def heads(self) -> list[Head]:
+        """All structures of the open model."""
+        card = self._session.opening.card
+        return [] if card is None else headsOf(card)
+
+    @property
+    def chosen(self) -> list[Head]:
+        """The structures to be segmented; one that was learned since the choice is chosen."""
+        parameters = self._session.parameters
+        left = set() if parameters is None else set(parameters.leftOut)
+        return [head for head in self.heads if head.id not in left]
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing can be segmented now; empty where it can."""
+        if self._session.opening.card is None:
+            return _("Open a model first.")
+        if self.volume is None:
+            return _("Load a scan and choose it above.")
+        if not self.chosen:
+            return _("Check at least one structure.")
+        return ""
+
+    @property
+    def progressText(self) -> str:
+        """What is being done and how long it will take, in words."""
+        return self.phase if self.eta is None else _("{} · {} left").format(self.phase, duration(self.eta))
+
+    @property
+    def deviceText(self) -> str:
+        """What computes, and how long the last scan took."""
+        seconds = float(self._session.settings.value(_SECONDS, 0) or 0)
+        last = _("The last scan took {}.").format(duration(seconds)) if seconds else ""
+        return " ".join(part for part in (self._session.device, last) if part)
+
+    def prepare(self) -> None:
+        """Choose the scan that is shown, and learn once what the worker computes on."""
+        parameters = self._session.parameters
+        if parameters is not None and parameters.inputVolume is None:
+            parameters.inputVolume = self._session.bridge.shownVolume()
+        if not self._asked:
+            self._asked = True
+            self._session.ask("doctor", {}, self._takeDevice, failed=lambda _failed: None)
+
+    def chooseVolume(self, volume: Any) -> None:
+        """Choose the scan."""
+        if self._session.parameters is None or volume is self.volume:
+            return
+        self._session.parameters.inputVolume = volume
+        if self._session.state is State.DONE:
+            self.close()
+        self._session.changed()
+
+    def leaveOut(self, ids: set[str]) -> None:
+        """Choose all structures but these."""
+        self._session.parameters.leftOut = sorted(ids)
+        self._session.changed()
+
+    def wantUncertainty(self, wanted: bool) -> None:
+        """Choose whether a map of uncertainty is made too."""
+        self._session.parameters.uncertainty = wanted
+        self._session.changed()
+
+    def start(self) -> None:
+        """Segment; the scan is written for the worker first."""
+        if self.obstacle or self._session.state.busy:
+            return
+        self._forget()
+        self._session.dismiss()
+        self._session.places.temporary.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="segment-", dir=self._session.places.temporary))
+        run = self._run = _Run(self.volume, self.chosen, folder)
+        self._session.go(State.SEGMENTING)
+        try:
+            export = self._session.bridge.exportVolume(run.volume, folder, self._session.later)
+        except Exception as error:  # whatever it is, the panel must not wait for ever
+            self._stop(error)
+        else:
+            self._follow(run, export, _("Preparing the scan"), lambda: self._submit(run))
+
+    def cancel(self) -> None:
+        """Give up what is under way; nothing in the scene has changed."""
+        if self._errand.verb:
+            self._say(_("Cancelling"))
+            self._errand.giveUp(self._stop)
+        elif self._run is not None:
+            self._run.export.cancel()
+
+    def endScene(self) -> None:
+        """Let go of a scene that is being closed."""
+        if self._errand.verb:
+            self._errand.giveUp(lambda: self._stop(DataError(_("The scene was closed while a scan was segmented."))))
+        self._forget()
+        if self._session.state is State.DONE:
+            self._session.home()
+
+    def undo(self) -> None:
+        """Take the result out of the scene again; what was there before is back."""
+        self._session.bridge.undoSegmentation()
+        self.close()
+
+    def close(self) -> None:
+        """Show the result no longer; it stays in the scene."""
+        self._forget()
+        self._session.home()
+
+    def showUncertainty(self, shown: bool) -> None:
+        """Lay the map of uncertainty over the scan, or take it away."""
+        if not shown:
+            self.overlay.hide()
+        elif self.outcome is not None and self.outcome.uncertainty is not None:
+            self.overlay.show(self.outcome.uncertainty, self.outcome.volume)
+
+    def correct(self, head: Head | None = None) -> None:
+        """Open the Segment Editor on a structure, by default the first that was found."""
+        if self.outcome is None:
+            return
+        if head is None and self.outcome.found:
+            head = self.outcome.found[0][0]
+        segment = "" if head is None else head.id
+        self._session.bridge.openInSegmentEditor(self.outcome.segmentation, segment, self.outcome.volume)
+
+    def _follow(self, run: _Run, export: Any, phase: str, then: Callable[[], None]) -> None:
+        """Go on when a file has been written or read; until then say how far that is."""
+        run.export = export
+        self._say(phase, export.progress)
+
+        def heard() -> None:
+            if export.result is not None:
+                then()
+            elif export.done:
+                self._stop(export.error)
+            else:
+                self._say(phase, export.progress)
+
+        export.listen(heard)
+
+    def _submit(self, run: _Run) -> None:
+        arguments: Json = {
+            "model": str(self._session.opening.folder),
+            "scans": str(run.export.result),
+            "output": str(run.folder / "result"),
+            "uncertainty": bool(self._session.parameters.uncertainty),
+        }
+        if len(run.heads) < len(self.heads):
+            arguments["structures"] = ", ".join(head.name for head in run.heads)
+        self._say(_("Starting"))
+        self._errand.ask("segment", arguments, lambda result: self._read(run, result), self._stop, self._takeEvent)
+
+    def _takeEvent(self, event: events.Event) -> None:
+        if isinstance(event, events.Progress):
+            known = event.fraction if 0 < event.fraction < 1 or event.eta is not None else None
+            self._say(_(event.phase), known, event.eta)
+
+    def _read(self, run: _Run, result: Json) -> None:
+        """Read what the worker wrote."""
+        reading = self._session.bridge.readSegmentation(Path(result["outputs"][0]), self._session.later)
+        self._follow(run, reading, _("Showing the result"), lambda: self._show(run, result))
+
+    def _show(self, run: _Run, result: Json) -> None:
+        """Put the result into the scene and say what was found."""
+        known = StructureList(tuple(Structure.from_json(item) for item in self._session.opening.card["structures"]))
+        structures = [known.by_id(head.id) for head in run.heads]
+        try:
+            node = self._session.bridge.showSegmentation(run.export, run.volume, structures)
+            self._session.parameters.segmentation = node
+        except Exception as error:  # whatever it is, the panel must not wait for ever
+            self._stop(error)
+            return
+        seconds = time.monotonic() - run.began
+        self._session.settings.setValue(_SECONDS, round(seconds, 1))
+        self.outcome = Outcome.of(result, run.heads, run.volume, node, run.folder, seconds)
+        self._run = None
+        said = [*self._session.warnings, *self.outcome.warnings]
+        self._session.go(State.DONE)
+        for text in said:
+            self._session.warn(text)
+
+    def _stop(self, error: events.Failed | BaseException | None = None) -> None:
+        """Go back to where a segmentation can be begun, and say why."""
+        run, self._run = self._run, None
+        if run is not None:
+            shutil.rmtree(run.folder, ignore_errors=True)
+        self._say("")
+        self._session.home()
+        if error is not None:
+            self._session.fail(error, None if self.obstacle else Mend(_("Try again"), self.start))
+
+    def _forget(self) -> None:
+        """Show the last result no longer, and remove its files."""
+        self.overlay.hide()
+        if self.outcome is not None:
+            shutil.rmtree(self.outcome.folder, ignore_errors=True)
+        self.outcome = None
+
+    def _say(self, phase: str, fraction: float | None = None, eta: float | None = None) -> None:
+        self.phase, self.fraction, self.eta = phase, fraction, eta
+        self._session.changed()
+
+    def _takeDevice(self, result: Json) -> None:
+        name = result.get("device", "")
+        if name.startswith("CPU"):
+            self._session.device = _("No GPU is used: {}.").format(name)
+        elif name:
+            self._session.device = _("GPU ready: {}.").format(name)

@@ -1,0 +1,81 @@
+"""Teach a structure: collect examples, strike the deal, learn; this flow leads from one to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from IncrementalSegPanel.flows.Collecting import Collecting
+from IncrementalSegPanel.flows.Deal import Deal
+from IncrementalSegPanel.flows.Learning import Learning
+from IncrementalSegPanel.State import State
+
+if TYPE_CHECKING:
+    from IncrementalSegPanel.Session import Session
+
+
+class Teaching:
+    """The way from a name to a candidate.
+
+    Args:
+        session: Whose model is taught.
+
+    Attributes:
+        collecting: The name, and the examples that show it.
+        deal: What it will take, and how it is done.
+        learning: What happens while the worker learns.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.collecting = Collecting(session)
+        self.deal = Deal(session)
+        self.learning = Learning(session)
+
+    def begin(self, name: str = "", improve: bool = False) -> None:
+        """Begin to collect examples, of a structure that may be named already; a known one may be improved."""
+        self._session.go(State.COLLECTING)
+        self.collecting.begin(name, improve)
+
+    def toDeal(self) -> None:
+        """Go on to the deal with the examples that are chosen."""
+        lesson = self.collecting.lesson()
+        self._session.go(State.DEAL)
+        self.deal.strike(lesson, self.collecting.chosen)
+
+    def toExamples(self) -> None:
+        """Go back from the deal and choose others."""
+        self.deal.leave()
+        self._session.go(State.COLLECTING)
+
+    def teach(self) -> None:
+        """Take the deal: learn, as soon as the worker has stopped to measure it."""
+        self.deal.take(self.learning.start)
+
+    def leave(self) -> None:
+        """Give up what is not begun yet and go back to the beginning."""
+        self.collecting.leave()
+        self.deal.leave()
+        self._session.home()
+
+    def beginScene(self) -> None:
+        """Look at the scene that is there now, where examples of another one were shown."""
+        if self._session.state is State.COLLECTING:
+            self.collecting.refresh()
+
+    @property
+    def canRepeat(self) -> bool:
+        """Whether the examples of the last step are still known, so that it can be done again in another way."""
+        return self.learning.lesson is not None
+
+    def again(self, longer: bool = True) -> None:
+        """Go back to the deal of the last step; ``longer``: with twice the learning steps."""
+        learning = self.learning
+        assert learning.lesson is not None, "ask canRepeat first"
+        if longer and learning.planned:
+            learning.terms.settings.values["steps"] = 2 * learning.planned
+        self._session.go(State.DEAL)
+        self.deal.reopen(learning.lesson, learning.terms)
+
+    def resume(self) -> None:
+        """Go on with the step of the open model that is unfinished."""
+        self.learning.resume()

@@ -1,0 +1,1 @@
+"""What a person does with the panel, step by step, without a widget."""

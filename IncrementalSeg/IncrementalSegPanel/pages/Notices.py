@@ -1,0 +1,85 @@
+"""What went wrong, in three lines with the button that mends it, and what else a person should know."""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+import qt
+import slicer
+
+import IncrementalSegLib
+from IncrementalSegPanel.Page import Page
+
+_ICON = 20
+"""Pixels."""
+
+
+class Notices(Page):
+    """The card of the latest failure and the sentences of warning; invisible while there are none."""
+
+    def setUp(self) -> None:
+        """Connect the buttons."""
+        style = self.widget.style()
+        for label, icon in (
+            (self.ui.failureIcon, qt.QStyle.SP_MessageBoxCritical),
+            (self.ui.warningIcon, qt.QStyle.SP_MessageBoxWarning),
+        ):
+            label.setPixmap(style.standardIcon(icon).pixmap(_ICON, _ICON))
+        self.ui.mendButton.connect("clicked()", self._mend)
+        self.ui.copyButton.connect("clicked()", self._copy)
+        self.ui.logButton.connect("toggled(bool)", self._showLog)
+        self.ui.dismissButton.connect("clicked()", self.session.dismiss)
+
+    def render(self) -> None:
+        """Show the failure and the warnings of the session."""
+        failure, warnings = self.session.failure, self.session.warnings
+        self.ui.failureFrame.visible = failure is not None
+        self.ui.warningFrame.visible = bool(warnings)
+        self.ui.warningLabel.text = "\n".join(warnings)
+        if failure is None:
+            self.ui.logButton.checked = False
+            return
+        for label, text in (
+            (self.ui.whatLabel, failure.what),
+            (self.ui.whyLabel, failure.why),
+            (self.ui.todoLabel, failure.todo),
+        ):
+            label.text = text
+            label.visible = bool(text)
+        self.ui.mendButton.visible = failure.mend is not None
+        if failure.mend is not None:
+            self.ui.mendButton.text = failure.mend.label
+
+    def report(self) -> str:
+        """Return what a report of the fault should hold: versions, the message, the last lines of the log."""
+        failure = self.session.failure
+        assert failure is not None
+        versions = (
+            f"IncrementalSeg {IncrementalSegLib.__version__}",
+            f"Slicer {slicer.app.applicationVersion}",
+            f"Python {sys.version.split()[0]}",
+            platform.platform(),
+        )
+        parts = [
+            ", ".join(versions),
+            self.session.device,
+            " ".join(part for part in (failure.what, failure.why, failure.todo) if part),
+            failure.report,
+            self.session.worker.lastLines(),
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def _mend(self) -> None:
+        failure = self.session.failure
+        if failure is not None and failure.mend is not None:
+            self.session.dismiss()
+            failure.mend.act()
+
+    def _copy(self) -> None:
+        qt.QApplication.clipboard().setText(self.report())
+
+    def _showLog(self, shown: bool) -> None:
+        self.ui.logText.visible = shown
+        if shown and self.session.failure is not None:
+            self.ui.logText.plainText = self.report()

@@ -1,0 +1,206 @@
+"""Charts of the panel: real MRML plot nodes that belong to the panel alone, in a plot widget of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+Points = Sequence[tuple[float, float]]
+Range = tuple[float, float]
+
+BLUE, AMBER = (0.0, 0.45, 0.70), (0.90, 0.60, 0.0)
+"""Can be told apart by the colour-blind, on the pale ground that Slicer's plot view has in every theme."""
+
+MOST_CURVES = 6
+"""So many curves can be told apart."""
+
+_COLORS = (BLUE, AMBER, (0.0, 0.62, 0.45), (0.80, 0.47, 0.65), (0.34, 0.71, 0.91), (0.84, 0.37, 0.0))
+_MARKERS = ("Circle", "Square", "Diamond", "Plus", "Cross")
+_OWNER = "IncrementalSeg.chart"
+"""Attribute of every node of a chart: name and part.  Nodes are found by it, so that a closed scene or a reloaded
+module needs no care: what is gone is made again by the next drawing."""
+
+
+class Chart:
+    """One chart; drawing it again changes its nodes instead of adding others.
+
+    Args:
+        name: Tells the charts of the panel apart.
+        widget: The ``qMRMLPlotWidget`` that shows it.
+    """
+
+    def __init__(self, name: str, widget: Any) -> None:
+        self.name, self.widget = name, widget
+        self._drawn: tuple[object, ...] | None = None
+        widget.plotController().setVisible(False)  # it chooses among charts and layouts; here there is one
+
+    def curve(
+        self,
+        series: Mapping[str, Points],
+        x: str,
+        y: str,
+        *,
+        xRange: Range | None = None,
+        yRange: Range | None = None,
+    ) -> None:
+        """Draw lines with markers.
+
+        Args:
+            series: Name in the legend -> points; the first :data:`MOST_CURVES` are drawn.
+            x: Title of the axis.
+            y: Title of the axis.
+            xRange: What the axis shows; by default all points.
+            yRange: What the axis shows.
+        """
+        shown = {name: list(points) for name, points in list(series.items())[:MOST_CURVES]}
+        self._draw("Scatter", shown, (), (x, y), (xRange, yRange))
+
+    def bars(self, rows: Sequence[int], names: Sequence[str], before: Sequence[float], after: Sequence[float]) -> None:
+        """Draw Dice before and after side by side.
+
+        Args:
+            rows: Where each structure stands in the table beside the chart, from 1: the axis can show numbers only.
+            names: Structures, said when the mouse rests on a bar.
+            before: Dice, 0..1, of each.
+            after: Dice, 0..1, of each.
+        """
+        series = {
+            title: [(float(row), dice) for row, dice in zip(rows, values, strict=True)]
+            for title, values in ((_("before"), before), (_("after"), after))
+        }
+        self._draw("ScatterBar", series, names, (_("row of the table"), _("Dice")), (_besides(max(rows)), (0.0, 1.0)))
+
+    def coverage(self, curves: Mapping[str, Sequence[float]]) -> None:
+        """Draw how much of what was seen of a structure its first, first two, ... exemplars stand for.
+
+        Args:
+            curves: Structure -> share covered, 0..1, by so many exemplars.
+        """
+        series = {
+            name: [(float(count), share) for count, share in enumerate(curve, 1)] for name, curve in curves.items()
+        }
+        longest = max(map(len, curves.values()), default=0)
+        self.curve(series, _("exemplars"), _("share covered"), xRange=_besides(longest), yRange=(0.0, 1.05))
+
+    def remove(self) -> None:
+        """Take all nodes of the chart out of the scene."""
+        self.widget.setMRMLPlotViewNode(None)
+        self._drawn = None
+        for kind in ("PlotView", "PlotChart", "PlotSeries", "Table"):
+            for node in self._owned(kind).values():
+                slicer.mrmlScene.RemoveNode(node)
+
+    def _draw(
+        self,
+        kind: str,
+        series: Mapping[str, Points],
+        labels: Sequence[str],
+        titles: tuple[str, str],
+        ranges: tuple[Range | None, Range | None],
+    ) -> None:
+        wanted = (kind, {name: tuple(points) for name, points in series.items()}, tuple(labels), titles, ranges)
+        if wanted == self._drawn and self._owned("PlotView"):
+            return
+        chart = self._node("PlotChart", "chart")
+        modified = chart.StartModify()
+        for number, (name, points) in enumerate(series.items()):
+            self._series(number, kind, name, points, labels)
+        self._count(chart, len(series))
+        self._axes(chart, titles, ranges)
+        chart.EndModify(modified)
+        self._show(chart)
+        self._drawn = wanted
+
+    def _series(self, number: int, kind: str, name: str, points: Points, labels: Sequence[str]) -> None:
+        table = self._node("Table", f"table {number}")
+        table.SetAndObserveTable(_table(points, labels))
+        node = self._node("PlotSeries", f"series {number}")
+        modified = node.StartModify()
+        node.SetName(name)
+        node.SetPlotType(getattr(node, f"PlotType{kind}"))
+        node.SetXColumnName("x")
+        node.SetYColumnName("y")
+        node.SetLabelColumnName("label" if labels else "")
+        node.SetColor(_COLORS[number % len(_COLORS)])
+        node.SetLineStyle(node.LineStyleSolid)
+        node.SetMarkerStyle(getattr(node, f"MarkerStyle{_MARKERS[number % len(_MARKERS)]}"))
+        node.SetAndObserveTableNodeID(table.GetID())
+        node.EndModify(modified)
+
+    def _count(self, chart: Any, count: int) -> None:
+        """Let the chart show the first ``count`` series, and remove the others."""
+        owned = self._owned("PlotSeries") | self._owned("Table")
+        for part, node in owned.items():
+            if int(part.split()[1]) >= count:
+                slicer.mrmlScene.RemoveNode(node)
+        wanted = [self._node("PlotSeries", f"series {number}").GetID() for number in range(count)]
+        shown = [chart.GetNthPlotSeriesNodeID(number) for number in range(chart.GetNumberOfPlotSeriesNodes())]
+        if shown != wanted:
+            chart.RemoveAllPlotSeriesNodeIDs()
+            for item in wanted:
+                chart.AddAndObservePlotSeriesNodeID(item)
+
+    def _axes(self, chart: Any, titles: tuple[str, str], ranges: tuple[Range | None, Range | None]) -> None:
+        chart.SetTitleVisibility(False)
+        for set_size in (chart.SetLegendFontSize, chart.SetAxisTitleFontSize, chart.SetAxisLabelFontSize):
+            set_size(11)  # the sizes of MRML are made for a large view
+        for axis, title, range_ in zip("XY", titles, ranges, strict=True):
+            getattr(chart, f"Set{axis}AxisTitle")(title)
+            getattr(chart, f"Set{axis}AxisRangeAuto")(range_ is None)
+            if range_ is not None:
+                getattr(chart, f"Set{axis}AxisRange")(*range_)
+
+    def _show(self, chart: Any) -> None:
+        view = self._owned("PlotView").get("view")
+        if view is None:
+            view = self._new("PlotView", "view")
+            view.SetDoPropagatePlotChartSelection(False)  # Slicer's own views choose their charts without ours
+            view.SetAndObserveParentLayoutNodeID(chart.GetID())  # so Slicer's layout makes no widget for it
+            slicer.mrmlScene.AddNode(view)
+        view.SetPlotChartNodeID(chart.GetID())
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        self.widget.setMRMLPlotViewNode(view)
+
+    def _owned(self, kind: str) -> dict[str, Any]:
+        """Return the chart's nodes of a kind by their part."""
+        found = {}
+        for node in slicer.util.getNodesByClass(f"vtkMRML{kind}Node"):
+            name, __, part = (node.GetAttribute(_OWNER) or "").partition(": ")
+            if name == self.name and part:
+                found[part] = node
+        return found
+
+    def _node(self, kind: str, part: str) -> Any:
+        node = self._owned(kind).get(part)
+        return slicer.mrmlScene.AddNode(self._new(kind, part)) if node is None else node
+
+    def _new(self, kind: str, part: str) -> Any:
+        """Return a node that is neither listed nor saved; said before it is added, so that no list has it."""
+        node = getattr(slicer, f"vtkMRML{kind}Node")()
+        node.SetName(f"IncrementalSeg {self.name} {part}")
+        node.SetAttribute(_OWNER, f"{self.name}: {part}")
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        return node
+
+
+def _besides(last: int) -> Range:
+    """Return a range that shows numbers from 1 as whole ones and leaves room for the legend."""
+    return 0.0, max(4.0, 1.3 * (last + 1))
+
+
+def _table(points: Points, labels: Sequence[str]) -> Any:
+    table = vtk.vtkTable()
+    for name, values in (("x", [x for x, __ in points]), ("y", [y for __, y in points]), ("label", labels)):
+        if name == "label" and not labels:
+            continue
+        column = vtk.vtkStringArray() if name == "label" else vtk.vtkDoubleArray()
+        column.SetName(name)
+        for value in values:
+            column.InsertNextValue(value)
+        table.AddColumn(column)
+    return table

@@ -1,0 +1,101 @@
+"""Work that is done piece by piece while Slicer stays free, and the result that it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from IncrementalSegLib.errors import DataError, IncrementalSegError, explain
+from IncrementalSegPanel.Seams import Later
+from IncrementalSegPanel.Texts import _
+
+T = TypeVar("T")
+
+Pieces = Generator[float, None, Path]
+"""Yields the fraction that is done after each piece of at most a few hundredths of a second; returns the path."""
+
+
+def atOnce(pieces: Generator[float, None, T]) -> T:
+    """Do all pieces without a pause and return their result."""
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as end:
+            return end.value
+
+
+class Export:
+    """Files that are being written or read; the first piece is done at once, the others from ``later``.
+
+    Args:
+        pieces: The work. It is closed when the export is cancelled and removes then what it has begun.
+        later: Does the next piece soon.
+
+    Attributes:
+        progress: Fraction that is done, 0..1.
+        result: What the work left; ``None`` until it is complete.
+        error: Why it ended without a result, or ``None``.
+        cancelled: Whether it was cancelled.
+    """
+
+    def __init__(self, pieces: Generator[float, None, Any], later: Later) -> None:
+        self.progress = 0.0
+        self.result: Any = None
+        self.error: IncrementalSegError | None = None
+        self.cancelled = False
+        self._pieces, self._later = pieces, later
+        self._listeners: list[Callable[[], None]] = []
+        self._next()
+
+    @property
+    def path(self) -> Path | None:
+        """What was written; ``None`` until it is complete."""
+        return self.result
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended: with a result, with an error, or because it was cancelled."""
+        return self.result is not None or self.error is not None or self.cancelled
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call the listener after each piece and at the end; at once where it has ended already."""
+        self._listeners.append(listener)
+        if self.done:
+            listener()
+
+    def cancel(self) -> None:
+        """End it and remove what it has begun."""
+        if not self.done:
+            self._pieces.close()
+            self.cancelled = True
+            self._tell()
+
+    def fail(self, error: IncrementalSegError) -> None:
+        """End it with a reason and remove what it has begun."""
+        if not self.done:
+            self._pieces.close()
+            self.error = error
+            self._tell()
+
+    def _next(self) -> None:
+        if self.done:
+            return
+        try:
+            self.progress = next(self._pieces)
+        except StopIteration as end:
+            self.progress, self.result = 1.0, end.value
+        except OSError as error:
+            self.error = DataError(
+                _("The scan could not be written ({reason}).").format(reason=error.strerror or error),
+                todo=_("Check the free space and the rights of the folder."),
+            )
+        except Exception as error:  # whatever it is, it must reach the person and not Slicer's event loop
+            self.error = explain(error)
+        else:
+            self._later(self._next)
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in list(self._listeners):
+            listener()

@@ -1,0 +1,252 @@
+"""The one object through which the panel reads and changes the scene; it holds ids, so that nodes may vanish."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.structures import Structure
+from IncrementalSegPanel.scene.Application import Application
+from IncrementalSegPanel.scene.ExampleFiles import examplePieces
+from IncrementalSegPanel.scene.ExamplePictures import pictureOf
+from IncrementalSegPanel.scene.Examples import Example, Measures, findExamples
+from IncrementalSegPanel.scene.Exports import Export, atOnce
+from IncrementalSegPanel.scene.Geometry import parentToWorld
+from IncrementalSegPanel.scene.Overlays import Shown, addMap, hide, show
+from IncrementalSegPanel.scene.Pseudonyms import bears
+from IncrementalSegPanel.scene.ResultFiles import mapPieces, outlinePieces
+from IncrementalSegPanel.scene.Results import Before, createResult, putResult, resultOf, takeBack
+from IncrementalSegPanel.scene.ScanFiles import scanPieces, volume
+from IncrementalSegPanel.scene.Thumbnails import save
+from IncrementalSegPanel.Seams import Later
+from IncrementalSegPanel.Texts import _
+
+
+class SceneBridge:
+    """Read scans and segments, show results.
+
+    Args:
+        application: The windows of Slicer.
+    """
+
+    def __init__(self, application: Application | None = None) -> None:
+        self._application = application or Application()
+        self._exports: list[Export] = []
+        self._measures = Measures()
+        self._before: Before | None = None
+        self._map: tuple[str, list[Shown]] | None = None
+
+    def shownVolume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """Return the scan that the slice views show, or the one that was loaded last; ``None`` where there is none."""
+        views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        ids = [view.GetBackgroundVolumeID() for view in views]
+        ids += [node.GetActiveVolumeID() for node in slicer.util.getNodesByClass("vtkMRMLSelectionNode")]
+        nodes = [slicer.mrmlScene.GetNodeByID(found) for found in ids if found]
+        return next((node for node in nodes if node and node.GetClassName() == "vtkMRMLScalarVolumeNode"), None)
+
+    def exportVolume(self, volumeNode: slicer.vtkMRMLScalarVolumeNode, folder: Path, later: Later) -> Export:
+        """Give the worker a scan to read: the file that it was loaded from if that will do, else one in ``folder``.
+
+        Args:
+            volumeNode: The scan; linear transforms above it are part of where it lies.
+            folder: For the file; made where it is missing.
+            later: Does the next piece soon.
+
+        Returns:
+            The export, which may be done already; ``path`` is the file.
+        """
+        name = re.sub(r"[^\w.-]+", "_", volumeNode.GetName())  # the worker's sentences name the scan by its file
+        return self._start(scanPieces(volumeNode.GetID(), Path(folder) / f"{name}.nrrd"), later)
+
+    def readSegmentation(self, path: Path | str, later: Later) -> Export:
+        """Read what the worker outlined while Slicer stays free; for :meth:`showSegmentation`.
+
+        Args:
+            path: The worker's ``.seg.nrrd``.
+            later: Does the next piece soon.
+        """
+        return self._start(outlinePieces(Path(path)), later)
+
+    def readUncertainty(self, path: Path | str, later: Later) -> Export:
+        """Read the worker's map of uncertainty while Slicer stays free; for :meth:`showUncertainty`.
+
+        Args:
+            path: The worker's map.
+            later: Does the next piece soon.
+        """
+        return self._start(mapPieces(Path(path)), later)
+
+    def showSegmentation(
+        self,
+        source: Path | str | Export,
+        volumeNode: slicer.vtkMRMLScalarVolumeNode,
+        structures: Iterable[Structure],
+        segmentationNode: slicer.vtkMRMLSegmentationNode | None = None,
+    ) -> slicer.vtkMRMLSegmentationNode:
+        """Show what the worker outlined; segments that a person drew or changed stay as they are.
+
+        Args:
+            source: What :meth:`readSegmentation` read, to be shown once; or the worker's ``.seg.nrrd``.
+            volumeNode: The scan.
+            structures: What was segmented; segment ids are their uuids.
+            segmentationNode: Where to put it; by default the segmentation that holds earlier results of that scan,
+                else a new one.
+
+        Returns:
+            The segmentation.
+
+        Raises:
+            DataError: The scan is not in the scene any more, or the file cannot be read; the scene is as it was.
+            GeometryError: The segmentation is under a transform that bends space.
+        """
+        volume(volumeNode.GetID())
+        result = source.result if isinstance(source, Export) else atOnce(outlinePieces(Path(source)))
+        earlier = segmentationNode or resultOf(volumeNode)
+        parentToWorld(earlier or volumeNode)  # refuses before anything is changed
+        with self._application.pausedRendering():
+            node = earlier or createResult(volumeNode)
+            if earlier is not None:
+                self._application.saveUndoState(node)
+            self._before = Before(node.GetID(), created=earlier is None)
+            with slicer.util.NodeModify(node):
+                if node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is None:
+                    node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+                putResult(result, node, structures, self._before)
+        return node
+
+    @property
+    def canUndo(self) -> bool:
+        """Whether the last segmentation that was shown can be taken back."""
+        return self._before is not None and slicer.mrmlScene.GetNodeByID(self._before.nodeId) is not None
+
+    def undoSegmentation(self) -> None:
+        """Take back what was shown last; what a person has changed since stays."""
+        before, self._before = self._before, None
+        if before is not None:
+            with self._application.pausedRendering():
+                takeBack(before)
+
+    def showUncertainty(
+        self, source: Path | str | Export, volumeNode: slicer.vtkMRMLScalarVolumeNode
+    ) -> slicer.vtkMRMLScalarVolumeNode:
+        """Show a map of uncertainty over its scan in the slice views.
+
+        Args:
+            source: What :meth:`readUncertainty` read; or the worker's map, 0..1.
+            volumeNode: The scan.
+
+        Returns:
+            The map.
+
+        Raises:
+            DataError: The scan is not in the scene any more, or the file cannot be read.
+        """
+        volume(volumeNode.GetID())
+        self.hideUncertainty()
+        found = source.result if isinstance(source, Export) else atOnce(mapPieces(Path(source)))
+        with self._application.pausedRendering():
+            node = addMap(found, volumeNode)
+            self._map = node.GetID(), show(node, volumeNode)
+        return node
+
+    def hideUncertainty(self) -> None:
+        """Remove the map of uncertainty and show in the slice views what they showed before."""
+        found, self._map = self._map, None
+        if found is not None:
+            with self._application.pausedRendering():
+                hide(*found)
+
+    def candidates(self, structureName: str | None = None) -> list[Example]:
+        """Return the segments of the scene that could teach; those that are likely to be meant come first.
+
+        Args:
+            structureName: The structure to be taught.
+        """
+        return findExamples(self._measures, structureName)
+
+    def exportExamples(self, examples: Sequence[Example], structureName: str, folder: Path, later: Later) -> Export:
+        """Write examples as a data set; a folder that is not complete is none.
+
+        Args:
+            examples: What to write.
+            structureName: What the examples are taught as.
+            folder: For the data set; not there yet, or empty.
+            later: Does the next piece soon.
+
+        Returns:
+            The export; ``path`` is the folder.
+        """
+        return self._start(examplePieces(examples, structureName, Path(folder)), later)
+
+    def thumbnail(self, example: Example, path: Path | str, size: int = 96) -> None:
+        """Draw the slice in which an example is largest as a PNG.
+
+        Raises:
+            DataError: The example or its scan is not in the scene any more, or cannot be drawn.
+            GeometryError: The scan lies on no rectangular grid.
+            OSError: The disk cannot take the file.
+        """
+        save(pictureOf(self._measures, example, size), Path(path))
+
+    def openInSegmentEditor(
+        self,
+        segmentationNode: slicer.vtkMRMLSegmentationNode,
+        segmentId: str,
+        volumeNode: slicer.vtkMRMLScalarVolumeNode | None = None,
+    ) -> None:
+        """Open the Segment Editor on a segment; without windows nothing happens."""
+        self._application.openSegmentEditor(segmentationNode, segmentId, volumeNode)
+
+    def jumpTo(self, volumeNode: slicer.vtkMRMLVolumeNode | None, ras: Sequence[float]) -> None:
+        """Show a place in all slice views, and the scan where it is not shown.
+
+        Args:
+            volumeNode: The scan, or ``None``: what is shown stays.
+            ras: The place in mm.
+        """
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode") if volumeNode is not None else ():
+            if volumeNode.GetID() not in (view.GetBackgroundVolumeID(), view.GetForegroundVolumeID()):
+                view.SetBackgroundVolumeID(volumeNode.GetID())
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            view.JumpSliceByCentering(*(float(part) for part in ras))
+
+    def volumeOf(self, case: str) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """Return the scan that an exported case came from, where it is in the scene."""
+        scans = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        return next((scan for scan in scans if bears(scan, case)), None)
+
+    def openScan(self, path: Path) -> slicer.vtkMRMLScalarVolumeNode:
+        """Return the scan that was loaded from a file; it is loaded where it is not in the scene.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+            storage = node.GetStorageNode()
+            if storage is not None and storage.GetFileName() and Path(storage.GetFileName()) == path:
+                return node
+        name = path.name.partition(".")[0]
+        node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name, 0) if path.is_file() else None
+        if node is None:
+            raise DataError(
+                _("{path} cannot be loaded.").format(path=path), todo=_("Check whether the file is still there.")
+            )
+        return node
+
+    def endScene(self) -> None:
+        """Let go of a scene that is being closed: exports end with a sentence, nothing can be undone."""
+        for export in self._exports:
+            export.fail(DataError(_("The scene was closed while it was read."), todo=_("Load the scan again.")))
+        self._exports.clear()
+        self._measures = Measures()
+        self._before = self._map = None
+
+    def _start(self, pieces: Generator[float, None, Any], later: Later) -> Export:
+        export = Export(pieces, later)
+        self._exports = [other for other in (*self._exports, export) if not other.done]
+        return export

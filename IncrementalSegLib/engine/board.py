@@ -1,0 +1,121 @@
+"""The exemplars of a model, for people: why each is kept, what it covers, where it lies, how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.memories import read_exemplars
+from IncrementalSegLib.engine.pictures import Contour, outline_picture, write_png
+from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.evaluation.content import SliceRow
+from IncrementalSegLib.exemplars.memory import Exemplar
+from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.store.versions import ModelFolder, open_model
+from IncrementalSegLib.types import Json, StructureId
+
+THUMBNAIL = 192
+"""Longer side of a thumbnail in pixels."""
+
+
+def overview(model: str | Path) -> Json:
+    """Return the exemplars of the current version as data.
+
+    Returns:
+        ``version``, ``bytes``, ``budget`` (or null), ``exemplars`` and ``coverage``.  An exemplar has what it is and,
+        for people, ``structures`` (names), ``reason``, ``mark`` (``pinned``, ``banned`` or empty), ``bytes``,
+        ``kept_for`` (structure, order, rank from 1 and the share 0..1 of the set that it adds), ``images`` (paths of
+        its scan) and ``position`` (x, y, z in mm, LPS), each empty or null where it is not known.  ``coverage`` has
+        for each structure ``with_structure``, ``candidates``, and ``orders``: the share covered by the first, the
+        first two, ... exemplars of each order.
+    """
+    folder = open_model(model)
+    record = folder.record()
+    memory = read_exemplars(folder)
+    names = {item.id: item.name for item in record.structures}
+    images = _images(History.of(folder))
+    listing = []
+    for item in memory:
+        entry = item.to_json()
+        entry["structures"] = [names[key] for key in item.present if key in names]
+        entry["reason"] = item.reason
+        entry["mark"] = "pinned" if item.pinned else "banned" if item.banned else ""
+        entry["bytes"] = memory.bytes_of(item.id)
+        entry["kept_for"] = list(_kept_for(item, names))
+        entry["images"] = images.get(item.case, [])
+        listing.append(entry)
+    return {
+        "version": record.number,
+        "exemplars": listing,
+        "bytes": memory.storage_bytes,
+        "budget": memory.limit,
+        "coverage": _coverage(folder, names),
+    }
+
+
+def thumbnails(model: str | Path, output: str | Path, size: int = THUMBNAIL, progress: Progress = silent) -> Json:
+    """Write a picture of each exemplar of the current version, with contours in the colours of the structures.
+
+    Args:
+        model: The model's folder.
+        output: Folder of the pictures; they show patients.
+        size: Longer side in pixels, 16 to 1024.
+        progress: Receives progress.
+
+    Returns:
+        ``version``, and ``thumbnails``: id -> path.  A crop is shown in the slice where its structures are largest.
+
+    Raises:
+        IncrementalSegError: There is no such model, or the folder cannot be written.
+    """
+    if not 16 <= size <= 1024:
+        raise OptionError(f"The size is {size} pixels.", todo="Give 16 to 1024.")
+    folder = open_model(model)
+    record = folder.record()
+    memory = read_exemplars(folder)
+    colors = {item.id: item.color for item in record.structures}
+    aspect_mm = [step or 1.0 for step in Plan.model_validate(record.preprocessing).spacing]
+    written = {}
+    for done, (name, scan) in enumerate(memory.scans.items()):
+        progress("Drawing", done / len(memory.scans))
+        masks = {item: scan.mask(item).bool() for item in scan.structures if item in colors}
+        union = torch.stack([*masks.values(), torch.zeros(scan.image.shape[1:], dtype=torch.bool)]).any(0)
+        planes = [mask.numpy() for mask in masks.values()]
+        row = SliceRow.of(name, scan.image.float().numpy(), union.numpy(), planes, aspect_mm)
+        contours = [
+            Contour(mask, colors[item])
+            for item, mask in zip(masks, row.predictions, strict=True)
+            if mask is not None and mask.any()
+        ]
+        path = Path(output) / f"{name}.png"
+        write_png(path, outline_picture(row.image, contours, row.aspect, size))
+        written[name] = str(path)
+    progress("Drawing", 1.0)
+    return {"version": record.number, "thumbnails": written}
+
+
+def _kept_for(item: Exemplar, names: dict[StructureId, str]) -> Iterator[Json]:
+    for key, ranks in item.ranks.items():
+        for order, rank in ranks.items():
+            if key in names:
+                yield {"structure": names[key], "order": order, "rank": rank, "gain": item.gains[key][order]}
+
+
+def _images(history: History) -> dict[str, list[str]]:
+    """Return where the scans of the training cases lay: case -> paths."""
+    return {entry["case"]: entry["images"] for step in history.steps for entry in step["training"] if "images" in entry}
+
+
+def _coverage(folder: ModelFolder, names: dict[StructureId, str]) -> Json:
+    """Return the coverage curves of each structure from the version that chose its exemplars last."""
+    found: Json = {}
+    for record in folder.lineage():
+        for key, summary in folder.document("selection", record.number).get("structures", {}).items():
+            if key in names:
+                plain = {name: summary[name] for name in ("with_structure", "candidates")}
+                found[names[key]] = plain | {"orders": summary["coverage"]}
+    return found

@@ -1,0 +1,235 @@
+"""Look at a training now and then: how the new structures do, and what the old ones have lost so far.
+
+Looking changes nothing: it draws no random number, and networks that it runs are in eval mode.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+
+from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_judges, last_entries
+from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.pictures import outlined, write_png
+from IncrementalSegLib.engine.scores.scoring import Validation, validate
+from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.evaluation.content import SliceRow
+from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.sampling.batch import PreparedCase
+from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.sampling.prepare import prepare
+from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.types import StructureId
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+SHARE = 0.1
+"""Share of the training time that looking at old structures may take."""
+
+SCANS, PIECES = 2, 8
+"""Scans that judge one old structure, or pieces of scans where only exemplars can."""
+
+MOST_SCANS = 12
+"""Scans read for all old structures together."""
+
+PICTURES_EVERY = 50.0
+"""Seconds between two pictures of the same structure; validations come about once a minute."""
+
+
+class OnLook(Protocol):
+    """Receive what was seen; may raise to end the training."""
+
+    def __call__(
+        self,
+        fraction: float,
+        dice: Mapping[str, float],
+        worst: tuple[str, float] | None,
+        pictures: Mapping[str, tuple[str, str]],
+    ) -> None:
+        """Take note.
+
+        Args:
+            fraction: Share of the schedule done, 0..1.
+            dice: New structure -> Dice 0..1 on the cases set aside; without any: empty.
+            worst: The old structure that lost most, and its change in points of Dice against the version in use.
+            pictures: New structure -> file and what it shows, where there is a new one.
+        """
+
+
+@dataclass(frozen=True)
+class Past:
+    """What old structures can be looked at with.
+
+    Attributes:
+        structures: The old structures that the step does not teach.
+        before: The version in use.
+        history: Says which scans were set aside.
+        copies: Returns the scans that the model keeps.
+        exemplars: Pieces of scans for structures that no scan can judge.
+    """
+
+    structures: tuple[StructureId, ...]
+    before: Predictor
+    history: History
+    copies: Callable[[], RetentionCopies]
+    exemplars: ExemplarMemory
+
+
+class Lookout:
+    """Look at one training.
+
+    Args:
+        tell: Receives what was seen.
+        names: All structures.
+        new: Uuids of those that the step teaches.
+        after: The network that learns.
+        past: The old structures; ``None`` at a model's first step.
+        training: Cases of the step, shown where none was set aside.
+        folder: Where pictures go, one file per new structure; ``None``: no pictures.
+        progress: Called between passes of the network; may raise.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        tell: OnLook,
+        names: StructureList,
+        new: Sequence[StructureId],
+        after: Predictor,
+        past: Past | None,
+        training: Sequence[PreparedCase],
+        folder: Path | None,
+        progress: Callable[[float, str], None] = lambda fraction, phrase: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tell, self._new, self._after, self._past = tell, tuple(new), after, past
+        self._names = {item.id: item.name for item in names}
+        self._training, self._folder, self._progress, self._clock = training, folder, progress, clock
+        self._began = clock()
+        self._scans: list[PreparedCase] | None = None
+        self._before = Validation()
+        self._spent = self._cost = 0.0
+        self._drawn: float | None = None
+        self._seen: dict[StructureId, tuple[PreparedCase, Tensor]] = {}
+
+    def see(self, case: PreparedCase, structure: StructureId, mask: Tensor) -> None:
+        """Take note of what was found in a case set aside; the first case of each structure is shown."""
+        known = self._seen.get(structure)
+        if known is None or known[0].id == case.id:
+            self._seen[structure] = case, mask
+
+    def look(self, validation: Validation, fraction: float) -> None:
+        """Look at the network as it is after a validation, and tell.
+
+        Args:
+            validation: Scores of the new structures.
+            fraction: Share of the schedule done, 0..1.
+        """
+        found = {self._names[item]: validation.of(item) for item in self._new}
+        dice = {name: value for name, value in found.items() if value is not None}
+        self._tell(fraction, dice, self._worst(fraction), self._pictures(dice))
+
+    def _worst(self, fraction: float) -> tuple[str, float] | None:
+        """Return the old structure that lost most; ``None`` without any, or where looking would take too long."""
+        past, began = self._past, self._clock()
+        if past is None:
+            return None
+        elapsed = began - self._began
+        expected = elapsed / max(fraction, 1e-6)  # seconds of the whole training
+        if self._scans is None:
+            self._scans = self._read(past, SHARE * expected / 4)
+            self._before = validate(past.before, self._scans, past.structures, self._progress)
+        elif self._spent + self._cost > SHARE * max(elapsed, expected / 2):
+            return None
+        looked = self._clock()
+        after = validate(self._after, self._scans, past.structures, self._progress)
+        ended = self._clock()
+        self._spent, self._cost = self._spent + ended - began, ended - looked
+        changes = [
+            (self._names[item], 100 * (new - old))
+            for item in past.structures
+            if (new := after.of(item)) is not None and (old := self._before.of(item)) is not None
+        ]
+        return min(changes, key=lambda change: change[1], default=None)
+
+    def _read(self, past: Past, seconds: float) -> list[PreparedCase]:
+        """Return what judges the old structures, read in about ``seconds``."""
+        until, plan = self._clock() + seconds, self._after.plan
+        scans: list[PreparedCase] = []
+        copies = past.copies()
+        for key in chosen_scans(past.history, past.structures):
+            if scans and self._clock() > until:
+                break
+            judges = find_judges(past.history, past.structures, copies, trained=past.history.trained, only={key})
+            for scan in judges.scans:
+                try:
+                    volume, masks = scan.read()
+                    case = Case(scan.case, scan.patient, (), frozenset())
+                    scans.append(prepare(case, volume, masks, plan))
+                except IncrementalSegError as error:  # the gate says it aloud
+                    log.info("The scan %s is not looked at: %s", scan.case, error)
+        judged = {item for scan in scans for item in scan.structures}
+        rest = [item for item in past.structures if item not in judged]
+        return scans + [piece for item in rest for piece in _pieces(past.exemplars, item)]
+
+    def _pictures(self, dice: Mapping[str, float]) -> dict[str, tuple[str, str]]:
+        """Draw each new structure in one case, unless it was done a moment ago."""
+        now = self._clock()
+        if self._folder is None or (self._drawn is not None and now - self._drawn < PICTURES_EVERY):
+            return {}
+        self._drawn = now
+        found = {}
+        for item in self._new:
+            case, mask = self._seen.get(item) or self._example(item)
+            name, path = self._names[item], self._folder / f"{item}.png"
+            spacing = [step or 1.0 for step in self._after.plan.spacing]
+            truth = case.mask(item).bool().numpy()
+            row = SliceRow.of(case.id, case.image.float().numpy(), truth, [mask.numpy()], spacing)
+            try:
+                write_png(path, outlined(row))
+            except IncrementalSegError as error:
+                log.warning("There will be no pictures of this training: %s", error)
+                self._folder = None
+                break
+            score = f", Dice {dice[name]:.2f}" if name in dice else ""
+            found[name] = str(path), f"{name} in {case.id}{score}. Dashed: as outlined. Solid: as found so far."
+        return found
+
+    def _example(self, structure: StructureId) -> tuple[PreparedCase, Tensor]:
+        """Return a training case with the structure, and what is found in it."""
+        holders = (case for case in self._training if structure in case.structures)
+        case = next(case for case in holders if bool(case.mask(structure).any()))
+        return case, self._after.masks(case.image, [structure], self._progress)[0]
+
+
+def chosen_scans(history: History, structures: Sequence[StructureId]) -> list[str]:
+    """Return fingerprints of scans that were set aside: few for each structure, evenly, in the order to read them."""
+    held: dict[StructureId, list[str]] = {item: [] for item in structures}
+    for entry, items in last_entries(history, structures):
+        for item in items:
+            held[item].append(entry["sha256"])
+    picked = [_evenly(keys, SCANS) for keys in held.values()]
+    order = [keys[turn] for turn in range(SCANS) for keys in picked if turn < len(keys)]
+    return list(dict.fromkeys(order))[:MOST_SCANS]
+
+
+def _pieces(memory: ExemplarMemory, structure: StructureId) -> Iterator[PreparedCase]:
+    """Yield a few exemplars with the outline of one structure alone."""
+    usable = [memory.scans[item.id] for item in memory if not item.banned and item.id in memory.scans]
+    kept = [scan for scan in usable if structure in scan.structures and bool(scan.mask(structure).any())]
+    for scan in _evenly(kept, PIECES):
+        yield replace(scan, structures=(structure,), masks=scan.mask(structure)[None])
+
+
+def _evenly(values: Sequence[T], most: int) -> list[T]:
+    count = min(most, len(values))
+    return [values[(2 * row + 1) * len(values) // (2 * count)] for row in range(count)]

@@ -1,0 +1,52 @@
+"""What a step made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from IncrementalSegLib.engine.step.saving import RETENTION
+from IncrementalSegLib.engine.step.state import Curve
+from IncrementalSegLib.evaluation.retention import RetentionReport
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
+from IncrementalSegLib.types import Json
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step made.
+
+    Attributes:
+        record: Record of the new version.
+        curve: What happened while training.
+        report: What became of the older structures.
+        page: The page about it, where one was asked for.
+    """
+
+    record: VersionRecord
+    curve: Curve
+    report: RetentionReport
+    page: Path | None = None
+
+    @classmethod
+    def of(cls, folder: ModelFolder, number: int) -> StepResult:
+        """Read the result of a finished step from the version that it wrote."""
+        report = RetentionReport.from_json(folder.document(RETENTION, number))
+        return cls(folder.record(number), Curve(**folder.document("curve", number)), report)
+
+    def to_json(self) -> Json:
+        """Return the object that ``learn --json`` prints."""
+        return {
+            "version": self.record.number,
+            "parent": self.record.parent,
+            "accepted": self.record.accepted,
+            "held_back_by": list(self.record.held_back_by),
+            "retention": self.report.to_json(),
+            "curve": asdict(self.curve),
+            "structures": list(self.record.structures.names),
+            "seconds": self.record.seconds,
+            "method": self.record.step["method"],
+            "validation": {
+                self.record.structures.by_id(item).name: score for item, score in self.record.scores.items()
+            },
+        } | ({} if self.page is None else {"report": str(self.page)})

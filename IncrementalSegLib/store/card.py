@@ -1,0 +1,135 @@
+"""What a front end shows of a model, read from its JSON files alone; standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import fmean
+
+from IncrementalSegLib.store.reader import ModelReader, check_model
+from IncrementalSegLib.store.record import VersionRecord
+from IncrementalSegLib.store.unfinished import Unfinished
+from IncrementalSegLib.structures import Structure
+from IncrementalSegLib.types import Json
+
+
+def read_card(model: str | Path, version: int | None = None) -> Json:
+    """Return what a front end shows of a model; works where neither torch nor numpy is installed.
+
+    Args:
+        model: The model's folder.
+        version: Number of a version; the current one by default.
+
+    Returns:
+        ``name``, ``current``; of the version ``version``, ``status``, ``created``, ``output``, ``preprocessing``,
+        ``retention`` (what the gate found) and ``structures``; ``versions`` (all), ``candidates`` (numbers of those
+        that nobody has decided on) and ``unfinished`` (names and fraction of a step that can be resumed, or null).
+        A structure has, besides what it is: ``dice`` (mean over ``scans`` scans that were set aside; null where there
+        are none), ``step``, ``method`` and ``taught`` (UTC) of the last step that taught it, null where that is not
+        known any more, and ``domain`` (what its scans were like, a phrase).
+
+    Raises:
+        IncrementalSegError: There is no such model or version, or a file is damaged.
+    """
+    check_model(Path(model))
+    reader = ModelReader(Path(model))
+    record = reader.record(version)
+    records = {number: reader.record(number) for number in reader.numbers()}
+    status = {number: reader.status(number) for number in records}
+    return {
+        "name": reader.name,
+        "current": reader.current,
+        "version": record.number,
+        "status": status[record.number],
+        "created": record.created,
+        "output": record.output,
+        "structures": _structures(reader, record, records.values()),
+        "preprocessing": record.preprocessing,
+        "retention": reader.document("retention", record.number),
+        "versions": [_line(item, status[number]) for number, item in records.items()],
+        "candidates": [number for number in records if status[number] == "candidate"],
+        "unfinished": read_unfinished(model),
+    }
+
+
+def read_unfinished(model: str | Path) -> Json | None:
+    """Return names and fraction of the step that can be resumed, also where it is the first one.
+
+    Returns:
+        ``structures`` and ``fraction``; ``None`` where no step is unfinished: one whose version was written is not.
+
+    Raises:
+        IncrementalSegError: A file is damaged.
+    """
+    reader = ModelReader(Path(model))
+    store = Unfinished(reader.path)
+    asked = store.request()
+    if not asked or any(reader.record(number).step.get("id") == asked["id"] for number in reader.numbers()):
+        return None
+    curve = store.progress()["curve"]
+    return {
+        "structures": [item["name"] for item in asked["structures"]],
+        "fraction": curve["steps"] / curve["planned"],
+    }
+
+
+def _structures(reader: ModelReader, record: VersionRecord, records: Iterable[VersionRecord]) -> list[Json]:
+    steps = reader.document("history", record.number).get("steps", ())
+    groups = reader.document("domain", record.number).get("taught", ())
+    created = {item.step.get("id"): item.created for item in records if item.kind == "step"}
+    scores = _scores(reader, record)
+    return [
+        item.to_json()
+        | scores.get(item.id, {"dice": None, "scans": 0})
+        | _last_step(item, steps, created)
+        | {"domain": "; ".join(_domain(group["domain"]) for group in groups if item.id in group["structures"])}
+        for item in record.structures
+    ]
+
+
+def _scores(reader: ModelReader, record: VersionRecord) -> dict[str, Json]:
+    """Return the newest Dice of each structure, from its own step or from the gate of a later one."""
+    found: dict[str, Json] = {}
+    for known in reader.lineage(record.number):
+        for row in reader.document("retention", known.number).get("structures", ()):
+            dice = [item["dice"] for item in row["after"] if item["dice"] is not None]
+            if row["basis"] == "scans" and dice:
+                found[row["id"]] = {"dice": fmean(dice), "scans": len(dice)}
+        for item, score in known.scores.items():
+            if score["validation_dice"] is not None:
+                found[item] = {"dice": score["validation_dice"], "scans": score["cases"]}
+    return found
+
+
+def _last_step(structure: Structure, steps: Iterable[Json], created: Mapping[object, str]) -> Json:
+    last: Json = next((step for step in reversed([*steps]) if structure.id in step["taught"]), {})
+    return {
+        "step": last.get("number", structure.step),
+        "method": last.get("method"),
+        "taught": created.get(last["id"]) if "id" in last else None,
+    }
+
+
+def _domain(domain: Json) -> str:
+    """Return in words what scans were like: how many, how fine, how large."""
+    count = domain["scans"]
+    spacing, extent = (" x ".join(_range(*pair) for pair in domain[name]) for name in ("spacing", "extent"))
+    return f"{count} scan{'s' * (count != 1)}, spacing {spacing} mm, field of view {extent} mm"
+
+
+def _range(low: float, high: float) -> str:
+    least, most = f"{low:.3g}", f"{high:.3g}"
+    return least if least == most else f"{least}-{most}"
+
+
+def _line(record: VersionRecord, status: str) -> Json:
+    """Return of a version what a list of versions shows."""
+    return {
+        "number": record.number,
+        "parent": record.parent,
+        "kind": record.kind,
+        "created": record.created,
+        "held_back_by": list(record.held_back_by),
+        "status": status,
+        "structures": list(record.structures.names),
+    }

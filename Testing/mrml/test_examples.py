@@ -1,0 +1,386 @@
+"""Segments of the scene as examples: what is offered, what is said about it, and the data set that is written."""
+
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed: pip install slicer-core")
+vtk = pytest.importorskip("vtk")
+
+from IncrementalSegPanel.scene import ExampleFiles, ScanFiles  # noqa: E402
+from IncrementalSegPanel.scene.SceneBridge import SceneBridge  # noqa: E402
+
+from IncrementalSegLib.errors import DataError  # noqa: E402
+from IncrementalSegLib.sampling.datasets import open_data, read_case  # noqa: E402
+from IncrementalSegLib.structures import Structure  # noqa: E402
+from IncrementalSegLib.volumes.io import read_volume, write_volume  # noqa: E402
+from IncrementalSegLib.volumes.segmentations import write_seg_nrrd  # noqa: E402
+from IncrementalSegLib.volumes.volume import Grid, Volume  # noqa: E402
+
+SHAPE = (8, 30, 40)
+MATRIX = np.array([[0, -1.5, 0, 4], [0.5, 0, 0, -3], [0, 0, 3.0, 2], [0, 0, 0, 1]])
+BOX = (slice(2, 6), slice(5, 20), slice(8, 30))
+
+
+class Queue(deque):
+    def __call__(self, act):
+        self.append(act)
+
+    def run(self):
+        while self:
+            self.popleft()()
+
+
+@pytest.fixture
+def later():
+    return Queue()
+
+
+@pytest.fixture
+def bridge():
+    return SceneBridge()
+
+
+def scan(name="Scan", shape=SHAPE, matrix=MATRIX):
+    array = np.random.default_rng(0).integers(0, 100, shape).astype(np.int16)
+    return slicer.util.addVolumeFromArray(array, ijkToRAS=matrix, name=name)
+
+
+def segmentation(volume, name="Segmentation", **segments):
+    """Add a segmentation of a scan with boxes by name; underscores of the names become spaces."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    for segment, box in segments.items():
+        node.GetSegmentation().AddEmptySegment(segment, segment.replace("_", " "))
+        mask = np.zeros(slicer.util.arrayFromVolume(volume).shape, np.uint8)
+        mask[box] = 1
+        if mask.any():
+            slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, segment, volume)
+    return node
+
+
+def edit(node, segmentId):
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetSegmentStatus(node.GetSegmentation().GetSegment(segmentId), logic.InProgress)
+
+
+def said(bridge, name=None):
+    return {example.name: " ".join((*example.hints, example.obstacle)).strip() for example in bridge.candidates(name)}
+
+
+def test_a_good_example_has_its_volume_and_no_hint(bridge):
+    volume = scan()
+    segmentation(volume, liver=BOX)
+    (example,) = bridge.candidates()
+    assert example.ml == pytest.approx(4 * 15 * 22 * 1.5 * 0.5 * 3 / 1000)
+    assert example.slices == 4
+    assert (example.volumeId, example.volumeName) == (volume.GetID(), "Scan")
+    assert (example.hints, example.obstacle, example.edited) == ((), "", False)
+
+
+def test_hints_say_what_a_person_should_know(bridge):
+    segmentation(
+        scan(),
+        border=(slice(2, 6), slice(0, 20), BOX[2]),
+        top=(slice(4, 8), *BOX[1:]),
+        tiny=(slice(3, 6), slice(9, 11), slice(9, 11)),
+        flat=(slice(3, 5), *BOX[1:]),
+        empty=(slice(0, 0), *BOX[1:]),
+        fine=BOX,
+    )
+    found = said(bridge)
+    assert "touches the border" in found["border"]
+    assert "touches the border" in found["top"]
+    assert "very small" in found["tiny"]
+    assert "2 slices only" in found["flat"]
+    assert "empty" in found["empty"]
+    assert found["fine"] == ""
+
+
+def test_another_grid_is_said(bridge):
+    first, second = scan("First"), scan("Second", matrix=MATRIX + np.array([[0, 0, 0, 0.4], *[[0] * 4] * 3]))
+    node = segmentation(first, liver=BOX)
+    node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), second.GetID())
+    assert "another grid" in said(bridge)["liver"]
+
+
+def test_without_a_scan_it_cannot_teach(bridge):
+    first = scan("First")
+    node = segmentation(first, liver=BOX)
+    node.RemoveNodeReferenceIDs(node.GetReferenceImageGeometryReferenceRole())
+    (example,) = bridge.candidates()
+    assert example.volumeId == first.GetID()  # the only one there is
+    scan("Second")
+    (example,) = bridge.candidates()
+    assert "names no scan" in example.obstacle
+
+
+def test_the_scan_of_its_grid_is_found_among_several(bridge):
+    wide, moved = scan("Wide", (8, 30, 44)), scan("Moved", matrix=MATRIX + np.array([[0, 0, 0, 9], *[[0] * 4] * 3]))
+    for volume in (wide, moved, scan("Right")):
+        node = segmentation(volume, volume.GetName(), liver=BOX)
+        node.RemoveNodeReferenceIDs(node.GetReferenceImageGeometryReferenceRole())
+    assert [example.volumeName for example in bridge.candidates()] == ["Wide", "Moved", "Right"]
+    slicer.mrmlScene.RemoveNode(moved)
+    assert [example.volumeName for example in bridge.candidates()] == ["Wide", "Right", ""]
+
+
+def test_a_labelmap_is_no_scan(bridge):
+    node = segmentation(scan("First"), liver=BOX)
+    labels = slicer.util.addVolumeFromArray(np.zeros(SHAPE, np.uint8), nodeClassName="vtkMRMLLabelMapVolumeNode")
+    node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), labels.GetID())
+    assert bridge.candidates()[0].volumeName == "First"
+
+
+def test_what_is_likely_meant_comes_first(bridge):
+    node = segmentation(scan(), liver=BOX, mine=BOX, Kidney_L=BOX, void=(slice(0, 0), *BOX[1:]), left_kidny=BOX)
+    node.GetSegmentation().GetSegment("Kidney_L").SetTerminology(Structure.create("kidney left", 1).terminology)
+    edit(node, "mine")
+    found = bridge.candidates("left kidney")
+    assert {example.name for example in found[:2]} == {"Kidney L", "left kidny"}
+    assert [example.name for example in found[2:]] == ["mine", "liver", "void"]
+    assert [example.edited for example in found] == [False, False, True, False, False]
+
+
+def test_what_a_model_made_and_nobody_corrected_is_said(tmp_path, bridge):
+    volume, liver = scan(), Structure.create("liver", 1)
+    mask = np.zeros(SHAPE, bool)
+    mask[BOX] = True
+    grid = read_volume(bridge.exportVolume(volume, tmp_path, lambda act: act()).path).grid
+    write_seg_nrrd(tmp_path / "r.seg.nrrd", {liver.id: mask}, grid, [liver])
+    node = bridge.showSegmentation(tmp_path / "r.seg.nrrd", volume, [liver])
+    assert said(bridge)["liver"] == "A model made it, and nobody corrected it in the Segment Editor."
+    edit(node, liver.id)
+    assert "A model made it" not in said(bridge)["liver"]
+
+
+def test_a_change_is_counted_again(bridge):
+    volume = scan()
+    node = segmentation(volume, liver=BOX)
+    before = bridge.candidates()[0].ml
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[2:6, 5:10, 8:30] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, "liver", volume)
+    assert bridge.candidates()[0].ml == pytest.approx(before / 3)
+
+
+def export(bridge, examples, name, folder, later):
+    found = bridge.exportExamples(examples, name, folder, later)
+    later.run()
+    return found
+
+
+def masks(folder):
+    """Return case -> (volume, masks) of a data set, read by the library."""
+    return {case.id: read_case(case) for case in open_data(folder).cases}
+
+
+def test_the_library_reads_the_same_voxels(tmp_path, bridge, later):
+    for name, box in (("One", BOX), ("Two", (slice(1, 7), *BOX[1:]))):
+        segmentation(scan(name), f"{name} segments", liver=box, other=BOX)
+    examples = [example for example in bridge.candidates() if example.name == "liver"]
+    found = export(bridge, examples, "Liver", tmp_path / "data", later)
+    assert found.error is None
+    assert found.progress == 1
+    data = open_data(found.path)
+    assert data.names == ("Liver",)
+    assert len({case.patient for case in data.cases}) == 2
+    outlined = sorted(read_case(case)[1]["Liver"].sum() for case in data.cases)
+    assert outlined == [4 * 15 * 22, 6 * 15 * 22]
+    for volume, found_masks in masks(tmp_path / "data").values():
+        expected = np.zeros(SHAPE, bool)
+        expected[slice(1, 7) if found_masks["Liver"].sum() == 6 * 15 * 22 else BOX[0], BOX[1], BOX[2]] = True
+        np.testing.assert_array_equal(found_masks["Liver"], expected)
+        assert volume.grid.spacing == pytest.approx((0.5, 1.5, 3.0))
+        np.testing.assert_array_equal(volume.array[0], slicer.util.arrayFromVolume(slicer.util.getNode("One")))
+
+
+def test_several_structures_of_one_scan_are_one_case_and_may_overlap(tmp_path, bridge, later):
+    inner = (slice(3, 5), slice(8, 12), slice(10, 20))
+    segmentation(scan(), liver=BOX, tumour=inner)
+    examples = [replace(example, structure=example.name) for example in bridge.candidates()]
+    export(bridge, examples, "", tmp_path / "data", later)
+    (case,) = open_data(tmp_path / "data").cases
+    assert case.looked_for == {"liver", "tumour"}
+    found = read_case(case)[1]
+    assert found["liver"].sum() == 4 * 15 * 22
+    assert found["tumour"].sum() == (found["tumour"] & found["liver"]).sum() == 2 * 4 * 10
+
+
+def test_two_outlines_of_one_scan_are_two_cases_of_one_patient(tmp_path, bridge, later):
+    volume = scan()
+    segmentation(volume, "First reader", liver=BOX)
+    segmentation(volume, "Second reader", liver=(slice(2, 5), *BOX[1:]))
+    export(bridge, bridge.candidates(), "liver", tmp_path / "data", later)
+    cases = open_data(tmp_path / "data").cases
+    assert len({case.id for case in cases}) == 2
+    assert len({case.patient for case in cases}) == 1
+
+
+def test_two_scans_of_one_patient_stay_together_and_nobody_is_named(tmp_path, bridge, later):
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    for name, patient in (("Pelvis of Doe", "ID-77"), ("Thorax of Doe", "ID-77"), ("Roe", "ID-78")):
+        volume = scan(name)
+        item = hierarchy.GetItemChildWithName(hierarchy.GetSceneItemID(), patient)
+        if not item:
+            item = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), patient)
+            hierarchy.SetItemAttribute(item, "DICOM.PatientID", patient)
+        hierarchy.CreateItem(hierarchy.CreateStudyItem(item, "Study"), volume)
+        segmentation(volume, f"{name} segments", liver=BOX)
+    export(bridge, bridge.candidates(), "liver", tmp_path / "data", later)
+    patients = [case.patient for case in open_data(tmp_path / "data").cases]
+    assert sorted(patients.count(patient) for patient in set(patients)) == [1, 2]
+    written = " ".join([str(path) for path in (tmp_path / "data").rglob("*")])
+    written += (tmp_path / "data" / "manifest.csv").read_text()
+    assert not any(word in written for word in ("Doe", "Roe", "ID-77", "ID-78"))
+    for case in open_data(tmp_path / "data").cases:
+        assert bridge.volumeOf(case.id).GetName() in ("Pelvis of Doe", "Thorax of Doe", "Roe")
+    assert bridge.volumeOf("scan-00000000") is None
+
+
+def test_other_grids_and_transforms_are_brought_to_the_grid_of_the_scan(tmp_path, bridge, later):
+    fine = np.diag([0.5, 0.5, 0.5, 1.0])
+    coarse = scan("Coarse", (10, 10, 10), np.diag([2.0, 2.0, 2.0, 1.0]))
+    drawn = scan("Fine", (40, 40, 40), fine)
+    node = segmentation(drawn, liver=(slice(7, 23), slice(7, 23), slice(7, 23)))  # 3.25 .. 11.25 mm
+    node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), coarse.GetID())
+    shift = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 2.0)
+    shift.SetMatrixTransformToParent(matrix)
+    node.SetAndObserveTransformNodeID(shift.GetID())
+    export(bridge, bridge.candidates(), "liver", tmp_path / "data", later)
+    ((_volume, found),) = masks(tmp_path / "data").values()
+    expected = np.zeros((10, 10, 10), bool)
+    expected[2:6, 2:6, 3:7] = True
+    np.testing.assert_array_equal(found["liver"], expected)
+
+
+def test_a_scan_under_a_transform_keeps_its_labels(tmp_path, bridge, later):
+    volume = scan()
+    turn = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy([0, -1, 0, 11, 1, 0, 0, 12, 0, 0, 1, 13, 0, 0, 0, 1])
+    turn.SetMatrixTransformToParent(matrix)
+    node = segmentation(volume, liver=BOX)
+    for moved in (volume, node):
+        moved.SetAndObserveTransformNodeID(turn.GetID())
+    assert said(bridge) == {"liver": ""}
+    export(bridge, bridge.candidates(), "liver", tmp_path / "data", later)
+    ((_volume, found),) = masks(tmp_path / "data").values()
+    expected = np.zeros(SHAPE, bool)
+    expected[BOX] = True
+    np.testing.assert_array_equal(found["liver"], expected)
+
+
+def test_a_structure_drawn_as_a_surface_is_converted(tmp_path, bridge, later):
+    volume = scan(shape=(20, 20, 20), matrix=np.eye(4))
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    ball = vtk.vtkSphereSource()
+    ball.SetCenter(10, 10, 10)
+    ball.SetRadius(5)
+    ball.SetThetaResolution(40), ball.SetPhiResolution(40)
+    ball.Update()
+    node.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    node.AddSegmentFromClosedSurfaceRepresentation(ball.GetOutput(), "ball", (1, 0, 0), "ball")
+    (example,) = bridge.candidates()
+    assert example.ml == pytest.approx(4 / 3 * np.pi * 0.125, rel=0.1)
+    export(bridge, [example], "ball", tmp_path / "data", later)
+    ((_volume, found),) = masks(tmp_path / "data").values()
+    assert found["ball"].sum() == pytest.approx(4 / 3 * np.pi * 125, rel=0.1)
+    assert found["ball"][10, 10, 10]
+    assert node.GetSegmentation().GetSegment("ball").GetRepresentation("Binary labelmap") is None
+
+
+def test_the_original_file_is_copied(tmp_path, bridge, later):
+    array = np.random.default_rng(0).integers(0, 100, (1, *SHAPE)).astype(np.int16)
+    write_volume(tmp_path / "Jane Doe.nii.gz", Volume(array, Grid(SHAPE)))
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Loaded")
+    storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetFileName(str(tmp_path / "Jane Doe.nii.gz"))
+    volume.SetAndObserveStorageNodeID(storage.GetID())
+    assert storage.ReadData(volume)
+    segmentation(volume, liver=BOX)
+    export(bridge, bridge.candidates(), "liver", tmp_path / "data", later)
+    (case,) = open_data(tmp_path / "data").cases
+    assert case.images[0].read_bytes() == (tmp_path / "Jane Doe.nii.gz").read_bytes()
+    assert case.images[0].parent == tmp_path / "data" / "scans"
+    assert "Doe" not in case.images[0].name
+    np.testing.assert_array_equal(read_case(case)[0].array, array)
+
+
+def test_a_scan_keeps_its_pseudonym_when_the_scene_is_saved(tmp_path, bridge, later):
+    segmentation(scan(), liver=BOX)
+    export(bridge, bridge.candidates(), "liver", tmp_path / "data", later)
+    slicer.mrmlScene.SetRootDirectory(str(tmp_path))
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"), None)
+    bridge.endScene()
+    slicer.mrmlScene.Clear(0)
+    assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "scene.mrb"), False, None)
+    export(bridge, bridge.candidates(), "liver", tmp_path / "again", later)
+    (first,), (second,) = (open_data(tmp_path / name).cases for name in ("data", "again"))
+    assert (first.id, first.patient) == (second.id, second.patient)
+
+
+def test_the_scene_stays_as_it_is(tmp_path, bridge, later):
+    segmentation(scan(), liver=BOX)
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    export(bridge, bridge.candidates(), "liver", tmp_path / "data", later)
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+@pytest.fixture
+def slabs(monkeypatch):
+    monkeypatch.setattr(ScanFiles, "SLAB_BYTES", 3000)
+    monkeypatch.setattr(ExampleFiles, "_LABEL_BYTES", 1500)
+
+
+@pytest.mark.parametrize("pieces", [0, 3, 9, 13])
+@pytest.mark.parametrize("event", ["cancel", "volume", "segment", "close"])
+def test_what_is_not_complete_is_no_data_set(tmp_path, bridge, later, slabs, event, pieces):
+    volume = scan()
+    node = segmentation(volume, liver=BOX)
+    found = bridge.exportExamples(bridge.candidates(), "liver", tmp_path / "data", later)
+    for _ in range(pieces):
+        later.popleft()()
+    assert not found.done
+    assert not (tmp_path / "data" / "manifest.csv").exists()
+    if event == "cancel":
+        found.cancel()
+    elif event == "volume":
+        slicer.mrmlScene.RemoveNode(volume)
+    elif event == "segment":
+        node.GetSegmentation().RemoveSegment("liver")
+    else:
+        bridge.endScene()
+        slicer.mrmlScene.Clear(0)
+    later.run()
+    assert found.done
+    if event == "segment" and pieces >= 9:  # its voxels were read already
+        assert found.path is not None
+        return
+    assert found.path is None
+    assert found.cancelled or found.error.what
+    assert not (tmp_path / "data").exists()
+
+
+def test_refusals_are_sentences(tmp_path, bridge, later):
+    segmentation(scan(), liver=BOX, empty=(slice(0, 0), *BOX[1:]))
+    good, empty = bridge.candidates()
+    assert "No example" in export(bridge, [], "liver", tmp_path / "a", later).error.what
+    assert "cannot teach" in export(bridge, [good, empty], "liver", tmp_path / "a", later).error.what
+    assert "cannot be called" in export(bridge, [good], "liver; left", tmp_path / "a", later).error.what
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "mine.txt").write_text("mine")
+    assert "not empty" in export(bridge, [good], "liver", tmp_path / "used", later).error.what
+    assert (tmp_path / "used" / "mine.txt").read_text() == "mine"
+    slicer.mrmlScene.RemoveNode(slicer.mrmlScene.GetNodeByID(good.segmentationId))
+    assert "not in the scene" in export(bridge, [good], "liver", tmp_path / "a", later).error.what
+    with pytest.raises(DataError, match="not in the scene"):
+        bridge.thumbnail(good, tmp_path / "t.png")

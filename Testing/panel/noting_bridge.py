@@ -1,0 +1,54 @@
+"""A bridge that notes what a flow does to the scene."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from IncrementalSegPanel.scene.Exports import Export
+
+SCAN = SimpleNamespace(name="scan")
+
+
+class NotingBridge:
+    """Notes what a flow does to the scene; the scan is written in three pieces."""
+
+    def __init__(self):
+        self.done, self.refusal, self.exports = [], None, []
+
+    def shownVolume(self):
+        return SCAN
+
+    def exportVolume(self, volume, folder, later):
+        if self.refusal is not None:
+            raise self.refusal
+        self.exports.append(Export(self._pieces(folder / "scan.nrrd"), later))
+        return self.exports[-1]
+
+    def _pieces(self, path):
+        yield 0.25
+        yield 0.75
+        path.write_text("voxels")
+        return path
+
+    def readSegmentation(self, path, later):
+        self.exports.append(Export(self._contents(path), later))
+        return self.exports[-1]
+
+    readUncertainty = readSegmentation
+
+    def _contents(self, path):
+        yield 0.5
+        return path
+
+    def showUncertainty(self, reading, volume):
+        if self.refusal is not None:
+            raise self.refusal
+        self.done.append(("showUncertainty", reading.result, volume))
+
+    def showSegmentation(self, reading, volume, structures):
+        if self.refusal is not None:
+            raise self.refusal
+        self.done.append(("show", Path(reading.result).name, volume, [item.name for item in structures]))
+        return "node"
+
+    def __getattr__(self, name):
+        return lambda *arguments: self.done.append((name, *arguments))

@@ -1,0 +1,260 @@
+"""The verbs for scripts and the example scripts, with a real worker, on tiny scans in a real scene."""
+
+import logging
+import runpy
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import make_sample
+import numpy as np
+import pytest
+import qt
+import slicer
+from IncrementalSegPanel.scene import SampleData
+from IncrementalSegPanel.scene.Exports import Export
+from IncrementalSegPanel.scene.SceneBridge import SceneBridge
+from IncrementalSegPanel.Scripting import Scripting
+from IncrementalSegPanel.Seams import Places
+from IncrementalSegPanel.Start import Tools
+from IncrementalSegPanel.Worker import Worker, _Link
+
+from IncrementalSegLib.errors import DataError, IncrementalSegError, ModelError
+from IncrementalSegLib.jobs.client import Client
+
+SCRIPTS = SampleData.FOLDER.parent / "Scripts"
+FEW = {"steps": 2, "preset": "quick", "options": {"candidates": 2, "keep": 1, "passes": 2}}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("scripting")
+
+
+@pytest.fixture(scope="module")
+def tools(place):
+    (place / "temporary").mkdir()
+    settings = qt.QSettings(str(place / "settings.ini"), qt.QSettings.IniFormat)
+    places = Places(place / "models", place / "temporary")
+    made = Tools(Worker(places.temporary / "worker.log"), SceneBridge(), settings, places)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def sample(place):
+    return make_sample.write(place / "sample", (8, 32, 32))
+
+
+@pytest.fixture
+def script(tools):
+    return Scripting(tools)
+
+
+@pytest.fixture
+def scans(sample, monkeypatch):
+    monkeypatch.setattr(SampleData, "FOLDER", sample)
+    return SampleData.load()
+
+
+@pytest.fixture
+def model(script, scans):
+    """Teach once; the tests that need a model find it in its usual place."""
+    if not script.models():
+        script.teach("humerus", outlines(), model="Shoulder", **FEW)
+    script.openModel("Shoulder")
+    return script.folder
+
+
+@pytest.fixture
+def oneWorker(tools, monkeypatch):
+    """Let example scripts share the worker of the other tests: starting one takes seconds."""
+    monkeypatch.setattr("IncrementalSegPanel.Scripting.makeTools", lambda: tools)
+    monkeypatch.setattr(Scripting, "close", lambda self: None)
+
+
+def outlines():
+    return list(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"))
+
+
+def names(node):
+    segmentation = node.GetSegmentation()
+    return [segmentation.GetNthSegment(index).GetName() for index in range(segmentation.GetNumberOfSegments())]
+
+
+def test_the_sample_is_six_scans_of_which_the_last_has_no_outlines(scans):
+    assert [scan.GetName() for scan in scans] == [f"Shoulder {number}" for number in range(1, 7)]
+    assert [names(node) for node in outlines()] == [["humerus", "scapula"]] * 5
+    geometry = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    assert [node.GetNodeReference(geometry).GetName() for node in outlines()] == [scan.GetName() for scan in scans[:5]]
+    assert [node.GetStorageNode() for node in outlines()] == [None] * 5
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    assert selection.GetActiveVolumeID() == scans[-1].GetID()
+    assert SampleData.load() == scans  # a second click adds nothing
+    assert len(outlines()) == 5
+
+
+def test_the_sample_that_comes_with_the_module_is_what_the_script_makes(tmp_path):
+    made = make_sample.write(tmp_path, make_sample.SIZE)
+    assert {p.name: p.read_bytes() for p in made.iterdir()} == {
+        p.name: p.read_bytes() for p in SampleData.FOLDER.iterdir()
+    }
+
+
+def test_the_sample_is_offered_in_the_module_sample_data(monkeypatch):
+    offered = {}
+
+    class Logic:
+        @staticmethod
+        def registerCustomSampleDataSource(**source):
+            offered.update(source)
+
+    monkeypatch.setitem(sys.modules, "SampleData", type(sys)("SampleData"))
+    sys.modules["SampleData"].SampleDataLogic = Logic
+    SampleData.register()
+    assert len({len(offered[key]) for key in ("uris", "fileNames", "nodeNames", "loadFileTypes")}) == 1
+    assert all(qt.QFile(qt.QUrl(uri).toLocalFile()).exists() for uri in offered["uris"])
+    assert offered["loadFileTypes"][:2] == ["VolumeFile", "SegmentationFile"]
+    assert Path(offered["thumbnailFileName"]).is_file()
+    assert callable(offered["customDownloader"])
+
+
+def test_a_scan_is_segmented_and_the_result_belongs_to_it(script, model, scans):
+    phases = []
+    script.onProgress = lambda event: phases.append(event.phase)
+    node = script.segment(scans[-1])
+    assert names(node) == ["humerus"]
+    assert any(phase.startswith("Segmenting") for phase in phases)
+    assert script.segment(scans[-1], structures=["humerus"], uncertainty=True) is node
+    assert any(scan not in scans for scan in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+    assert list(script.tools.places.temporary.glob("segment-*")) == []
+
+
+def test_a_structure_is_taught_judged_accepted_and_given_up(script, model, scans):
+    result = script.teach("scapula", outlines(), accept="never", **FEW)
+    assert result["accepted"] is False
+    assert [row["structure"] for row in result["report"]["structures"]] == ["humerus"]
+    assert result["verdict"] == result["report"]["sentence"]
+    assert (Path(result["scans"]) / "manifest.csv").is_file()
+    number = result["version"]
+    assert script.accept(number)["current"] == number
+    assert script.rollBack()["current"] == 1
+    assert script.reject(number)["current"] == 1
+    assert script.card()["current"] == 1
+    assert [item["number"] for item in script.versions()["versions"]] == [1, number]
+
+
+def test_slicer_stays_free_while_the_worker_segments_and_learns(script, model, scans, monkeypatch, tmp_path, capsys):
+    """Assert on the time spent in our own callbacks: how long the system lets other processes run is not ours."""
+    spent = []
+    for owner, name in ((_Link, "_tell"), (Client, "feed"), (Client, "tick"), (Export, "_next")):
+        monkeypatch.setattr(owner, name, timed(getattr(owner, name), spent))
+    gaps, probe, last = [], qt.QTimer(), [time.perf_counter()]
+
+    def look():
+        now = time.perf_counter()
+        gaps.append(1000 * (now - last[0]))
+        last[0] = now
+
+    probe.connect("timeout()", look)
+    probe.start(5)
+    script.segment(scans[-1])
+    script.teach("humerus", outlines(), model=tmp_path / "free", **FEW | {"steps": 8})
+    probe.stop()
+    with capsys.disabled():
+        sys.stdout.write(f"\nour callbacks: {summary(spent)}; gaps of a 5 ms timer: {summary(gaps)}\n")
+    assert len(gaps) > 20
+    assert np.percentile(spent, 99) < 50
+
+
+def timed(function, spent):
+    def call(*arguments):
+        began = time.perf_counter()
+        try:
+            return function(*arguments)
+        finally:
+            spent.append(1000 * (time.perf_counter() - began))
+
+    return call
+
+
+def summary(milliseconds):
+    return (
+        f"{len(milliseconds)}, 99 % within {np.percentile(milliseconds, 99):.1f} ms, longest {max(milliseconds):.1f} ms"
+    )
+
+
+def test_examples_can_be_chosen_one_by_one(script, scans, tmp_path):
+    chosen = [item for item in script.tools.bridge.candidates("humerus") if item.name == "humerus"][:1]
+    result = script.teach("upper arm bone", chosen, model=tmp_path / "another", **FEW)
+    assert result["structures"] == ["upper arm bone"]
+
+
+def test_errors_have_three_parts_and_no_dialog(script, scans, tmp_path):
+    with pytest.raises(ModelError, match="No model is open"):
+        script.segment(scans[-1])
+    with pytest.raises(IncrementalSegError):
+        script.openModel(tmp_path / "nothing")
+    with pytest.raises(DataError, match="No segment is called liver"):
+        script.teach("liver", outlines(), model=tmp_path / "new")
+    with pytest.raises(IncrementalSegError) as found:
+        script.do("acept", model="x")
+    assert "accept" in found.value.todo
+
+
+def test_warnings_of_the_worker_are_logged(tools, caplog):
+    toys = Path(__file__).parents[1] / "fixtures" / "toy_worker.py"
+    script = Scripting(
+        Tools(Worker(tools.places.temporary / "toys.log", (sys.executable, str(toys))), None, None, tools.places)
+    )
+    with caplog.at_level(logging.WARNING), pytest.raises(IncrementalSegError, match="division by zero"):
+        script.do("fail", how="division")
+    assert "This scan is odd." in caplog.text
+    script.close()
+
+
+def test_the_script_that_segments_a_folder(model, scans, sample, tmp_path, oneWorker, monkeypatch):
+    saved = []
+    monkeypatch.setattr(slicer.util, "loadVolume", load_volume)
+    monkeypatch.setattr(slicer.util, "saveNode", lambda node, path: saved.append((Path(path).name, names(node))))
+    run("segment_a_folder.py").main(str(model), str(sample), str(tmp_path / "out"))
+    assert saved == [(f"Shoulder{number}.seg.nrrd", ["humerus"]) for number in range(1, 7)]
+
+
+def test_the_script_that_teaches_a_structure(sample, tmp_path, oneWorker, monkeypatch, capsys):
+    monkeypatch.setattr(slicer.util, "loadVolume", load_volume)
+    monkeypatch.setattr(slicer.util, "loadSegmentation", load_segmentation)
+    result = run("teach_a_structure.py").main(str(tmp_path / "taught"), "scapula", str(sample), **FEW)
+    assert (result["version"], result["accepted"]) == (1, True)
+    said = capsys.readouterr().out
+    assert "Learning" in said
+    assert "Version 1: There is no older structure to judge." in said
+
+
+@pytest.mark.slow
+def test_the_script_for_plain_python(model, sample, tmp_path):
+    data = next(model.parent.glob("Shoulder scans/humerus*"))
+    places = [str(path) for path in (tmp_path / "m", data, tmp_path / "out", sample / "Shoulder6.nrrd")]
+    places.insert(2, "humerus")
+    code = f"import runpy; runpy.run_path({str(SCRIPTS / 'teach_without_slicer.py')!r})['main'](*{places}, **{FEW})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "Shoulder6.seg.nrrd").is_file()
+
+
+def run(name):
+    """Load a script as a module."""
+    return type("Script", (), {"main": staticmethod(runpy.run_path(str(SCRIPTS / name))["main"])})
+
+
+def load_volume(path):
+    return slicer.modules.volumes.logic().AddArchetypeVolume(path, Path(path).stem, 0)
+
+
+def load_segmentation(path):
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", Path(path).stem)
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(path)
+    storage.ReadData(node)
+    return node

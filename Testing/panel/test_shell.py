@@ -1,0 +1,173 @@
+"""The module as Slicer finds it, opens it, leaves it and reloads it; its self-test with a real worker."""
+
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+from types import SimpleNamespace
+
+import make_sample
+import operations
+import pytest
+import qt
+import slicer
+from IncrementalSegPanel.flows.Installing import OPEN_AT_START
+from IncrementalSegPanel.scene import SampleData
+from IncrementalSegPanel.State import State
+from standin import dialogs
+from standin.events import settle
+
+import IncrementalSeg as shell
+from IncrementalSegLib.store.versions import create_or_open
+
+FILE = Path(shell.__file__)
+
+
+@pytest.fixture
+def widget(tmp_path):
+    made = shell.IncrementalSegWidget()
+    yield made
+    made.cleanup()
+    made.parent.deleteLater()
+    settle()
+
+
+@pytest.mark.slow
+def test_the_self_test_passes():
+    passes()
+
+
+def test_the_self_test_passes_on_tiny_scans(monkeypatch, tmp_path):
+    monkeypatch.setattr(SampleData, "FOLDER", make_sample.write(tmp_path, (8, 32, 32)))
+    passes()
+
+
+def passes():
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(shell.IncrementalSegTest)
+    assert suite.countTestCases() == 1
+    result = unittest.TextTestRunner(verbosity=0).run(suite)
+    assert result.wasSuccessful(), result.errors + result.failures
+    assert not result.skipped
+
+
+def test_importing_the_module_loads_nothing_that_has_to_be_installed():
+    code = f"""
+import sys
+for name in ("torch", "monai", "pydantic", "safetensors", "lightning_fabric", "typer", "filelock", "platformdirs"):
+    sys.modules[name] = None
+sys.path[:0] = [{str(FILE.parents[1] / "Testing")!r}, {str(FILE.parent)!r}]
+from standin.boot import boot
+boot()
+sys.path = [path for path in sys.path if path not in ("", {str(FILE.parents[1])!r})]
+import IncrementalSeg
+widget = IncrementalSeg.IncrementalSegWidget()
+widget.enter()
+print("opened")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == "opened"
+
+
+def test_slicer_is_told_what_the_module_is():
+    parent = SimpleNamespace(path=str(FILE))
+    module = shell.IncrementalSeg(parent)
+    assert parent.categories == ["Segmentation"]
+    assert parent.contributors == ["IncrementalSeg community"]
+    assert not parent.icon.isNull()
+    assert "not a medical device" in parent.helpText
+    assert "MICCAI 2018" in parent.acknowledgementText
+    assert slicer.selfTests["IncrementalSeg"] == module.runTest
+    slicer.app.disconnect("startupCompleted()", shell._started)
+
+
+def test_opening_the_panel_starts_no_process(widget):
+    widget.enter()
+    settle()
+    assert widget.logic.tools.worker._link is None
+    assert widget.session.state in (State.NO_MODEL, State.READY)
+    assert widget.session.parameters is not None
+    widget.exit()
+
+
+def test_logic_and_panel_share_one_worker_and_one_bridge(widget):
+    assert widget.session.worker is widget.logic.tools.worker
+    assert widget.session.bridge is widget.logic.tools.bridge
+
+
+def test_the_parameters_follow_the_scene(widget):
+    before = widget.session.parameters
+    before.modelFolder = "/somewhere"
+    slicer.mrmlScene.Clear()
+    assert widget.session.parameters is not None
+    assert widget.session.parameters.modelFolder == ""
+
+
+def test_a_scene_that_is_loaded_opens_its_model_and_no_other_takes_a_person_away(widget, tmp_path):
+    models = [tmp_path / "models" / name for name in ("one", "two")]
+    for model in models:
+        operations.tiny_version(create_or_open(model), None)
+    widget.session.opening.open(models[0])
+    assert widget.session.opening.folder == models[0]
+    widget.session.state = State.COLLECTING
+    widget.onSceneEndImport()
+    assert widget.session.state is State.COLLECTING
+    widget.session.parameters.modelFolder = str(models[1])
+    widget.onSceneEndImport()
+    assert widget.session.opening.folder == models[1]
+    assert widget.session.state is State.READY
+
+
+def test_cleanup_leaves_no_observer_no_process_and_no_file():
+    widget = shell.IncrementalSegWidget()
+    place = widget.logic.tools.places.temporary
+    assert place.is_dir()
+    widget.session.worker.warm()
+    widget.cleanup()
+    assert widget.session.worker._link is None
+    assert not place.exists()
+    assert widget.Observations == []
+    slicer.mrmlScene.Clear()  # what is not observed any more cannot fail
+    widget.cleanup()  # Slicer may say it twice
+    widget.parent.deleteLater()
+
+
+def test_reloading_takes_the_files_anew(widget, monkeypatch):
+    monkeypatch.setattr(shell.ScriptedLoadableModuleWidget, "onReload", lambda self: None, raising=False)
+    ours = ("IncrementalSegPanel", "IncrementalSegLib")
+    kept = {name: module for name, module in sys.modules.items() if name.startswith(ours)}
+    try:
+        widget.onReload()
+        assert not [name for name in sys.modules if name.startswith(ours)]
+    finally:
+        sys.modules.update(kept)
+
+
+def test_slicer_asks_before_it_closes_while_a_structure_is_taught(widget, mainWindow):
+    closing = shell.Closing(widget.session)
+    event = qt.QCloseEvent()
+    assert not closing.eventFilter(None, event)  # nothing would be interrupted
+    widget.session.state = State.TEACHING
+    dialogs.answers.append(qt.QMessageBox.Cancel)
+    assert closing.eventFilter(None, event)
+    assert not event.isAccepted()
+    dialogs.answers.append(qt.QMessageBox.Ok)
+    assert not closing.eventFilter(None, qt.QCloseEvent())
+    assert "paused" in dialogs.seen[-1]
+    closing.stop()
+
+
+def test_a_test_or_a_script_is_never_asked(widget):
+    assert widget.closing._window is None
+
+
+def test_slicer_comes_back_to_the_panel_after_the_restart_that_it_asked_for(monkeypatch):
+    registered, selected = [], []
+    monkeypatch.setattr(SampleData, "register", lambda: registered.append(True))
+    monkeypatch.setattr(slicer.util, "selectModule", selected.append)
+    shell._started()
+    assert (registered, selected) == ([True], [])
+    slicer.app.userSettings().setValue(OPEN_AT_START, True)
+    shell._started()
+    shell._started()
+    assert selected == ["IncrementalSeg"]

@@ -1,0 +1,215 @@
+"""A name and the outlined scans that show it, from the scene or from a folder."""
+
+from pathlib import Path
+
+import pytest
+from IncrementalSegPanel.flows.Rows import alike
+from IncrementalSegPanel.State import State
+from panel.lessons import METHODS, collected, example, teaching_session, verdicts
+
+from IncrementalSegLib.errors import DataError
+
+
+@pytest.fixture
+def session(tmp_path):
+    return teaching_session(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Left kidney", "kidney_left", True),
+        ("Left kidney", "Right kidney", False),
+        ("", "", False),
+        ("L5", "l4", False),
+    ],
+)
+def test_names_are_compared_by_their_words(one, other, same):
+    assert alike(one, other) is same
+
+
+def test_what_has_the_name_is_chosen_and_gets_a_picture(session):
+    flow = collected(session)
+    assert session.state is State.COLLECTING
+    assert [(row.scan, row.choice, row.ticked) for row in flow.rows] == [("one", 0, True), ("two", 0, True)]
+    session.later.run()
+    assert session.bridge.drawn == [("one", "scapula"), ("two", "Scapula")]
+    assert all(row.picture.read_bytes() for row in flow.rows)
+    assert flow.obstacle == ""
+
+
+def test_code_and_colour_follow_from_the_name(session):
+    flow = collected(session)
+    assert "Scapula" in flow.terminology
+    flow.setName("Thing")
+    assert flow.terminology is None
+    flow.setTerminology("Left kidney", "entry", (1, 2, 3))
+    assert (flow.name, flow.terminology, flow.color) == ("Left kidney", "entry", (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("", "called"), ("a, b", "comma"), ("HUMERUS", "Improve"), ("Liver", "Tick")]
+)
+def test_what_is_missing_is_said(session, name, word):
+    session.teaching.begin(name)
+    assert word in session.teaching.collecting.obstacle
+
+
+def test_a_known_name_can_be_improved(session):
+    session.bridge.examples = [example("one", "humerus")]
+    session.teaching.begin("humerus")
+    flow = session.teaching.collecting
+    assert flow.known == "Humerus"
+    flow.improveKnown()
+    assert (flow.obstacle, flow.lesson().improve, flow.lesson().name) == ("", True, "Humerus")
+    flow.setName("Ulna")
+    assert not flow.improve
+
+
+def test_an_outline_that_cannot_teach_is_not_chosen(session):
+    session.bridge.examples = [example("one", "scapula", obstacle="It is empty."), example("two", "scapula")]
+    flow = collected(session)
+    assert [row.ticked for row in flow.rows] == [False, True]
+    assert flow.refusal(flow.rows[0]) == "It is empty."
+    flow.tickAll(True)
+    assert [row.ticked for row in flow.rows] == [False, True]
+
+
+def test_which_outline_is_meant_must_be_clear(session):
+    session.bridge.examples = [example("two", "a"), example("two", "b")]
+    flow = collected(session)
+    assert (flow.rows[0].choice, flow.rows[0].ticked) == (None, False)
+    flow.tick(0, True)
+    assert "Say which outline of two" in flow.obstacle
+    flow.choose(0, 1)
+    assert flow.obstacle == ""
+    assert [item.name for item in flow.chosen] == ["b"]
+    flow.choose(0, None)
+    assert "Tick" in flow.obstacle
+
+
+def test_typing_on_does_not_tick_what_a_person_left_out(session):
+    flow = collected(session)
+    flow.tick(0, False)
+    flow.setName("scapula")
+    flow.refresh()
+    assert [row.ticked for row in flow.rows] == [False, True]
+
+
+def test_typing_on_does_not_undo_what_a_person_chose(session):
+    session.bridge.examples = [example("two", "scapula"), example("two", "b")]
+    session.teaching.begin("")
+    flow = session.teaching.collecting
+    flow.choose(0, 1)
+    flow.setName("Scapula")
+    assert flow.rows[0].choice == 1
+
+
+def test_looking_again_keeps_what_was_chosen(session):
+    session.bridge.examples = [example("two", "a"), example("two", "b")]
+    flow = collected(session)
+    flow.choose(0, 1)
+    session.bridge.examples = [example("two", "b"), example("two", "c"), example("three", "scapula")]
+    flow.refresh()
+    assert [(row.scan, row.ticked, row.example.name) for row in flow.rows] == [
+        ("two", True, "b"),
+        ("three", True, "scapula"),
+    ]
+    session.bridge.examples = []
+    session.teaching.beginScene()
+    assert flow.rows == []
+
+
+def test_an_empty_scene_says_what_to_do(session):
+    session.bridge.examples = []
+    assert "Segment Editor" in collected(session).emptiness
+
+
+def test_a_picture_that_cannot_be_drawn_is_left_out(session):
+    def refuse(*_):
+        raise DataError("gone")
+
+    session.bridge.thumbnail = refuse
+    collected(session)
+    session.later.run()
+    assert session.failure is None
+
+
+def test_leaving_goes_home(session):
+    collected(session)
+    session.teaching.leave()
+    assert session.state is State.READY
+    assert session.teaching.collecting.rows == []
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dataset.json").write_text("{}")
+    return tmp_path / "data"
+
+
+def opened(session, folder, name="Scapula"):
+    session.teaching.begin(name)
+    flow = session.teaching.collecting
+    flow.useFolder(folder)
+    cases = {"a": ["scapula", "rib"], "b": ["rib"], "c": ["scapula"]}
+    found = [{"case": case, "verdict": "ok", "message": "", "structures": names} for case, names in cases.items()]
+    found[2] |= {"verdict": "refused", "message": "It is broken."}
+    assert session.worker.last("check").arguments == {"data": str(folder)}
+    session.worker.last("check").finish(cases=found)
+    return flow
+
+
+def test_its_scans_are_checked_and_become_rows(session, folder):
+    flow = opened(session, folder)
+    assert (flow.labels, flow.label) == (("scapula", "rib"), "scapula")
+    assert [row.ticked for row in flow.rows] == [True, False, False]
+    assert [flow.refusal(row) for row in flow.rows] == [
+        "",
+        "scapula was not looked for in this scan.",
+        "It is broken.",
+    ]
+    lesson = flow.lesson()
+    assert (lesson.data, lesson.label, lesson.cases) == (folder, "scapula", ("a",))
+
+
+def test_which_label_is_meant_is_asked_where_it_is_unclear(session, folder):
+    flow = opened(session, folder, "Sternum")
+    assert "Say which outline of the data set" in flow.obstacle
+    flow.setLabel("rib")
+    assert [row.ticked for row in flow.rows] == [True, True, False]
+    assert flow.obstacle == ""
+
+
+def test_the_scene_can_be_chosen_again(session, folder):
+    flow = opened(session, folder)
+    flow.useScene()
+    assert (flow.source, len(flow.rows)) == (None, 2)
+
+
+def test_a_folder_that_is_none_says_so_without_asking(session, tmp_path):
+    flow = collected(session)
+    flow.useFolder(tmp_path)
+    assert "no data set" in flow.emptiness
+    assert session.worker.asked == []
+
+
+def test_a_folder_that_cannot_be_read_says_why(session, folder):
+    flow = collected(session)
+    flow.useFolder(folder)
+    session.worker.last("check").fail("It is no data set.", "Nothing is in it.")
+    assert session.failure.what == "It is no data set."
+    assert (flow.fromFolder, flow.source, flow.rows) == (True, None, [])
+    assert "Choose the folder" in flow.emptiness
+    session.teaching.begin("Scapula")
+    assert (flow.fromFolder, len(flow.rows)) == (False, 2)
+
+
+def test_the_cases_travel_in_a_file_because_an_id_may_hold_a_comma(session, folder):
+    opened(session, folder)
+    session.teaching.toDeal()
+    session.worker.last("check").finish(**verdicts(cases=("a", "b")))
+    session.worker.last("methods").finish(**METHODS)
+    assert Path(session.worker.last("advise").arguments["cases"]).read_text() == "a\n"
+    assert session.bridge.written == []

@@ -1,0 +1,23 @@
+"""What a person would do outside the panel: answer dialogs, look at opened folders and pages."""
+
+answers = []  # what the next dialogs return, in order; a test appends
+seen = []  # the texts of the dialogs that were asked for
+opened = []  # what the desktop was asked to open
+
+
+def ask(text):
+    """Record a dialog and return the next answer.
+
+    Raises:
+        AssertionError: No answer was prepared: nobody could have closed the dialog.
+    """
+    seen.append(text)
+    if not answers:
+        raise AssertionError(f"a modal dialog that no test answers: {text}")
+    return answers.pop(0)
+
+
+def forget():
+    """Forget what was answered, asked and opened."""
+    for record in (answers, seen, opened):
+        record.clear()

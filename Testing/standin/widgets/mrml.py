@@ -1,0 +1,236 @@
+"""Widgets of MRML that show nodes of the real scene."""
+
+from typing import ClassVar
+
+import qt
+import shiboken6
+import vtk
+from PySide6 import QtCore
+from standin.qt.binding import stored
+
+WIDGETS = ("qMRMLWidget", "qMRMLNodeComboBox", "qSlicerWidget")
+
+
+def needs_vtk(node):
+    """Refuse what is neither a VTK object nor None, as PythonQt does."""
+    if node is not None and not isinstance(node, vtk.vtkObjectBase):
+        raise TypeError("method requires a VTK object")
+
+
+def observe(widget, subject, event, changed):
+    """Call when a VTK object says something, as long as the widget lives; return the observer's tag."""
+
+    def call(caller, _event):
+        if shiboken6.isValid(widget):
+            changed()
+        else:
+            caller.RemoveObserver(tag)
+
+    tag = subject.AddObserver(event, call)
+    return tag
+
+
+class qMRMLWidget(qt.QWidget):
+    """A widget that knows the scene."""
+
+    standinClass = True
+    mrmlSceneChanged = QtCore.Signal(object)
+    typedSignals: ClassVar = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+
+    def mrmlScene(self):
+        """Return the scene."""
+        return self.__dict__.get("_scene")
+
+    def setMRMLScene(self, scene):
+        """Set the scene, here and in the widgets below."""
+        needs_vtk(scene)
+        self.__dict__["_scene"] = scene
+        for child in self.findChildren(qt.QWidget):
+            if hasattr(child, "setMRMLScene"):
+                child.setMRMLScene(scene)
+        self.mrmlSceneChanged.emit(scene)
+
+
+class qSlicerWidget(qMRMLWidget):
+    """The older name."""
+
+    standinClass = True
+
+
+class qMRMLNodeComboBox(qt.QWidget):
+    """Chooses a node of the scene."""
+
+    standinClass = True
+    currentNodeChanged = QtCore.Signal(object)
+    nodePresent = QtCore.Signal(bool)
+    currentNodeIDChanged = QtCore.Signal(str)
+    nodeAdded = QtCore.Signal(object)
+    nodeAddedByUser = QtCore.Signal(object)
+    nodeActivated = QtCore.Signal(object)
+    typedSignals: ClassVar = {
+        "currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged",
+        "currentNodeChanged(bool)": "nodePresent",
+        "currentNodeIDChanged(QString)": "currentNodeIDChanged",
+        "nodeAdded(vtkMRMLNode*)": "nodeAdded",
+        "nodeAddedByUser(vtkMRMLNode*)": "nodeAddedByUser",
+        "nodeActivated(vtkMRMLNode*)": "nodeActivated",
+    }
+    showHidden = stored(bool, False)
+    showChildNodeTypes = stored(bool, True)
+    baseName = stored(str, "")
+    addEnabled = stored(bool, True)
+    removeEnabled = stored(bool, True)
+    editEnabled = stored(bool, False)
+    renameEnabled = stored(bool, False)
+    selectNodeUponCreation = stored(bool, True)
+    interactionNodeSingletonTag = stored(str, "")
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        box = qt.QComboBox()
+        self.__dict__.update(_box=box, _scene=None, _node=None, _tags=(), _wanted={})
+        self.__dict__.update(_types=(), _none=False, _noneText="None")
+        layout = qt.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(box)
+        box.connect("activated(int)", self._activated)
+        self._fill()
+
+    def _get_types(self):
+        return list(self._types)
+
+    def setNodeTypes(self, types):
+        """Set the classes of nodes that are offered."""
+        self._types = tuple(types)
+        self._fill()
+
+    def _get_none(self):
+        return self._none
+
+    def setNoneEnabled(self, enabled):
+        """Offer no node, too."""
+        self._none = bool(enabled)
+        self._fill()
+
+    def _get_none_text(self):
+        return self._noneText
+
+    def setNoneDisplay(self, text):
+        """Set how no node is called."""
+        self._noneText = text
+        self._fill()
+
+    def _get_id(self):
+        return self._node.GetID() if self._node is not None else ""
+
+    def setCurrentNodeID(self, node_id):
+        """Choose a node by its ID."""
+        self.setCurrentNode(self._scene.GetNodeByID(node_id) if self._scene is not None and node_id else None)
+
+    nodeTypes = QtCore.Property("QStringList", _get_types, setNodeTypes)
+    noneEnabled = QtCore.Property(bool, _get_none, setNoneEnabled)
+    noneDisplay = QtCore.Property(str, _get_none_text, setNoneDisplay)
+    currentNodeID = QtCore.Property(str, _get_id, setCurrentNodeID)
+
+    def mrmlScene(self):
+        """Return the scene."""
+        return self._scene
+
+    def setMRMLScene(self, scene):
+        """Show the nodes of a scene."""
+        needs_vtk(scene)
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        self._scene, self._tags = scene, ()
+        if scene is not None:
+            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent)
+            self._tags = tuple(observe(self, scene, event, self._scene_changed) for event in events)
+        self._fill()
+
+    def addAttribute(self, node_type, name, value=None):
+        """Offer only nodes of a type that have an attribute."""
+        self._wanted[node_type, name] = value
+
+    def currentNode(self):
+        """Return the chosen node, or None."""
+        return self._node
+
+    def setCurrentNode(self, node):
+        """Choose a node; one that is not offered means none."""
+        if isinstance(node, str):
+            raise TypeError("method requires a VTK object")
+        needs_vtk(node)
+        self._choose(node if node in self._offered() else None)
+
+    def nodeCount(self):
+        """Return how many nodes are offered."""
+        return len(self._offered())
+
+    def nodeFromIndex(self, index):
+        """Return an offered node."""
+        return self._offered()[index]
+
+    def setCurrentNodeIndex(self, index):
+        """Choose by position."""
+        self._choose(self._offered()[index])
+
+    def comboBox(self):
+        """Return the box inside."""
+        return self._box
+
+    def _offered(self):
+        if self._scene is None:
+            return []
+        nodes = [self._scene.GetNthNode(i) for i in range(self._scene.GetNumberOfNodes())]
+        return [node for node in nodes if self._fits(node)]
+
+    def _fits(self, node):
+        children = self.showChildNodeTypes
+        fits = any(node.IsA(kind) if children else node.GetClassName() == kind for kind in self._types)
+        if not fits or (node.GetHideFromEditors() and not self.showHidden):
+            return False
+        for (kind, name), value in self._wanted.items():
+            held = node.GetAttribute(name)
+            if node.IsA(kind) and (held is None or (value is not None and held != str(value))):
+                return False
+        return True
+
+    def _scene_changed(self):
+        if self._scene is not None and not self._scene.IsBatchProcessing():
+            self._fill()
+
+    def _fill(self):
+        offered = self._offered()
+        self._box.blockSignals(True)
+        self._box.clear()
+        if self._none or not offered:
+            self._box.addItem(self._noneText if self._none else "")
+        for node in offered:
+            self._box.addItem(node.GetName())
+        self._box.blockSignals(False)
+        kept = self._node if self._node in offered else None
+        if kept is None and offered and not self._none:
+            kept = offered[0]  # like Slicer: without "None" the first node is chosen
+        self._choose(kept)
+
+    def _choose(self, node):
+        offered = self._offered()
+        row = 0 if self._none or not offered else -1
+        if node is not None:
+            row = offered.index(node) + self._none
+        self._box.blockSignals(True)
+        self._box.setCurrentIndex(row)
+        self._box.blockSignals(False)
+        if node is self._node:
+            return
+        self._node = node
+        self.currentNodeChanged.emit(node)
+        self.nodePresent.emit(node is not None)
+        self.currentNodeIDChanged.emit(self._get_id())
+
+    def _activated(self, row):
+        offered = self._offered()
+        index = row - self._none
+        node = offered[index] if 0 <= index < len(offered) else None
+        self._choose(node)
+        self.nodeActivated.emit(node)
