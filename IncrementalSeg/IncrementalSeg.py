@@ -30,6 +30,9 @@ from IncrementalSegPanel.Panel import Panel
 from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
 from IncrementalSegPanel.scene import SampleData
 from IncrementalSegPanel.Scripting import Scripting
+from IncrementalSegPanel.State import State
+
+_HOME = "https://github.com/IncrementalSeg/SlicerIncrementalSeg"
 
 
 class IncrementalSeg(ScriptedLoadableModule):
@@ -44,9 +47,8 @@ class IncrementalSeg(ScriptedLoadableModule):
         parent.helpText = _(
             "Segment scans with a model that you can teach: outline a new structure in a few scans, teach it on this "
             "computer, and see in numbers what became of the structures that the model knew before. Nothing leaves "
-            "this computer. It is research software, not a medical device. See the "
-            '<a href="https://github.com/IncrementalSeg/SlicerIncrementalSeg">documentation</a>.'
-        )
+            "this computer. It is research software, not a medical device. See the {documentation}."
+        ).format(documentation=f'<a href="{_HOME}">{_("documentation")}</a>')
         parent.acknowledgementText = _(
             "The methods are those of F. Ozdemir, P. Fuernstahl, O. Goksel, Learn the New, Keep the Old: Extending "
             "Pretrained Models with New Anatomy and Images, MICCAI 2018; of F. Ozdemir, O. Goksel, Extending "
@@ -60,6 +62,8 @@ def _started() -> None:
     """Offer the sample, and come back after a restart that the panel has asked for."""
     SampleData.register()
     settings = slicer.app.userSettings()
+    if slicer.util.mainWindow() is None:  # a script in between must neither fail nor use up the wish
+        return
     if slicer.util.settingsValue(OPEN_AT_START, False, slicer.util.toBool, settings):
         settings.setValue(OPEN_AT_START, False)
         slicer.util.selectModule("IncrementalSeg")
@@ -85,10 +89,13 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.onSceneEndClose()
+        if getattr(self.parent, "isEntered", False):  # reloaded while it is open: Slicer does not enter it again
+            self.enter()
 
     def enter(self) -> None:
         """Show what is known now."""
         self.session.installing.look()
+        self.session.opening.refresh()  # the command line may have changed the model
         self.panel.enter()
 
     def exit(self) -> None:
@@ -100,6 +107,7 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
         self.closing.stop()
         self.panel.close()
+        self.session.close()
         self.logic.tools.close()
 
     def onSceneStartClose(self, caller: Any = None, event: str = "") -> None:
@@ -119,7 +127,7 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Take over the parameters of a scene that was loaded, and open the model that they name."""
         self.session.parameters = self.logic.getParameterNode()
         named = self.session.parameters.modelFolder
-        if named and not self.session.state.busy and Path(named) != self.session.opening.folder:
+        if named and not self.session.opening.obstacle and Path(named) != self.session.opening.folder:
             self.session.opening.start()
         self.session.changed()
 
@@ -140,7 +148,16 @@ class IncrementalSegLogic(Scripting, ScriptedLoadableModuleLogic):
 
 
 class IncrementalSegTest(ScriptedLoadableModuleTest):
-    """Teaches the sample to a new model, from the first structure to going back, with a real worker."""
+    """Opens the panel, and teaches the sample to a new model with a real worker, where the libraries are there."""
+
+    def runTest(self) -> None:
+        """Test as Slicer's test runner does, from the buttons too: what cannot run is skipped, what fails cleans up.
+
+        Raises:
+            AssertionError: A test failed; what is printed says why.
+        """
+        suite = unittest.defaultTestLoader.loadTestsFromTestCase(type(self))
+        self.assertTrue(unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful())
 
     def setUp(self) -> None:
         """Begin with an empty scene and a new place for models."""
@@ -160,6 +177,22 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", unloaded)
         self.widget.parent.deleteLater()
         self.place.cleanup()
+
+    def test_open_load_saveAndReload(self) -> None:
+        """Open every page, load the sample, and keep the parameters with the scene; nothing has to be installed."""
+        self.widget.enter()
+        here = self.widget.session.state
+        for state in State:
+            self.widget.session.state = state
+            self.assertIn(state.page, self.widget.panel.page.widget.objectName)
+        self.widget.session.state = here
+        *_others, unseen = SampleData.load()
+        title, parameters = unseen.GetName(), self.widget.session.parameters
+        parameters.inputVolume, parameters.leftOut, parameters.uncertainty = unseen, ["one", "two"], True
+        self._saveAndReload()
+        parameters = self.widget.session.parameters
+        self.assertEqual(parameters.inputVolume.GetName(), title)
+        self.assertEqual((list(parameters.leftOut), parameters.uncertainty), (["one", "two"], True))
 
     def test_teach_segment_accept_rollBack_saveAndReload(self) -> None:
         """Go through everything that a person does with a model."""
@@ -186,18 +219,21 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self.assertEqual(self.logic.accept(2)["current"], 2)
         self.assertEqual(self.logic.rollBack()["current"], 1)
 
-        self.delayDisplay("Saving the scene and loading it again")
         self.widget.session.opening.open(self.model)
-        self.widget.session.parameters.uncertainty = True
-        bundle = Path(self.place.name) / "scene.mrb"
-        slicer.mrmlScene.SetRootDirectory(self.place.name)
-        self.assertTrue(slicer.mrmlScene.WriteToMRB(str(bundle), None))
-        slicer.mrmlScene.Clear()
-        self.assertFalse(self.widget.session.parameters.uncertainty)
-        slicer.mrmlScene.ReadFromMRB(str(bundle), True)
-        self.assertTrue(self.widget.session.parameters.uncertainty)
+        self._saveAndReload()
         self.assertEqual(self.widget.session.parameters.modelFolder, str(self.model))
         self.assertEqual(self.widget.session.opening.card["current"], 1)
+
+    def _saveAndReload(self) -> None:
+        self.delayDisplay("Saving the scene and loading it again")
+        scene, bundle = slicer.mrmlScene, Path(self.place.name) / "scene.mrb"
+        before = scene.GetRootDirectory()
+        scene.SetRootDirectory(self.place.name)
+        self.assertTrue(scene.WriteToMRB(str(bundle), None))
+        scene.Clear()
+        self.assertFalse(list(self.widget.session.parameters.leftOut))
+        scene.ReadFromMRB(str(bundle), True)
+        scene.SetRootDirectory(before)  # the place that a person is asked to save to next
 
 
 def _segments(node: Any) -> list[Any]:

@@ -137,7 +137,7 @@ class Request:
         color: Red, green, blue of a new structure, each 0..255; by default what its name tells.
 
     Raises:
-        OptionError: The name is empty or holds a comma, an equals sign or a line end, or a colour is none.
+        OptionError: The name is one that :func:`check_name` refuses, or a colour is none.
     """
 
     name: str
@@ -160,11 +160,11 @@ def check_name(name: str) -> None:
     """Refuse what cannot be the name of a structure.
 
     Raises:
-        OptionError: It is empty, or holds what separates names in a list.
+        OptionError: It is empty, or holds what separates names in a list or a manifest.
     """
-    if not name.strip() or set(name) & set(",=\n"):
+    if not name.strip() or set(name) & set(",;=\n"):
         raise OptionError(
-            f"{name!r} cannot be the name of a structure.", todo="Use a name without comma and equals sign."
+            f"{name!r} cannot be the name of a structure.", todo="Use a name without comma, semicolon and equals sign."
         )
 
 

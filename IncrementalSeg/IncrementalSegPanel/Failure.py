@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from IncrementalSegLib.errors import explain
 from IncrementalSegLib.jobs.events import Failed
+from IncrementalSegPanel.Texts import _
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Failure:
     @classmethod
     def of(cls, error: Failed | BaseException, mend: Mend | None = None) -> Failure:
         """Return what a worker said or an exception that was raised, as the panel shows it."""
+        if isinstance(error, OSError):
+            what = _("{path} cannot be used: {reason}.").format(
+                path=error.filename or _("A file"), reason=error.strerror or error
+            )
+            return cls(what, todo=_("Check the free space and the rights of the folder."), mend=mend)
         if not isinstance(error, Failed):
             error = Failed.of(None, explain(error))
         return cls(error.what, error.why, error.todo, error.report, mend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from IncrementalSegPanel.pages.Notices import Notices
 if TYPE_CHECKING:
     from IncrementalSegPanel.Page import Page
     from IncrementalSegPanel.Session import Session
+    from IncrementalSegPanel.State import State
 
 _PRIMARY_KEYS = ("Ctrl+Return", "Ctrl+Enter")
 
@@ -20,28 +22,33 @@ _EVERY = 40
 """Milliseconds between a change and its drawing; what changes meanwhile is drawn with it."""
 
 
+SETTLE = 0.5
+"""Seconds after a change of state in which a key is not heard: it was meant for what was shown before."""
+
+
 class Panel:
     """Show a session.
 
     Args:
         session: What is shown.
+        settle: Seconds; see :data:`SETTLE`.
 
     Attributes:
         widget: The whole panel.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Session, settle: float = SETTLE) -> None:
+        self.session, self._settle = session, settle
+        self._drawn: State | None = None
+        self._since = 0.0
         self.widget = qt.QWidget()
         self.widget.objectName = "IncrementalSegPanel"
         self._header, self._notices = ModelHeader(session), Notices(session)
-        self._stack = qt.QStackedWidget()
         self._pages: dict[str, Page] = {}
-        layout = qt.QVBoxLayout(self.widget)
+        self._layout = layout = qt.QVBoxLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._header.widget)
         layout.addWidget(self._notices.widget)
-        layout.addWidget(self._stack, 1)
         self._soon = qt.QTimer(self.widget)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_EVERY)
@@ -58,7 +65,9 @@ class Panel:
         if name not in self._pages:
             page = getattr(import_module(f"IncrementalSegPanel.pages.{name}"), name)(self.session)
             self._pages[name] = page
-            self._stack.addWidget(page.widget)
+            page.widget.hide()
+            page.widget.layout().setContentsMargins(0, 0, 0, 0)  # Slicer leaves room around the panel
+            self._layout.addWidget(page.widget, 1)
         return self._pages[name]
 
     def enter(self) -> None:
@@ -71,19 +80,25 @@ class Panel:
         self._visible = False
 
     def close(self) -> None:
-        """Draw nothing any more."""
+        """Draw nothing any more, and go: Slicer only hides a panel that it reloads, and its lists would act on."""
         self._visible = False
         self._soon.stop()
+        self.widget.deleteLater()
 
     def render(self) -> None:
         """Show what the session knows now."""
         page = self.page
-        self._stack.setCurrentWidget(page.widget)
+        if self.session.state is not self._drawn:
+            self._drawn, self._since = self.session.state, time.monotonic()
+        for other in self._pages.values():  # a stack would be as tall as the tallest page, and hide the buttons below
+            other.widget.visible = other is page
         for part in (self._header, self._notices, page):
             part.render()
 
     def pressPrimary(self) -> None:
-        """Press the primary button of the page, unless it is disabled."""
+        """Press the primary button of the page, unless it is disabled or has only just appeared."""
+        if self.session.state is not self._drawn or time.monotonic() - self._since < self._settle:
+            return
         button = self.page.primary
         if button is not None and button.enabled:
             button.click()
@@ -99,6 +114,7 @@ class Panel:
     def _shortcut(self, keys: str, act: Any) -> Any:
         shortcut = qt.QShortcut(self.widget)
         shortcut.setKey(qt.QKeySequence(keys))
+        shortcut.autoRepeat = False  # a key that is held down would go on to the next page
         shortcut.setContext(qt.Qt.WidgetWithChildrenShortcut)
         shortcut.connect("activated()", act)
         return shortcut

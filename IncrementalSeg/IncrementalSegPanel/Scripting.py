@@ -9,16 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import qt
+import slicer
 
 from IncrementalSegLib.errors import DataError, IncrementalSegError, ModelError
 from IncrementalSegLib.jobs import events
 from IncrementalSegLib.store.card import read_card
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
+from IncrementalSegPanel.scene.Chosen import chosenExamples
+from IncrementalSegPanel.scene.Examples import Example
 from IncrementalSegPanel.Start import Tools, later, makeTools
 from IncrementalSegPanel.Texts import _
 
-_Log = logging.getLogger("IncrementalSeg")
+_log = logging.getLogger("IncrementalSeg")
+
+_IN_SCRIPTS = {
+    "--improve": "improve=True",
+    "--restart": "restart=True",
+    "--resume": "resume()",
+    "--cases": 'cases="..."',
+    "--network": 'network="..."',
+    "`incrementalseg learn`": "teach(...)",
+    "incrementalseg learn.": "teach(...)",
+    "incrementalseg methods": "methods()",
+    "incrementalseg doctor": "doctor()",
+}
+"""What stands in a script for what the library's sentences call by its name on the command line."""
 
 
 class Scripting:
@@ -52,7 +68,10 @@ class Scripting:
             ModelError: There is no such model.
         """
         folder = self._path(model)
-        card = read_card(folder)
+        try:
+            card = read_card(folder)
+        except ModelError as error:
+            raise ModelError(error.what, error.why, _forScripts(error.todo)) from error
         self.folder = folder
         return card
 
@@ -79,6 +98,12 @@ class Scripting:
         Raises:
             IncrementalSegError: The scan or the model cannot be used.
         """
+        if not isinstance(volumeNode, slicer.vtkMRMLScalarVolumeNode):
+            raise DataError(
+                _("{value} is no scan.").format(value=repr(volumeNode)),
+                _("A scan is a volume node of the scene."),
+                _("Load one, or find it in the scene: slicer.util.getNode(NAME)."),
+            )
         folder = self._model(model)
         with tempfile.TemporaryDirectory(prefix="segment-", dir=self.tools.places.temporary) as work:
             scan = self._written(lambda: self.tools.bridge.exportVolume(volumeNode, Path(work), later))
@@ -87,7 +112,7 @@ class Scripting:
                 wanted["structures"] = ", ".join(structures)
             result = self.do("segment", **wanted, uncertainty=uncertainty)
             for text in result["warnings"]:
-                _Log.warning(text)
+                _log.warning(text)
             output, *maps = result["outputs"]
             known = [Structure.from_json(item) for item in read_card(folder)["structures"]]
             found = [item for item in known if item.name in result["structures"]]
@@ -110,31 +135,42 @@ class Scripting:
 
         Args:
             name: Of the structure; a model that does not exist yet is created.
-            examples: Segmentation nodes that show it, in segments of that name, or examples as the bridge's
-                ``candidates`` lists them; or a data set on the disk.
+            examples: Segmentation nodes that show it in segments of that name, or pairs of such a node and the name
+                of a segment; or a data set on the disk. What a model made and nobody corrected teaches only where
+                a pair names it.
             model: Folder or name; by default the open one.
-            method: How old structures are kept; by default as the library advises.
+            method: How old structures are kept; by default as ``learn`` does, which is not always what
+                ``do("advise", ...)`` recommends.
             steps: Optimiser steps at most.
             accept: The new version comes into use: ``gate``, unless the gate holds it back; ``always``; ``never``.
             options: Whatever else ``learn`` takes: ``improve``, ``preset``, ``seed``, ``options`` of the method ...
 
         Returns:
             ``version``; ``accepted``; ``verdict``, a sentence; ``report``, of the gate; ``curve``; ``scans``, where
-            the examples were written: they judge later steps and should stay there.
+            the examples were written: they judge later steps and should stay there; ``warnings``, sentences on
+            what was left out.
 
         Raises:
             IncrementalSegError: Something cannot be used; no version has changed.
         """
         folder = self._model(model)
-        data = Path(examples) if isinstance(examples, str | Path) else self._examples(name, list(examples), folder)
-        chosen = {"method": method, "steps": steps} | options
-        wanted = {key: value for key, value in chosen.items() if value is not None}
+        warnings: list[str] = []
+        if isinstance(examples, str | Path):
+            data = Path(examples)
+        else:
+            chosen, warnings = chosenExamples(self.tools.bridge.candidates(name), name, examples)
+            for text in warnings:
+                _log.warning(text)
+            data = self._exported(chosen, name, folder)
+        choices = {"method": method, "steps": steps} | options
+        wanted = {key: value for key, value in choices.items() if value is not None}
         result = self.do("learn", model=str(folder), data=str(data), structures=name, accept=accept, **wanted)
         self.folder = folder
         return result | {
             "verdict": result["retention"]["sentence"],
             "report": result["retention"],
             "scans": str(data),
+            "warnings": warnings,
         }
 
     def resume(self) -> Json:
@@ -198,7 +234,7 @@ class Scripting:
                 case events.Progress() if self.onProgress is not None:
                     self.onProgress(event)
                 case events.Warned():
-                    _Log.warning(event.text)
+                    _log.warning(event.text)
                 case events.Finished() | events.Failed() | events.Cancelled():
                     loop.quit()
 
@@ -209,7 +245,7 @@ class Scripting:
             case events.Finished():
                 return job.end.result
             case events.Failed():
-                raise IncrementalSegError(job.end.what, job.end.why, job.end.todo)
+                raise IncrementalSegError(job.end.what, job.end.why, _forScripts(job.end.todo))
         raise IncrementalSegError(_("{verb} was cancelled.").format(verb=verb))
 
     def close(self) -> None:
@@ -231,21 +267,10 @@ class Scripting:
             raise ModelError(_("No model is open."), todo=_("Call openModel, or name the model."))
         return self.folder
 
-    def _examples(self, name: str, chosen: list[Any], model: Path) -> Path:
+    def _exported(self, chosen: Sequence[Example], name: str, model: Path) -> Path:
         """Write examples of the scene beside the model, where they can judge later steps."""
-        bridge = self.tools.bridge
-        nodes = {item.GetID() for item in chosen if hasattr(item, "GetID")}
-        examples = [item for item in chosen if not hasattr(item, "GetID")]
-        found = bridge.candidates(name) if nodes else []
-        examples += [item for item in found if item.segmentationId in nodes and item.name.casefold() == name.casefold()]
-        if not examples:
-            raise DataError(
-                _("No segment is called {name}.").format(name=name),
-                _("The examples named have none."),
-                _("Rename the segments, or choose them from what bridge.candidates() returns."),
-            )
         folder = self.tools.places.newScans(model, name)
-        return self._written(lambda: bridge.exportExamples(examples, name, folder, later))
+        return self._written(lambda: self.tools.bridge.exportExamples(chosen, name, folder, later))
 
     def _written(self, begin: Callable[[], Any]) -> Path:
         """Wait until an export is complete."""
@@ -257,3 +282,10 @@ class Scripting:
         if export.error is not None:
             raise export.error
         return export.path
+
+
+def _forScripts(todo: str) -> str:
+    """Add what stands in a script for the command line in a sentence of the library."""
+    found = [argument for spelled, argument in _IN_SCRIPTS.items() if spelled in todo]
+    said = _("In a script: {arguments}.").format(arguments=", ".join(found))
+    return f"{todo} {said}" if found else todo

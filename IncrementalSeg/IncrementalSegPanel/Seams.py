@@ -12,8 +12,7 @@ from IncrementalSegLib.jobs.client import Job
 from IncrementalSegLib.jobs.events import Event
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.environment.Machine import Gpu, Machine
-
-_NOT_IN_NAMES = '<>:"/\\|?*'
+from IncrementalSegPanel.Names import folderName
 
 Later = Callable[[Callable[[], None]], None]
 """Does something soon, when the main thread has answered everything else."""
@@ -88,8 +87,7 @@ class Places:
 
     def newScans(self, model: Path, structure: str) -> Path:
         """Return a folder, not there yet, for the scans that teach a model a structure."""
-        plain = "".join("_" if letter in _NOT_IN_NAMES else letter for letter in structure).strip(". ")
-        wanted = self.models / f"{model.name} scans" / f"{plain} {date.today().isoformat()}"
+        wanted = self.models / f"{model.name} scans" / f"{folderName(structure)} {date.today().isoformat()}"
         number, folder = 1, wanted
         while folder.exists():
             number += 1

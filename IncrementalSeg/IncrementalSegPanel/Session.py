@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.errors import IncrementalSegError, explain
 from IncrementalSegLib.jobs import events
 from IncrementalSegLib.jobs.client import Job
 from IncrementalSegLib.jobs.events import Event, Failed
@@ -19,6 +19,9 @@ from IncrementalSegPanel.flows.Segmenting import Segmenting
 from IncrementalSegPanel.flows.Teaching import Teaching
 from IncrementalSegPanel.Seams import Later, Places, Settings, Worker
 from IncrementalSegPanel.State import State, allowed
+
+if TYPE_CHECKING:
+    from IncrementalSegPanel.scene.SceneBridge import SceneBridge
 
 
 class Session:
@@ -40,7 +43,7 @@ class Session:
         installing, opening, segmenting, teaching, comparing, reviewing: The flows.
     """
 
-    def __init__(self, worker: Worker, bridge: Any, settings: Settings, places: Places, later: Later) -> None:
+    def __init__(self, worker: Worker, bridge: SceneBridge, settings: Settings, places: Places, later: Later) -> None:
         self.worker, self.bridge, self.settings, self.places, self.later = worker, bridge, settings, places, later
         self.state = State.NO_MODEL
         self.parameters: Any = None
@@ -54,6 +57,12 @@ class Session:
         self.teaching = Teaching(self)
         self.comparing = Comparing(self)
         self.reviewing = Reviewing(self)
+
+    def close(self) -> None:
+        """Let go of the scene, and of what is not begun yet; a step that runs is paused when the worker ends."""
+        self.teaching.leave()
+        self.segmenting.forget()
+        self.bridge.endScene()
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call the listener whenever something that is shown may have changed."""
@@ -72,10 +81,16 @@ class Session:
         """
         if not allowed(self.state, state):
             raise ValueError(f"No way leads from {self.state.name} to {state.name}.")
+        if self.state is State.DONE and state is not State.DONE:
+            self.segmenting.forget()
         if state is not self.state:
             self.failure, self.warnings = None, []
         self.state = state
         self.changed()
+
+    def may(self, state: State) -> bool:
+        """Return whether a way leads there; a click may come late, when its page has gone already."""
+        return allowed(self.state, state)
 
     def home(self) -> None:
         """Go to the state to begin from: ready, or no model."""
@@ -108,7 +123,10 @@ class Session:
         def listen(found: Event) -> None:
             match found:
                 case events.Finished():
-                    done(found.result)
+                    try:
+                        done(found.result)
+                    except Exception as error:  # whatever it is, a person must hear of it
+                        (failed or self.fail)(Failed.of(found.job, explain(error)))
                 case events.Failed():
                     (failed or self.fail)(found)
                 case events.Cancelled():

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class State(Enum):
-    """What the panel is doing; the value is the name of the page that shows it."""
+    """What the panel is doing; the value says it in words and names the page that shows it."""
 
     NOTHING_INSTALLED = ("nothing installed", "EnvironmentPage")
     RESTART_NEEDED = ("restart needed", "EnvironmentPage")

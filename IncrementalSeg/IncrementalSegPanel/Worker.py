@@ -27,6 +27,11 @@ LATE = 1.0
 GRACE = 6.0
 """Seconds that the worker has to write a checkpoint when Slicer ends; it takes 4 at most."""
 
+BRIEF = 0.5
+"""Seconds for a worker without such work: nobody waits for what it does now, and being killed harms no model."""
+
+_LEARNING = ("learn", "resume")
+
 _LAST_LINES = 50
 _LAST_BYTES = 2**16
 
@@ -111,7 +116,7 @@ class Worker:
         self._timer.stop()
         for link in (self._link, *self._leaving):
             if link is not None:
-                link.process.close(GRACE)
+                link.process.close(GRACE if link.learning else BRIEF)
         self._link, self._leaving = None, []
 
     def _tick(self) -> None:
@@ -146,6 +151,10 @@ class _Link:
     @property
     def busy(self) -> bool:
         return bool(self._heard) or any(job.end is None for job in self.client.jobs.values())
+
+    @property
+    def learning(self) -> bool:
+        return any(job.end is None and job.verb in _LEARNING for job in self.client.jobs.values())
 
     def submit(self, verb: str, arguments: Json, listener: Callable[[Event], None]) -> Job:
         job = self.client.submit(verb, arguments)

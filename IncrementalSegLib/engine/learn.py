@@ -77,7 +77,7 @@ def learn(
         retention: Scans that judge later steps are known by ``paths`` and sha256, or a ``copy`` is kept.
         limits: What the gate lets an older structure lose; by default 3 points of Dice, and 1 on average.
         report: Folder for a page that shows what became of the older structures.
-        previews: Folder for a picture of each new structure, replaced about once a minute while it is learned;
+        previews: Folder for a picture of each new structure, replaced now and then while it is learned;
             drawn only where somebody looks.
         restart: Give up a step of this model that is unfinished.
         device: ``auto``, ``cpu`` or ``cuda``.

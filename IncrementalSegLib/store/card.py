@@ -8,6 +8,7 @@ from statistics import fmean
 
 from IncrementalSegLib.store.reader import ModelReader, check_model
 from IncrementalSegLib.store.record import VersionRecord
+from IncrementalSegLib.store.state import ModelState
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
@@ -33,17 +34,17 @@ def read_card(model: str | Path, version: int | None = None) -> Json:
     """
     check_model(Path(model))
     reader = ModelReader(Path(model))
-    record = reader.record(version)
+    record, state = reader.record(version), ModelState.read(reader.path)
     records = {number: reader.record(number) for number in reader.numbers()}
-    status = {number: reader.status(number) for number in records}
+    status = {number: state.status(number) for number in records}
     return {
-        "name": reader.name,
-        "current": reader.current,
+        "name": state.name,
+        "current": state.current,
         "version": record.number,
         "status": status[record.number],
         "created": record.created,
         "output": record.output,
-        "structures": _structures(reader, record, records.values()),
+        "structures": _structures(reader, record, records),
         "preprocessing": record.preprocessing,
         "retention": reader.document("retention", record.number),
         "versions": [_line(item, status[number]) for number, item in records.items()],
@@ -73,11 +74,11 @@ def read_unfinished(model: str | Path) -> Json | None:
     }
 
 
-def _structures(reader: ModelReader, record: VersionRecord, records: Iterable[VersionRecord]) -> list[Json]:
+def _structures(reader: ModelReader, record: VersionRecord, records: Mapping[int, VersionRecord]) -> list[Json]:
     steps = reader.document("history", record.number).get("steps", ())
     groups = reader.document("domain", record.number).get("taught", ())
-    created = {item.step.get("id"): item.created for item in records if item.kind == "step"}
-    scores = _scores(reader, record)
+    created = {item.step.get("id"): item.created for item in records.values() if item.kind == "step"}
+    scores = _scores(reader, record, records)
     return [
         item.to_json()
         | scores.get(item.id, {"dice": None, "scans": 0})
@@ -87,10 +88,10 @@ def _structures(reader: ModelReader, record: VersionRecord, records: Iterable[Ve
     ]
 
 
-def _scores(reader: ModelReader, record: VersionRecord) -> dict[str, Json]:
+def _scores(reader: ModelReader, record: VersionRecord, records: Mapping[int, VersionRecord]) -> dict[str, Json]:
     """Return the newest Dice of each structure, from its own step or from the gate of a later one."""
     found: dict[str, Json] = {}
-    for known in reader.lineage(record.number):
+    for known in _lineage(record, records):
         for row in reader.document("retention", known.number).get("structures", ()):
             dice = [item["dice"] for item in row["after"] if item["dice"] is not None]
             if row["basis"] == "scans" and dice:
@@ -99,6 +100,14 @@ def _scores(reader: ModelReader, record: VersionRecord) -> dict[str, Json]:
             if score["validation_dice"] is not None:
                 found[item] = {"dice": score["validation_dice"], "scans": score["cases"]}
     return found
+
+
+def _lineage(record: VersionRecord, records: Mapping[int, VersionRecord]) -> list[VersionRecord]:
+    """Return what :meth:`ModelReader.lineage` does, of records that were read already."""
+    found = [record]
+    while (parent := found[-1].parent) is not None and parent in records:
+        found.append(records[parent])
+    return found[::-1]
 
 
 def _last_step(structure: Structure, steps: Iterable[Json], created: Mapping[object, str]) -> Json:

@@ -166,10 +166,10 @@ class ModelReader:
         number = self.current if number is None else number
         if number == 0:
             raise ModelError(f"The model {self.path} holds no version yet.", todo="Teach it a structure with learn.")
-        known = self.numbers()
-        if number not in known:
-            raise UnknownNameError("version", str(number), [str(item) for item in known])
-        return number, self._folder(number)
+        folder = self._folder(number)
+        if not (folder / MANIFEST).is_file():
+            raise UnknownNameError("version", str(number), [str(item) for item in self.numbers()])
+        return number, folder
 
     def _folder(self, number: int) -> Path:
         return self.path / VERSIONS / f"{number:04d}"

@@ -10,6 +10,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed: pip
 vtk = pytest.importorskip("vtk")
 
 from IncrementalSegPanel.scene import ExampleFiles, ScanFiles  # noqa: E402
+from IncrementalSegPanel.scene.Pseudonyms import named  # noqa: E402
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge  # noqa: E402
 
 from IncrementalSegLib.errors import DataError  # noqa: E402
@@ -92,8 +93,8 @@ def test_hints_say_what_a_person_should_know(bridge):
         fine=BOX,
     )
     found = said(bridge)
-    assert "touches the border" in found["border"]
-    assert "touches the border" in found["top"]
+    assert "reaches the border" in found["border"]
+    assert "reaches the border" in found["top"]
     assert "very small" in found["tiny"]
     assert "2 slices only" in found["flat"]
     assert "empty" in found["empty"]
@@ -115,7 +116,7 @@ def test_without_a_scan_it_cannot_teach(bridge):
     assert example.volumeId == first.GetID()  # the only one there is
     scan("Second")
     (example,) = bridge.candidates()
-    assert "names no scan" in example.obstacle
+    assert "not clear which scan" in example.obstacle
 
 
 def test_the_scan_of_its_grid_is_found_among_several(bridge):
@@ -153,7 +154,9 @@ def test_what_a_model_made_and_nobody_corrected_is_said(tmp_path, bridge):
     write_seg_nrrd(tmp_path / "r.seg.nrrd", {liver.id: mask}, grid, [liver])
     node = bridge.showSegmentation(tmp_path / "r.seg.nrrd", volume, [liver])
     assert said(bridge)["liver"] == "A model made it, and nobody corrected it in the Segment Editor."
+    assert bridge.candidates()[0].uncorrected
     edit(node, liver.id)
+    assert not bridge.candidates()[0].uncorrected
     assert "A model made it" not in said(bridge)["liver"]
 
 
@@ -238,6 +241,8 @@ def test_two_scans_of_one_patient_stay_together_and_nobody_is_named(tmp_path, br
     assert not any(word in written for word in ("Doe", "Roe", "ID-77", "ID-78"))
     for case in open_data(tmp_path / "data").cases:
         assert bridge.volumeOf(case.id).GetName() in ("Pelvis of Doe", "Thorax of Doe", "Roe")
+        name = bridge.volumeOf(case.id).GetName()
+        assert named(f"Worst scan: {case.id}, and scan-00000000.") == f"Worst scan: {name}, and scan-00000000."
     assert bridge.volumeOf("scan-00000000") is None
 
 
@@ -374,7 +379,7 @@ def test_refusals_are_sentences(tmp_path, bridge, later):
     good, empty = bridge.candidates()
     assert "No example" in export(bridge, [], "liver", tmp_path / "a", later).error.what
     assert "cannot teach" in export(bridge, [good, empty], "liver", tmp_path / "a", later).error.what
-    assert "cannot be called" in export(bridge, [good], "liver; left", tmp_path / "a", later).error.what
+    assert "cannot be the name" in export(bridge, [good], "liver; left", tmp_path / "a", later).error.what
     assert not (tmp_path / "a").exists()
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine.txt").write_text("mine")

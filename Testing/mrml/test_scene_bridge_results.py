@@ -223,9 +223,8 @@ def test_undo_removes_a_new_segmentation(tmp_path, bridge, scan):
     slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     bridge.showSegmentation(written(tmp_path, bridge, scan), scan, STRUCTURES)
-    assert bridge.canUndo
+    assert slicer.mrmlScene.GetNumberOfNodes() > nodes
     bridge.undoSegmentation()
-    assert not bridge.canUndo
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
     bridge.undoSegmentation()
 
@@ -373,7 +372,6 @@ def test_a_scan_that_is_gone_is_a_sentence(tmp_path, bridge, scan):
 def test_the_scene_may_close_at_any_time(tmp_path, bridge, scan):
     bridge.showSegmentation(written(tmp_path, bridge, scan), scan, STRUCTURES)
     slicer.mrmlScene.Clear(0)
-    assert not bridge.canUndo
     bridge.undoSegmentation()
     bridge.hideUncertainty()
     bridge.endScene()

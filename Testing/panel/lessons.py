@@ -40,7 +40,7 @@ RESULT = {"version": 2, "retention": {}, "curve": {"planned": 300}}
 
 def example(scan, name, **changes):
     found = {"volumeId": scan, "volumeName": scan, "segmentationId": f"{scan}-S", "segmentId": name, "name": name}
-    return SimpleNamespace(**(found | {"ml": 12.0, "hints": (), "obstacle": ""} | changes))
+    return SimpleNamespace(**(found | {"ml": 12.0, "hints": (), "obstacle": "", "uncorrected": False} | changes))
 
 
 class Bridge:
@@ -75,7 +75,7 @@ def teaching_session(folder):
     found = session_in(folder, Bridge())
     found.opening.folder = folder / "models" / "Shoulder"
     found.opening.card = CARD
-    found.opening.refresh = lambda: None
+    found.opening.refresh = lambda: True
     found.shown = []
     found.comparing.show = lambda number, result=None: (found.shown.append(number), found.go(State.COMPARING))
     found.home()

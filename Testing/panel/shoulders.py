@@ -50,7 +50,7 @@ def new_session(folder):
 
 def new_panel(session):
     """Yield a panel that has been entered."""
-    found = Panel(session)
+    found = Panel(session, settle=0.0)
     found.enter()
     yield found
     found.close()

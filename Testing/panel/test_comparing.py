@@ -64,13 +64,21 @@ def pictured(tmp_path, case, dice=(0.9, 0.8), position=(1.0, 2.0, 3.0), images=(
     return own | where | {"before": str(tmp_path / "b.png"), "after": str(tmp_path / "a.png")}
 
 
+def test_how_well_the_new_structure_was_learned_is_said(session):
+    scores = {"scapula": {"validation_dice": 0.927, "cases": 1}, "clavicle": {"validation_dice": None, "cases": 0}}
+    session.comparing.show(3, {"version": 3, "retention": report(KEPT), "validation": scores})
+    assert session.comparing.learned == "Learned: scapula, Dice 0.93 (1 scan set aside)."
+    session.comparing.show(2)
+    assert session.comparing.learned == ""
+
+
 def test_slices_of_the_most_harmed_structure_are_asked_for_and_turned_through(session, tmp_path):
     flow = taught(session, report(KEPT, HARMED))
     assert flow.chosen == "scapula"
     asked = session.worker.last("compare_pictures")
     assert asked.arguments["version"] == 3
     asked.finish(pictures=[pictured(tmp_path, "p04"), pictured(tmp_path, "p01")])
-    assert flow.pictureTitle.startswith("Scan p04, 1 of 2")
+    assert flow.pictureTitle.startswith("p04, 1 of 2")
     flow.next()
     assert flow.picture.case == "p01"
     flow.next()

@@ -93,6 +93,18 @@ def test_a_first_version_has_no_table_and_no_chart(page, session):
     assert not page.ui.detailFrame.visible
 
 
+def test_a_first_version_offers_no_choice_that_needs_an_older_one(page, session):
+    session.opening.card = None  # none is in use yet
+    taught(session)
+    ui = page.ui
+    shown = [button.visible for button in (ui.keepButton, ui.otherwiseButton, ui.longerButton, ui.discardButton)]
+    assert shown == [False, False, True, True]
+    session.opening.card = {"current": 2}
+    session.changed()
+    assert ui.keepButton.visible
+    assert ui.otherwiseButton.visible
+
+
 def test_what_is_held_back_is_accepted_by_a_tick_only(page, session):
     taught(session, HARMED)
     button = page.primary
@@ -144,7 +156,7 @@ def test_slices_stand_side_by_side_and_can_take_turns(page, session, tmp_path):
     assert (color(ui.beforePicture), color(ui.afterPicture)) == ("#0000ff", "#ff0000")
     assert ui.beforeCaption.text == "before: Dice 0.85"
     ui.nextButton.click()
-    assert "Scan p01, 2 of 2" in ui.caseLabel.text
+    assert "p01, 2 of 2" in ui.caseLabel.text
     assert not ui.scanButton.enabled
     assert ui.scanButton.toolTip
     narrow = ui.beforePicture.pixmap.width()

@@ -80,7 +80,7 @@ def test_what_a_version_did():
     assert Version.of(record(3, "current", step={"action": "budget", "total": 4})).done == "at most 4 exemplars"
     assert Version.of(record(3, "current", step={"action": "something new"})).done == "something new"
     assert Version.of(record(3, "candidate", held_back_by=["humerus"])).reason == (
-        "Version 3 taught scapula: waits for you. The gate held it back for humerus."
+        "Version 3 taught scapula: waits for you. It was held back because of humerus."
     )
 
 

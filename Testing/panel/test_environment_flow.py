@@ -4,7 +4,7 @@ import json
 
 import pytest
 from IncrementalSegPanel.flows import Installing as module
-from IncrementalSegPanel.flows.Installing import LAST_CHANGES, OPEN_AT_START
+from IncrementalSegPanel.flows.Installing import OPEN_AT_START
 from IncrementalSegPanel.State import State
 from panel.environments import CARD, COMPLETE, SLICER, Recorder, session
 
@@ -85,7 +85,7 @@ def test_torch_comes_first_and_is_kept_by_what_follows(panel, installer, package
     assert panel.device == "NVIDIA RTX 4070"
     assert flow.phase == ""
     assert flow.lines == ["Collecting torch", "a warning of a library"]
-    assert json.loads(panel.settings[LAST_CHANGES])["added"]["monai"] == "1.6.1"
+    assert flow.changes.added["monai"] == "1.6.1"
 
 
 def test_nothing_else_starts_while_something_runs(panel, installer):

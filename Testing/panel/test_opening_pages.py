@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import qt
+import slicer
 from IncrementalSegPanel.State import State
 from panel.shoulders import card, make_ready, new_panel, new_session
 from standin import dialogs
+from standin.events import settle
 
 
 @pytest.fixture
@@ -47,6 +49,18 @@ def test_the_sample_leads_to_its_examples(session, panel):
     assert (session.opening.folder.name, session.teaching.collecting.name) == ("Sample", "humerus")
     assert [row.ticked for row in session.teaching.collecting.rows] == [True] * 5
     assert session.bridge.shownVolume().GetName() == "Shoulder 6"
+    outlines = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert not any(node.GetDisplayNode().GetVisibility() for node in outlines)  # they belong to the other scans
+
+
+def test_a_tall_page_that_was_seen_makes_no_other_page_tall(session, panel):
+    panel.render()
+    before = panel.widget.minimumSizeHint.height()
+    session.teaching.begin("humerus")
+    session.go(State.DEAL)
+    panel.render()
+    settle()
+    assert panel.widget.minimumSizeHint.height() < before
 
 
 def test_a_folder_can_be_typed_or_dropped(session, panel, tmp_path):

@@ -55,6 +55,24 @@ def test_an_exemplar_says_why_it_is_kept(overview):
         assert {structure for structure, _, _ in shown.ranks} <= set(overview["coverage"])
 
 
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (
+            "certain rank 35 of 68, covers 98.6 % of the set",
+            "by how sure the model is of it, rank 35 of 68, with those before it, it stands for 98.6 % of the scans",
+        ),
+        (
+            "pinned, covers 4.0 % of the set by content (dino)",
+            "pinned, with those before it, it stands for 4.0 % of the scans by content (dino)",
+        ),
+        ("", ""),
+    ],
+)
+def test_a_reason_in_plain_words(held, said):
+    assert Exemplar.of(entry("a") | {"reason": held}).reason == said
+
+
 def test_standing_in_words():
     item = Exemplar.of(entry("a", content=2, random=1))
     assert item.standing() == "content 2"
@@ -144,6 +162,7 @@ def test_marks_are_versions_and_can_be_lifted(session):
     assert flow.doing == ""
     flow.pin()
     assert session.worker.last("pin").arguments["on"] is False
+    session.worker.last("pin").fail("The disk is full.")
     flow.ban()
     assert session.worker.last("ban").arguments["on"] is True
 

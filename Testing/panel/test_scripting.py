@@ -191,13 +191,50 @@ def test_examples_can_be_chosen_one_by_one(script, scans, tmp_path):
     assert result["structures"] == ["upper arm bone"]
 
 
+def test_what_a_model_made_and_nobody_corrected_does_not_teach(script, model, scans, caplog, tmp_path):
+    made, (own, *_) = script.segment(scans[-1]), outlines()
+    with caplog.at_level(logging.WARNING):
+        result = script.teach("humerus", [own, made], model=tmp_path / "left", **FEW)
+    assert result["warnings"] == ["humerus of Shoulder 6 was left out: a model made it, and nobody corrected it."]
+    assert result["warnings"][0] in caplog.text
+    assert len((Path(result["scans"]) / "manifest.csv").read_text().splitlines()) == 2
+    with pytest.raises(DataError, match="No example of humerus is left") as found:
+        script.teach("humerus", [made], model=tmp_path / "none")
+    assert parts(found.value)
+
+
+@pytest.mark.parametrize("value", [None, "Shoulder 6"])
+def test_what_is_no_scan_is_said(script, model, value):
+    with pytest.raises(DataError, match="is no scan") as found:
+        script.segment(value)
+    assert parts(found.value)
+
+
+def test_errors_of_the_library_say_what_stands_in_a_script(script, model, scans, tmp_path):
+    with pytest.raises(IncrementalSegError, match=r"In a script: improve=True\."):
+        script.teach("humerus", outlines(), **FEW)
+    with pytest.raises(IncrementalSegError, match=r"In a script: teach\(\.\.\.\)\."):
+        script.resume()
+    with pytest.raises(ModelError, match=r"In a script: teach\(\.\.\.\)\."):
+        script.openModel(tmp_path / "nothing")
+    with pytest.raises(IncrementalSegError) as found:
+        script.do("versions", model=str(tmp_path / "nowhere"), colour=1)
+    assert "In a script" not in str(found.value)
+
+
+def parts(error):
+    return error.what and error.why and error.todo
+
+
 def test_errors_have_three_parts_and_no_dialog(script, scans, tmp_path):
     with pytest.raises(ModelError, match="No model is open"):
         script.segment(scans[-1])
     with pytest.raises(IncrementalSegError):
         script.openModel(tmp_path / "nothing")
-    with pytest.raises(DataError, match="No segment is called liver"):
+    with pytest.raises(DataError, match="There is no example of liver"):
         script.teach("liver", outlines(), model=tmp_path / "new")
+    with pytest.raises(DataError, match="None is no example"):
+        script.teach("liver", [None], model=tmp_path / "new")
     with pytest.raises(IncrementalSegError) as found:
         script.do("acept", model="x")
     assert "accept" in found.value.todo
@@ -216,10 +253,33 @@ def test_warnings_of_the_worker_are_logged(tools, caplog):
 
 def test_the_script_that_segments_a_folder(model, scans, sample, tmp_path, oneWorker, monkeypatch):
     saved = []
+
+    def save(node, path):
+        saved.append((Path(path).name, names(node)))
+        return len(saved) < 7  # Slicer says whether it could
+
     monkeypatch.setattr(slicer.util, "loadVolume", load_volume)
-    monkeypatch.setattr(slicer.util, "saveNode", lambda node, path: saved.append((Path(path).name, names(node))))
+    monkeypatch.setattr(slicer.util, "saveNode", save)
     run("segment_a_folder.py").main(str(model), str(sample), str(tmp_path / "out"))
     assert saved == [(f"Shoulder{number}.seg.nrrd", ["humerus"]) for number in range(1, 7)]
+    with pytest.raises(OSError, match="cannot be written"):
+        run("segment_a_folder.py").main(str(model), str(sample), str(tmp_path / "out"))
+
+
+def test_scans_of_one_name_do_not_overwrite_each_other(model, scans, sample, tmp_path, oneWorker, monkeypatch):
+    folder, saved = tmp_path / "scans", []
+    folder.mkdir()
+    for name in ("a.nrrd", "a.nhdr"):
+        (folder / name).write_bytes(b"")
+    monkeypatch.setattr(slicer.util, "loadVolume", lambda path: named(load_volume(str(sample / "Shoulder6.nrrd")), "a"))
+    monkeypatch.setattr(slicer.util, "saveNode", lambda node, path: saved.append(Path(path).name) or True)
+    run("segment_a_folder.py").main(str(model), str(folder), str(tmp_path / "out"))
+    assert saved == ["a.seg.nrrd", "a.nrrd.seg.nrrd"]
+
+
+def named(node, name):
+    node.SetName(name)
+    return node
 
 
 def test_the_script_that_teaches_a_structure(sample, tmp_path, oneWorker, monkeypatch, capsys):
@@ -230,6 +290,17 @@ def test_the_script_that_teaches_a_structure(sample, tmp_path, oneWorker, monkey
     said = capsys.readouterr().out
     assert "Learning" in said
     assert "Version 1: There is no older structure to judge." in said
+
+
+@pytest.mark.parametrize("name", ["segment_a_folder.py", "teach_a_structure.py"])
+def test_a_script_that_cannot_begin_ends_slicer_with_a_status(name, monkeypatch, capsys):
+    codes = []
+    monkeypatch.setattr(slicer.util, "exit", lambda status=0: codes.append(status))
+    monkeypatch.setattr(sys, "argv", [name, "model", "second", "third"])
+    monkeypatch.setitem(sys.modules, "IncrementalSeg", None)  # the module is not where Slicer looks
+    runpy.run_path(str(SCRIPTS / name), run_name="__main__")
+    assert codes == [1]
+    assert "Slicer --no-main-window" in capsys.readouterr().err
 
 
 @pytest.mark.slow

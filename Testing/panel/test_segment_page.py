@@ -1,5 +1,7 @@
 """The page that segments, on the stand-in; once with the real bridge and a real worker process."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import qt
@@ -124,6 +126,14 @@ def test_the_shown_scan_is_chosen_and_another_can_be(ready):
     assert ready.session.segmenting.volume is other
 
 
+def test_a_list_of_scans_that_a_person_has_opened_stays_open(ready, monkeypatch):
+    """Slicer closes the list whenever a node is set."""
+    set_again = []
+    monkeypatch.setattr(slicer.qMRMLNodeComboBox, "setCurrentNode", lambda _self, node: set_again.append(node))
+    ready.panel.render()
+    assert set_again == []
+
+
 def test_the_scan_of_the_views_is_chosen_at_first(session, panel, tmp_path):
     add_shoulder("MR 1", 1, {"humerus": "humerus"}, SMALL)
     shown, _outlines = add_shoulder("MR 2", 2, {"humerus": "humerus"}, SMALL)
@@ -171,7 +181,7 @@ def test_progress_has_words_and_a_bar(ready):
     assert (ready.ui.progressLabel.text, ready.ui.progressBar.maximum) == ("Starting", 0)
     asked.say(events.Progress("", "Segmenting MR 12", 0.25, 61.0))
     ready.panel.render()
-    assert ready.ui.progressLabel.text == "Segmenting MR 12 · about 1 min left"
+    assert ready.ui.progressLabel.text == "Segmenting · about 1 min left"
     assert (ready.ui.progressBar.value, ready.ui.progressBar.maximum) == (250, 1000)
 
 
@@ -188,6 +198,35 @@ def test_the_result_lists_what_was_found_and_what_was_not(ready):
     assert node.GetSegmentation().GetNumberOfSegments() == 3
     assert not ready.ui.overlayButton.enabled
     assert "Map of uncertainty" in ready.ui.overlayButton.toolTip
+
+
+def test_one_structure_is_counted_as_one(ready):
+    begin(ready)
+    result(ready, {"humerus": 41.7})
+    ready.panel.render()
+    outcome = ready.session.segmenting.outcome
+    ready.session.segmenting.outcome = replace(outcome, missing=())
+    ready.panel.render()
+    assert ready.ui.resultLabel.text == "1 of 1 structure found in a few seconds."
+
+
+def test_a_result_can_teach_its_selected_structure(ready):
+    begin(ready)
+    result(ready, {"humerus": 41.7, "scapula": 20.0})
+    ready.panel.render()
+    node = ready.session.parameters.segmentation
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    ready.ui.resultTree.setCurrentItem(ready.ui.resultTree.topLevelItem(1))
+    ready.ui.exampleButton.click()
+    flow = ready.session.teaching.collecting
+    assert (flow.name, flow.improve) == ("scapula", True)
+    assert flow.rows[0].example.segmentationId == node.GetID()  # before other outlines of the scene
+    assert len(flow.rows) > 1
+    assert not flow.rows[0].ticked
+    assert "nobody corrected" in " ".join(flow.rows[0].example.hints)
+    logic.SetSegmentStatus(node.GetSegmentation().GetSegment(IDS["scapula"]), logic.InProgress)
+    flow.refresh()
+    assert flow.rows[0].ticked
 
 
 def test_correct_opens_the_selected_structure(ready, mainWindow):
@@ -285,7 +324,7 @@ def test_from_one_click_to_a_segmentation_with_a_real_worker(session, panel, tau
         wait(lambda: session.state is not State.SEGMENTING, 60)
         assert session.failure is None
         assert session.state is State.DONE
-        assert {"Starting", "Loading the model", "Segmenting MR_12"} <= phases
+        assert {"Starting", "Loading the model", "Segmenting"} <= phases
         node = session.parameters.segmentation
         assert node.GetSegmentation().GetNumberOfSegments() == 2
         head, millilitres = session.segmenting.outcome.found[0]

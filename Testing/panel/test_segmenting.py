@@ -69,7 +69,7 @@ def test_the_quick_path_is_one_click(session):
     assert session.state is State.SEGMENTING
     assert asked.arguments["model"] == str(session.opening.folder)
     assert Path(asked.arguments["scans"]).read_text() == "voxels"
-    assert "structures" not in asked.arguments
+    assert asked.arguments["structures"] == "humerus, scapula"
     answer(session, asked)
     assert session.state is State.DONE
     assert session.bridge.done == [("show", "scan.seg.nrrd", SCAN, ["humerus", "scapula"])]
@@ -121,7 +121,7 @@ def test_progress_is_told_in_words(session):
     asked.say(events.Progress("", "Loading the model", 0.0))
     assert (session.segmenting.progressText, session.segmenting.fraction) == ("Loading the model", None)
     asked.say(events.Progress("", "Segmenting scan", 0.5, 43.0))
-    assert session.segmenting.progressText == "Segmenting scan · about 45 s left"
+    assert session.segmenting.progressText == "Segmenting · about 45 s left"
     assert session.segmenting.fraction == 0.5
 
 

@@ -11,7 +11,7 @@ import operations
 import pytest
 import qt
 import slicer
-from IncrementalSegPanel.flows.Installing import OPEN_AT_START
+from IncrementalSegPanel.flows.Installing import OPEN_AT_START, Installing
 from IncrementalSegPanel.scene import SampleData
 from IncrementalSegPanel.State import State
 from standin import dialogs
@@ -44,10 +44,30 @@ def test_the_self_test_passes_on_tiny_scans(monkeypatch, tmp_path):
 
 def passes():
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(shell.IncrementalSegTest)
-    assert suite.countTestCases() == 1
+    assert suite.countTestCases() == 2
     result = unittest.TextTestRunner(verbosity=0).run(suite)
     assert result.wasSuccessful(), result.errors + result.failures
     assert not result.skipped
+
+
+def test_slicers_own_button_runs_the_self_test_and_skips_what_needs_libraries(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(SampleData, "FOLDER", make_sample.write(tmp_path, (8, 32, 32)))
+    monkeypatch.setattr(Installing, "obstacle", "Some libraries are missing.")
+    shell.IncrementalSegTest().runTest()
+    said = capsys.readouterr().err
+    assert "skipped 'Some libraries are missing.'" in said
+    assert "skipped=1" in said
+
+
+def test_slicers_own_button_says_that_the_self_test_failed_and_leaves_nothing_behind(monkeypatch):
+    cleaned = []
+    monkeypatch.setattr(SampleData, "load", lambda: 1 / 0)
+    monkeypatch.setattr(Installing, "obstacle", "Some libraries are missing.")
+    cleanup = shell.IncrementalSegWidget.cleanup
+    monkeypatch.setattr(shell.IncrementalSegWidget, "cleanup", lambda widget: (cleaned.append(widget), cleanup(widget)))
+    with pytest.raises(AssertionError):
+        shell.IncrementalSegTest().runTest()
+    assert [widget.Observations for widget in cleaned] == [[], []]
 
 
 def test_importing_the_module_loads_nothing_that_has_to_be_installed():
@@ -110,9 +130,11 @@ def test_a_scene_that_is_loaded_opens_its_model_and_no_other_takes_a_person_away
     widget.session.opening.open(models[0])
     assert widget.session.opening.folder == models[0]
     widget.session.state = State.COLLECTING
+    widget.session.parameters.modelFolder = str(models[1])
     widget.onSceneEndImport()
     assert widget.session.state is State.COLLECTING
-    widget.session.parameters.modelFolder = str(models[1])
+    assert widget.session.opening.folder == models[0]
+    widget.session.home()
     widget.onSceneEndImport()
     assert widget.session.opening.folder == models[1]
     assert widget.session.state is State.READY
@@ -132,15 +154,44 @@ def test_cleanup_leaves_no_observer_no_process_and_no_file():
     widget.parent.deleteLater()
 
 
-def test_reloading_takes_the_files_anew(widget, monkeypatch):
-    monkeypatch.setattr(shell.ScriptedLoadableModuleWidget, "onReload", lambda self: None, raising=False)
-    ours = ("IncrementalSegPanel", "IncrementalSegLib")
-    kept = {name: module for name, module in sys.modules.items() if name.startswith(ours)}
+class Representation(slicer.qMRMLWidget):
+    """What Slicer puts the panel into, open; it makes the panel anew and does not enter it again."""
+
+    isEntered = True
+
+    def reload(self):
+        slicer.modules.IncrementalSegWidget = sys.modules["IncrementalSeg"].IncrementalSegWidget(self)
+        slicer.modules.IncrementalSegWidget.setup()
+
+
+def ours():
+    return {name: sys.modules[name] for name in sys.modules if name.startswith("IncrementalSeg")}
+
+
+def test_reloading_takes_the_files_anew_and_shows_the_panel_at_once(monkeypatch):
+    parent = Representation()
+    parent.setLayout(qt.QVBoxLayout())
+    parent.show()
+    module = SimpleNamespace(path=str(FILE), widgetRepresentation=lambda: parent)
+    monkeypatch.setattr(slicer.modules, "incrementalseg", module, raising=False)
+    monkeypatch.setattr(slicer.modules, "IncrementalSegWidget", None, raising=False)
+    kept = ours()
+    parent.reload()
+    before = slicer.modules.IncrementalSegWidget
     try:
-        widget.onReload()
-        assert not [name for name in sys.modules if name.startswith(ours)]
+        before.onReload()
+        after = slicer.modules.IncrementalSegWidget
+        settle()
+        assert not set(ours().values()) & set(kept.values())
+        assert type(after.panel) is not type(before.panel)
+        assert before.Observations == []
+        assert after.panel.page.widget.visible
     finally:
+        slicer.modules.IncrementalSegWidget.cleanup()
+        for name in ours():
+            del sys.modules[name]
         sys.modules.update(kept)
+        parent.deleteLater()
 
 
 def test_slicer_asks_before_it_closes_while_a_structure_is_taught(widget, mainWindow):
@@ -161,7 +212,7 @@ def test_a_test_or_a_script_is_never_asked(widget):
     assert widget.closing._window is None
 
 
-def test_slicer_comes_back_to_the_panel_after_the_restart_that_it_asked_for(monkeypatch):
+def test_slicer_comes_back_to_the_panel_after_the_restart_that_it_asked_for(monkeypatch, mainWindow):
     registered, selected = [], []
     monkeypatch.setattr(SampleData, "register", lambda: registered.append(True))
     monkeypatch.setattr(slicer.util, "selectModule", selected.append)
@@ -171,3 +222,10 @@ def test_slicer_comes_back_to_the_panel_after_the_restart_that_it_asked_for(monk
     shell._started()
     shell._started()
     assert selected == ["IncrementalSeg"]
+
+
+def test_a_script_before_the_restart_leaves_the_wish_to_come_back(monkeypatch):
+    monkeypatch.setattr(SampleData, "register", lambda: None)
+    slicer.app.userSettings().setValue(OPEN_AT_START, True)
+    shell._started()  # without a window nothing can be selected
+    assert slicer.util.settingsValue(OPEN_AT_START, False, slicer.util.toBool)

@@ -19,6 +19,9 @@ def test_a_new_attribute_on_a_cpp_object_is_refused():
         qt.QPushButton().txt  # noqa: B018
     with pytest.raises(AttributeError):
         ctk.ctkCollapsibleButton().collpsed = True
+    for item in (qt.QTreeWidgetItem(), qt.QTableWidgetItem("a"), qt.QListWidgetItem("a")):
+        with pytest.raises(AttributeError, match="creating new attributes on C\\+\\+ objects"):
+            item.head = 3
 
 
 def test_a_python_subclass_takes_new_attributes():
@@ -72,6 +75,21 @@ def test_numbers_are_truncated():
     assert spin.value == 3
     spin.setValue(4.9)
     assert spin.value == 4
+    spin.minimum = -9
+    spin.value = -3.2
+    assert spin.value == -4
+
+
+@pytest.mark.parametrize(("make", "name", "value"), [
+    (qt.QSpinBox, "value", "3"), (qt.QDoubleSpinBox, "value", "3.5"), (qt.QPushButton, "icon", qt.QPixmap(2, 2)),
+    (qt.QPushButton, "iconSize", 16), (qt.QShortcut, "key", "Esc"),
+])  # fmt: skip
+def test_a_property_takes_no_other_type(make, name, value):
+    made = make(qt.QWidget())
+    with pytest.raises(AttributeError, match="does not accept"):
+        setattr(made, name, value)
+    with pytest.raises(ValueError, match="does not accept"):
+        getattr(made, f"set{name[0].upper()}{name[1:]}")(value)
 
 
 def test_enums_are_numbers():
@@ -150,8 +168,10 @@ def test_an_exception_in_a_virtual_method_is_printed_and_swallowed(slotErrors):
 
 def test_a_wrong_call_is_an_error():
     button = qt.QPushButton()
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="setIcon with wrong arguments"):
         button.setIcon("no icon")
+    with pytest.raises(ValueError, match="wrong arguments"):
+        qt.QTimer().start("soon")
 
 
 @pytest.mark.parametrize(("signature", "count"), [("clicked()", 0), ("clicked(bool)", 1)])

@@ -4,15 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated
 
-import ctk
 import pytest
 import qt
 import slicer
 import vtk
 from slicer import vtkMRMLScalarVolumeNode
-from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
+from slicer.parameterNodeWrapper import parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -27,10 +25,9 @@ class Parameters:
     scan: vtkMRMLScalarVolumeNode
     folder: str
     chosen: list[str]
-    part: Annotated[float, WithinRange(0, 1)] = 0.5
-    count: Annotated[int, Default(3)]
+    part: float = 0.5
+    count: int = 3
     overlay: bool = False
-    note: str | None = None
 
 
 class ExampleLogic(ScriptedLoadableModuleLogic):
@@ -66,10 +63,9 @@ def parameters():
 
 
 def test_parameters_have_defaults(parameters):
-    found = (parameters.scan, parameters.folder, parameters.part, parameters.count, parameters.overlay, parameters.note)
-    assert found == (None, "", 0.5, 3, False, None)
+    found = (parameters.scan, parameters.folder, parameters.part, parameters.count, parameters.overlay)
+    assert found == (None, "", 0.5, 3, False)
     assert list(parameters.chosen) == []
-    assert parameters.default("part").value == 0.5
 
 
 def test_parameters_live_in_the_node(parameters):
@@ -82,12 +78,11 @@ def test_parameters_live_in_the_node(parameters):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "error"),
-    [("folder", 3, TypeError), ("folder", None, TypeError), ("part", 2.0, ValueError), ("count", 1.5, TypeError),
-     ("overlay", 1, TypeError), ("chosen", "abc", TypeError)],
-)  # fmt: skip
-def test_wrong_parameters_are_refused(parameters, name, value, error):
-    with pytest.raises(error):
+    ("name", "value"),
+    [("folder", 3), ("folder", None), ("part", "2"), ("count", 1.5), ("overlay", 1), ("chosen", "abc"), ("scan", "CT")],
+)
+def test_wrong_parameters_are_refused(parameters, name, value):
+    with pytest.raises(TypeError):
         setattr(parameters, name, value)
 
 
@@ -108,33 +103,6 @@ def test_parameters_survive_a_saved_scene(parameters, tmp_path):
     assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "s.mrb"), True, None)
     again = Parameters(ExampleLogic().getParameterNode())
     assert (again.folder, list(again.chosen)) == ("/models", ["a", "b"])
-
-
-def test_widgets_and_parameters_are_kept_the_same(parameters):
-    ui = SimpleNamespace(
-        selector=slicer.qMRMLNodeComboBox(),
-        part=ctk.ctkSliderWidget(),
-        overlay=qt.QCheckBox(),
-        path=ctk.ctkPathLineEdit(),
-    )
-    ui.selector.nodeTypes, ui.selector.noneEnabled = ["vtkMRMLScalarVolumeNode"], True
-    ui.selector.setMRMLScene(slicer.mrmlScene)
-    ui.part.maximum = 1
-    for widget, name in zip(vars(ui).values(), ("scan", "part", "overlay", "folder"), strict=True):
-        widget.setProperty("SlicerParameterName", name)
-    tag = parameters.connectGui(ui)
-    assert ui.part.value == 0.5
-    ui.overlay.click()
-    ui.path.currentPath = "/a"
-    scan = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
-    ui.selector.setCurrentNode(scan)
-    assert (parameters.overlay, parameters.folder, parameters.scan) == (True, "/a", scan)
-    parameters.part = 0.25
-    assert ui.part.value == 0.25
-    parameters.disconnectGui(tag)
-    ui.overlay.click()
-    parameters.part = 0.75
-    assert (parameters.overlay, ui.part.value) == (True, 0.25)
 
 
 def test_a_parameter_node_is_made_once():

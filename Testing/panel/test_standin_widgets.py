@@ -1,6 +1,7 @@
 """The stand-in's widgets of CTK and MRML behave like Slicer's where the panel relies on it."""
 
 import ctk
+import numpy as np
 import pytest
 import qt
 import slicer
@@ -136,14 +137,6 @@ def test_the_path_edit_tells_its_changes():
     assert (got, edit.currentPath) == (["/a", "/b"], "/b")
 
 
-def test_the_slider_keeps_fractions():
-    slider, got = ctk.ctkSliderWidget(), []
-    slider.connect("valueChanged(double)", got.append)
-    slider.minimum, slider.maximum, slider.singleStep = 0, 1, 0.01
-    slider.value = 0.25
-    assert (slider.value, got) == (0.25, [0.25])
-
-
 def test_what_is_folded_is_hidden():
     button = ctk.ctkCollapsibleButton("Advanced")
     layout = qt.QVBoxLayout(button)
@@ -175,25 +168,36 @@ def test_the_navigator_gives_the_entry_that_was_chosen():
     assert valid == [True]
 
 
-def test_python_cannot_read_the_selector_button():
-    button = slicer.qSlicerTerminologySelectorButton()
-    assert not hasattr(button, "terminologyInfo")
-    assert button.connect("terminologyChanged()", lambda: None)
-
-
-def test_the_show_3d_button_makes_surfaces(rng):
+def test_the_show_3d_button_makes_surfaces():
     node = add("s", "vtkMRMLSegmentationNode")
+    node.GetSegmentation().AddEmptySegment("liver")
+    array = np.zeros((6, 6, 6), np.uint8)
+    array[2:4, 2:4, 2:4] = 1
+    scan = slicer.util.addVolumeFromArray(array, name="CT")
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, "liver", scan)
     button = slicer.qMRMLSegmentationShow3DButton()
     button.setSegmentationNode(node)
     button.click()
     assert button.checked
-    assert button.segmentationNode() is node
+    assert node.GetClosedSurfaceInternalRepresentation("liver").GetNumberOfPoints() > 0
+    button.click()
+    assert node.GetClosedSurfaceInternalRepresentation("liver") is None
 
 
 def test_the_main_window_remembers_the_module(mainWindow):
     assert slicer.util.mainWindow() is mainWindow
     slicer.util.selectModule("SegmentEditor")
     assert mainWindow.moduleSelector().selectedModule == "SegmentEditor"
+
+
+def test_the_segment_editor_remembers_what_is_edited(mainWindow):
+    editor, node = slicer.modules.SegmentEditorWidget.editor, add("s", "vtkMRMLSegmentationNode")
+    assert editor.segmentationNodeID() == ""
+    editor.setSegmentationNode(node)
+    editor.saveStateForUndo()
+    assert (editor.segmentationNodeID(), editor.undoStates) == (node.GetID(), 1)
+    with pytest.raises(TypeError):
+        editor.setSourceVolumeNode("CT")
 
 
 def test_without_a_main_window_there_is_none():

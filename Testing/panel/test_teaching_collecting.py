@@ -38,6 +38,20 @@ def test_what_has_the_name_is_chosen_and_gets_a_picture(session):
     assert flow.obstacle == ""
 
 
+def test_a_name_that_is_typed_later_or_changed_draws_what_it_means(session):
+    session.bridge.examples = [example("one", "scapula"), example("one", "humerus")]
+    session.teaching.begin()
+    flow = session.teaching.collecting
+    session.later.run()
+    assert session.bridge.drawn == []
+    for name in ("humerus", "scapula"):
+        flow.setName(name)
+        assert flow.rows[0].picture is None  # not that of the other outline
+        session.later.run()
+        assert flow.rows[0].picture.read_bytes()
+    assert session.bridge.drawn == [("one", "humerus"), ("one", "scapula")]
+
+
 def test_code_and_colour_follow_from_the_name(session):
     flow = collected(session)
     assert "Scapula" in flow.terminology
@@ -45,10 +59,13 @@ def test_code_and_colour_follow_from_the_name(session):
     assert flow.terminology is None
     flow.setTerminology("Left kidney", "entry", (1, 2, 3))
     assert (flow.name, flow.terminology, flow.color) == ("Left kidney", "entry", (1, 2, 3))
+    flow.setTerminology("Structure; deep, of the knee", "entry", (1, 2, 3))
+    assert flow.name == "Structure deep of the knee"
 
 
 @pytest.mark.parametrize(
-    ("name", "word"), [("", "called"), ("a, b", "comma"), ("HUMERUS", "Improve"), ("Liver", "Tick")]
+    ("name", "word"),
+    [("", "called"), ("a, b", "comma"), ("a;b", "semicolon"), ("HUMERUS", "Improve"), ("Liver", "Tick")],
 )
 def test_what_is_missing_is_said(session, name, word):
     session.teaching.begin(name)
@@ -73,6 +90,15 @@ def test_an_outline_that_cannot_teach_is_not_chosen(session):
     assert flow.refusal(flow.rows[0]) == "It is empty."
     flow.tickAll(True)
     assert [row.ticked for row in flow.rows] == [False, True]
+
+
+def test_what_a_model_made_and_nobody_corrected_is_ticked_by_hand_only(session):
+    session.bridge.examples = [example("one", "scapula", uncorrected=True), example("two", "scapula")]
+    flow = collected(session)
+    assert [(row.choice, row.ticked) for row in flow.rows] == [(0, False), (0, True)]
+    flow.tick(0, True)
+    flow.refresh()
+    assert flow.rows[0].ticked
 
 
 def test_which_outline_is_meant_must_be_clear(session):

@@ -77,7 +77,7 @@ def test_what_the_worker_refuses_leads_back_to_the_examples(session):
 def test_scans_of_another_world_want_a_method_by_hand(session):
     deal = dealt(session, "advise")
     session.worker.last("advise").finish(**(ADVICE | {"method": None}))
-    assert "a model of their own" in deal.obstacle
+    assert "model of their own is advised" in deal.obstacle
     deal.setMethod("aeiseg")
     assert deal.obstacle == ""
 

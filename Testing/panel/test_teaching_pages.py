@@ -29,7 +29,7 @@ ADVICE = ADVICE | {"method": "lwfseg"}
 def session(tmp_path):
     found = session_in(tmp_path, SceneBridge())
     found.opening.folder, found.opening.card = tmp_path / "models" / "Shoulder MR", CARD
-    found.opening.refresh = lambda: None
+    found.opening.refresh = lambda: True
     found.home()
     return found
 
@@ -300,7 +300,7 @@ class TestTeaching:
         self.learning(asked, tmp_path)
         ui = shown(page, "learning")
         assert ui.diceValue.text == "0.78"
-        assert ui.changeValue.text == "-0.9 points (Humerus)"
+        assert ui.changeValue.text == "−0.9 points (Humerus)"
         assert "left" in ui.progressBar.format
         assert not ui.chart.isHidden()
         assert not ui.pictureLabel.isHidden()

@@ -180,7 +180,8 @@ def test_a_worker_is_not_taken_for_dead_when_slicer_itself_was_busy(toys):
     ended(job)
 
 
-def test_shutdown_lets_a_step_be_paused_and_tells_nobody(toys, tmp_path):
+def test_shutdown_lets_a_step_be_paused_and_tells_nobody(toys, tmp_path, monkeypatch):
+    monkeypatch.setattr("IncrementalSegPanel.Worker._LEARNING", ("keep",))
     note = tmp_path / "note"
     job, heard = ask(toys, "keep", note=str(note))
     wait(lambda: job.state == "running", 30)
@@ -253,3 +254,14 @@ def test_slicers_own_python_is_taken_where_it_is(monkeypatch, tmp_path):
     assert WorkerProcess.python() == sys.executable
     monkeypatch.setenv("PATH", str(tmp_path))
     assert WorkerProcess.python() == str(program)
+
+
+def test_nobody_waits_for_a_worker_that_does_not_learn(tmp_path):
+    worker = Worker(tmp_path / "log", TOYS)
+    job, _ = ask(worker, "stubborn", seconds=60)
+    wait(lambda: worker._link.client.hello is not None, 30)
+    pid, began = worker._link.client.hello.pid, time.monotonic()
+    worker.shutdown()
+    assert time.monotonic() - began < 3
+    assert not lives(pid)
+    assert job.end is None

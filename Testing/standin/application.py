@@ -50,12 +50,6 @@ class qSlicerModuleManager(binding.find("QObject")):
 
         return getattr(slicer.modules, name.lower(), None)
 
-    def modulesNames(self):
-        """Return the names of the modules."""
-        import slicer
-
-        return tuple(module.name for module in vars(slicer.modules).values() if hasattr(module, "logic"))
-
 
 class qSlicerApplication(binding.find("QApplication")):
     """The application, as far as a scripted module uses it."""

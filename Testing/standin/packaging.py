@@ -35,21 +35,6 @@ def pip_install(requirements, **named):
         qt.QTimer.singleShot(0, lambda: _finish(named))
 
 
-def pip_ensure(requirements, **named):
-    """Record the call."""
-    calls.append(("pip_ensure", {"requirements": requirements, **named}))
-
-
-def load_requirements(path):
-    """Return the requirements in a file."""
-    from pathlib import Path
-
-    from packaging.requirements import Requirement
-
-    lines = (line.partition("#")[0].strip() for line in Path(path).read_text(encoding="utf-8").splitlines())
-    return [Requirement(line) for line in lines if line]
-
-
 def forget():
     """Go back to nothing installed and nothing asked for."""
     global code  # noqa: PLW0603

@@ -71,6 +71,10 @@ class ScriptedLoadableModuleWidget:
     def cleanup(self):
         """Let go of everything."""
 
+    def onReload(self):
+        """Load the module's file again and make its panel anew, which is not entered again."""
+        slicer.util.reloadScriptedModule(self.moduleName)
+
     def _onModuleAboutToBeUnloaded(self, name):
         if name == self.moduleName:
             self.cleanup()
@@ -86,8 +90,11 @@ class ScriptedLoadableModuleLogic:
 
     def getParameterNode(self):
         """Return the module's parameter node; make it if there is none."""
-        found = self.getAllParameterNodes()
-        return found[0] if found else slicer.mrmlScene.AddNode(self.createParameterNode())
+        node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        if node is None:
+            return slicer.mrmlScene.AddNode(self.createParameterNode())
+        node.SetAttribute("ModuleName", self.moduleName)  # closing a scene removes it
+        return node
 
     def getAllParameterNodes(self):
         """Return the module's parameter nodes."""
@@ -113,7 +120,8 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
         self.moduleTestNames = [name for name in dir(self) if "test" in name and callable(getattr(self, name))]
 
     def delayDisplay(self, message, requestedDelay=None, msec=None):
-        """Do nothing: nobody watches."""
+        """Let Slicer do what has gathered; nobody watches."""
+        slicer.app.processEvents()
 
     def runTest(self):
         """Run all tests."""

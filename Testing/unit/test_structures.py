@@ -120,6 +120,7 @@ def test_a_request_may_bring_terminology_and_colour():
     ("wrong", "message"),
     [
         (lambda: Request("a,b", "x"), "cannot be the name"),
+        (lambda: Request("a;b", "x"), "cannot be the name"),
         (lambda: Request("  ", "x"), "cannot be the name"),
         (lambda: Request("a", "x", color=(0, 0, 256)), "colour of 'a'"),
         (lambda: requests_of([]), "No structure"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from IncrementalSegLib.types import Json
@@ -37,7 +38,7 @@ class Exemplar:
         """Read an exemplar as the verb ``exemplars`` gives it."""
         ranks = tuple((entry["structure"], entry["order"], entry["rank"]) for entry in item["kept_for"])
         structures, place = tuple(item["structures"]), Place.of(item)
-        return cls(item["id"], item["case"], structures, ranks, item["reason"], item["mark"], place)
+        return cls(item["id"], item["case"], structures, ranks, _plain(item["reason"]), item["mark"], place)
 
     def best(self, structure: str = "") -> tuple[int, int]:
         """Return its best order, as a place in :data:`ORDERS`, and its rank there.
@@ -106,6 +107,25 @@ _ENOUGH = 0.95
 """Of what all exemplars cover: a person sees little difference above."""
 
 
+_PHRASES = (
+    (r"certain rank (\d+) of (\d+)", lambda: _("by how sure the model is of it, rank {0} of {1}")),
+    (
+        r"covers ([\d.]+) % of the set by content \((.+?)\)",
+        lambda: _("with those before it, it stands for {0} % of the scans by content ({1})"),
+    ),
+    (r"covers ([\d.]+) % of the set", lambda: _("with those before it, it stands for {0} % of the scans")),
+)
+"""What a model's reasons are made of, and how a person would say it."""
+
+
+def ordersSentence() -> str:
+    """Say why more pieces are kept than a curve counts, and what a limit counts."""
+    return _(
+        "Pieces are chosen in up to three orders (coverage, content, at random), each with its own number for each "
+        "structure, and one piece may stand in several: the curve counts one order, “Keep at most” all pieces together."
+    )
+
+
 def ledgerSentences(ledger: Json) -> list[str]:
     """Say what a model holds of patients, from the verb ``privacy``."""
     current = next((item for item in ledger["versions"] if item["status"] == "current"), ledger["versions"][-1])
@@ -132,10 +152,10 @@ def ledgerSentences(ledger: Json) -> list[str]:
         )
     personal = list(dict.fromkeys(item["structure"] for item in current["prototypes"] if item["nearly_personal"]))
     if current["prototypes"]:
-        said.append(_("It keeps mean features, of which no image can be made."))
+        said.append(_("It keeps averages of what the network sees in the scans, from which no image can be made."))
     if personal:
         said.append(
-            _("Those of {names} come from so few patients that they say much about each.").format(
+            _("The averages of {names} come from so few patients that they say much about each.").format(
                 names=", ".join(personal)
             )
         )
@@ -146,3 +166,10 @@ def ledgerSentences(ledger: Json) -> list[str]:
             )
         )
     return said
+
+
+def _plain(reason: str) -> str:
+    """Return a reason, as a model holds it, in a person's words."""
+    for pattern, words in _PHRASES:
+        reason = re.sub(pattern, lambda found, words=words: words().format(*found.groups()), reason)
+    return reason

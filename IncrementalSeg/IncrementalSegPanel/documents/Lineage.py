@@ -71,7 +71,7 @@ class Version:
         )
         if not self.held:
             return said
-        return said + " " + _("The gate held it back for {names}.").format(names=", ".join(self.held))
+        return said + " " + _("It was held back because of {names}.").format(names=", ".join(self.held))
 
 
 def differences(diff: Json) -> list[str]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
-
-from IncrementalSegLib.types import Json
 
 
 @dataclass(frozen=True)
@@ -62,10 +60,6 @@ class Changes:
         lines += [f"removed {name} {version}" for name, version in sorted(self.removed.items())]
         back = self.undo(python)
         return "\n".join([*(lines or ["no package has changed"]), *(["to undo:", *back] if back else [])])
-
-    def record(self) -> Json:
-        """Return it as JSON."""
-        return asdict(self)
 
 
 def installedPackages(folders: Iterable[str] | None = None) -> dict[str, str]:

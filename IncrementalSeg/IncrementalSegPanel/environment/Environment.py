@@ -163,7 +163,7 @@ def _facts(
     yield _("Graphics card"), _graphics(machine)
     replaced = [f"{one.name} {installed[name]}" for one in (TORCH, *packages) if (name := _has(one, installed))]
     yield _("What changes"), _changes(replaced)
-    yield _("Privacy"), _("Nothing leaves this computer: packages are downloaded, nothing is sent.")
+    yield _("Privacy"), _("Nothing leaves this computer: libraries are downloaded, nothing is sent.")
     yield (
         _("Licences"),
         _("Free software (BSD, MIT, Apache); NVIDIA's libraries, where needed, under NVIDIA's licence."),
@@ -178,7 +178,7 @@ def _has(requirement: Requirement, installed: Mapping[str, str]) -> str:
 
 def _changes(replaced: list[str]) -> str:
     kept = _(
-        "Packages are added to Slicer's own Python; small ones may get another version. "
+        "Libraries are added to Slicer's own Python; small ones may get another version. "
         "NumPy, SciPy, SimpleITK and VTK stay as they are."
     )
     if not replaced:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,7 @@ from IncrementalSegLib.terminology import color_of, terminology_of
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.flows.Errand import Errand
 from IncrementalSegPanel.flows.Lesson import Color, Lesson
+from IncrementalSegPanel.flows.Opening import works
 from IncrementalSegPanel.flows.Rows import Row, alike
 from IncrementalSegPanel.Texts import _
 
@@ -50,11 +52,11 @@ class Collecting:
         self._pictures = 0
         self._forget()
 
-    def begin(self, name: str = "", improve: bool = False) -> None:
-        """Begin anew with what the scene holds."""
+    def begin(self, name: str = "", improve: bool = False, first: str = "") -> None:
+        """Begin anew with what the scene holds; ``first``: id of the segmentation that is listed first."""
         self._errand.giveUp()
         self._forget()
-        self.improve = improve
+        self.improve, self._first = improve, first
         self.setName(name)
         self.refresh()
 
@@ -107,10 +109,11 @@ class Collecting:
         self.terminology, self.color = terminology_of(name), color_of(name)
         self._guess()
         self._session.changed()
+        self._draw()
 
     def setTerminology(self, name: str, terminology: str, color: Color) -> None:
-        """Take name, code and colour from the terminology selector."""
-        self.setName(name)
+        """Take name, code and colour from the terminology selector; signs that no name may hold are left out."""
+        self.setName(re.sub(r" *[,;=] *", " ", name).strip())
         self.terminology, self.color = terminology, color
         self._session.changed()
 
@@ -127,7 +130,8 @@ class Collecting:
         for example in self._session.bridge.candidates(self.name or None):
             groups.setdefault((example.volumeId, example.segmentationId), []).append(example)
         before = {row.key: row for row in self.rows}
-        self.rows = [Row.ofScene(examples).after(before.get(key)) for key, examples in groups.items()]
+        ordered = sorted(groups.items(), key=lambda group: group[0][1] != self._first)
+        self.rows = [Row.ofScene(examples).after(before.get(key)) for key, examples in ordered]
         self._guess()
         self._session.changed()
         self._draw()
@@ -144,7 +148,7 @@ class Collecting:
             return
         self._errand.giveUp()
         self._empty(fromFolder=True, source=path)
-        if path is not None and any((path / name).is_file() for name in DESCRIPTIONS):
+        if path is not None and any(works((path / name).is_file) for name in DESCRIPTIONS):
             self.fraction = 0.0
             self._errand.ask("check", {"data": str(path)}, self._checked, self._failed, self._progressed)
         self._session.changed()
@@ -207,7 +211,7 @@ class Collecting:
         return "" if unclear is None else _("Say which outline of {} is {}.").format(unclear, name)
 
     def _forget(self) -> None:
-        self.name, self.improve = "", False
+        self.name, self.improve, self._first = "", False, ""
         self.terminology: str | None = None
         self.color: Color = (128, 128, 128)
         self._empty(fromFolder=False, source=None)
@@ -244,8 +248,8 @@ class Collecting:
             return
         self._pictures += 1
         path = self._session.places.temporary / "examples" / f"{self._pictures}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(IncrementalSegError, OSError):  # a row can do without its picture
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._session.bridge.thumbnail(example, path)
         self._change(number, picture=path)
         self._draw()

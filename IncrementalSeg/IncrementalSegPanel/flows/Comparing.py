@@ -27,6 +27,7 @@ class Comparing:
         number: Number of the version that is shown, or ``None``.
         report: What the gate found, or ``None`` while unknown.
         lineage: All versions, the newest first; empty while unknown.
+        learned: What was taught just now and how well, in sentences; empty where nothing was.
         differences: What distinguishes it from the version in use, in sentences.
         pictures: Slices before and after; of each structure the one that lost most first.
         chosen: Name of the older structure that is looked at; empty while none is.
@@ -51,6 +52,8 @@ class Comparing:
             number: Of the version.
             result: What ``learn`` answered, where it was taught just now.
         """
+        if not self._session.may(State.COMPARING):
+            return
         self._drawing.giveUp()
         self._forget(number)
         if self._folder != self._session.opening.folder:  # the list stays until the new one of the same model comes
@@ -59,6 +62,7 @@ class Comparing:
         if result is not None:
             self.listing = False
             self.report = Report.of(result["retention"])
+            self.learned = _learned(result.get("validation", {}))
         self._session.go(State.COMPARING)
         self._ask("versions", {}, self._list)
 
@@ -70,7 +74,7 @@ class Comparing:
     def versions(self) -> None:
         """Show all versions, and of the one in use what the gate found."""
         card = self._session.opening.card
-        if card is not None and not self.doing:
+        if card is not None and not self.doing and not self._session.state.busy:
             self.listing = True
             self.show(card["current"])
 
@@ -114,7 +118,7 @@ class Comparing:
         count = len(self._chosenPictures)
         if self.picture is None:
             return ""
-        text = _("Scan {case}, {number} of {count}, the one that lost most first")
+        text = "{case}" if count == 1 else _("{case}, {number} of {count}; the one that lost most comes first")
         return text.format(case=self.picture.case, number=self._seen % count + 1, count=count)
 
     @property
@@ -169,6 +173,8 @@ class Comparing:
 
     def decide(self) -> None:
         """Do what the version's status asks for: accept it, go back to it, or leave it in use."""
+        if self._late:
+            return
         if self.undecided:
             self._decide("accept", _("Accepting…"), self._session.reviewing.offer)
         elif self.status == "accepted":
@@ -180,7 +186,7 @@ class Comparing:
 
     def leave(self) -> None:
         """Go back to the beginning and leave the version as it is, to be decided later."""
-        if not self.doing:
+        if not self._late:
             self._drawing.giveUp()
             self._session.home()
 
@@ -191,11 +197,18 @@ class Comparing:
 
     def discard(self) -> None:
         """Mark the version as rejected."""
-        self._decide("reject", _("Discarding…"), self._session.home)
+        if not self._late:
+            self._decide("reject", _("Discarding…"), self._session.home)
 
     def repeat(self, longer: bool) -> None:
         """Go back to the deal of the step: to train twice as long, or in another way."""
-        self._session.teaching.again(longer)
+        if not self._late:
+            self._session.teaching.again(longer)
+
+    @property
+    def _late(self) -> bool:
+        """Whether something is being done already, or the page has gone."""
+        return bool(self.doing) or self._session.state is not State.COMPARING
 
     @property
     def _chosenPictures(self) -> list[Picture]:
@@ -206,7 +219,7 @@ class Comparing:
         self.report: Report | None = None
         self.differences: list[str] = []
         self.pictures: list[Picture] = []
-        self.chosen = self.doing = ""
+        self.chosen = self.doing = self.learned = ""
         self._seen, self._shown = 0, object()
         self.consent = self.asking = self._fresh = False
 
@@ -268,3 +281,14 @@ class Comparing:
 
     def _arguments(self, arguments: Json) -> Json:
         return {"model": str(self._session.opening.folder)} | arguments
+
+
+def _learned(scores: Json) -> str:
+    """Say how well new structures are outlined in the scans that were set aside."""
+    text = _("Learned: {name}, Dice {dice:.2f} ({count} scans set aside).")
+    one = _("Learned: {name}, Dice {dice:.2f} (1 scan set aside).")
+    return " ".join(
+        (one if score["cases"] == 1 else text).format(name=name, dice=score["validation_dice"], count=score["cases"])
+        for name, score in scores.items()
+        if score.get("validation_dice") is not None
+    )

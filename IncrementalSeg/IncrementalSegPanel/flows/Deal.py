@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ class Deal:
         self._session = session
         self._errand = Errand(session)
         self._export: Any = None
+        self._folder = Path()
         self.methods: list[Json] = []
         self._forget()
 
@@ -83,9 +85,9 @@ class Deal:
         if self.doing and self._errand.verb == "check":
             return _("The examples are still being checked.")
         if self.advice is not None and self.method is None:
-            return _("These scans want a model of their own; to teach them to this one, choose a method.")
+            return _("A model of their own is advised for these scans; to teach them to this one, choose a method.")
         if self.unfinished and not self.givesUp:
-            return _("A step of this model is unfinished: go on with it, or allow to give it up.")
+            return _("A step of this model is unfinished: go on with it, or tick “Give it up and begin anew”.")
         faults = [*self.terms.settings.faults.values(), *self.terms.options.faults.values()]
         return _("Correct this first: {}").format(faults[0]) if faults else ""
 
@@ -113,8 +115,8 @@ class Deal:
             return
         self._say(_("Writing the examples"))
         assert self._session.opening.folder is not None
-        folder = self._session.places.newScans(self._session.opening.folder, lesson.name)
-        self._export = self._session.bridge.exportExamples(examples, lesson.label, folder, self._session.later)
+        self._folder = self._session.places.newScans(self._session.opening.folder, lesson.name)
+        self._export = self._session.bridge.exportExamples(examples, lesson.label, self._folder, self._session.later)
         self._export.listen(lambda: self._written(self._export))
 
     def reopen(self, lesson: Lesson, terms: Terms) -> None:
@@ -145,7 +147,8 @@ class Deal:
 
     def measure(self) -> None:
         """Ask again what it takes."""
-        self._errand.giveUp(self._askEstimate)
+        if self.lesson is not None:
+            self._errand.giveUp(self._askEstimate)
 
     def take(self, then: Callable[[Lesson, Terms, bool], None]) -> None:
         """Begin, as soon as the worker has stopped what it does."""
@@ -164,7 +167,9 @@ class Deal:
         if self._export is not None:
             self._export.cancel()
             if self._export.path is not None:
-                shutil.rmtree(_folderOf(self._export.path), ignore_errors=True)
+                shutil.rmtree(self._folder, ignore_errors=True)
+            with suppress(OSError):  # others may lie there
+                self._folder.parent.rmdir()
         self._errand.giveUp()
         self._forget()
 

@@ -23,11 +23,8 @@ from IncrementalSegPanel.Texts import _
 if TYPE_CHECKING:
     from IncrementalSegPanel.Session import Session
 
-OPEN_AT_START = "IncrementalSeg/OpenAtStart"
+OPEN_AT_START = "IncrementalSeg/openAtStart"
 """Setting: whether Slicer shows the panel when it starts the next time."""
-
-LAST_CHANGES = "IncrementalSeg/LastInstallation"
-"""Setting: what the last installation changed, as JSON."""
 
 LOADED = sys.modules
 """What is in the memory of Slicer."""
@@ -58,7 +55,7 @@ class Installing:
     """
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        self._session = session
         self.installer: Installer | None = None
         self.report: Report | None = None
         self.phase = ""
@@ -95,7 +92,7 @@ class Installing:
 
     def look(self) -> None:
         """Look at what is there, and go to the environment page where something is missing."""
-        if self.installer is None or self.phase or self.session.state is State.RESTART_NEEDED:
+        if self.installer is None or self.phase or self._session.state is State.RESTART_NEEDED:
             return
         gpus = self._machine.gpus if self._machine is not None else None
         machine = self.installer.machine()
@@ -106,12 +103,15 @@ class Installing:
     def open(self) -> None:
         """Go to the environment page; for buttons of other pages that need the worker."""
         self._skipped = False
+        if self._session.state not in _ENVIRONMENT and not self._session.state.busy:
+            self._session.teaching.leave()
+            self._session.home()
         self.look()
 
     def skip(self) -> None:
         """Go on without the libraries: models can be looked at."""
         self._skipped = True
-        self.session.home()
+        self._session.home()
 
     def install(self) -> None:
         """Download and install what is missing; PyTorch first, because others would bring a PyTorch of their own."""
@@ -131,12 +131,12 @@ class Installing:
 
     def restart(self) -> None:
         """Start Slicer again, which then shows the panel by itself."""
-        self.session.settings.setValue(OPEN_AT_START, True)
+        self._session.settings.setValue(OPEN_AT_START, True)
         self.installer.restart()
 
     def later(self) -> None:
         """Go on without starting Slicer again."""
-        self.session.home()
+        self._session.home()
 
     def openExtensionsManager(self) -> None:
         """Show where the PyTorch extension can be installed."""
@@ -154,13 +154,13 @@ class Installing:
     def _judge(self, machine: Machine) -> None:
         self._machine = machine
         self.report = examine(machine, installedPackages())
-        state, here = self.report.state, self.session.state
+        state, here = self.report.state, self._session.state
         if state is State.READY:
             if here in _ENVIRONMENT:
-                self.session.home()
+                self._session.home()
         elif here in _ENVIRONMENT or (here in (State.NO_MODEL, State.READY) and not self._skipped):
-            self.session.go(state)
-        self.session.changed()
+            self._session.go(state)
+        self._session.changed()
 
     def _start(self, steps: list[Step], again: Callable[[], None]) -> None:
         if self.phase:
@@ -169,7 +169,7 @@ class Installing:
         self._before = installedPackages()
         self._steps = [*steps, (_("Checking that everything works"), self._check)]
         self.step, self.lines = (0, len(self._steps)), []
-        self.session.dismiss()
+        self._session.dismiss()
         self._next(0)
 
     def _next(self, code: int) -> None:
@@ -182,7 +182,7 @@ class Installing:
             return
         self.phase, act = self._steps.pop(0)
         self.step = (self.step[0] + 1, self.step[1])
-        self.session.changed()
+        self._session.changed()
         try:
             act(self._next)
         except Exception as error:  # whatever Slicer or the extension raises belongs on the page
@@ -202,8 +202,8 @@ class Installing:
             broken = [text for text in found.get("warnings", []) if "could not be loaded" in text]
             for text in broken:
                 self._log(text)
-            self.session.device = found.get("device", "")
-            done(0 if self.session.device and not broken else 1)
+            self._session.device = found.get("device", "")
+            done(0 if self._session.device and not broken else 1)
 
         self.installer.check(checked)
 
@@ -211,12 +211,12 @@ class Installing:
         self._finish()
         self.report = replace(self.report, state=State.READY)
         self.stale = self.changes.loaded(LOADED)
-        if self.session.state not in _ENVIRONMENT:  # a person has gone on to look at a model
-            self.session.changed()
+        if self._session.state not in _ENVIRONMENT:  # a person has gone on to look at a model
+            self._session.changed()
         elif self.stale:
-            self.session.go(State.RESTART_NEEDED)
+            self._session.go(State.RESTART_NEEDED)
         else:
-            self.session.home()
+            self._session.home()
 
     def _failed(self) -> None:
         during = self.phase
@@ -224,26 +224,25 @@ class Installing:
         what = _("{phase} has failed.").format(phase=during)
         why, todo = explainPip(self.lines)
         report = "\n".join([*self.lines[-200:], "", self.changes.describe(self._machine.python)])
-        self.session.failure = Failure(what, why, todo, report, Mend(_("Try again"), self._again))
-        self.session.changed()
+        self._session.failure = Failure(what, why, todo, report, Mend(_("Try again"), self._again))
+        self._session.changed()
 
     def _finish(self) -> None:
         """Write down what has changed."""
         self.phase, self._steps = "", []
         self.changes = Changes.between(self._before, installedPackages())
-        self.session.settings.setValue(LAST_CHANGES, json.dumps(self.changes.record()))
         logging.getLogger(__name__).info("Installation: %s", self.changes.describe(self._machine.python))
 
     def _constraints(self) -> Path:
         """Write what must not change now; a PyTorch of the step before is part of it."""
-        path = self.session.places.temporary / "constraints.txt"
+        path = self._session.places.temporary / "constraints.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(constraints(installedPackages())) + "\n", encoding="utf-8")
         return path
 
     def _log(self, text: str) -> None:
         self.lines = [*self.lines, *text.splitlines()][-_MOST_LINES:]
-        self.session.changed()
+        self._session.changed()
 
 
 def _readDoctor(text: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from IncrementalSegPanel.Texts import _
 if TYPE_CHECKING:
     from IncrementalSegPanel.Session import Session
 
-PHASES = (_("Preparing"), _("Learning"), _("Remembering"), _("Checking old structures"), _("Saving"))
+PHASES = (_("Preparing"), _("Learning"), _("Remembering"), _("Checking older structures"), _("Saving"))
 """What a step does, in its order."""
 
 _PHASE_OF = {"Learning": 1, "Choosing what to remember": 2, "Checking": 3, "Saving": 4}
@@ -68,6 +68,8 @@ class Learning:
 
     def start(self, lesson: Lesson, terms: Terms, giveUpUnfinished: bool) -> None:
         """Begin a step with what was dealt."""
+        if self._job is not None or not self._session.may(State.TEACHING):
+            return
         self._forget()
         self.lesson, self.terms, self.title = lesson, terms, lesson.name
         estimate = self._session.teaching.deal.estimate or {}
@@ -84,6 +86,8 @@ class Learning:
 
     def resume(self) -> None:
         """Go on with the step of the open model that is unfinished."""
+        if self._job is not None or not self._session.may(State.TEACHING):
+            return
         opening = self._session.opening
         assert opening.folder is not None
         title, lesson = self.title, self.lesson

@@ -14,6 +14,7 @@ from IncrementalSegLib.store.state import MODEL
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.Failure import Mend
+from IncrementalSegPanel.Names import faultOf
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Texts import _
 
@@ -30,7 +31,6 @@ _SAMPLE_STRUCTURE = "humerus"
 
 _RECENT = "IncrementalSeg/recentModels"
 _MOST = 8
-_NOT_IN_NAMES = '<>:"/\\|?*'
 
 
 class Opening:
@@ -52,8 +52,8 @@ class Opening:
     def recent(self) -> list[Path]:
         """The models opened before that are still there, the last one first, then others where new ones are kept."""
         models = self._session.places.models
-        kept = sorted(models.iterdir()) if models.is_dir() else []
-        found = [path for path in self._remembered() if path.is_dir()]
+        found = [path for path in self._remembered() if works(path.is_dir)]
+        kept = sorted(models.iterdir()) if works(models.is_dir) else []
         return found + [path for path in kept if path not in found and (_isModel(path) or Unfinished(path).exists)]
 
     @property
@@ -69,17 +69,19 @@ class Opening:
         """Open the model of the scene, or else the one used last, or say that there is none."""
         parameters = self._session.parameters
         wanted = Path(parameters.modelFolder) if parameters is not None and parameters.modelFolder else None
-        if wanted is not None and wanted != self.folder and wanted.is_dir():
+        if wanted is not None and wanted != self.folder and works(wanted.is_dir):
             self.open(wanted)
         elif self.folder is not None:  # another scene; what the panel is doing goes on
             self.refresh()
-        elif self._remembered() and self._remembered()[0].is_dir():
-            self.open(self._remembered()[0])
+        elif (last := self._remembered()[:1]) and works(last[0].is_dir):
+            self.open(last[0])
         else:
             self._arrive()
 
     def open(self, path: Path) -> None:
         """Open a model by its folder or any file of it; a package is imported first."""
+        if self.obstacle:
+            return
         if path.suffix == PACKAGE:
             self.importPackage(path)
             return
@@ -89,32 +91,40 @@ class Opening:
         except IncrementalSegError as error:
             self._offer(folder, error)
             return
+        except OSError as error:
+            self._session.fail(error)
+            return
         self.card, self.folder, self.message = card, folder, ""
         self._remember(folder)
         self._session.dismiss()
         self._arrive()
 
-    def refresh(self) -> None:
-        """Read the card again after the model was changed."""
+    def refresh(self) -> bool:
+        """Read the card again after the model was changed; what cannot be read is said, and the card stays.
+
+        Returns:
+            Whether the model is as the card says.
+        """
         if self.folder is None:
-            return
+            return True
         try:  # a new model has no card before its first version is in use
-            self.card = read_card(self.folder) if ModelReader(self.folder).current else None
-        except IncrementalSegError as error:
+            known = self.card is not None or ModelReader(self.folder).current
+            self.card = read_card(self.folder) if known else None
+        except (IncrementalSegError, OSError) as error:
             self._session.fail(error)
-            return
+            return False
         self._remember(self.folder)
         self._session.changed()
+        return True
 
     def obstacleToName(self, name: str) -> str:
         """Return why a new model cannot have a name; empty where it can."""
         if not name.strip():
             return _("Type a name for the model, for example: Shoulder MR.")
-        if set(name) & set(_NOT_IN_NAMES) or name.strip().startswith("."):
-            return _("A name cannot hold any of {}, nor begin with a dot.").format(" ".join(_NOT_IN_NAMES))
-        if self.folderOf(name).exists():
+        fault = faultOf(name)
+        if not fault and works(self.folderOf(name).exists):
             return _("There is a model called {} already.").format(name.strip())
-        return ""
+        return fault
 
     def folderOf(self, name: str) -> Path:
         """Return where a new model of that name is kept."""
@@ -127,6 +137,8 @@ class Opening:
             name: Of the model.
             structure: Name of the structure, where it is known already.
         """
+        if not self._session.may(State.COLLECTING):
+            return
         obstacle = self.obstacleToName(name)
         if obstacle:
             mend = Mend(_("Open it"), lambda: self.open(self.folderOf(name))) if self.folderOf(name).is_dir() else None
@@ -150,9 +162,16 @@ class Opening:
 
     def importPackage(self, package: Path) -> None:
         """Make a model of a package and open it."""
-        folder = self._free(package.stem)
+        folder, before = self._free(package.stem), self._session.state
+
+        def imported(_card: Json) -> None:
+            if self._session.state is before:
+                self.open(folder)
+            else:  # a person went on to something else meanwhile
+                self._say(_("{} was imported; open {} when you are done here.").format(package.name, folder.name))
+
         self._say(_("Importing {}…").format(package.name))
-        self._ask("import", {"package": str(package), "model": str(folder)}, lambda _card: self.open(folder))
+        self._ask("import", {"package": str(package), "model": str(folder)}, imported)
 
     def exportPackage(self, package: Path) -> None:
         """Write the version in use as a package, without images."""
@@ -184,6 +203,7 @@ class Opening:
 
     def _goOn(self, folder: Path, act: Callable[[], None]) -> None:
         self.card, self.folder, self.message = None, folder, ""
+        self._session.home()  # from where every way leads on
         act()
 
     def _ask(self, verb: str, arguments: Json, done: Callable[[Json], None]) -> None:
@@ -217,7 +237,15 @@ class Opening:
 
 
 def _isModel(folder: Path) -> bool:
-    return (folder / MODEL).is_file()
+    return works((folder / MODEL).is_file)
+
+
+def works(test: Callable[[], bool]) -> bool:
+    """Look at the disk; what cannot be looked at, or has no possible name, is not there."""
+    try:
+        return test()
+    except OSError:
+        return False
 
 
 def _exported(card: Json) -> str:

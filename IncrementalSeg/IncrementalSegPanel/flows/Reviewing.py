@@ -54,9 +54,10 @@ class Reviewing:
 
     def show(self) -> None:
         """Show the exemplars of the model."""
-        self.forget()
-        self._session.go(State.REVIEWING)
-        self._read()
+        if self._session.may(State.REVIEWING):
+            self.forget()
+            self._session.go(State.REVIEWING)
+            self._read()
 
     def offer(self) -> None:
         """Go on from comparing: show the exemplars where the model holds any, else go back to the beginning."""
@@ -122,6 +123,8 @@ class Reviewing:
 
     def decide(self) -> None:
         """Keep what is shown, or take all pieces of scans out of every version."""
+        if self.doing or self._session.state is not State.REVIEWING:
+            return
         if self.strip and self.exemplars:
             self.doing = _("Removing…")
             self._ask("strip", {}, self._stripped)
@@ -140,9 +143,10 @@ class Reviewing:
         self._edit(verb, {"exemplar": self.chosen, "on": self.exemplar.mark != mark})
 
     def _edit(self, verb: str, arguments: Json) -> None:
-        self.doing = _("Saving…")
-        self._ask(verb, arguments, self._edited)
-        self._session.changed()
+        if not self.doing:
+            self.doing = _("Saving…")
+            self._ask(verb, arguments, self._edited)
+            self._session.changed()
 
     def _edited(self, record: Json) -> None:
         self.saved = _("Saved as version {number}; the versions before are as they were.").format(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,12 +83,15 @@ class Row:
         return _("{} was not looked for in this scan.").format(label)
 
     def guessed(self, name: str) -> Row:
-        """Return the row with the outline of that name chosen, where a person has decided nothing."""
+        """Return the row with the outline of that name chosen, where a person has decided nothing.
+
+        What a model made and nobody corrected is not ticked: it would teach the model its own faults.
+        """
         named = next((number for number, item in enumerate(self.examples) if alike(item.name, name)), None)
         if self.decided or named is None:
             return self
-        found = replace(self, choice=named)
-        return replace(found, ticked=not found.obstacle(""))
+        found = replace(self, choice=named, picture=self.picture if named == self.choice else None)
+        return replace(found, ticked=not found.obstacle("") and not found.example.uncorrected)
 
 
 def alike(one: str, other: str) -> bool:
@@ -97,5 +101,6 @@ def alike(one: str, other: str) -> bool:
         >>> alike("Kidney_left", "left kidney")
         True
     """
-    words = [sorted(re.findall(r"[^\W_]+", name.casefold())) for name in (one, other)]
+    plain = [unicodedata.normalize("NFC", name).casefold() for name in (one, other)]
+    words = [sorted(re.findall(r"[^\W_]+", name)) for name in plain]
     return bool(words[0]) and words[0] == words[1]

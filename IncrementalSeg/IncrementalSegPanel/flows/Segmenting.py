@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import time
@@ -53,7 +54,9 @@ class Segmenting:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.phase, self.fraction, self.eta = "", None, None  # type: str, float | None, float | None
+        self.phase = ""
+        self.fraction: float | None = None
+        self.eta: float | None = None
         self.outcome: Outcome | None = None
         self.overlay = Overlay(session)
         self._run: _Run | None = None
@@ -98,8 +101,11 @@ class Segmenting:
     @property
     def deviceText(self) -> str:
         """What computes, and how long the last scan took."""
-        seconds = float(self._session.settings.value(_SECONDS, 0) or 0)
-        last = _("The last scan took {}.").format(duration(seconds)) if seconds else ""
+        try:
+            seconds = float(self._session.settings.value(_SECONDS, 0))
+        except (TypeError, ValueError):  # whatever a file of settings may hold
+            seconds = 0.0
+        last = _("The last scan took {}.").format(duration(seconds)) if 0 < seconds < math.inf else ""
         return " ".join(part for part in (self._session.device, last) if part)
 
     def prepare(self) -> None:
@@ -132,12 +138,15 @@ class Segmenting:
 
     def start(self) -> None:
         """Segment; the scan is written for the worker first."""
-        if self.obstacle or self._session.state.busy:
+        if self.obstacle or self._session.state.busy or not self._session.may(State.SEGMENTING):
             return
-        self._forget()
         self._session.dismiss()
-        self._session.places.temporary.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="segment-", dir=self._session.places.temporary))
+        try:
+            self._session.places.temporary.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix="segment-", dir=self._session.places.temporary))
+        except OSError as error:
+            self._session.fail(error)
+            return
         run = self._run = _Run(self.volume, self.chosen, folder)
         self._session.go(State.SEGMENTING)
         try:
@@ -159,19 +168,26 @@ class Segmenting:
         """Let go of a scene that is being closed."""
         if self._errand.verb:
             self._errand.giveUp(lambda: self._stop(DataError(_("The scene was closed while a scan was segmented."))))
-        self._forget()
         if self._session.state is State.DONE:
             self._session.home()
 
     def undo(self) -> None:
         """Take the result out of the scene again; what was there before is back."""
-        self._session.bridge.undoSegmentation()
-        self.close()
+        if self._session.state is State.DONE:
+            self._session.bridge.undoSegmentation()
+            self.close()
 
     def close(self) -> None:
         """Show the result no longer; it stays in the scene."""
-        self._forget()
-        self._session.home()
+        if self._session.state is State.DONE:
+            self._session.home()
+
+    def forget(self) -> None:
+        """Let go of a result that is shown no longer, and remove its files."""
+        self.overlay.hide()
+        if self.outcome is not None:
+            shutil.rmtree(self.outcome.folder, ignore_errors=True)
+        self.outcome = None
 
     def showUncertainty(self, shown: bool) -> None:
         """Lay the map of uncertainty over the scan, or take it away."""
@@ -209,17 +225,17 @@ class Segmenting:
             "model": str(self._session.opening.folder),
             "scans": str(run.export.result),
             "output": str(run.folder / "result"),
+            "structures": ", ".join(head.name for head in run.heads),
             "uncertainty": bool(self._session.parameters.uncertainty),
         }
-        if len(run.heads) < len(self.heads):
-            arguments["structures"] = ", ".join(head.name for head in run.heads)
         self._say(_("Starting"))
         self._errand.ask("segment", arguments, lambda result: self._read(run, result), self._stop, self._takeEvent)
 
     def _takeEvent(self, event: events.Event) -> None:
         if isinstance(event, events.Progress):
             known = event.fraction if 0 < event.fraction < 1 or event.eta is not None else None
-            self._say(_(event.phase), known, event.eta)
+            scan = event.phase.startswith("Segmenting ")  # its name is that of a file for the worker
+            self._say(_("Segmenting") if scan else event.phase, known, event.eta)
 
     def _read(self, run: _Run, result: Json) -> None:
         """Read what the worker wrote."""
@@ -228,17 +244,17 @@ class Segmenting:
 
     def _show(self, run: _Run, result: Json) -> None:
         """Put the result into the scene and say what was found."""
-        known = StructureList(tuple(Structure.from_json(item) for item in self._session.opening.card["structures"]))
-        structures = [known.by_id(head.id) for head in run.heads]
         try:
+            known = StructureList(tuple(Structure.from_json(item) for item in self._session.opening.card["structures"]))
+            structures = [known.by_id(head.id) for head in run.heads]
             node = self._session.bridge.showSegmentation(run.export, run.volume, structures)
             self._session.parameters.segmentation = node
+            seconds = time.monotonic() - run.began
+            self.outcome = Outcome.of(result, run.heads, run.volume, node, run.folder, seconds)
         except Exception as error:  # whatever it is, the panel must not wait for ever
             self._stop(error)
             return
-        seconds = time.monotonic() - run.began
         self._session.settings.setValue(_SECONDS, round(seconds, 1))
-        self.outcome = Outcome.of(result, run.heads, run.volume, node, run.folder, seconds)
         self._run = None
         said = [*self._session.warnings, *self.outcome.warnings]
         self._session.go(State.DONE)
@@ -253,14 +269,8 @@ class Segmenting:
         self._say("")
         self._session.home()
         if error is not None:
+            self._session.opening.refresh()  # it may have failed because the model was changed
             self._session.fail(error, None if self.obstacle else Mend(_("Try again"), self.start))
-
-    def _forget(self) -> None:
-        """Show the last result no longer, and remove its files."""
-        self.overlay.hide()
-        if self.outcome is not None:
-            shutil.rmtree(self.outcome.folder, ignore_errors=True)
-        self.outcome = None
 
     def _say(self, phase: str, fraction: float | None = None, eta: float | None = None) -> None:
         self.phase, self.fraction, self.eta = phase, fraction, eta

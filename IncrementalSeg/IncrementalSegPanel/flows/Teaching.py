@@ -31,31 +31,43 @@ class Teaching:
         self.deal = Deal(session)
         self.learning = Learning(session)
 
-    def begin(self, name: str = "", improve: bool = False) -> None:
-        """Begin to collect examples, of a structure that may be named already; a known one may be improved."""
-        self._session.go(State.COLLECTING)
-        self.collecting.begin(name, improve)
+    def begin(self, name: str = "", improve: bool = False, first: str = "") -> None:
+        """Begin to collect examples.
+
+        Args:
+            name: Of the structure, where it is clear already.
+            improve: It is known, and shall be improved.
+            first: Id of the segmentation that is listed first.
+        """
+        if self._session.may(State.COLLECTING):
+            self._session.go(State.COLLECTING)
+            self.collecting.begin(name, improve, first)
 
     def toDeal(self) -> None:
         """Go on to the deal with the examples that are chosen."""
+        if self._session.state is not State.COLLECTING or self.collecting.obstacle:
+            return
         lesson = self.collecting.lesson()
         self._session.go(State.DEAL)
         self.deal.strike(lesson, self.collecting.chosen)
 
     def toExamples(self) -> None:
         """Go back from the deal and choose others."""
-        self.deal.leave()
-        self._session.go(State.COLLECTING)
+        if self._session.state is State.DEAL:
+            self.deal.leave()
+            self._session.go(State.COLLECTING)
 
     def teach(self) -> None:
         """Take the deal: learn, as soon as the worker has stopped to measure it."""
-        self.deal.take(self.learning.start)
+        if self._session.state is State.DEAL and self._session.opening.refresh():
+            self.deal.take(self.learning.start)
 
     def leave(self) -> None:
         """Give up what is not begun yet and go back to the beginning."""
-        self.collecting.leave()
-        self.deal.leave()
-        self._session.home()
+        if self._session.state in (State.COLLECTING, State.DEAL):
+            self.collecting.leave()
+            self.deal.leave()
+            self._session.home()
 
     def beginScene(self) -> None:
         """Look at the scene that is there now, where examples of another one were shown."""

@@ -76,11 +76,6 @@ class Terms:
     settings: Answers = field(default_factory=Answers)
     options: Answers = field(default_factory=Answers)
 
-    @property
-    def steps(self) -> int | None:
-        """Optimiser steps that a person asked for, or ``None``."""
-        return self.settings.values.get("steps")
-
     def chooseMethod(self, name: str | None) -> None:
         """Choose a method, with its own options untouched."""
         if name != self.method:

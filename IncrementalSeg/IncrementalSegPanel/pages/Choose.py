@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -28,7 +30,7 @@ def packageToWrite(name: str) -> Path | None:
     return _asked(lambda window: qt.QFileDialog.getSaveFileName(window, _("Export a package"), name + PACKAGE, filters))
 
 
-def _asked(ask) -> Path | None:  # noqa: ANN001
+def _asked(ask: Callable[[Any], str]) -> Path | None:
     """Return what a person answered; ``None`` where they cancelled or nobody is there."""
     window = slicer.util.mainWindow()
     if window is None or slicer.app.testingEnabled():

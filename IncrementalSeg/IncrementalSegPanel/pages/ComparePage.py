@@ -13,6 +13,7 @@ from IncrementalSegPanel.Page import RESOURCES, Page
 from IncrementalSegPanel.pages.Plots import Chart
 from IncrementalSegPanel.pages.SideBySide import SideBySide
 from IncrementalSegPanel.pages.Table import Cell, Table
+from IncrementalSegPanel.scene.Pseudonyms import named
 
 _ICONS = {"harmed": "Harm", "unsure": "Warning", "proxy": "Warning", "kept": "Ok", "improved": "Ok", "nothing": "Ok"}
 _ICON = 24
@@ -72,10 +73,11 @@ class ComparePage(Page):
         report = flow.report
         ui.verdictIcon.visible = report is not None
         ui.verdictLabel.text = _("Reading the report…") if report is None else report.sentence
-        ui.tallyLabel.visible = report is not None and len(report.rows) > 1
+        said = [flow.learned, report.tally if report is not None and len(report.rows) > 1 else ""]
+        ui.tallyLabel.text = "\n".join(filter(None, said))
+        ui.tallyLabel.visible = any(said)
         if report is not None:
             ui.verdictIcon.setPixmap(_icon(report.mark).pixmap(_ICON, _ICON))
-            ui.tallyLabel.text = report.tally
 
     def _renderRows(self) -> None:
         flow, ui = self.session.comparing, self.ui
@@ -83,7 +85,7 @@ class ComparePage(Page):
         ui.rowsTable.visible = bool(rows)
         chosen = next((number for number, row in enumerate(rows) if row.structure == flow.chosen), None)
         self._rows.show(
-            [_cells(number, row) for number, row in enumerate(rows, 1)], chosen, [row.reason for row in rows]
+            [_cells(number, row) for number, row in enumerate(rows, 1)], chosen, [named(row.reason) for row in rows]
         )
         measured = [
             (number, row.structure, row.before, row.after)
@@ -98,8 +100,8 @@ class ComparePage(Page):
         flow, ui = self.session.comparing, self.ui
         row, picture = flow.row, flow.picture
         ui.detailFrame.visible = row is not None
-        ui.reasonLabel.text = "" if row is None else row.reason
-        ui.caseLabel.text = flow.pictureTitle
+        ui.reasonLabel.text = "" if row is None else named(row.reason)
+        ui.caseLabel.text = named(flow.pictureTitle)
         for widget in (ui.caseLabel, ui.nextButton, ui.scanButton):
             widget.visible = picture is not None
         self._pictures.show(picture)
@@ -122,8 +124,9 @@ class ComparePage(Page):
             "Discard version {number}? The version in use stays in use, and this one stays in the list."
         ).format(number=flow.number)
         ui.discardButton.visible = flow.status == "candidate"
-        for button in (ui.keepButton, ui.longerButton, ui.otherwiseButton):
-            button.visible = flow.undecided
+        ui.longerButton.visible = flow.undecided
+        for button in (ui.keepButton, ui.otherwiseButton):  # they need a version in use
+            button.visible = flow.undecided and self.session.opening.card is not None
         for button in (ui.keepButton, ui.discardButton, ui.discardYesButton):
             self.allow(button, flow.doing)
         for button in (ui.longerButton, ui.otherwiseButton):

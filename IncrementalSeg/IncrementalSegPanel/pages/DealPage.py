@@ -48,7 +48,9 @@ class DealPage(Page):
         ui.measureButton.visible = deal.outdated and not deal.doing
         ui.placeLabel.visible = deal.scans is not None
         if deal.scans is not None:  # a whole path has no place to be broken at
-            ui.placeLabel.text = _("The scans stay in “{}”, to judge later steps.").format(deal.scans.name)
+            ui.placeLabel.text = _("These scans stay in the folder “{}”: they judge later steps.").format(
+                deal.scans.name
+            )
             ui.placeLabel.toolTip = str(deal.scans)
         ui.reasonsLabel.text = "\n".join(f"• {reason}" for reason in deal.reasons)
         ui.reasonsSection.visible = bool(deal.reasons)

@@ -11,7 +11,7 @@ from IncrementalSegPanel.flows.Collecting import Collecting
 from IncrementalSegPanel.flows.Rows import Row
 from IncrementalSegPanel.Wording import millilitres
 
-_PICTURE = 64
+_PICTURE = 80
 """Pixels."""
 
 
@@ -46,7 +46,7 @@ class _Line:
     """One row."""
 
     def __init__(self, flow: Collecting, number: int, row: Row) -> None:
-        self._flow, self._number = flow, number
+        self._flow, self._number, self._examples = flow, number, row.examples
         self._path: object = None
         self.widget = qt.QFrame()
         self._box, self._picture = qt.QCheckBox(), qt.QLabel()
@@ -116,7 +116,14 @@ class _Line:
         across.addLayout(texts, 1)
 
     def _ticked(self, ticked: bool) -> None:
-        self._flow.tick(self._number, ticked)
+        if self._stands():
+            self._flow.tick(self._number, ticked)
 
     def _chosen(self, index: int) -> None:
-        self._flow.choose(self._number, index - 1 if index > 0 else None)
+        if self._stands():
+            self._flow.choose(self._number, index - 1 if index > 0 else None)
+
+    def _stands(self) -> bool:
+        """Return whether the flow still has this row; a click may come before other rows have been drawn."""
+        rows = self._flow.rows
+        return self._number < len(rows) and rows[self._number].examples == self._examples

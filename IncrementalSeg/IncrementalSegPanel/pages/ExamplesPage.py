@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from IncrementalSegPanel.flows.Collecting import RECOMMENDED
+from IncrementalSegPanel.flows.Opening import works
 from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.pages.ExampleRows import ExampleRows
 from IncrementalSegPanel.pages.HeadsTree import square
@@ -136,8 +137,7 @@ class ExamplesPage(Page):
             return
         serialized = logic.SerializeTerminologyEntry(entry)
         color = self._navigator.recommendedColorFromTerminology(entry)
-        name = nameOf(serialized).replace(",", "").replace("=", " ")
-        self._flow.setTerminology(name, serialized, (color.red(), color.green(), color.blue()))
+        self._flow.setTerminology(nameOf(serialized), serialized, (color.red(), color.green(), color.blue()))
         self.ui.codesButton.checked = False
 
     def _chooseSource(self, index: int) -> None:
@@ -147,7 +147,7 @@ class ExamplesPage(Page):
             self._openFolder(self.ui.folderEdit.currentPath)
 
     def _openFolder(self, path: str) -> None:
-        self._flow.useFolder(Path(path) if path and Path(path).is_dir() else None)
+        self._flow.useFolder(Path(path) if path and works(Path(path).is_dir) else None)
 
     def _chooseOutline(self, index: int) -> None:
         self._flow.setLabel(self._flow.labels[index - 1] if index > 0 else "")

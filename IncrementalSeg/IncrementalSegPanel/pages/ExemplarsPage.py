@@ -7,9 +7,10 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from IncrementalSegPanel.documents.Exemplars import Exemplar
+from IncrementalSegPanel.documents.Exemplars import Exemplar, ordersSentence
 from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.pages.Plots import Chart
+from IncrementalSegPanel.scene.Pseudonyms import named
 from IncrementalSegPanel.Wording import size
 
 
@@ -84,7 +85,9 @@ class ExemplarsPage(Page):
         ui.reasonLabel.visible = item is not None
         if item is not None:
             ui.reasonLabel.text = _("{case}, {structures}: {reason}").format(
-                case=item.case, structures=", ".join(item.structures), reason=item.reason or _("no reason was kept")
+                case=named(item.case),
+                structures=", ".join(item.structures),
+                reason=item.reason or _("no reason was kept"),
             )
         ui.pinButton.text = _("Unpin") if item is not None and item.mark == "pinned" else _("Pin")
         ui.banButton.text = (
@@ -100,7 +103,7 @@ class ExemplarsPage(Page):
         ui.chart.visible = ui.coverageLabel.visible = bool(shown)
         if shown:
             self._chart.coverage({item.structure: item.curve for item in shown})
-            ui.coverageLabel.text = "\n".join(item.sentence for item in shown)
+            ui.coverageLabel.text = "\n".join([*(item.sentence for item in shown), ordersSentence()])
         self.allow(ui.budgetButton, flow.doing)
         if not ui.budgetSpin.hasFocus():
             ui.budgetSpin.value = flow.budget if flow.budget is not None else len(flow.exemplars or ())
@@ -131,7 +134,11 @@ class ExemplarsPage(Page):
 def _tile(item: Exemplar, picture: Any, structure: str) -> Any:
     """Return a picture with its mark or rank in words, and its structures."""
     text = "\n".join(part for part in (item.standing(structure), ", ".join(item.structures)) if part)
-    icon = qt.QIcon() if picture is None else qt.QIcon(qt.QPixmap(str(picture)))
+    icon = qt.QIcon()
+    for mode in (
+        (qt.QIcon.Normal, qt.QIcon.Selected) if picture is not None else ()
+    ):  # or the style tints the chosen one
+        icon.addFile(str(picture), qt.QSize(), mode)  # read when it is first painted
     tile = qt.QListWidgetItem(icon, text)
-    tile.setToolTip("\n".join(part for part in (item.case, item.reason) if part))
+    tile.setToolTip("\n".join(part for part in (named(item.case), item.reason) if part))
     return tile

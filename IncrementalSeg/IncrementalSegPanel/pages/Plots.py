@@ -72,7 +72,9 @@ class Chart:
             title: [(float(row), dice) for row, dice in zip(rows, values, strict=True)]
             for title, values in ((_("before"), before), (_("after"), after))
         }
-        self._draw("ScatterBar", series, names, (_("row of the table"), _("Dice")), (_besides(max(rows)), (0.0, 1.0)))
+        self._draw(
+            "ScatterBar", series, names, (_("number in the table below"), _("Dice")), (_besides(max(rows)), (0.0, 1.0))
+        )
 
     def coverage(self, curves: Mapping[str, Sequence[float]]) -> None:
         """Draw how much of what was seen of a structure its first, first two, ... exemplars stand for.
@@ -84,15 +86,7 @@ class Chart:
             name: [(float(count), share) for count, share in enumerate(curve, 1)] for name, curve in curves.items()
         }
         longest = max(map(len, curves.values()), default=0)
-        self.curve(series, _("exemplars"), _("share covered"), xRange=_besides(longest), yRange=(0.0, 1.05))
-
-    def remove(self) -> None:
-        """Take all nodes of the chart out of the scene."""
-        self.widget.setMRMLPlotViewNode(None)
-        self._drawn = None
-        for kind in ("PlotView", "PlotChart", "PlotSeries", "Table"):
-            for node in self._owned(kind).values():
-                slicer.mrmlScene.RemoveNode(node)
+        self.curve(series, _("exemplars"), _("share covered"), xRange=_besides(longest), yRange=(0.0, 1.0))
 
     def _draw(
         self,
@@ -163,6 +157,7 @@ class Chart:
             slicer.mrmlScene.AddNode(view)
         view.SetPlotChartNodeID(chart.GetID())
         self.widget.setMRMLScene(slicer.mrmlScene)
+        self.widget.plotController().setMRMLScene(None)  # its list of charts, without ours, would choose another one
         self.widget.setMRMLPlotViewNode(view)
 
     def _owned(self, kind: str) -> dict[str, Any]:

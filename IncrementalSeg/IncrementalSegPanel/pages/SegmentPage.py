@@ -38,7 +38,7 @@ class SegmentPage(Page):
             (ui.undoButton, flow.undo),
             (ui.againButton, flow.close),
             (ui.correctButton, self._correct),
-            (ui.exampleButton, self._teach),
+            (ui.exampleButton, self._improve),
             (ui.teachButton, self._teach),
         ):
             button.connect("clicked()", act)
@@ -86,9 +86,10 @@ class SegmentPage(Page):
 
     def _renderChoice(self) -> None:
         ui, flow, parameters = self.ui, self.session.segmenting, self.session.parameters
-        ui.volumeSelector.blockSignals(True)
-        ui.volumeSelector.setCurrentNode(flow.volume)
-        ui.volumeSelector.blockSignals(False)
+        if ui.volumeSelector.currentNode() is not flow.volume:  # choosing again would close its open list
+            ui.volumeSelector.blockSignals(True)
+            ui.volumeSelector.setCurrentNode(flow.volume)
+            ui.volumeSelector.blockSignals(False)
         self._tree.render(flow.heads, flow.chosen)
         ui.uncertaintyBox.blockSignals(True)
         ui.uncertaintyBox.checked = parameters is not None and parameters.uncertainty
@@ -115,9 +116,8 @@ class SegmentPage(Page):
             return
         self._outcome = outcome
         total = len(outcome.found) + len(outcome.missing)
-        ui.resultLabel.text = _("{} of {} structures found in {}.").format(
-            len(outcome.found), total, duration(outcome.seconds)
-        )
+        text = _("{} of {} structure found in {}.") if total == 1 else _("{} of {} structures found in {}.")
+        ui.resultLabel.text = text.format(len(outcome.found), total, duration(outcome.seconds))
         ui.resultTree.clear()
         for head, ml in outcome.found:
             self._addRow(head, millilitres(ml))
@@ -136,10 +136,19 @@ class SegmentPage(Page):
 
     def _correct(self) -> None:
         """Open the Segment Editor on the structure that is selected."""
+        head = self._selected()
+        self.session.segmenting.correct(None if head in self.session.segmenting.outcome.missing else head)
+
+    def _improve(self) -> None:
+        """Collect examples of the structure that is selected, this scan first."""
+        segmentation = self.session.segmenting.outcome.segmentation
+        self.session.teaching.begin(self._selected().name, improve=True, first=segmentation.GetID())
+
+    def _selected(self) -> Head:
+        """Return the structure that is selected, by default the first."""
         outcome, item = self.session.segmenting.outcome, self.ui.resultTree.currentItem()
         place = self.ui.resultTree.indexOfTopLevelItem(item) if item is not None else 0
-        found = [head for head, _ml in outcome.found]
-        self.session.segmenting.correct(found[place] if place < len(found) else None)
+        return [*(head for head, _ml in outcome.found), *outcome.missing][place]
 
     def _teach(self) -> None:
         self.session.teaching.begin()

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from IncrementalSegPanel.documents.Pictures import Picture
 
-_SIDE = 190
+_SIDE = 180
 """Pixels: two pictures beside each other fit the panel."""
 
 _TURN = 600

@@ -10,6 +10,9 @@ import qt
 Cell = str | tuple[Any, str]
 """A text, or an icon and a text."""
 
+_FRAME = 18
+"""Pixels of frame and of a scroll bar at the bottom."""
+
 _MOST_ROWS = 8
 """A longer table scrolls by itself."""
 
@@ -72,7 +75,3 @@ class Table:
         items = self._widget.selectedItems()
         if items:
             self._chosen(items[0].row())
-
-
-_FRAME = 18
-"""Pixels of frame and of a scroll bar at the bottom."""

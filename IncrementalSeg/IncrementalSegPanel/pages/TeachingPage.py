@@ -10,7 +10,8 @@ from slicer.i18n import tr as _
 from IncrementalSegPanel.flows.Learning import PHASES
 from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.pages.Plots import Chart
-from IncrementalSegPanel.Wording import duration
+from IncrementalSegPanel.scene.Pseudonyms import named
+from IncrementalSegPanel.Wording import duration, signed
 
 _PICTURE = 240
 """Pixels."""
@@ -68,13 +69,14 @@ class TeachingPage(Page):
             part.visible = bool(flow.changes)
         if flow.changes:
             __, points, name = flow.changes[-1]
-            ui.changeValue.text = _("{} points ({})").format(f"{points:+.1f}", name)
+            ui.changeValue.text = _("{} points ({})").format(signed(points), name)
         for part in (ui.memoryLabel, ui.memoryValue):
             part.visible = bool(flow.memory)
         ui.memoryValue.text = flow.memory
         series = {_("Dice of {}").format(name): points for name, points in flow.dice.items()}
         if flow.changes:
-            series[_("worst change of an old one")] = [(share, points / 100) for share, points, __ in flow.changes]
+            worst = [(share, points / 100) for share, points, __ in flow.changes]
+            series[_("worst change of an older structure")] = worst
         ui.chart.visible = bool(series)
         if series:
             lowest = min(value for points in series.values() for __, value in points)
@@ -89,7 +91,7 @@ class TeachingPage(Page):
         if preview is None or picture.isNull():
             return
         ui.pictureLabel.setPixmap(picture.scaled(_PICTURE, _PICTURE, qt.Qt.KeepAspectRatio, qt.Qt.SmoothTransformation))
-        ui.captionLabel.text = preview[1]
+        ui.captionLabel.text = named(preview[1])
 
     def _goOn(self) -> None:
         self._flow.askStop(False)

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.structures import check_name
 from IncrementalSegPanel.scene.Examples import Example, segmentationOf
 from IncrementalSegPanel.scene.Exports import Pieces
 from IncrementalSegPanel.scene.Files import Nrrd
@@ -26,7 +27,6 @@ MANIFEST = "manifest.csv"
 _LABEL_BYTES = 1 << 20
 """How much of a label is resampled at once, which takes longer than writing it."""
 _COLUMNS = ("case", "patient", "image", "looked_for", "label")
-_SEPARATORS = frozenset(",;=")
 
 T = TypeVar("T")
 
@@ -53,6 +53,7 @@ def examplePieces(examples: Sequence[Example], structureName: str, folder: Path)
 
     Raises:
         DataError: The folder is in use, an example cannot teach, or its nodes vanished.
+        OptionError: The name cannot be that of a structure.
     """
     cases = _cases(examples, structureName)
     if folder.exists() and any(folder.iterdir()):
@@ -79,20 +80,23 @@ def _cases(examples: Sequence[Example], structureName: str) -> list[_Case]:
         name = example.structure or structureName
         if example.obstacle:
             raise DataError(_("{name} cannot teach.").format(name=example.name), example.obstacle, _("Leave it out."))
-        if not name.strip() or _SEPARATORS & set(name):
-            raise DataError(
-                _("A structure cannot be called {name!r}.").format(name=name),
-                _("The signs , ; and = separate names."),
-                _("Choose another name."),
-            )
+        check_name(name)
         same = [case for case in cases if case.volumeId == example.volumeId]
         case = next((case for case in same if name not in case.examples), None)
         if case is None:
-            known = caseOf(volume(example.volumeId))
-            case = _Case(f"{known}-{len(same) + 1}" if same else known, example.volumeId)
+            case = _Case(_free(caseOf(volume(example.volumeId)), cases), example.volumeId)
             cases.append(case)
         case.examples[name] = example
     return cases
+
+
+def _free(known: str, cases: Sequence[_Case]) -> str:
+    """Return an id that no case has yet; a scan may have several cases, and a copy of it bears the same mark."""
+    taken, found, number = {case.id for case in cases}, known, 1
+    while found in taken:
+        number += 1
+        found = f"{known}-{number}"
+    return found
 
 
 def _casePieces(case: _Case, folder: Path) -> Generator[float, None, dict[str, str]]:

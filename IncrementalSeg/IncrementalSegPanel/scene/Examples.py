@@ -37,6 +37,7 @@ class Example:
         slices: In how many slices of the segmentation it appears.
         hints: What a person should know, one sentence each.
         edited: Whether a person worked on it in the Segment Editor.
+        uncorrected: Whether a model made it and nobody corrected it.
         similar: Whether its name or code is that of the structure asked for.
         obstacle: Why it cannot teach; empty where it can.
         structure: What it is taught as; empty: the structure asked for.
@@ -51,6 +52,7 @@ class Example:
     slices: int
     hints: tuple[str, ...] = ()
     edited: bool = False
+    uncorrected: bool = False
     similar: bool = False
     obstacle: str = ""
     structure: str = ""
@@ -150,8 +152,11 @@ def _example(
             placed, obstacle = _placeHints(node, image, scan, counted)
             hints += placed
     if scan is None:
-        obstacle = obstacle or _("It names no scan: choose its source volume in the Segment Editor.")
-    if made(segment) and not touched(segment):
+        obstacle = obstacle or _(
+            "It is not clear which scan it outlines: choose that as its source volume in the Segment Editor."
+        )
+    uncorrected = made(segment) and not touched(segment)
+    if uncorrected:
         hints.append(_("A model made it, and nobody corrected it in the Segment Editor."))
     return Example(
         segmentationId=node.GetID(),
@@ -163,6 +168,7 @@ def _example(
         slices=counted.slices if counted is not None else 0,
         hints=tuple(hints),
         edited=touched(segment),
+        uncorrected=uncorrected,
         similar=_similar(segment, structureName),
         obstacle=obstacle,
     )
@@ -205,7 +211,7 @@ def _placeHints(
     ends = [end for size in scan.GetImageData().GetDimensions() for end in (0, size - 1)]
     borders = zip(counted.atEdge, image.GetExtent(), ends, strict=True)
     touches = any(edge and at == end for edge, at, end in borders)
-    return ([_("It touches the border of the scan.")] if touches else []), ""
+    return ([_("It reaches the border of the scan: only a part of it is seen.")] if touches else []), ""
 
 
 def _similar(segment: slicer.vtkSegment, structureName: str | None) -> bool:

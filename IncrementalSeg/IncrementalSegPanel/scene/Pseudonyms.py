@@ -28,9 +28,20 @@ def caseOf(volumeNode: slicer.vtkMRMLVolumeNode) -> str:
 
 def bears(volumeNode: slicer.vtkMRMLVolumeNode, case: str) -> bool:
     """Tell whether a case came from a scan; nothing is marked."""
-    known = volumeNode.GetAttribute(_MARK) or _digest(_known(volumeNode))
-    found = f"scan-{known[:8]}"
+    found = _pseudonym(volumeNode)
     return case == found or case.startswith(f"{found}-")
+
+
+def named(text: str) -> str:
+    """Return a text in which scans of the scene are called as they are in the scene."""
+    for scan in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if "scan-" in text else ():
+        text = text.replace(_pseudonym(scan), scan.GetName())
+    return text
+
+
+def _pseudonym(volumeNode: slicer.vtkMRMLVolumeNode) -> str:
+    known = volumeNode.GetAttribute(_MARK) or _digest(_known(volumeNode))
+    return f"scan-{known[:8]}"
 
 
 def _mark(volumeNode: slicer.vtkMRMLVolumeNode) -> str:

@@ -78,4 +78,5 @@ def _loadOutlines(path: Path, scan: Any) -> None:
     storage.SetFileName(str(path))
     storage.ReadData(node)
     node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetVisibility(False)  # all would be seen over whichever scan is shown
     node.SetReferenceImageGeometryParameterFromVolumeNode(scan)

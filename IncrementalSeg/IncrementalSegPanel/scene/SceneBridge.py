@@ -26,6 +26,9 @@ from IncrementalSegPanel.scene.Thumbnails import save
 from IncrementalSegPanel.Seams import Later
 from IncrementalSegPanel.Texts import _
 
+_LETTERS = 60
+"""Of a scan's name in that of its file, by which the worker's sentences call it; the system takes 255 bytes."""
+
 
 class SceneBridge:
     """Read scans and segments, show results.
@@ -60,7 +63,7 @@ class SceneBridge:
         Returns:
             The export, which may be done already; ``path`` is the file.
         """
-        name = re.sub(r"[^\w.-]+", "_", volumeNode.GetName())  # the worker's sentences name the scan by its file
+        name = re.sub(r"[^\w.-]+", "_", volumeNode.GetName())[:_LETTERS]
         return self._start(scanPieces(volumeNode.GetID(), Path(folder) / f"{name}.nrrd"), later)
 
     def readSegmentation(self, path: Path | str, later: Later) -> Export:
@@ -118,11 +121,6 @@ class SceneBridge:
                     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
                 putResult(result, node, structures, self._before)
         return node
-
-    @property
-    def canUndo(self) -> bool:
-        """Whether the last segmentation that was shown can be taken back."""
-        return self._before is not None and slicer.mrmlScene.GetNodeByID(self._before.nodeId) is not None
 
     def undoSegmentation(self) -> None:
         """Take back what was shown last; what a person has changed since stays."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from IncrementalSegLib.structures import Structure
-from IncrementalSegLib.terminology import color_of, terminology_of
+from IncrementalSegLib.terminology import terminology_of
 
 _TISSUE = "85756007"
 _TAG = "TerminologyEntry"
@@ -33,11 +33,6 @@ def entryOfSegment(segment: Any) -> str:
 def entryOf(name: str) -> str:
     """Return the serialised terminology entry of a name; empty where the table does not know it."""
     return terminology_of(name) or ""
-
-
-def colorOf(name: str) -> tuple[int, int, int]:
-    """Return the recommended colour of a name as red, green, blue, each 0..255."""
-    return color_of(name)
 
 
 def nameOf(entry: str) -> str:

@@ -2,7 +2,8 @@
 
 Slicer --no-main-window --python-script segment_a_folder.py MODEL SCANS OUTPUT
 
-MODEL is the folder of a model, or the name of one that the panel has made. One .seg.nrrd per scan lies in OUTPUT.
+MODEL is the folder of a model, or a name: of a folder here, else of one in the panel's folder of models. One .seg.nrrd
+per scan lies in OUTPUT.
 """
 
 import sys
@@ -10,22 +11,28 @@ from pathlib import Path
 
 import slicer
 
-from IncrementalSeg import IncrementalSegLogic
-
 SCANS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha")
 
 
 def main(model: str, scans: str, output: str) -> None:
     """Segment the scans, one after the other; what is loaded stays loaded."""
+    from IncrementalSeg import IncrementalSegLogic  # here, so that Slicer ends where the module is missing
+
     logic = IncrementalSegLogic()
     logic.openModel(model)
     Path(output).mkdir(parents=True, exist_ok=True)
+    written = set()
     for path in sorted(Path(scans).iterdir()):
         if path.name.endswith(SCANS) and not path.name.endswith(".seg.nrrd"):
             volume = slicer.util.loadVolume(str(path))
             segmentation = logic.segment(volume)
-            slicer.util.saveNode(segmentation, str(Path(output) / f"{volume.GetName()}.seg.nrrd"))
-            print(f"{path.name}: {segmentation.GetSegmentation().GetNumberOfSegments()} structures")
+            target = Path(output) / f"{volume.GetName()}.seg.nrrd"
+            if target in written:  # a.nrrd beside a.nii.gz
+                target = target.with_name(f"{path.name}.seg.nrrd")
+            written.add(target)
+            if not slicer.util.saveNode(segmentation, str(target)):
+                raise OSError(f"{target} cannot be written.")
+            print(f"{path.name}: {segmentation.GetSegmentation().GetNumberOfSegments()} structures in {target.name}")
             slicer.mrmlScene.Clear()
     logic.close()
 

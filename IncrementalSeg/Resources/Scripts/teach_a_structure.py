@@ -2,8 +2,9 @@
 
 Slicer --no-main-window --python-script teach_a_structure.py MODEL STRUCTURE FOLDER
 
-MODEL is the folder of a model; it is made if it is not there. FOLDER holds scans, NAME.nrrd, and their outlines,
-NAME.seg.nrrd, with a segment called STRUCTURE. The new version comes into use unless an older structure was harmed.
+MODEL is the folder of a model, or a name: of a folder here, else of one in the panel's folder of models. It is made if
+it is not there. FOLDER holds scans, NAME.nrrd, and their outlines, NAME.seg.nrrd, with a segment called STRUCTURE. The
+new version comes into use unless an older structure was harmed.
 """
 
 import sys
@@ -12,18 +13,18 @@ from typing import Any
 
 import slicer
 
-from IncrementalSeg import IncrementalSegLogic
-
 
 def main(model: str, structure: str, folder: str, **options: Any) -> dict[str, Any]:
     """Teach, and say what became of the older structures.
 
     Args:
-        model: Folder of the model.
+        model: Folder of the model, or its name.
         structure: Name.
         folder: Scans and outlines.
         options: Whatever else ``teach`` takes, for example ``steps`` or ``method``.
     """
+    from IncrementalSeg import IncrementalSegLogic  # here, so that Slicer ends where the module is missing
+
     outlines = []
     for path in sorted(Path(folder).glob("*.seg.nrrd")):
         scan = slicer.util.loadVolume(str(path).replace(".seg.nrrd", ".nrrd"))

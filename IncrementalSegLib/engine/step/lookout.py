@@ -41,8 +41,8 @@ SCANS, PIECES = 2, 8
 MOST_SCANS = 12
 """Scans read for all old structures together."""
 
-PICTURES_EVERY = 50.0
-"""Seconds between two pictures of the same structure; validations come about once a minute."""
+PICTURES_EVERY = 10.0
+"""Seconds between two pictures of the same structure, so that one of a short training is not left at its start."""
 
 
 class OnLook(Protocol):

@@ -1,4 +1,4 @@
-"""Containers of CTK that fold."""
+"""The container of CTK that folds."""
 
 import qt
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -70,28 +70,3 @@ class ctkCollapsibleButton(qt.QAbstractButton):
         painter.drawPrimitive(arrow, option)
         painter.setPen(self.palette.color(QtGui.QPalette.WindowText))
         painter.drawText(QtCore.QRect(22, 0, self.width - 22, _TITLE_HEIGHT), QtCore.Qt.AlignVCenter, self.text)
-
-
-class ctkCollapsibleGroupBox(qt.QGroupBox):
-    """A group that folds."""
-
-    standinClass = True
-
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.setCheckable(True)
-        self.toggled.connect(self._fold)
-
-    def _is_collapsed(self):
-        return not self.checked
-
-    def setCollapsed(self, collapsed):
-        """Fold or unfold."""
-        self.setChecked(not collapsed)
-
-    collapsed = QtCore.Property(bool, _is_collapsed, setCollapsed)
-
-    def _fold(self, opened):
-        for child in self.children():
-            if child.isWidgetType():
-                child.setVisible(opened)

@@ -46,6 +46,3 @@ class ctkPathLineEdit(qt.QWidget):
     def browse(self):
         """Let a person choose."""
         self.setCurrentPath(dialogs.ask("ctkPathLineEdit"))
-
-    def addCurrentPathToHistory(self):
-        """Do nothing: there is no history."""

@@ -18,6 +18,8 @@ def start():
     """Give all QObjects of PySide the manners of PythonQt; also those that Qt itself makes."""
     named = [getattr(module, name) for module in (QtCore, QtGui, QtWidgets) for name in dir(module)]
     kinds = [kind for kind in named if isinstance(kind, type) and issubclass(kind, QtCore.QObject)]
+    for kind in (QtWidgets.QListWidgetItem, QtWidgets.QTableWidgetItem, QtWidgets.QTreeWidgetItem):
+        kind.__setattr__ = _set_item
     for kind in sorted(set(kinds), key=lambda kind: len(kind.__mro__)):
         if "__getattribute__" in kind.__dict__:
             _attribute[kind] = kind.__getattribute__
@@ -152,14 +154,23 @@ def _set(self, name, value):
     elif name in _dynamic_names(self):
         _plain(self, "setProperty")(name, value)
     elif _is_cpp(type(self)) and not _is_internal(self, name, value):
-        raise AttributeError(
-            f"Attribute {name!r} does not exist on {cpp_name(self)} and creating new attributes on C++ objects is not "
-            "allowed"
-        )
+        raise _refusal(self, name)
     elif isinstance(own := getattr(type(self), name, None), property):
         own.__set__(self, value)
     else:
         _plain(self, "__dict__")[name] = value
+
+
+def _set_item(self, name, _value):
+    """Refuse: an item has neither properties nor attributes."""
+    raise _refusal(self, name)
+
+
+def _refusal(instance, name):
+    kind = cpp_name(instance)
+    return AttributeError(
+        f"Attribute {name!r} does not exist on {kind} and creating new attributes on C++ objects is not allowed"
+    )
 
 
 def _is_internal(instance, name, value):
@@ -260,9 +271,12 @@ def _method(instance, name, found):
     def call(*arguments, **named):
         if named:
             raise ValueError(f"{name}() takes no keyword arguments, got {sorted(named)}")
-        if meta is not None and len(arguments) == 1:
-            return _write(instance, meta, arguments[0])
-        return values.from_qt(_call(found, arguments))
+        try:
+            if meta is not None and len(arguments) == 1:
+                return _write(instance, meta, arguments[0])
+            return values.from_qt(_call(found, arguments))
+        except (AttributeError, TypeError) as error:
+            raise ValueError(f"called {cpp_name(instance)}.{name} with wrong arguments: {error}") from error
 
     call.__name__ = name
     return call

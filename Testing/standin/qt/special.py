@@ -15,6 +15,7 @@ class QUiLoader(QtUiTools.QUiLoader):
     def load(self, file, parent=None):
         """Return the widget of an open QFile."""
         tree = ElementTree.fromstring(file.readAll().data())
+        wanted = tree.findall("connections/connection")
         for connections in tree.findall("connections"):
             tree.remove(connections)  # Qt's loader cannot connect signals of MRML types here
         buffer = QtCore.QBuffer()
@@ -26,6 +27,10 @@ class QUiLoader(QtUiTools.QUiLoader):
             return None
         for widget in (found, *found.findChildren(QtWidgets.QWidget)):
             widget.toolTip = widget.toolTip
+        named = {widget.objectName: widget for widget in (found, *found.findChildren(QtCore.QObject))}
+        for one in wanted:
+            sender, signal, receiver, slot = (one.findtext(tag) for tag in ("sender", "signal", "receiver", "slot"))
+            named[sender].connect(signal, named[receiver], slot)
         return found
 
     def createWidget(self, name, parent=None, object_name=""):

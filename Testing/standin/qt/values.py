@@ -1,26 +1,36 @@
 """Values on their way between Python and Qt, converted as PythonQt converts them."""
 
 import functools
+import math
 
 import PySide6
 from PySide6 import QtCore, QtGui
 
+_NUMBERS = {"int", "uint", "qlonglong", "double", "float"}
+_EXACT = {"QBrush", "QColor", "QFont", "QIcon", "QKeySequence", "QPixmap", "QPoint", "QRect", "QSize", "QUrl"}
+
 
 def to_property(meta, value):
-    """Convert a value to the type of a property: text by str, whole numbers truncated, text to a list of letters."""
+    """Convert a value to the type of a property: text by str, whole numbers cut, text to a list of letters.
+
+    Raises:
+        AttributeError: PySide would convert it, PythonQt does not.
+    """
     kind = meta.typeName()
     if kind == "QString":
         return str(value)
     if meta.isEnumType() or meta.isFlagType():
         return value
-    if kind in {"int", "uint", "qlonglong"}:
-        return int(value)
+    if kind in {"int", "uint", "qlonglong"} and not isinstance(value, str):
+        return math.floor(value)
     if kind == "bool":
         return bool(value)
-    if kind in {"double", "float"}:
+    if kind in {"double", "float"} and not isinstance(value, str):
         return float(value)
     if kind == "QStringList":
         return [str(part) for part in value]
+    if kind in _NUMBERS or (kind in _EXACT and type(value).__name__ != kind):
+        raise AttributeError(f"Property {meta.name()!r} of type {kind!r} does not accept {value!r}")
     return value
 
 

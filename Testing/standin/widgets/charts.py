@@ -32,9 +32,6 @@ class qMRMLPlotView(qMRMLWidget):
         """Return the view node."""
         return self._view
 
-    def fitToContent(self):
-        """Do nothing: everything fits."""
-
     def paintEvent(self, _event):
         """Draw axes, series and legend."""
         painter = QtGui.QPainter(self)
@@ -59,6 +56,16 @@ class qMRMLPlotView(qMRMLWidget):
             _draw(painter, area, box, node, points, index)
 
 
+class qMRMLPlotViewControllerWidget(qMRMLWidget):
+    """The bar above a plot; Slicer's chooses among the charts of its scene."""
+
+    standinClass = True
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        qt.QVBoxLayout(self).addWidget(qt.QLabel("P"))
+
+
 class qMRMLPlotWidget(qMRMLWidget):
     """A plot view with its controller."""
 
@@ -66,12 +73,13 @@ class qMRMLPlotWidget(qMRMLWidget):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        view, bar = qMRMLPlotView(), qt.QLabel("P")
+        view, bar = qMRMLPlotView(), qMRMLPlotViewControllerWidget()
         self.__dict__["_plot"], self.__dict__["_bar"] = view, bar
         layout = qt.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(bar)
-        layout.addWidget(view)
+        for part in (bar, view):
+            layout.addWidget(part)
+            self.connect("mrmlSceneChanged(vtkMRMLScene*)", part.setMRMLScene)
 
     def setMRMLPlotViewNode(self, view):
         """Show the chart of a view node."""

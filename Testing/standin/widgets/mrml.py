@@ -8,7 +8,7 @@ import vtk
 from PySide6 import QtCore
 from standin.qt.binding import stored
 
-WIDGETS = ("qMRMLWidget", "qMRMLNodeComboBox", "qSlicerWidget")
+WIDGETS = ("qMRMLWidget", "qMRMLNodeComboBox")
 
 
 def needs_vtk(node):
@@ -42,19 +42,11 @@ class qMRMLWidget(qt.QWidget):
         return self.__dict__.get("_scene")
 
     def setMRMLScene(self, scene):
-        """Set the scene, here and in the widgets below."""
+        """Set the scene; widgets below hear of it only where somebody connects them."""
         needs_vtk(scene)
-        self.__dict__["_scene"] = scene
-        for child in self.findChildren(qt.QWidget):
-            if hasattr(child, "setMRMLScene"):
-                child.setMRMLScene(scene)
-        self.mrmlSceneChanged.emit(scene)
-
-
-class qSlicerWidget(qMRMLWidget):
-    """The older name."""
-
-    standinClass = True
+        if scene is not self.mrmlScene():
+            self.__dict__["_scene"] = scene
+            self.mrmlSceneChanged.emit(scene)
 
 
 class qMRMLNodeComboBox(qt.QWidget):
@@ -169,14 +161,6 @@ class qMRMLNodeComboBox(qt.QWidget):
     def nodeFromIndex(self, index):
         """Return an offered node."""
         return self._offered()[index]
-
-    def setCurrentNodeIndex(self, index):
-        """Choose by position."""
-        self._choose(self._offered()[index])
-
-    def comboBox(self):
-        """Return the box inside."""
-        return self._box
 
     def _offered(self):
         if self._scene is None:

@@ -1,4 +1,4 @@
-"""Widgets of terminologies. In Slicer's Python only the navigator's choice can be read."""
+"""The widget of terminologies whose choice Python can read; the button's and the dialog's it cannot."""
 
 import qt
 import slicer
@@ -6,7 +6,7 @@ from PySide6 import QtCore
 from standin.qt.binding import stored
 from standin.widgets.mrml import needs_vtk
 
-WIDGETS = ("qSlicerTerminologyNavigatorWidget", "qSlicerTerminologySelectorButton")
+WIDGETS = ("qSlicerTerminologyNavigatorWidget",)
 
 
 class qSlicerTerminologyNavigatorWidget(qt.QWidget):
@@ -61,16 +61,3 @@ class qSlicerTerminologyNavigatorWidget(qt.QWidget):
         kind = entry.GetTypeObject()
         color = (entry.GetTypeModifierObject() if kind.GetHasModifiers() else kind).GetRecommendedDisplayRGBValue()
         return qt.QColor(*color)
-
-
-class qSlicerTerminologySelectorButton(qt.QPushButton):
-    """A button whose choice Python cannot read: it has signals only."""
-
-    standinClass = True
-    terminologyChanged = QtCore.Signal()
-    canceled = QtCore.Signal()
-    userSetCustomNameOrColor = QtCore.Signal()
-
-    def changeTerminology(self):
-        """Say that the choice has changed."""
-        self.terminologyChanged.emit()

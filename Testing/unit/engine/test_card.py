@@ -15,6 +15,7 @@ from IncrementalSegLib.engine.progress import Stop
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.store.card import read_card, read_unfinished
 from IncrementalSegLib.store.edits import rename_structure
+from IncrementalSegLib.store.reader import ModelReader
 from IncrementalSegLib.store.versions import open_model
 
 STEP = {"options": FEW, "preset": "quick", "device": "cpu", "seed": 1}
@@ -126,3 +127,21 @@ def test_an_imported_model_has_a_card(model, tmp_path):
 def test_what_is_no_model_is_said(tmp_path):
     with pytest.raises(ModelError, match="no model folder"):
         read_card(tmp_path / "nothing")
+
+
+def test_a_card_of_many_versions_looks_at_each_once(model, monkeypatch):
+    folder = open_model(model)
+    for _ in range(20):
+        folder.edit({"action": "nothing"})
+    seen = []
+    monkeypatch.setattr(ModelReader, "_numbered", _counting(ModelReader._numbered, seen))
+    assert len(read_card(model)["versions"]) > 20
+    assert len(seen) <= 5  # every time it lists all versions
+
+
+def _counting(act, seen):
+    def counted(self):
+        seen.append(self)
+        return act(self)
+
+    return counted
