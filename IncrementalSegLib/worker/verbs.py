@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "gate": "engine.gate.gate:gate",
     "compare_pictures": "engine.gate.side_by_side:compare_pictures",
     "check": "worker.handlers:check",
+    "examples": "engine.examples:examples",
     "methods": "strategy.catalogue:catalogue",
     "doctor": "engine.doctor:examine",
     "card": "store.card:read_card",

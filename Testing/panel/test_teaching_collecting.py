@@ -8,6 +8,7 @@ from IncrementalSegPanel.State import State
 from panel.lessons import METHODS, collected, example, teaching_session, verdicts
 
 from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.jobs import events
 
 
 @pytest.fixture
@@ -198,6 +199,22 @@ def test_its_scans_are_checked_and_become_rows(session, folder):
     ]
     lesson = flow.lesson()
     assert (lesson.data, lesson.label, lesson.cases) == (folder, "scapula", ("a",))
+
+
+def test_its_scans_are_measured_and_drawn(session, folder, tmp_path):
+    flow = opened(session, folder)
+    asked = session.worker.last("examples")
+    assert (asked.arguments["data"], asked.arguments["label"]) == (str(folder), "scapula")
+    session.teaching.toDeal()
+    assert session.worker.wishes[-1] == ("examples", "discard")  # the deal does not wait for pictures
+    asked.say(events.Cancelled("", kept=False))
+    session.teaching.toExamples()
+    picture = tmp_path / "0.png"
+    session.worker.last("examples").finish(examples={"a": {"ml": 12.5, "picture": str(picture)}})
+    assert [(row.ml, row.picture) for row in flow.rows] == [(12.5, picture), (None, None), (None, None)]
+    flow.setLabel("rib")
+    assert [row.ml for row in flow.rows] == [None, None, None]
+    assert session.worker.last("examples").arguments["label"] == "rib"
 
 
 def test_which_label_is_meant_is_asked_where_it_is_unclear(session, folder):

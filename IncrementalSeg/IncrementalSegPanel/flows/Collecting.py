@@ -156,8 +156,22 @@ class Collecting:
     def setLabel(self, label: str) -> None:
         """Say which outline of the data set is the structure."""
         self.label = label
-        self.rows = [replace(row, ticked=not self.refusal(row)) for row in self.rows]
+        self.rows = [replace(row, ticked=not self.refusal(row), ml=None, picture=None) for row in self.rows]
         self._session.changed()
+        self.look()
+
+    def look(self) -> None:
+        """Let the worker measure and draw the structure in the cases of the data set, where that is not known yet."""
+        if not self.label or self.source is None or all(row.ml is not None for row in self.rows if row.ticked):
+            return
+        self._pictures += 1
+        output = self._session.places.temporary / "examples" / str(self._pictures)
+        arguments = {"data": str(self.source), "label": self.label, "output": str(output)}
+        self._errand.ask("examples", arguments, self._looked, lambda _failed: None)  # a row can do without
+
+    def rest(self) -> None:
+        """Leave the worker to others; what is known stays."""
+        self._errand.giveUp()
 
     def tick(self, number: int, ticked: bool) -> None:
         """Let a scan teach or not."""
@@ -253,6 +267,13 @@ class Collecting:
             self._session.bridge.thumbnail(example, path)
         self._change(number, picture=path)
         self._draw()
+
+    def _looked(self, result: Json) -> None:
+        for number, row in enumerate(self.rows):
+            seen = result["examples"].get(row.scan)
+            if seen is not None:
+                picture = None if seen["picture"] is None else Path(seen["picture"])
+                self.rows[number] = replace(row, ml=seen["ml"], picture=picture)
 
     def _progressed(self, event: Event) -> None:
         if isinstance(event, Progress):

@@ -25,6 +25,7 @@ class Row:
         decided: Whether a person said so; else it follows from the name.
         refused: Why a case of a data set cannot teach; empty where it can.
         labels: What was looked for in a case of a data set.
+        ml: Volume of the structure in a case of a data set; ``None`` while unknown.
         hints: What a person should know, as sentences.
         picture: A thumbnail of the outline, once there is one.
     """
@@ -36,6 +37,7 @@ class Row:
     decided: bool = False
     refused: str = ""
     labels: tuple[str, ...] = ()
+    ml: float | None = None
     hints: tuple[str, ...] = ()
     picture: Path | None = None
 

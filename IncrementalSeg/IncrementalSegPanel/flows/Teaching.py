@@ -48,6 +48,7 @@ class Teaching:
         if self._session.state is not State.COLLECTING or self.collecting.obstacle:
             return
         lesson = self.collecting.lesson()
+        self.collecting.rest()
         self._session.go(State.DEAL)
         self.deal.strike(lesson, self.collecting.chosen)
 
@@ -56,6 +57,7 @@ class Teaching:
         if self._session.state is State.DEAL:
             self.deal.leave()
             self._session.go(State.COLLECTING)
+            self.collecting.look()
 
     def teach(self) -> None:
         """Take the deal: learn, as soon as the worker has stopped to measure it."""

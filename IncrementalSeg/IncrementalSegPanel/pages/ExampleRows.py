@@ -79,7 +79,8 @@ class _Line:
             part.blockSignals(False)
         self._choice.visible = len(row.examples) > 1
         example = row.example
-        facts = [] if example is None else [millilitres(example.ml)]
+        ml = row.ml if example is None else example.ml
+        facts = [] if ml is None else [millilitres(ml)]
         if len(row.examples) == 1:
             facts.insert(0, row.examples[0].name)
         self._facts.text = " · ".join(facts)
@@ -91,7 +92,7 @@ class _Line:
         self._draw(row)
 
     def _draw(self, row: Row) -> None:
-        self._picture.visible = bool(row.examples)
+        self._picture.visible = bool(row.examples) or row.picture is not None
         if row.picture == self._path:
             return
         self._path = row.picture
