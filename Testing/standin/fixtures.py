@@ -48,8 +48,9 @@ def cleanScene():
     slicer.app.forget()
     slicer.packaging.forget()
     slicer.mrmlScene.Clear(0)
-    for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode"):  # singletons stay otherwise
-        slicer.mrmlScene.RemoveNode(node)
+    for kind in ("vtkMRMLScriptedModuleNode", "vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
+        for node in slicer.util.getNodesByClass(kind):  # singletons stay otherwise
+            slicer.mrmlScene.RemoveNode(node)
 
 
 @pytest.fixture
