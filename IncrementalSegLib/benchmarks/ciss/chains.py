@@ -15,7 +15,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -117,9 +117,9 @@ class Runner:
         shutil.rmtree(self._work(chain), ignore_errors=True)
 
     def _offline(self, chain: Chain) -> tuple[list[Json], list[Trained]]:
-        """Teach everything at once, all labelled."""
-        everything = self.protocol.structures
-        first = self._first(chain, everything, self.scans.with_any(everything), self._label(chain, 0))
+        """Teach everything at once, all labelled, with as many steps as the other chains take in all their stages."""
+        everything, steps = self.protocol.structures, self.protocol.steps * len(self.protocol.stages)
+        first = self._first(chain, everything, self.scans.with_any(everything), self._label(chain, 0), steps)
         return [_stage(first)], [Trained(first / "model", everything)]
 
     def _separate(self, chain: Chain) -> tuple[list[Json], list[Trained]]:
@@ -145,7 +145,7 @@ class Runner:
         done: list[Json] = read_json(diary)["stages"]
         for number in range(len(done), len(stages)):
             known = [name for stage in stages[: number + 1] for name in stage]
-            training = self._training(chain, self._label(chain, number))
+            training = self._training(self.protocol, chain, self._label(chain, number))
             scans = self.scans.of_stage(number, chain.seed)
             variant = chain.variant
             done.append(
@@ -154,10 +154,13 @@ class Runner:
             write_json(diary, {"setting": setting, "stages": done})
         return done, [Trained(model, self.protocol.structures)]
 
-    def _first(self, chain: Chain, taught: Sequence[str], scans: Dataset, label: str) -> Path:
+    def _first(
+        self, chain: Chain, taught: Sequence[str], scans: Dataset, label: str, steps: int | None = None
+    ) -> Path:
         """Return the folder of a model that was taught from nothing; who comes first trains it, others wait."""
+        protocol = self.protocol if steps is None else replace(self.protocol, steps=steps)
         setting: Json = {
-            "protocol": {name: self.protocol.setting()[name] for name in ("dataset", "network", "preset", "steps")},
+            "protocol": {name: protocol.setting()[name] for name in ("dataset", "network", "preset", "steps")},
             "taught": list(taught),
             "scans": [case.id for case in scans.cases],
             "test": [case.id for case in self.scans.test.cases],
@@ -169,15 +172,15 @@ class Runner:
         with lock(self.out, f"first-{folder.name}"):
             if not folder.is_dir():
                 work = folder.with_name(f"{TEMPORARY}{folder.name}")
-                stage = self._training(chain, label).stage(
+                stage = self._training(protocol, chain, label).stage(
                     work / "model", 1, scans, taught, FIRST, chain.variant.beginning, taught
                 )
                 write_json(work / "first.json", {"setting": setting, "stage": stage})
                 work.rename(folder)
         return folder
 
-    def _training(self, chain: Chain, label: str) -> Training:
-        return Training(self.protocol, self.scans.test, chain.seed, self.device, self.progress, label)
+    def _training(self, protocol: Protocol, chain: Chain, label: str) -> Training:
+        return Training(protocol, self.scans.test, chain.seed, self.device, self.progress, label)
 
     def _label(self, chain: Chain, number: int) -> str:
         stages = 1 if chain.variant.method == "offline" else len(self.protocol.stages)

@@ -30,8 +30,8 @@ mean over structures, test cases and seeds; the patients of the test are the sam
 Brackets are 95 % intervals by bootstrap over cases within seeds and over seeds; differences are paired by test case
 and seed, in points of Dice (0.01). *Forgetting* is what a structure has lost since it was known best, the mean over
 structures and, in parentheses, the least and most of the seeds. `offline` is taught everything at once with all
-labels, `separate` is a model of its own for each stage: bounds, not rivals. `METHOD+OPTION=VALUE` is a method with
-other options than its own.
+labels and the steps of all stages, `separate` is a model of its own for each stage: bounds, not rivals.
+`METHOD+OPTION=VALUE` is a method with other options than its own.
 """
 
 

@@ -18,7 +18,7 @@ FIRST = "finetune-softmax"
 """Trains what begins a model: there, methods of the class family differ in nothing but the soft Dice term."""
 
 BOUNDS = {
-    "offline": "everything at once, all labelled",
+    "offline": "everything at once, all labelled, with the steps of all stages",
     "separate": "a model of its own for each stage",
 }
 

@@ -105,10 +105,11 @@ def test_a_chain_says_everything(out: Path) -> None:
     assert done["environment"]["threads"] >= 1
 
 
-def test_offline_learns_everything_in_one_stage(out: Path) -> None:
+def test_offline_learns_everything_in_one_stage_with_the_steps_of_all(out: Path) -> None:
     done = read_json(out / SHORT.name / "offline-seed0.json")
     (stage,) = done["stages"]
     assert (stage["taught"], list(stage["scores"])) == (list(ORGANS[:3]), list(ORGANS[:3]))
+    assert stage["step"]["schedule"]["planned_steps"] == 3 * done["setting"]["steps"]  # those of all three stages
     assert done["matrix"]["learned"] == [0, 0, 0]
     assert done["matrix"]["mean_forgetting"] is None
 
