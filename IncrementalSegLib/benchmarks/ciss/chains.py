@@ -154,9 +154,7 @@ class Runner:
             write_json(diary, {"setting": setting, "stages": done})
         return done, [Trained(model, self.protocol.structures)]
 
-    def _first(
-        self, chain: Chain, taught: Sequence[str], scans: Dataset, label: str, steps: int | None = None
-    ) -> Path:
+    def _first(self, chain: Chain, taught: Sequence[str], scans: Dataset, label: str, steps: int | None = None) -> Path:
         """Return the folder of a model that was taught from nothing; who comes first trains it, others wait."""
         protocol = self.protocol if steps is None else replace(self.protocol, steps=steps)
         setting: Json = {
