@@ -44,7 +44,11 @@ class MissingNeedError(IncrementalSegError):
 
 
 class DeviceError(IncrementalSegError):
-    """The device asked for is not there or ran out of memory."""
+    """The device asked for cannot be used."""
+
+
+class NoMemoryError(DeviceError):
+    """The memory of the GPU or of the computer ran out."""
 
 
 class WireError(IncrementalSegError):
@@ -75,11 +79,11 @@ def explain(error: BaseException) -> IncrementalSegError:
     if isinstance(error, IncrementalSegError):
         return error
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be loaded
-        return DeviceError(
+        return NoMemoryError(
             "The memory of the GPU ran out.", "Nothing was changed.", "Use the preset quick, or the device cpu."
         )
     if isinstance(error, MemoryError):
-        return DeviceError(
+        return NoMemoryError(
             "The memory of this computer ran out.", "Nothing was changed.", "Use fewer or smaller scans."
         )
     return IncrementalSegError(

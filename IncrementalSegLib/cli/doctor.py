@@ -17,7 +17,7 @@ def command(as_json: AsJson = False) -> None:
     rows = [
         (key.replace("_", " "), ", ".join(value) if isinstance(value, list) else value)
         for key, value in found.items()
-        if key not in ("libraries", "warnings")
+        if key not in ("libraries", "broken", "warnings")
     ]
     print_table("This machine", ("", ""), [*rows, ("libraries", libraries)])
     for text in found["warnings"]:

@@ -16,6 +16,7 @@ from IncrementalSegLib.registry import discover, names
 from IncrementalSegLib.store.record import library_versions
 from IncrementalSegLib.types import Json
 
+_LISTS = ("method", "network", "descriptor")
 _TOLERANCE = 0.05  # relative error that bf16 may have against float32 in one convolution
 
 
@@ -25,8 +26,9 @@ def examine() -> Json:
     Returns:
         ``libraries``, ``system``, ``device`` (its name), ``kind`` (``cpu`` or ``cuda``), ``memory_gb`` and
         ``memory_free_gb`` (of the GPU, else of the computer; null where that is not known), ``precision``,
-        ``threads``, ``disk_free_gb``, ``convolution_error``, ``methods`` and ``warnings``.  Without a device that can
-        be used only ``libraries`` and ``warnings``.
+        ``threads``, ``disk_free_gb``, ``convolution_error``, ``methods``, ``broken`` (files of the library or of an
+        addition that cannot be loaded, each with the reason) and ``warnings``.  Without a device that can be used only
+        ``libraries`` and ``warnings``.
     """
     warnings: list[str] = []
     try:
@@ -44,8 +46,8 @@ def examine() -> Json:
     if free < 2:
         warnings.append(f"Only {free:.1f} GB of disk are free here.")
     total, available = _memory_gb(runtime.device)
-    for kind in ("method", "network", "descriptor"):
-        warnings += [f"The {kind} file {file} could not be loaded: {why}" for file, why in discover(kind).items()]
+    broken = {f"{kind} file {file}": why for kind in _LISTS for file, why in discover(kind).items()}
+    warnings += [f"The {file} could not be loaded: {why}" for file, why in broken.items()]
     return {
         "libraries": library_versions(),
         "system": f"{platform.system()} {platform.release()}, Python {sys.version.split()[0]}",
@@ -58,6 +60,7 @@ def examine() -> Json:
         "disk_free_gb": round(free, 1),
         "convolution_error": round(deviation, 5),
         "methods": names("method"),
+        "broken": broken,
         "warnings": warnings,
     }
 

@@ -132,6 +132,7 @@ class Failed:
         why: Why; may be empty.
         todo: What to do next; may be empty.
         report: Traceback and last lines of the log, for a report of the fault; not to be shown first.
+        kind: Name of the error, so that a front end may offer a way out: ``NoMemoryError``.
     """
 
     job: str | None
@@ -139,11 +140,12 @@ class Failed:
     why: str = ""
     todo: str = ""
     report: str = ""
+    kind: str = ""
 
     @classmethod
     def of(cls, job: str | None, error: IncrementalSegError, report: str = "") -> Failed:
         """Return the event for an error."""
-        return cls(job, error.what, error.why, error.todo, report)
+        return cls(job, error.what, error.why, error.todo, report, type(error).__name__)
 
 
 @dataclass(frozen=True)

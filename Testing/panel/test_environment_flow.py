@@ -124,7 +124,7 @@ def test_a_failure_is_said_in_three_lines_and_can_be_tried_again(panel, installe
         (1, "", "ImportError: libcudart.so.12: cannot open shared object file"),
         (0, "no JSON", ""),
         (0, json.dumps({"warnings": ["no device"]}), ""),
-        (0, json.dumps({"device": "CPU", "warnings": ["The method file mib.py could not be loaded: x"]}), ""),
+        (0, json.dumps({"device": "CPU", "broken": {"method file mib": "x"}}), ""),
         (-1, "", ""),
     ],
 )

@@ -130,7 +130,7 @@ def test_without_a_checkpoint_nothing_is_offered(session):
 @pytest.mark.parametrize(("card", "sent"), [(CARD, {"device": "cpu"}), (None, {"preset": "quick"})])
 def test_a_lack_of_memory_can_be_mended(session, card, sent):
     session.opening.card = card
-    taught(session).fail("The memory of the GPU ran out.")
+    taught(session).fail("The memory of the GPU ran out.", kind="NoMemoryError")
     session.failure.mend.act()
     asked = session.worker.last("learn").arguments
     assert sent.items() <= asked.items()

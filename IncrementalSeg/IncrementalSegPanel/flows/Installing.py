@@ -199,9 +199,9 @@ class Installing:
         def checked(code: int, output: str, errors: str) -> None:
             self._log(errors)
             found = _readDoctor(output) if code == 0 else {}
-            broken = [text for text in found.get("warnings", []) if "could not be loaded" in text]
-            for text in broken:
-                self._log(text)
+            broken = found.get("broken", {})
+            for file, why in broken.items():
+                self._log(f"{file}: {why}")
             self._session.device = found.get("device", "")
             done(0 if self._session.device and not broken else 1)
 

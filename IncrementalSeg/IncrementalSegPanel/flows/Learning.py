@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from IncrementalSegLib.errors import NoMemoryError
 from IncrementalSegLib.jobs.client import Job
 from IncrementalSegLib.jobs.events import Event, Failed, Metric, Preview, Progress
 from IncrementalSegLib.types import Json
@@ -188,7 +189,7 @@ class Learning:
 
     def _mend(self, failed: Failed) -> Mend | None:
         """Return what may help: another try with less memory, or to go on from the last checkpoint."""
-        if "memory" in failed.what and self.lesson is not None:
+        if failed.kind == NoMemoryError.__name__ and self.lesson is not None:
             return self._withLess()
         if self._isUnfinished():
             return Mend(_("Go on from the last checkpoint"), self.resume)

@@ -43,7 +43,7 @@ def test_standard_output_is_a_stream_of_events(learn):
         (
             DataError("A scan is missing.", "", "Look."),
             1,
-            events.Failed("learn", "A scan is missing.", "", "Look.", ""),
+            events.Failed("learn", "A scan is missing.", "", "Look.", "", "DataError"),
         ),
         (KeyboardInterrupt(), 130, events.Cancelled("learn", kept=False)),
     ],

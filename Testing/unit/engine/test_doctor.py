@@ -14,6 +14,7 @@ def test_the_report_is_complete_and_plain(monkeypatch):
     assert report["libraries"]["torch"] == torch.__version__
     assert {"finetune", "aeiseg"} <= set(report["methods"])
     assert 0 < report["convolution_error"] < 0.05
+    assert report["broken"] == {}
     assert report["threads"] == torch.get_num_threads()
     assert report["kind"] == ("cuda" if torch.cuda.is_available() else "cpu")
     assert 0 < report["memory_free_gb"] <= report["memory_gb"] < 10_000
@@ -25,7 +26,9 @@ def test_it_warns_of_what_is_wrong(monkeypatch):
     monkeypatch.setitem(registry._broken.setdefault("method", {}), "mine", "SyntaxError: invalid syntax")
     monkeypatch.setattr(doctor, "_convolution_error", lambda device: 0.3)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10**9}))
-    text = " ".join(doctor.examine()["warnings"])
+    report = doctor.examine()
+    assert report["broken"] == {"method file mine": "SyntaxError: invalid syntax"}
+    text = " ".join(report["warnings"])
     for part in ("OMP_WAIT_POLICY", "mine could not be loaded: SyntaxError", "30%", "1.0 GB"):
         assert part in text
 

@@ -122,6 +122,6 @@ def test_a_line_without_end_does_not_grow_for_ever(monkeypatch):
     assert buffer.feed(b'\n{"a":1}\n') == ['{"a":1}']
 
 
-def test_a_failure_has_the_three_parts_of_its_error():
+def test_a_failure_has_the_parts_and_the_name_of_its_error():
     event = events.Failed.of("4", ModelError("What.", "Why.", "Next."), "Traceback")
-    assert event == events.Failed("4", "What.", "Why.", "Next.", "Traceback")
+    assert event == events.Failed("4", "What.", "Why.", "Next.", "Traceback", "ModelError")

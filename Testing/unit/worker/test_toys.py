@@ -57,6 +57,8 @@ def test_a_job_that_fails_says_why_and_the_worker_lives(toys, verb, arguments, s
 
 def test_warnings_of_the_library_belong_to_the_job_and_to_the_report(toys):
     job = toys.do("fail", how="zero")
+    assert job.end.kind == "IncrementalSegError"
+    assert toys.do("fail", how="memory").end.kind == "NoMemoryError"
     assert toys.of(job, events.Warned) == [events.Warned(job.id, "This scan is odd.")]
     assert "WARNING IncrementalSegLib.toy: This scan is odd." in job.end.report
 
