@@ -277,6 +277,11 @@ def test_scans_of_one_name_do_not_overwrite_each_other(model, scans, sample, tmp
     assert saved == ["a.seg.nrrd", "a.nrrd.seg.nrrd"]
 
 
+def test_results_do_not_go_where_the_scans_lie(tmp_path):
+    with pytest.raises(ValueError, match="could be overwritten"):
+        run("segment_a_folder.py").main("model", str(tmp_path), f"{tmp_path}/../{tmp_path.name}")
+
+
 def named(node, name):
     node.SetName(name)
     return node

@@ -3,7 +3,7 @@
 Slicer --no-main-window --python-script segment_a_folder.py MODEL SCANS OUTPUT
 
 MODEL is the folder of a model, or a name: of a folder here, else of one in the panel's folder of models. One .seg.nrrd
-per scan lies in OUTPUT.
+per scan lies in OUTPUT, which is not SCANS: outlines of the same names may lie there.
 """
 
 import sys
@@ -16,6 +16,8 @@ SCANS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha")
 
 def main(model: str, scans: str, output: str) -> None:
     """Segment the scans, one after the other; what is loaded stays loaded."""
+    if Path(output).resolve() == Path(scans).resolve():
+        raise ValueError(f"OUTPUT and SCANS are both {scans}. Outlines that lie there could be overwritten.")
     from IncrementalSeg import IncrementalSegLogic  # here, so that Slicer ends where the module is missing
 
     logic = IncrementalSegLogic()
