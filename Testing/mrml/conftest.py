@@ -1,7 +1,10 @@
 """Tests of the scene run in the stand-in's application; see Testing/standin/README.md."""
 
 import sys
+from collections import deque
 from pathlib import Path
+
+import pytest
 
 TESTING = Path(__file__).resolve().parents[1]
 for folder in (TESTING, TESTING.parent / "IncrementalSeg"):
@@ -12,3 +15,19 @@ from standin.boot import boot  # noqa: E402
 
 if boot():
     from standin.fixtures import cleanScene, mainWindow, person, slotErrors, vtkErrors  # noqa: F401
+
+
+class Queue(deque):
+    """Does later what is put in, when it is run."""
+
+    def __call__(self, act):
+        self.append(act)
+
+    def run(self):
+        while self:
+            self.popleft()()
+
+
+@pytest.fixture
+def later():
+    return Queue()

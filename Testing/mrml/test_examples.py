@@ -1,6 +1,5 @@
 """Segments of the scene as examples: what is offered, what is said about it, and the data set that is written."""
 
-from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -23,20 +22,6 @@ from IncrementalSegLib.volumes.volume import Grid, Volume  # noqa: E402
 SHAPE = (8, 30, 40)
 MATRIX = np.array([[0, -1.5, 0, 4], [0.5, 0, 0, -3], [0, 0, 3.0, 2], [0, 0, 0, 1]])
 BOX = (slice(2, 6), slice(5, 20), slice(8, 30))
-
-
-class Queue(deque):
-    def __call__(self, act):
-        self.append(act)
-
-    def run(self):
-        while self:
-            self.popleft()()
-
-
-@pytest.fixture
-def later():
-    return Queue()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A scan of the scene reaches the worker with the same numbers at the same places, without blocking Slicer."""
 
-from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +14,6 @@ from IncrementalSegPanel.scene.SceneBridge import SceneBridge  # noqa: E402
 
 from IncrementalSegLib.volumes.io import read_volume, write_volume  # noqa: E402
 from IncrementalSegLib.volumes.volume import Grid, Volume  # noqa: E402
-
-
-class Queue(deque):
-    """Does later what is put in, when it is run."""
-
-    def __call__(self, act):
-        self.append(act)
-
-    def run(self):
-        while self:
-            self.popleft()()
-
-
-@pytest.fixture
-def later():
-    return Queue()
 
 
 @pytest.fixture

@@ -300,20 +300,15 @@ def test_a_damaged_result_leaves_the_scene_as_it_was(tmp_path, bridge, scan):
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
 
 
-class Queue(list):
-    def __call__(self, act):
-        self.append(act)
-
-
-def test_a_large_result_is_read_in_pieces(tmp_path, bridge, scan, monkeypatch):
+def test_a_large_result_is_read_in_pieces(tmp_path, bridge, scan, later, monkeypatch):
     monkeypatch.setattr(NrrdSlabs, "SLAB_BYTES", 200)
-    later, path = Queue(), written(tmp_path, bridge, scan)
+    path = written(tmp_path, bridge, scan)
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     reading = bridge.readSegmentation(path, later)
     pieces = 0
     while later:
         assert not reading.done
-        later.pop()()
+        later.popleft()()
         pieces += 1
     assert pieces > len(STRUCTURES) + 5
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
@@ -349,13 +344,11 @@ def damages():
 
 
 @pytest.mark.parametrize("damage", damages().values(), ids=damages())
-def test_a_damaged_file_is_a_sentence(tmp_path, bridge, scan, damage):
+def test_a_damaged_file_is_a_sentence(tmp_path, bridge, scan, later, damage):
     path = written(tmp_path, bridge, scan)
     path.write_bytes(damage(path.read_bytes()))
-    later = Queue()
     reading = bridge.readSegmentation(path, later)
-    while later:
-        later.pop()()
+    later.run()
     assert "cannot be read" in reading.error.what
 
 

@@ -11,4 +11,5 @@ for folder in (TESTING, TESTING.parent / "IncrementalSeg"):
 from standin.boot import boot  # noqa: E402
 
 if boot():
+    from panel.shoulders import panel, ready, session  # noqa: F401
     from standin.fixtures import cleanScene, mainWindow, person, slotErrors, vtkErrors  # noqa: F401

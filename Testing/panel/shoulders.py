@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import slicer
 from IncrementalSegPanel.Panel import Panel
 from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
@@ -41,14 +42,16 @@ def card(**changes):
     } | changes
 
 
-def new_session(folder):
+@pytest.fixture
+def session(tmp_path):
     """Return a session with the real bridge, parameters in the scene, and a worker that says what it is told to."""
-    found = session_in(folder, SceneBridge())
+    found = session_in(tmp_path, SceneBridge())
     found.parameters = IncrementalSegParameterNode(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode"))
     return found
 
 
-def new_panel(session):
+@pytest.fixture
+def panel(session):
     """Yield a panel that has been entered."""
     found = Panel(session, settle=0.0)
     found.enter()
@@ -57,10 +60,11 @@ def new_panel(session):
     found.widget.hide()
 
 
-def make_ready(session, panel, folder):
+@pytest.fixture
+def ready(session, panel, tmp_path):
     """Open a model of three structures and choose a scan."""
     scan, _outlines = add_shoulder("MR 12", 1, {"humerus": "humerus"}, SMALL)
-    session.opening.card, session.opening.folder = card(), folder / "models" / "Shoulder MR"
+    session.opening.card, session.opening.folder = card(), tmp_path / "models" / "Shoulder MR"
     session.home()
     panel.render()
     session.segmenting.chooseVolume(scan)

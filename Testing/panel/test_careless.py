@@ -9,25 +9,10 @@ from IncrementalSegPanel.Names import faultOf, folderName
 from IncrementalSegPanel.scene.Pseudonyms import caseOf
 from IncrementalSegPanel.State import State
 from panel.lessons import ESTIMATE, dealt, teaching_session
-from panel.shoulders import IDS, begin, card, make_ready, new_panel, new_session, result
+from panel.shoulders import IDS, begin, card, result
 from phantom_scene import add_shoulder
 
 from IncrementalSegLib.jobs import events
-
-
-@pytest.fixture
-def session(tmp_path):
-    return new_session(tmp_path)
-
-
-@pytest.fixture
-def panel(session):
-    yield from new_panel(session)
-
-
-@pytest.fixture
-def ready(session, panel, tmp_path):
-    return make_ready(session, panel, tmp_path)
 
 
 @pytest.fixture

@@ -6,22 +6,13 @@ import slicer
 from IncrementalSegPanel.pages.ComparePage import ComparePage
 from IncrementalSegPanel.State import State
 from retention_reports import AGREES, HARMED, IMPROVED, KEPT, LINEAGE, PROXY, UNKNOWN, UNSURE, report
-from scripted_worker import session_in
+from scripted_worker import session_at_home
 from standin.events import wait
-
-
-class Bridge:
-    def volumeOf(self, case):
-        return None
 
 
 @pytest.fixture
 def session(tmp_path):
-    found = session_in(tmp_path, Bridge())
-    found.opening.card, found.opening.folder = {"current": 2}, tmp_path / "model"
-    found.opening.refresh = lambda: None
-    found.home()
-    return found
+    return session_at_home(tmp_path, 2)
 
 
 @pytest.fixture

@@ -6,24 +6,9 @@ import pytest
 import qt
 import slicer
 from IncrementalSegPanel.State import State
-from panel.shoulders import card, make_ready, new_panel, new_session
+from panel.shoulders import card
 from standin import dialogs
 from standin.events import settle
-
-
-@pytest.fixture
-def session(tmp_path):
-    return new_session(tmp_path)
-
-
-@pytest.fixture
-def panel(session):
-    yield from new_panel(session)
-
-
-@pytest.fixture
-def ready(session, panel, tmp_path):
-    return make_ready(session, panel, tmp_path)
 
 
 def test_the_model_page_offers_three_ways(session, panel, tmp_path):

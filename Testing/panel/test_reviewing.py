@@ -7,14 +7,7 @@ from IncrementalSegPanel.documents.Exemplars import Coverage, Exemplar, ledgerSe
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Wording import size
 from recordings import end_of, read
-from scripted_worker import session_in
-
-
-class Bridge:
-    """Knows no scan."""
-
-    def volumeOf(self, case):
-        return None
+from scripted_worker import session_at_home
 
 
 @pytest.fixture
@@ -23,12 +16,8 @@ def overview():
 
 
 @pytest.fixture
-def session(tmp_path, overview):
-    found = session_in(tmp_path, Bridge())
-    found.opening.card, found.opening.folder = {"current": 1}, tmp_path / "model"
-    found.opening.refresh = lambda: None
-    found.home()
-    return found
+def session(tmp_path):
+    return session_at_home(tmp_path, 1)
 
 
 def opened(session):

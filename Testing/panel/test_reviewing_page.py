@@ -5,21 +5,12 @@ import qt
 from IncrementalSegPanel.pages.ExemplarsPage import ExemplarsPage
 from IncrementalSegPanel.State import State
 from recordings import end_of, read
-from scripted_worker import session_in
-
-
-class Bridge:
-    def volumeOf(self, case):
-        return None
+from scripted_worker import session_at_home
 
 
 @pytest.fixture
 def session(tmp_path):
-    found = session_in(tmp_path, Bridge())
-    found.opening.card, found.opening.folder = {"current": 1}, tmp_path / "model"
-    found.opening.refresh = lambda: None
-    found.home()
-    return found
+    return session_at_home(tmp_path, 1)
 
 
 @pytest.fixture

@@ -9,27 +9,12 @@ import slicer
 from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Worker import Worker
-from panel.shoulders import IDS, SMALL, begin, card, make_ready, new_panel, new_session, result
+from panel.shoulders import IDS, SMALL, begin, card, result
 from phantom_scene import add_shoulder
 from standin.events import wait
 from standin.screenshot import screenshot
 
 from IncrementalSegLib.jobs import events
-
-
-@pytest.fixture
-def session(tmp_path):
-    return new_session(tmp_path)
-
-
-@pytest.fixture
-def panel(session):
-    yield from new_panel(session)
-
-
-@pytest.fixture
-def ready(session, panel, tmp_path):
-    return make_ready(session, panel, tmp_path)
 
 
 def rows(tree):
