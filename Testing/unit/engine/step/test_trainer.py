@@ -50,6 +50,16 @@ class TestEarlyStopping:
         assert (curve.steps, curve.best_step) == (20, 12)
         assert changed(judge.seen[5], bits(ctx.model)) == set()
 
+    def test_patience_begins_when_something_is_found(self):
+        curve, judge, ctx = self.judged([0.0, 0.0, 0.0, 0.0, 0.3, 0.0, 0.2, 0.0, 0.9, 0.9], patience=3)
+        assert (curve.steps, curve.best_step) == (16, 10)
+        assert changed(judge.seen[4], bits(ctx.model)) == set()
+
+    def test_where_nothing_is_found_the_last_weights_stay(self):
+        curve, judge, ctx = self.judged([0.0] * 10, patience=1)
+        assert (curve.steps, curve.best_step) == (20, 20)
+        assert changed(judge.seen[-1], bits(ctx.model)) == set()
+
     def test_without_cases_set_aside_it_runs_to_the_end(self):
         curve, judge, ctx = self.judged([None] * 10, patience=1)
         assert (curve.steps, curve.best_step) == (20, 20)
