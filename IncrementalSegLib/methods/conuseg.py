@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from IncrementalSegLib.losses.classes import masked_mean, merged_log_softmax, unbiased_cross_entropies
+from IncrementalSegLib.losses.classes import unbiased_cross_entropies
 from IncrementalSegLib.losses.relations import prototype_contrast, relation_distillation
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means, weighted_means
@@ -48,12 +48,12 @@ class Conuseg(PrototypeClasses[ConusegOptions]):
     def begin_step(self, ctx: StepContext) -> None:
         """Measure how sure the previous model is of each class: medians of its highest probability."""
         if ctx.teacher_model is not None and ctx.old:
-            medians = class_medians(self, ctx, lambda probability: probability.amax(1))
+            medians = class_medians(ctx, lambda probability: probability.amax(1))
             ctx.memory.data[self._key("medians")] = medians
 
-    def supervise(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def cross_entropies(self, both: Both, target: ClassTarget, ctx: StepContext) -> Tensor:
         """Return the cross-entropy, unbiased where neither a label nor the sure previous model says what lies there."""
-        confidence, winner = merged_log_softmax(both.teacher.logits, both.theirs).exp().max(1)
+        confidence, winner = both.teacher_probability.max(1)
         measured = ctx.memory.data[self._key("medians")]
         medians = torch.tensor([measured[key] for key in (BACKGROUND, *ctx.old)], device=winner.device)
         sure = (target.column == 0) & (confidence > medians.clamp_max(self.options.threshold)[winner])
@@ -61,15 +61,11 @@ class Conuseg(PrototypeClasses[ConusegOptions]):
         told = hidden.clone()
         told[:, both.own] = False
         logits = both.output.logits
-        losses = torch.where(
+        return torch.where(
             sure,
             unbiased_cross_entropies(logits, completed(both, target), told),
             unbiased_cross_entropies(logits, target.column, hidden),
         )
-        terms = {"cross_entropy": masked_mean(losses, target.valid)}
-        if self.options.dice:
-            terms["dice"] = self.dice(logits, target, ctx.new, ctx)
-        return terms
 
     def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return PRD and PCON on directions of features, over labels completed by the previous model."""

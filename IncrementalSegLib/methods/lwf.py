@@ -36,6 +36,6 @@ class Lwf(SoftmaxClasses[LwfOptions]):
         """Return the distillation over the background and the old structures."""
         if not self.options.distillation:
             return {}
-        logits, teacher, warm = both.output.logits, both.teacher.logits, self.options.temperature
-        term = distillation(logits, teacher, both.own, both.theirs, target.valid, warm)
+        logits, teacher, temperature = both.output.logits, both.teacher.logits, self.options.temperature
+        term = distillation(logits, teacher, both.own, both.theirs, target.valid, temperature)
         return {"distillation": self.options.distillation * term}

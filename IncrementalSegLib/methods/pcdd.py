@@ -92,8 +92,7 @@ class Pcdd(PrototypeClasses[PcddOptions]):
         return terms
 
     def _regions(self, both: Both, target: ClassTarget) -> _Regions:
-        probability = merged_log_softmax(both.teacher.logits, both.theirs).exp()
-        labels = pseudo_labels(target.column, probability, both.own, self.options.tau)
+        labels = pseudo_labels(target.column, both.teacher_probability, both.own, self.options.tau)
         old = torch.isin(labels.column, torch.tensor(both.own, device=labels.column.device))
         current = ~old & ~labels.rejected if self.options.rejected == "ignore" else ~old
         return _Regions(labels.column, old & target.valid, current & target.valid)

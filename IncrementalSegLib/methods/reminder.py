@@ -13,6 +13,7 @@ from IncrementalSegLib.prototypes.similarity import class_cosines
 from IncrementalSegLib.registry import register
 from IncrementalSegLib.strategy.context import StepContext
 from IncrementalSegLib.strategy.pooled_distillation import PooledDistillation, PooledOptions
+from IncrementalSegLib.strategy.prototype_classes import class_masks
 from IncrementalSegLib.strategy.softmax_classes import Both, ClassTarget, columns
 
 
@@ -42,7 +43,7 @@ class Reminder(PooledDistillation[ReminderOptions]):
         terms = super().preserve(both, target, ctx)
         if not self.options.similarity:
             return terms
-        masks = torch.stack([(target.column == row) & target.valid for row in columns(ctx.model, ctx.new)], dim=1)
+        masks = class_masks(target.column, columns(ctx.model, ctx.new), target.valid)
         label = torch.where(masks.any(1), masks.long().argmax(1), -1)
         term = similarity_weighted_distillation(
             both.output.logits[:, [0, *both.own]],

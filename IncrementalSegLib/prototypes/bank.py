@@ -94,11 +94,6 @@ class PrototypeBank:
             raise ModelError(f"The model holds no prototype of {key}.", todo="Compute it from the scans of its step.")
         return self.items[key]
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is none."""
-        return not self.items
-
     def matrix(self, keys: Sequence[str]) -> Tensor:
         """Return the means of ``keys`` as ``(K, F)`` float64.
 

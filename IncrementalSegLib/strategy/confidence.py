@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,16 +22,13 @@ _MOST_LOOKS = 200
 
 
 @torch.no_grad()
-def class_medians(
-    method: SoftmaxClasses[Any], ctx: StepContext, measure: Callable[[Tensor], Tensor]
-) -> dict[str, float]:
+def class_medians(ctx: StepContext, measure: Callable[[Tensor], Tensor]) -> dict[str, float]:
     """Return the median of a measure where the previous model finds the background and each old structure.
 
     It is taken over unlabelled voxels of patches drawn from the step's scans: eight per case and 200 at
     most, our own choice.
 
     Args:
-        method: Reads the labels of a batch.
         ctx: The step; it has old structures.
         measure: Makes values 0..1 ``(B, *S)`` of probabilities ``(B, C, *S)``: entropy, highest probability.
 
@@ -47,7 +43,7 @@ def class_medians(
     for done in range(draws):
         ctx.progress(done / draws, "Measuring how sure the previous model is")
         batch = pool.draw(_ITEMS, generator).to(ctx.device)
-        target = method.target(batch, ctx)
+        target = SoftmaxClasses.target(batch, ctx)
         probability = merged_log_softmax(ctx.teacher(batch.image).logits, theirs).exp()
         counted = target.valid & (target.column == 0)
         histogram += _histogram(probability.argmax(1), measure(probability), counted, len(histogram))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from IncrementalSegLib.losses.classes import merged_log_softmax
 from IncrementalSegLib.losses.pseudo_labels import pseudo_labels
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means
@@ -47,8 +46,7 @@ def completed(both: Both, target: ClassTarget) -> Tensor:
     Returns:
         ``(B, *S)`` int64, columns of the model's logits.
     """
-    probability = merged_log_softmax(both.teacher.logits, both.theirs).exp()
-    return pseudo_labels(target.column, probability, both.own).column
+    return pseudo_labels(target.column, both.teacher_probability, both.own).column
 
 
 def certain(column: Tensor, target: ClassTarget, ctx: StepContext) -> Tensor:
@@ -111,6 +109,3 @@ class PrototypeClasses(SoftmaxClasses[ClassOptionsT]):
         if means is None or counts is None:
             return RunningMeans.empty(classes, width, ctx.device)
         return RunningMeans(means.to(ctx.device), counts.to(ctx.device))
-
-    def _key(self, name: str) -> str:
-        return f"{self.registered_name}/{name}"

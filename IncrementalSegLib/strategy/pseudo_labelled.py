@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from IncrementalSegLib.losses.classes import masked_mean, merged_log_softmax, unbiased_cross_entropies
+from IncrementalSegLib.losses.classes import unbiased_cross_entropies
 from IncrementalSegLib.losses.pseudo_labels import PseudoLabels, pseudo_labels
 from IncrementalSegLib.strategy.context import StepContext
 from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
@@ -29,13 +29,8 @@ class PseudoLabelled(SoftmaxClasses[PseudoOptionsT]):
     def weights(self, found: PseudoLabels, valid: Tensor) -> Tensor:
         """Return the weight ``(B, *S)`` of each voxel's cross-entropy."""
 
-    def supervise(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
-        """Return the cross-entropy on labels and pseudo-labels, and the soft Dice of the labels."""
-        logits = both.output.logits
-        probability = merged_log_softmax(both.teacher.logits, both.theirs).exp()
-        found = pseudo_labels(target.column, probability, both.own, self.threshold(ctx))
-        losses = unbiased_cross_entropies(logits, found.column, self.hidden(target, ctx))
-        terms = {"cross_entropy": masked_mean(losses * self.weights(found, target.valid), target.valid)}
-        if self.options.dice:
-            terms["dice"] = self.dice(logits, target, ctx.new, ctx)
-        return terms
+    def cross_entropies(self, both: Both, target: ClassTarget, ctx: StepContext) -> Tensor:
+        """Return each voxel's weighted cross-entropy on labels and pseudo-labels."""
+        found = pseudo_labels(target.column, both.teacher_probability, both.own, self.threshold(ctx))
+        losses = unbiased_cross_entropies(both.output.logits, found.column, self.hidden(target, ctx))
+        return losses * self.weights(found, target.valid)

@@ -13,7 +13,7 @@ from typing import ClassVar, TypeVar, cast
 import torch
 from torch import Tensor
 
-from IncrementalSegLib.losses.classes import unbiased_cross_entropy
+from IncrementalSegLib.losses.classes import masked_mean, merged_log_softmax, unbiased_cross_entropies
 from IncrementalSegLib.losses.dice import soft_dice
 from IncrementalSegLib.networks.output import Output
 from IncrementalSegLib.networks.outputs.classes import Classes
@@ -66,6 +66,11 @@ class Both:
     own: list[int]
     theirs: list[int]
 
+    @property
+    def teacher_probability(self) -> Tensor:
+        """Probability ``(B, 1 + K, *S)`` float32 by the previous model: the background, then the K old structures."""
+        return merged_log_softmax(self.teacher.logits, self.theirs).exp()
+
 
 def columns(model: Segmenter, structures: Sequence[StructureId]) -> list[int]:
     """Return the columns of ``structures`` in the model's logits."""
@@ -104,20 +109,21 @@ class SoftmaxClasses(Method[ClassOptionsT]):
         return self.supervise(both, target, ctx) | self.preserve(both, target, ctx)
 
     def supervise(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
-        """Return what labels teach where there are old structures."""
-        return self.classify(both.output.logits, target, ctx)
+        """Return what labels teach where there are old structures: cross-entropy and soft Dice."""
+        return self._terms(self.cross_entropies(both, target, ctx), both.output.logits, target, ctx)
+
+    def cross_entropies(self, both: Both, target: ClassTarget, ctx: StepContext) -> Tensor:
+        """Return each voxel's cross-entropy ``(B, *S)`` where there are old structures."""
+        return unbiased_cross_entropies(both.output.logits, target.column, self.hidden(target, ctx))
 
     def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the named terms that keep the old structures; called where there are some."""
         return {}
 
     def classify(self, logits: Tensor, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
-        """Return cross-entropy and soft Dice of the labels."""
-        hidden = self.hidden(target, ctx)
-        terms = {"cross_entropy": unbiased_cross_entropy(logits, target.column, hidden, target.valid)}
-        if self.options.dice:
-            terms["dice"] = self.dice(logits, target, ctx.new, ctx)
-        return terms
+        """Return cross-entropy and soft Dice of the labels where there are no old structures."""
+        losses = unbiased_cross_entropies(logits, target.column, self.hidden(target, ctx))
+        return self._terms(losses, logits, target, ctx)
 
     def hidden(self, target: ClassTarget, ctx: StepContext) -> Tensor:
         """Return which columns ``(B, 1 + N)`` bool may lie under label 0."""
@@ -126,15 +132,6 @@ class SoftmaxClasses(Method[ClassOptionsT]):
             hidden[:, columns(ctx.model, ctx.old)] = False
         hidden[:, 0] = True
         return hidden
-
-    @staticmethod
-    def dice(logits: Tensor, target: ClassTarget, structures: Sequence[StructureId], ctx: StepContext) -> Tensor:
-        """Return the soft Dice term of ``structures`` where they were looked for."""
-        rows = columns(ctx.model, structures)
-        truth = torch.stack([target.column == row for row in rows], dim=1)
-        seen = target.seen[:, rows]
-        valid = seen.view(*seen.shape, *[1] * (truth.ndim - 2)) & target.valid.unsqueeze(1)
-        return soft_dice(logits.float().softmax(1)[:, rows], truth, valid)
 
     @staticmethod
     def target(batch: Batch, ctx: StepContext) -> ClassTarget:
@@ -147,3 +144,22 @@ class SoftmaxClasses(Method[ClassOptionsT]):
         seen[:, rows] = batch.looked_for
         column = (labelled * rows.view(spread)).amax(1)
         return ClassTarget(column, seen, ~batch.ignore & (labelled.sum(1) <= 1))
+
+    def _terms(self, losses: Tensor, logits: Tensor, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Average the cross-entropies ``(B, *S)`` and add soft Dice, the same for every method."""
+        terms = {"cross_entropy": masked_mean(losses, target.valid)}
+        if self.options.dice:
+            terms["dice"] = _dice(logits, target, columns(ctx.model, ctx.new))
+        return terms
+
+    def _key(self, name: str) -> str:
+        """Return the name of something of this method in the step's memory."""
+        return f"{self.registered_name}/{name}"
+
+
+def _dice(logits: Tensor, target: ClassTarget, rows: list[int]) -> Tensor:
+    """Return the soft Dice of the columns ``rows`` where their structures were looked for."""
+    truth = torch.stack([target.column == row for row in rows], dim=1)
+    seen = target.seen[:, rows]
+    valid = seen.view(*seen.shape, *[1] * (truth.ndim - 2)) & target.valid.unsqueeze(1)
+    return soft_dice(logits.float().softmax(1)[:, rows], truth, valid)

@@ -108,6 +108,37 @@ def test_relations_compare_old_classes_alone():
     torch.testing.assert_close(chosen.preserve(pair, labels, ctx)["relations"], whole["relations"])
 
 
+def test_relations_have_the_authors_temperatures_and_the_background():
+    chosen, ctx = step(relations=1.0, contrast=0.0)
+    pair, labels = both(), target()
+    completed = torch.where(labels.column > 0, labels.column, pair.teacher.logits.argmax(1))
+    means = [
+        torch.stack(
+            [F.normalize(output.features.decoder, dim=1).movedim(1, -1)[completed == row].mean(0) for row in range(3)]
+        )
+        for output in (pair.output, pair.teacher)
+    ]
+    logits = [(item @ item.T / warm).fill_diagonal_(-1e9) for item, warm in zip(means, (0.2, 0.01), strict=True)]
+    wanted = F.cross_entropy(logits[0], logits[1].softmax(1))
+    assert float(chosen.preserve(pair, labels, ctx)["relations"]) == pytest.approx(float(wanted), rel=1e-4)
+
+
+def test_what_is_uncertain_or_ignored_relates_to_nothing():
+    """In the second item nobody looked for the new structure, so that its background may be that."""
+    chosen, ctx = step(relations=1.0, contrast=1.0)
+    pair, plain = both(), target()
+    plain.column[1], plain.seen[1, 3], plain.valid[0, 4] = 0, False, False
+    terms = []
+    for value in (None, 7.0):
+        ctx.memory.tensors.clear()
+        if value is not None:
+            away = (pair.teacher.logits.argmax(1) == 0) & torch.tensor([False, True]).view(2, 1, 1) | ~plain.valid
+            for output in (pair.output, pair.teacher):
+                output.features.decoder.movedim(1, -1)[away] = torch.tensor([value, 0, 0, 0])
+        terms.append(chosen.preserve(pair, plain, ctx))
+    assert all(torch.equal(terms[0][name], terms[1][name]) for name in ("relations", "contrast"))
+
+
 def test_medians_are_measured_at_the_beginning_and_dropped_at_the_end():
     chosen = method("conuseg")
     ctx = context(chosen)

@@ -85,6 +85,29 @@ def test_attraction_and_repulsion_take_the_classes_asked_for(clusters):
     assert float(terms["repulsion"]) == pytest.approx(float(wanted), rel=1e-3)
 
 
+def test_where_a_structure_was_not_looked_for_the_background_is_no_class():
+    """Attraction, repulsion and sparsity leave it out; what the previous model finds there stays."""
+    weights = dict.fromkeys(WEIGHTS[2:], 1.0)
+    chosen, ctx = step(**weights)
+    pair, labels = both(), target()
+    labels.column[2], labels.seen[2, 3] = 0, False
+    found = torch.where(labels.column > 0, labels.column, pair.teacher.logits.argmax(1))
+    found[~labels.valid] = -1
+    found[2][found[2] == 0] = -1
+    terms = chosen.preserve(pair, labels, ctx)
+    ratios = []
+    for row in range(4):
+        scaled = vectors(pair, found == row)
+        scaled = scaled / scaled.max()
+        ratios += (scaled.exp().sum(1) / scaled.sum(1)).tolist()
+    assert float(terms["sparsity"]) == pytest.approx(sum(ratios) / len(ratios), rel=1e-5)
+    before = {name: float(terms[name]) for name in weights}
+    ctx.memory.tensors.clear()
+    pair.output.features.decoder.movedim(1, -1)[found < 0] = 9.0
+    again = chosen.preserve(pair, labels, ctx)
+    assert {name: float(again[name]) for name in weights} == before
+
+
 def test_a_zero_weight_leaves_its_term_out():
     chosen, ctx = step(**dict.fromkeys(WEIGHTS, 0.0))
     assert set(chosen.training_loss(batch(ctx), ctx)) == {"cross_entropy", "dice"}

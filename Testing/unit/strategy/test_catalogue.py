@@ -17,7 +17,7 @@ def test_every_method_is_listed_with_all_that_a_form_needs():
     assert listing["broken"] == {}
     assert [item["name"] for item in listing["methods"]] == names("method")
     outputs = {item["name"]: item["output"] for item in listing["methods"]}
-    assert outputs == HEADS | CLASSES
+    assert (HEADS | CLASSES).items() <= outputs.items()  # another method is another file, and no change here
     by_name = {item["name"]: item for item in listing["methods"]}
     assert by_name["aeiseg"]["needs"] == ["exemplars", "teacher"]
     assert (by_name["lwfseg"]["needs"], by_name["finetune"]["needs"]) == (["teacher"], [])

@@ -31,6 +31,7 @@ def step():
 
 def test_cross_entropy_equals_the_loop(step):
     chosen, ctx, drawn = step
+    drawn.ignore[0, :9] = True
     with torch.no_grad():
         found = chosen.training_loss(drawn, ctx)["cross_entropy"]
         loss = -ctx.model(drawn.image).logits.log_softmax(1)
@@ -40,7 +41,7 @@ def test_cross_entropy_equals_the_loop(step):
     total, counts = 0.0, {"accepted": 0, "rejected": 0}
     for item in range(len(label)):
         mine, accepted, unlabelled = 0.0, 0, 0
-        for row, column in torch.cartesian_prod(torch.arange(32), torch.arange(32)).tolist():
+        for row, column in (~drawn.ignore[item]).nonzero().tolist():
             voxel = (item, slice(None), row, column)
             if label[item, row, column]:
                 mine += float(loss[voxel][3])
@@ -54,7 +55,7 @@ def test_cross_entropy_equals_the_loop(step):
         counts["accepted"] += accepted
         counts["rejected"] += unlabelled - accepted
     assert min(counts.values()) > 50
-    assert found.item() == pytest.approx(total / label.numel(), rel=1e-4)
+    assert found.item() == pytest.approx(total / int((~drawn.ignore).sum()), rel=1e-4)
 
 
 def test_thresholds_are_medians_but_not_below_the_least(step):
@@ -86,6 +87,18 @@ def test_pod_is_the_mean_over_all_maps_and_logits(step):
     expected = math.sqrt(4 / 1) * sum(terms) / len(terms)
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
     assert min(terms) > 0
+
+
+def test_pod_grows_as_classes_outnumber_new_ones():
+    chosen = method("plop", pod=0.0)
+    ctx = context(chosen, new=(SQUARE, BAR))
+    ctx.model.eval()
+    drawn = batch(ctx)
+    with torch.no_grad():
+        now, before = ctx.model(drawn.image).logits, ctx.teacher(drawn.image).logits
+        found = chosen.training_loss(drawn, ctx)["pod"]
+    merged = torch.stack([now[:, [0, 2, 3]].sum(1), now[:, 1]], 1)
+    torch.testing.assert_close(found, math.sqrt(4 / 2) * 0.0005 * local_pod(merged, before) / 5)  # four maps and logits
 
 
 @pytest.mark.parametrize(("options", "rejected"), [({}, "background"), ({"rejected": "ignore"}, "ignore")])

@@ -66,6 +66,17 @@ def test_the_engine_remembers_instead(step):
     assert ctx.memory.tensors == {}
 
 
+@pytest.mark.parametrize("name", ["sdr", "conuseg", "inseg", "pcdd"])
+def test_a_step_begins_without_running_means(name):
+    """A model from elsewhere may bring some, of whatever shape."""
+    chosen = method(name)
+    ctx = context(chosen)
+    for kind in ("means", "counts"):
+        ctx.memory.tensors[f"{name}/{kind}"] = torch.ones(1, 3)
+    chosen.begin_step(ctx)
+    assert not ctx.memory.tensors
+
+
 def test_background_is_certain_only_where_all_was_looked_for():
     chosen = method("pcdd")
     ctx = context(chosen, new=(SQUARE, BAR), scans=cases((SQUARE, BAR)))

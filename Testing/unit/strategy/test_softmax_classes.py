@@ -13,14 +13,25 @@ from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.strategy.softmax_classes import Both, SoftmaxClasses, columns
 
-NO_WEIGHT = {"threshold", "tau", "temperature", "affinity_temperature", "delta"}
 CLASSES = [name for name in names("method") if find("method", name).output == "classes"]
+FORMS = {  # do new rows begin balanced, and may an old structure lie under label 0?
+    "finetune-softmax": (False, False), "lwf": (False, False), "ilt": (False, False), "sdr": (False, True),
+    "mib": (True, True), "conuseg": (True, True), "inseg": (True, True), "pcdd": (True, True),
+    "pseudo-label": (True, False), "plop": (True, False), "reminder": (True, False),
+}  # fmt: skip
 
 
 def terms_of(chosen, ctx, drawn):
     ctx.model.train()
     ChannelDropout.seed(ctx.model, torch.Generator().manual_seed(3))
     return chosen.training_loss(drawn, ctx)
+
+
+def said(chosen, ctx):
+    """Return the target of a batch, and what both models say about it."""
+    drawn = batch(ctx)
+    own, theirs = columns(ctx.model, ctx.old), columns(ctx.teacher_model, ctx.old)
+    return chosen.target(drawn, ctx), Both(ctx.model(drawn.image), ctx.teacher(drawn.image), own, theirs)
 
 
 def test_labels_become_columns_in_the_models_order():
@@ -65,6 +76,15 @@ def test_under_label_0_lies_what_the_method_allows(name, hidden):
     ctx = context(chosen, new=(SQUARE, BAR), scans=cases((SQUARE,), 2))
     found = chosen.hidden(SoftmaxClasses.target(batch(ctx), ctx), ctx)
     assert found.int().tolist() == [hidden] * 4
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_each_method_has_the_form_of_its_authors(name):
+    chosen = method(name)
+    ctx = context(chosen)
+    hidden = chosen.hidden(SoftmaxClasses.target(batch(ctx), ctx), ctx)
+    row, background = (ctx.model.output.part(item).weight for item in (SQUARE, "background"))
+    assert (torch.equal(row, background), bool(hidden[:, 1].all())) == FORMS[name]
 
 
 def test_a_label_of_an_old_structure_counts():
@@ -131,8 +151,16 @@ def test_a_batch_without_old_or_new_voxels_is_finite(name):
 
 
 @pytest.mark.parametrize("name", CLASSES)
+def test_soft_dice_is_the_same_beside_every_cross_entropy(name):
+    chosen, ctx = method(name), context(method(name))
+    target, both = said(chosen, ctx)
+    assert torch.equal(chosen.supervise(both, target, ctx)["dice"], method("mib").supervise(both, target, ctx)["dice"])
+
+
+@pytest.mark.parametrize("name", CLASSES)
 def test_a_weight_of_zero_leaves_its_term_out(name):
-    weights = {key: 0.0 for key, value in method(name).options if isinstance(value, float) and key not in NO_WEIGHT}
+    fields = find("method", name).Options.model_fields.items()
+    weights = {key: 0.0 for key, field in fields if (field.description or "").startswith("Weight of")}
     ctx = context(method(name, **weights))
     assert set(method(name, dice=False, **weights).training_loss(batch(ctx), ctx)) == {"cross_entropy"}
 
@@ -154,10 +182,7 @@ def test_terms_are_float32_whatever_the_precision_around(name):
     """Mixed precision is for the networks: of the same outputs every term is the same to the bit."""
     chosen = method(name)
     ctx = context(chosen, old=(DISC, BAR))
-    drawn = batch(ctx)
-    target = chosen.target(drawn, ctx)
-    own, theirs = columns(ctx.model, ctx.old), columns(ctx.teacher_model, ctx.old)
-    both = Both(ctx.model(drawn.image), ctx.teacher(drawn.image), own, theirs)
+    target, both = said(chosen, ctx)
     found = []
     for mixed in (False, True):
         ctx.memory.tensors.clear()
