@@ -200,7 +200,8 @@ class SliceGrid:
     """Slices with contours: rows are cases, columns the truth and the predictions.
 
     Attributes:
-        columns: Titles of the predictions' columns, for example ``("before", "after")`` or the methods.
+        columns: Titles of the predictions' columns, for example ``("before", "after")`` or the methods; long ones
+            with line breaks.
         rows: The cases.
         caption: A sentence below the picture.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SIDE, _GAP, _TOP, _FOOT = 1.3, 0.07, 0.5, 0.42
+_SIDE, _GAP, _TOP, _LINE, _FOOT = 1.3, 0.07, 0.5, 0.17, 0.42
 _DASHES = (0, (2.2, 1.6))
 
 
@@ -25,8 +25,8 @@ def draw_slices(grid: SliceGrid) -> Figure:
     columns = ("truth", *grid.columns)
     side = min((WIDTH - _SIDE - 0.25) / len(columns) - _GAP, 2.6)
     heights = [side * min(1.6, row.image.shape[0] * row.aspect / row.image.shape[1]) for row in grid.rows]
-    figure = canvas(_TOP + sum(heights) + _GAP * len(heights) + _FOOT, VIEWER)
-    top = _TOP
+    top = _TOP + _LINE * max(name.count("\n") for name in columns)
+    figure = canvas(top + sum(heights) + _GAP * len(heights) + _FOOT, VIEWER)
     for index, (row, height) in enumerate(zip(grid.rows, heights, strict=True)):
         for column, name in enumerate(columns):
             ax = axes(figure, (_SIDE + column * (side + _GAP), top, side, height), VIEWER)

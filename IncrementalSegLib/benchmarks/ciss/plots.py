@@ -56,7 +56,8 @@ def slice_picture(results: Results) -> bytes | None:
     found = [read_slices(there[name]) for name in columns]
     names = [stage[0] for stage in results.stages if stage[0] in found[0]]
     rows = [_row(name, [slices[name] for slices in found]) for name in names]
-    return draw(SliceGrid(tuple(columns.values()), tuple(rows)), VIEWER)
+    titles = tuple(title.replace("+", "\n+") for title in columns.values())
+    return draw(SliceGrid(titles, tuple(rows)), VIEWER)
 
 
 def _panel(ax: Axes, outcome: Outcome, results: Results, *, labelled: bool) -> None:

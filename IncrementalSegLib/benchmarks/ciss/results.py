@@ -10,6 +10,7 @@ from statistics import fmean
 from IncrementalSegLib.benchmarks.ciss.protocol import Stages
 from IncrementalSegLib.benchmarks.ciss.variants import BOUNDS, in_order
 from IncrementalSegLib.benchmarks.results import difference, interval
+from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.evaluation.intervals import Comparison, Pairs
 from IncrementalSegLib.store.atomic import read_json
 from IncrementalSegLib.types import Json
@@ -30,7 +31,11 @@ class Outcome:
     chains: dict[int, Json]
 
     def pairs(self, structures: Sequence[str], stage: int = -1) -> Pairs:
-        """Return Dice by case and seed after a stage: the mean over the structures that have one in that case."""
+        """Return Dice by case and seed after a stage: the mean over the structures that occur in that case.
+
+        What does not occur counts for neither side of a pair, found or not: else a method that no longer finds
+        a structure anywhere would be spared the 0 of the scan that lacks it.
+        """
         return {
             (case, seed): value
             for seed, chain in self.chains.items()
@@ -65,9 +70,14 @@ class Outcome:
         return [now[seed] / first[seed] if first[seed] else 0.0 for seed in self.chains]
 
     @property
+    def is_bound(self) -> bool:
+        """Whether it is a bound, with whatever options, and not a method."""
+        return self.name.partition("+")[0] in BOUNDS
+
+    @property
     def forgetting(self) -> list[float]:
         """Mean forgetting in points of Dice, one per seed; empty for a chain of one stage."""
-        found = (chain["matrix"]["mean_forgetting"] for chain in self.chains.values())
+        found = (self._matrix(seed).mean_forgetting() for seed in self.chains)
         return [100 * value for value in found if value is not None]
 
     @property
@@ -78,6 +88,16 @@ class Outcome:
             for chain in self.chains.values()
             for stage in chain["stages"][1:] or chain["stages"]
         )
+
+    def _matrix(self, seed: int) -> ScoreMatrix:
+        """Return R[t][k] of a chain; one of one stage has learned everything in it."""
+        last = len(self.chains[seed]["stages"]) - 1
+        learned = {name: min(number, last) for number, stage in enumerate(self.stages) for name in stage}
+        rows = tuple(
+            tuple(self.mean([name], stage).get(seed) if stage >= first else None for name, first in learned.items())
+            for stage in range(last + 1)
+        )
+        return ScoreMatrix(tuple(learned), tuple(learned.values()), rows)
 
 
 @dataclass(frozen=True)
@@ -111,7 +131,7 @@ class Results:
     @property
     def methods(self) -> list[Outcome]:
         """The outcomes that are no bounds."""
-        return [outcome for outcome in self.outcomes.values() if outcome.name.partition("+")[0] not in BOUNDS]
+        return [outcome for outcome in self.outcomes.values() if not outcome.is_bound]
 
 
 def read_results(out: Path) -> list[Results]:
@@ -139,7 +159,7 @@ def _by_case(scores: Json, structures: Sequence[str]) -> dict[str, float | None]
     cases: dict[str, list[float]] = {}
     for name in structures:
         for entry in scores[name]["per_case"]:
-            cases.setdefault(entry["case"], [])
-            if entry["dice"] is not None:
-                cases[entry["case"]].append(entry["dice"])
+            found = cases.setdefault(entry["case"], [])
+            if entry["voxels_truth"]:
+                found.append(entry["dice"])
     return {case: fmean(values) if values else None for case, values in cases.items()}

@@ -12,6 +12,8 @@ LOSE = ("finetune-softmax", "lwf")
 HOLD = ("mib", "sdr", "pcdd")
 _HELD = 0.8  # our own choice: the papers show a picture of holding, and give no bar
 
+_LEARNED = 0.1  # Dice
+
 
 def check(results: Results) -> list[Statement]:
     """Check every statement for which the methods have been run."""
@@ -27,7 +29,7 @@ def _kept(results: Results) -> Iterator[Statement]:
                 f"{name} loses the old structures: after the second increment less than 50 % of their first Dice "
                 "is left, with every seed"
             )
-            yield Statement(results.folder.name, claim, verdict(max(kept) < 0.5), f"keeps {spread(kept)}")
+            yield _statement(results, name, claim, max(kept) < 0.5, kept)
     for name in HOLD:
         if name in results.outcomes:
             kept = results.outcomes[name].kept()
@@ -35,7 +37,16 @@ def _kept(results: Results) -> Iterator[Statement]:
                 f"{name} holds the old structures: after the last stage at least {100 * _HELD:.0f} % of their first "
                 "Dice is left, with every seed"
             )
-            yield Statement(results.folder.name, claim, verdict(min(kept) >= _HELD), f"keeps {spread(kept)}")
+            yield _statement(results, name, claim, min(kept) >= _HELD, kept)
+
+
+def _statement(results: Results, name: str, claim: str, seen: bool, kept: list[float]) -> Statement:
+    """Judge what became of the first structures; what was never learned cannot be kept or lost."""
+    first = min(results.outcomes[name].mean(results.stages[0], 0).values())
+    if first < _LEARNED:
+        figures = f"not learned: their first Dice is {100 * first:.1f} %"
+        return Statement(results.folder.name, claim, "NOT SEEN", figures)
+    return Statement(results.folder.name, claim, verdict(seen), f"keeps {spread(kept)}")
 
 
 def _not_below(results: Results) -> Iterator[Statement]:

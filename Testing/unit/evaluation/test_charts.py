@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,7 @@ FIGURES = {
     "long chain": lambda: draw_matrices(MatrixChart((("lwfseg", matrix(12)),)), LIGHT),
     "slices": lambda: draw_slices(slices(2)),
     "slices of many methods": lambda: draw_slices(slices(8)),
+    "slices under a title of lines": lambda: draw_slices(replace(slices(1), columns=("worst: pcdd\n+a=0\n+b=0",))),
 }
 
 

@@ -30,7 +30,10 @@ def write(
             "scores": {
                 name: {
                     "dice": mean,
-                    "per_case": [{"case": f"c{place}", "dice": mean + shift} for place, shift in enumerate(SPREAD)],
+                    "per_case": [
+                        {"case": f"c{place}", "dice": mean + shift, "voxels_truth": 9}
+                        for place, shift in enumerate(SPREAD)
+                    ],
                 }
                 for name, mean in zip(names, row, strict=False)
             },
@@ -116,6 +119,15 @@ def test_statements_against_hand_computed_figures(tmp_path: Path) -> None:
     assert one(found, "distance of mib").startswith("MEASURED −8.3 points")
 
 
+def test_what_was_never_learned_is_neither_held_nor_lost(tmp_path: Path) -> None:
+    for name in ("finetune-softmax", "mib"):
+        write(tmp_path, name, 0, (0.9,), (0.9, 0.6), (0.9, 0.6, 0.6))
+        write(tmp_path, name, 1, (0.06,), (0.06, 0.6), (0.06, 0.6, 0.6))
+    found = verdicts(tmp_path)
+    assert one(found, "finetune-softmax loses") == "NOT SEEN not learned: their first Dice is 6.0 %"
+    assert one(found, "mib holds") == "NOT SEEN not learned: their first Dice is 6.0 %"
+
+
 def test_below_mib_is_seen(tmp_path: Path) -> None:
     write(tmp_path, "mib", 0, (0.8,), (0.8, 0.6), (0.6, 0.6, 0.6))
     write(tmp_path, "pcdd", 0, (0.8,), (0.8, 0.6), (0.6, 0.53, 0.6))
@@ -144,11 +156,13 @@ def test_summary_of_what_has_finished(tmp_path: Path) -> None:
     assert (write_summary(tmp_path).read_text("utf-8"), (tmp_path / "spine-1-1-curves.png").read_bytes()) == before
 
 
-def test_absent_structures_count_in_no_mean(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dice", [None, 0.0])
+def test_absent_structures_count_in_no_mean(tmp_path: Path, dice: float | None) -> None:
+    """Whether it is found there or not: else the two sides of a pair would be means over other structures."""
     write(tmp_path, "mib", 0, (0.8,), (0.8, 0.6), (0.6, 0.6, 0.6))
     file = tmp_path / "spine-1-1" / "mib-seed0.json"
     chain = json.loads(file.read_text())
-    chain["stages"][-1]["scores"]["c"]["per_case"][0]["dice"] = None
+    chain["stages"][-1]["scores"]["c"]["per_case"][0] |= {"dice": dice, "voxels_truth": 0}
     file.write_text(json.dumps(chain))
     (results,) = read_results(tmp_path)
     pairs = results.outcomes["mib"].pairs(("a", "c"))
@@ -156,5 +170,32 @@ def test_absent_structures_count_in_no_mean(tmp_path: Path) -> None:
     assert results.outcomes["mib"].pairs(("c",))["c0", 0] is None
 
 
+def test_what_is_found_in_a_scan_without_it_is_not_forgotten(tmp_path: Path) -> None:
+    """A method that stops finding a structure anywhere would else gain by the scan that lacks it."""
+    write(tmp_path, "mib", 0, (0.8,), (0.8, 0.6), (0.6, 0.5, 0.6))
+    file = tmp_path / "spine-1-1" / "mib-seed0.json"
+    chain = json.loads(file.read_text())
+    for stage, dice in zip(chain["stages"], (0.0, 0.0, None), strict=True):
+        stage["scores"]["a"]["per_case"].append({"case": "empty", "dice": dice, "voxels_truth": 0})
+    rows = ((0.8 * 6 / 7, None, None), (0.8 * 6 / 7, 0.6, None), (0.6, 0.5, 0.6))  # as the scores of a version have it
+    chain["matrix"] = ScoreMatrix(("a", "b", "c"), (0, 1, 2), rows).to_json()
+    file.write_text(json.dumps(chain))
+    (results,) = read_results(tmp_path)
+    assert results.outcomes["mib"].forgetting == pytest.approx([15.0])
+
+
+def test_a_bound_with_other_options_is_a_bound(tmp_path: Path) -> None:
+    write(tmp_path, "mib", 0, (0.8,), (0.8, 0.6), (0.6, 0.6, 0.6))
+    write(tmp_path, "offline+dice=false", 0, (0.8, 0.8, 0.6), bound=True)
+    (results,) = read_results(tmp_path)
+    assert [outcome.name for outcome in results.methods] == ["mib"]
+    assert "### Against mib" not in write_summary(tmp_path).read_text(encoding="utf-8")
+
+
 def test_nothing_has_finished(tmp_path: Path) -> None:
     assert "No chain has finished" in write_summary(tmp_path).read_text(encoding="utf-8")
+
+
+def test_what_rounds_to_nothing_has_no_sign(tmp_path: Path) -> None:
+    write(tmp_path, "mib", 0, (0.8,), (0.8, 0.6), (0.8002, 0.6002, 0.6))
+    assert row(write_summary(tmp_path).read_text(encoding="utf-8"), "mib")[5] == "0.0 (0.0 to 0.0)"
