@@ -69,6 +69,7 @@ class Retention(StrEnum):
     copy = "copy"
 
 
+_HARDLY = 0.1  # Dice
 _WITH_RESUME = {"model", "resume", "report", "device", "events", "as_json"}
 
 
@@ -91,7 +92,8 @@ def command(
         str | None, typer.Option(metavar="M", help="How old structures are kept; see `incrementalseg methods`.")
     ] = None,
     option: Annotated[
-        list[str] | None, typer.Option(metavar="k=v", help="Option of the method; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="k=v", help="Option of the method; may be repeated. `methods --json` lists them."),
     ] = None,
     network: Annotated[Network | None, typer.Option(help="Fixed at the first step; unet2d by default.")] = None,
     preset: Annotated[
@@ -171,17 +173,22 @@ def _refuse_other_options(context: typer.Context) -> None:
 
 def _show(result: StepResult, model: Path) -> None:
     """Print what a step made as tables and sentences."""
-    record = result.record
-    rows = [
-        (name, number(score["validation_dice"]), score["cases"])
-        for name, score in result.to_json()["validation"].items()
-    ]
+    record, curve = result.record, result.curve
+    scores = result.to_json()["validation"]
+    rows = [(name, number(score["validation_dice"]), score["cases"]) for name, score in scores.items()]
     print_table("Dice on the cases set aside", ("structure", "Dice", "cases"), rows)
+    early = f", ended early after {curve.steps} of {curve.planned}" if curve.steps < curve.planned else ""
     say(
         f"Version {record.number} of {model} knows {', '.join(record.structures.names)} "
-        f"({record.step['method']}, best weights from step {result.curve.best_step} of {result.curve.steps}, "
+        f"({record.step['method']}, best weights from step {curve.best_step}{early or f' of {curve.steps}'}, "
         f"{duration(record.seconds)})."
     )
+    known = {name: score["validation_dice"] for name, score in scores.items() if score["validation_dice"] is not None}
+    if weak := [name for name, dice in known.items() if dice < _HARDLY]:
+        say(
+            f"Hardly learned: {', '.join(weak)}. The gate judges older structures only. More --steps, or --improve "
+            "once the version is in use, may help; `incrementalseg check` looks at the labels."
+        )
     if record.step["set_aside"]:
         say(f"Set aside: {', '.join(entry['case'] for entry in record.step['set_aside'])}.")
     if result.report.rows:

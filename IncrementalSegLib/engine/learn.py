@@ -66,7 +66,8 @@ def learn(
             else is unknown there, not background.  As :class:`Request` each may bring terminology and colour.
         cases: Case ids, comma-separated, or a file with one id per line; all by default.
         improve: The structures are known and shall be improved.
-        method: How old structures are kept; by default aeiseg where exemplars were kept, else lwfseg.
+        method: How old structures are kept; by default aeiseg where exemplars were kept, else lwfseg; in one softmax
+            pcdd, or mib where a prototype is missing.
         options: Options of the method.
         network: ``unet2d`` (default) or ``unet3d``; fixed at the first step.
         preset: ``quick``, ``standard`` or ``paper``; by default standard on a GPU and quick on a CPU.

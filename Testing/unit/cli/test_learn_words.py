@@ -1,0 +1,39 @@
+"""What `learn` tells people about the step that it made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from IncrementalSegLib.cli.learn import _show
+from IncrementalSegLib.engine.step.state import Curve
+
+
+def said(capsys: pytest.CaptureFixture[str], dice: float | None, curve: Curve) -> str:
+    record = SimpleNamespace(
+        number=2, structures=SimpleNamespace(names=("humerus", "scapula")), seconds=9.0, accepted=True,
+        step={"method": "pcdd", "set_aside": []},
+    )  # fmt: skip
+    scores = {"validation": {"scapula": {"validation_dice": dice, "cases": 0 if dice is None else 1}}}
+    report = SimpleNamespace(rows=(), held_back_by=())
+    result: Any = SimpleNamespace(record=record, curve=curve, report=report, page=None, to_json=lambda: scores)
+    _show(result, Path("shoulder"))
+    return capsys.readouterr().out
+
+
+def test_a_structure_that_was_hardly_learned_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The gate does not see it: a version whose new structure is found nowhere harms no older one."""
+    text = said(capsys, 0.0, Curve(200, 170, best_step=34))
+    assert "Hardly learned: scapula." in text
+    assert "best weights from step 34, ended early after 170 of 200" in text
+
+
+@pytest.mark.parametrize("dice", [0.8, None])
+def test_one_that_was_learned_or_has_no_score_is_not(capsys: pytest.CaptureFixture[str], dice: float | None) -> None:
+    text = said(capsys, dice, Curve(200, 200, best_step=180))
+    assert "Hardly" not in text
+    assert "best weights from step 180 of 200" in text
+    assert "early" not in text
