@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
-from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.errors import ModelError, OptionError
+from IncrementalSegLib.store.atomic import damaged, decode_json, plain_errors
 from IncrementalSegLib.types import Json
 
 
@@ -20,6 +22,29 @@ def lock(out: Path, name: str) -> FileLock:
     folder = out / ".locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{name}.lock")
+
+
+def read_shared(file: Path, keys: Sequence[str], place: Path) -> Json:
+    """Read what a process left in the folder of a benchmark.
+
+    Args:
+        file: A JSON file.
+        keys: What it must hold at least.
+        place: What can be deleted where the file is damaged: the next run makes it again.
+
+    Raises:
+        ModelError: It is missing, cannot be read, or is damaged.
+    """
+    with plain_errors(file, "read"):
+        text = file.read_bytes()
+    try:
+        found = decode_json(text, file)
+        absent = [key for key in keys if key not in found]
+        if absent:
+            raise damaged(file, f"it holds no {absent[0]!r}")
+    except ModelError as error:
+        raise ModelError(error.what, todo=f"Delete {place}, and the next run makes it again.") from error
+    return found
 
 
 def require_same(found: Json, wanted: Json, place: Path) -> None:

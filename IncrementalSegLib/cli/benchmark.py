@@ -135,7 +135,7 @@ def false_alarm(
 def _part(shard: str) -> tuple[int, int]:
     """Read ``i/n``."""
     part, _, parts = shard.partition("/")
-    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
         raise typer.BadParameter(f"{shard!r}: write for example 1/2", param_hint="--shard")
     return int(part), int(parts)
 

@@ -42,7 +42,7 @@ Progress = Callable[[float, str], None]
 class SelectionOptions(BaseModel):
     """How exemplars are chosen; the defaults are those of Ozdemir 2018."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
     candidates: int = Field(50, ge=1)
     """Most certain slices or crops per structure among which coverage chooses (kc)."""

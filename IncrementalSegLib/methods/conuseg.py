@@ -47,6 +47,7 @@ class Conuseg(PrototypeClasses[ConusegOptions]):
 
     def begin_step(self, ctx: StepContext) -> None:
         """Measure how sure the previous model is of each class: medians of its highest probability."""
+        super().begin_step(ctx)
         if ctx.teacher_model is not None and ctx.old:
             medians = class_medians(ctx, lambda probability: probability.amax(1))
             ctx.memory.data[self._key("medians")] = medians

@@ -15,6 +15,8 @@ from IncrementalSegLib.sampling.datasets import read_case
 from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.volume import Volume
 
+_SHARED = 0.01  # less is a seam of the two masks' resampling
+
 
 def prepare_case(case: Case, structure_of: Mapping[str, StructureId], plan: Plan) -> PreparedCase:
     """Read a case and prepare its image and the masks of what was looked for.
@@ -64,3 +66,29 @@ def require_voxels(cases: Sequence[PreparedCase], names: Mapping[StructureId, st
                 f"Not one voxel of {name!r} is annotated in the {len(holders)} cases in which it was looked for.",
                 todo="Check the label names with `incrementalseg check`, or choose other cases.",
             )
+
+
+def require_apart(cases: Sequence[PreparedCase], names: Mapping[StructureId, str]) -> list[str]:
+    """Refuse a step of one softmax in which a structure has no voxel to itself: two labels at a voxel teach neither.
+
+    Returns:
+        One sentence for each structure of which more than 1 % is labelled as another one too.
+
+    Raises:
+        DataError: Names the structure.
+    """
+    warnings = []
+    for structure, name in names.items():
+        holders = [case for case in cases if structure in case.structures]
+        shared = sum(int(case.mask(structure)[case.masks.sum(0) > 1].sum()) for case in holders)
+        share = shared / max(1, sum(int(case.mask(structure).sum()) for case in holders))
+        if share == 1:
+            raise DataError(
+                f"Every voxel of {name!r} is labelled as another structure too.",
+                "A model with one softmax gives each voxel to one structure.",
+                "Correct the labels, teach one of them alone, or start a model whose structures may overlap: "
+                "leave --method out at its first step.",
+            )
+        if share > _SHARED:
+            warnings.append(f"{100 * share:.0f} % of {name} is labelled as another structure too and teaches nothing.")
+    return warnings

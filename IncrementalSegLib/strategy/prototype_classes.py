@@ -73,6 +73,10 @@ class PrototypeClasses(SoftmaxClasses[ClassOptionsT]):
 
     needs = frozenset({"teacher", "prototypes"})
 
+    def begin_step(self, ctx: StepContext) -> None:
+        """Drop running means that a model may have brought from elsewhere."""
+        self._drop(ctx)
+
     def stored(self, ctx: StepContext) -> Means:
         """Return the means that earlier steps left, without those of the structures being taught."""
         keys = [BACKGROUND, *(item if item in ctx.old else "" for item in ctx.model.structures)]
@@ -101,6 +105,9 @@ class PrototypeClasses(SoftmaxClasses[ClassOptionsT]):
 
     def remember(self, ctx: StepContext) -> None:
         """Drop the running means: the engine has averaged the features of the finished model instead."""
+        self._drop(ctx)
+
+    def _drop(self, ctx: StepContext) -> None:
         for name in ("means", "counts"):
             ctx.memory.tensors.pop(self._key(name), None)
 

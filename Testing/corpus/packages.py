@@ -250,6 +250,13 @@ def _bad_tensors(sound: bytes) -> Iterator[Hostile]:
     yield Hostile("pixels missing", with_(safetensors.torch.save({}), "exemplars"), "missing or damaged")
     unknown = {"f" * 32: torch.zeros(4)}
     yield Hostile("mean features missing", with_(safetensors.torch.save(unknown), "prototypes"), "missing or damaged")
+    means = safetensors.torch.load(content["prototypes.safetensors"])
+    for what, found in (
+        ("short", {name: item[:-1].clone() for name, item in means.items()}),
+        ("whole numbers", {name: item.long() for name, item in means.items()}),
+        ("endless", {name: item.sign() * 1e200 for name, item in means.items()}),
+    ):
+        yield Hostile(f"mean features: {what}", with_(safetensors.torch.save(found), "prototypes"), "mean features of")
 
 
 def _bad_networks(sound: bytes) -> Iterator[Hostile]:

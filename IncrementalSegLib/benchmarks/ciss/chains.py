@@ -23,15 +23,16 @@ from filelock import Timeout
 
 from IncrementalSegLib.benchmarks.circumstances import environment
 from IncrementalSegLib.benchmarks.ciss.protocol import Protocol
+from IncrementalSegLib.benchmarks.ciss.results import read_chain
 from IncrementalSegLib.benchmarks.ciss.scans import Scans, scans_for
 from IncrementalSegLib.benchmarks.ciss.slices import SHOWN_SEED, write_slices
 from IncrementalSegLib.benchmarks.ciss.training import Trained, Training
 from IncrementalSegLib.benchmarks.ciss.variants import FIRST, Variant
-from IncrementalSegLib.benchmarks.sharing import lock, require_same
+from IncrementalSegLib.benchmarks.sharing import lock, read_shared, require_same
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.store.atomic import TEMPORARY, read_json, write_json
+from IncrementalSegLib.store.atomic import TEMPORARY, plain_errors, write_json
 from IncrementalSegLib.types import Json
 
 
@@ -76,25 +77,28 @@ class Runner:
 
         Raises:
             OptionError: The folder holds results of other settings.
+            ModelError: It cannot be written, or something in it is damaged.
         """
-        self._require_fit(chain)
-        try:
-            with lock(self.out, f"{self.protocol.name}-{chain.name}").acquire(timeout=0):
-                if not self.is_finished(chain):
-                    self._run(chain)
-        except Timeout:  # the other locks wait without end
-            return
+        with plain_errors(self.out):
+            self._require_fit(chain)
+            try:
+                with lock(self.out, f"{self.protocol.name}-{chain.name}").acquire(timeout=0):
+                    if not self.is_finished(chain):
+                        self._run(chain)
+            except Timeout:  # the other locks wait without end
+                return
 
     def _require_fit(self, chain: Chain) -> None:
         """Refuse a chain that must not stand in one table with those that have finished."""
-        for file in (self.out / self.protocol.name).glob("*.json"):
-            found, setting = read_json(file), self._setting(chain)
+        for file in (self.out / self.protocol.name).glob("*-seed*.json"):
+            found, setting = read_chain(file), self._setting(chain)
             if found["method"] != chain.variant.name:
                 setting |= {"options": found["setting"]["options"]}
             require_same(found["setting"], setting, file)
 
     def _run(self, chain: Chain) -> None:
         protocol = self.protocol
+        self.scans.require_all()
         routes = {"offline": self._offline, "separate": self._separate}
         done, models = routes.get(chain.variant.method, self._one_model)(chain)
         result: Json = {
@@ -137,12 +141,12 @@ class Runner:
         """Teach stage after stage to one model; a chain that was killed goes on."""
         work, stages, setting = self._work(chain), self.protocol.stages, self._setting(chain)
         diary, model = work / "done.json", work / "model"
-        if not diary.is_file() or read_json(diary)["setting"] != setting:
+        if not diary.is_file() or _begun(diary)["setting"] != setting:
             first = self._first(chain, stages[0], self.scans.of_stage(0, chain.seed), self._label(chain, 0))
             shutil.rmtree(work, ignore_errors=True)
             shutil.copytree(first / "model", model)
             write_json(diary, {"setting": setting, "stages": [_stage(first)]})
-        done: list[Json] = read_json(diary)["stages"]
+        done: list[Json] = _begun(diary)["stages"]
         for number in range(len(done), len(stages)):
             known = [name for stage in stages[: number + 1] for name in stage]
             training = self._training(self.protocol, chain, self._label(chain, number))
@@ -206,5 +210,9 @@ class Runner:
 
 
 def _stage(first: Path) -> Json:
-    stage: Json = read_json(first / "first.json")["stage"]
+    stage: Json = read_shared(first / "first.json", ("stage",), first)["stage"]
     return stage
+
+
+def _begun(diary: Path) -> Json:
+    return read_shared(diary, ("setting", "stages"), diary.parent)

@@ -10,10 +10,12 @@ from statistics import fmean
 from IncrementalSegLib.benchmarks.ciss.protocol import Stages
 from IncrementalSegLib.benchmarks.ciss.variants import BOUNDS, in_order
 from IncrementalSegLib.benchmarks.results import difference, interval
+from IncrementalSegLib.benchmarks.sharing import read_shared
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.evaluation.intervals import Comparison, Pairs
-from IncrementalSegLib.store.atomic import read_json
 from IncrementalSegLib.types import Json
+
+_CHAIN = ("benchmark", "title", "protocol", "method", "seed", "setting", "matrix", "stages", "environment")
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,15 @@ class Results:
         return [outcome for outcome in self.outcomes.values() if not outcome.is_bound]
 
 
+def read_chain(file: Path) -> Json:
+    """Return what a finished chain has written.
+
+    Raises:
+        ModelError: It is damaged.
+    """
+    return read_shared(file, _CHAIN, file)
+
+
 def read_results(out: Path) -> list[Results]:
     """Return the results of every protocol in a folder, sorted by name.
 
@@ -142,8 +153,8 @@ def read_results(out: Path) -> list[Results]:
     """
     found: dict[Path, dict[str, dict[int, Json]]] = {}
     for file in sorted(out.glob("[!.]*/*-seed*.json")):
-        chain = read_json(file)
-        if chain.get("benchmark") == "ciss":
+        if read_shared(file, (), file).get("benchmark") == "ciss":
+            chain = read_chain(file)
             found.setdefault(file.parent, {}).setdefault(chain["method"], {})[chain["seed"]] = chain
     return [_results(folder, chains) for folder, chains in found.items()]
 

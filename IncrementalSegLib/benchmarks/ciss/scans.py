@@ -69,13 +69,34 @@ class Scans:
             )
         return replace(self.teaching, cases=cases)
 
+    def require_all(self) -> None:
+        """Refuse a protocol with a structure that no scan teaches or none measures, before hours are spent on it.
+
+        Raises:
+            DataError: Names the structures.
+        """
+        for present, verb in ((self._present, "teach"), (self._measured, "measure")):
+            absent = [name for name in self.protocol.structures if name not in set().union(*present.values())]
+            if absent:
+                raise DataError(
+                    f"{', '.join(absent)} occurs in none of the scans that {verb}.",
+                    todo="Look at the labels with `incrementalseg check`, or use the whole data set.",
+                )
+
     @cached_property
     def _present(self) -> dict[str, set[str]]:
-        """Which structures have a voxel in which case; reads every scan that teaches once."""
+        return self._found(self.teaching)
+
+    @cached_property
+    def _measured(self) -> dict[str, set[str]]:
+        return self._found(self.test)
+
+    def _found(self, scans: Dataset) -> dict[str, set[str]]:
+        """Return which structures have a voxel in which case; reads every scan."""
         requests = [Request(name, name) for name in self.protocol.structures]
         return {
             case.id: {name for name, mask in read_case(case)[1].items() if mask.any()}
-            for case in looked_for(self.teaching, requests).cases
+            for case in looked_for(scans, requests).cases
         }
 
 

@@ -54,10 +54,12 @@ def find_variants(text: str | None) -> list[Variant]:
 
     Raises:
         UnknownNameError: No such method or option.
-        OptionError: A method of another family, or a value that cannot be used.
+        OptionError: Nothing is named, an option has no value, two, or one that cannot be used, or it changes nothing.
     """
     known = class_methods()
     chosen = [*BOUNDS, *known] if text is None else [part.strip() for part in text.split(",") if part.strip()]
+    if not chosen:
+        raise OptionError(f"{text!r} names no method.", todo="Name some, or leave --methods out for all.")
     return [_variant(item, known) for item in dict.fromkeys(chosen)]
 
 
@@ -91,6 +93,14 @@ def _variant(text: str, known: Sequence[str]) -> Variant:
         name, equals, value = pair.partition("=")
         if not equals:
             raise OptionError(f"{text!r} has an option without a value.", todo="Write METHOD+OPTION=VALUE.")
+        if name in given:
+            raise OptionError(f"{text!r} names {name} twice.", todo="Name it once.")
+        if name in MethodOptions.model_fields:
+            raise OptionError(
+                f"{text!r}: {name} changes nothing here.",
+                "It says which exemplars are kept, and no chain keeps any.",
+                "Leave it out.",
+            )
         given[name] = value
     built = build_method(FIRST if method in BOUNDS else method, given)
     options = built.options.model_dump(mode="json", exclude=set(MethodOptions.model_fields))

@@ -24,6 +24,7 @@ from IncrementalSegLib.types import Json
 
 _WIDEST, _DEEPEST, _MOST_STRUCTURES = 8192, 10, 200
 _LONGEST_SIDE = 4096  # voxels
+_LARGEST_FEATURE = 1e12
 _AXES = str.maketrans("RAI", "LPS")  # either end of an axis -> one of them
 
 
@@ -104,6 +105,11 @@ def check_memories(
         raise refused(package, error.what.rstrip(".").lower()) from error
     require(set(bank.items) <= known | {BACKGROUND}, "it holds the mean features of an unknown structure")
     require(set(tensors["prototypes"]) == set(bank.items), "it holds mean features that its list does not name")
+    with torch.device("meta"):
+        width = Segmenter.from_architecture(record.architecture).trunk(0).decoder_channels
+    for key, mean in tensors["prototypes"].items():
+        sound = mean.is_floating_point() and mean.shape == (width,) and bool((mean.abs() <= _LARGEST_FEATURE).all())
+        require(sound, f"the mean features of {key} are no {width} numbers that its network could make")
     kept = {f"{item}.{part}" for item in memory.scans for part in ("image", "masks", "ignore")}
     require(set(tensors["exemplars"]) <= kept, "it holds pixels that belong to no exemplar")
     require(len({item.id for item in memory}) == len(memory), "it holds an exemplar twice")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,12 @@ from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.sampling.datasets import read_case
-from IncrementalSegLib.sampling.prepare import prepare, require_voxels
+from IncrementalSegLib.sampling.prepare import prepare, require_apart, require_voxels
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.volume import Grid
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,11 @@ def read_material(request: StepRequest, preset: Preset, seed: int, progress: Pro
     progress("Reading", 1.0)
     count = len(training)
     cases, held = prepared[:count], prepared[count:]
-    require_voxels(cases, {item: request.structures.by_id(item).name for item in request.taught})
+    names = {item: request.structures.by_id(item).name for item in request.taught}
+    require_voxels(cases, names)
+    if request.method.output == "classes":
+        for warning in require_apart(cases, names):
+            log.warning(warning)
     seen = Seen.of(request.folder) if request.folder is not None else Seen()
     pairs = [(look, case.structures) for look, case in zip(looks, cases, strict=False)]
     seen = seen.with_step(request.step, pairs)

@@ -16,7 +16,7 @@ from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.engine.step.request import resolve
-from IncrementalSegLib.errors import MissingNeedError, ModelError
+from IncrementalSegLib.errors import DataError, MissingNeedError, ModelError
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.sampling.datasets import open_data, read_case
 from IncrementalSegLib.store.edits import rename_structure
@@ -154,3 +154,15 @@ def test_it_learns_on_after_a_patient_and_what_they_taught_are_gone(model, data,
     folder = open_model(model)
     assert set(folder.tensors("prototypes")) == {"background", *folder.record().structures.ids}
     assert folder.document("memory")["method"] == {}
+
+
+def test_structures_that_overlap_everywhere_are_refused(small_presets, data, tmp_path):
+    rows = ["image,patient,label"]
+    for case in open_data(data / "humerus").cases[:2]:
+        label = str(case.images[0]).replace("imagesTr", "labelsTr")
+        rows.append(f"{case.images[0]},{case.patient},bone={label};marrow={label}")
+    (tmp_path / "both.csv").write_text("\n".join(rows), "utf-8")
+    with pytest.raises(DataError, match="Every voxel of 'bone'"):
+        learn(tmp_path / "new", tmp_path / "both.csv", "bone, marrow", method="mib", steps=1, device="cpu")
+    assert not (tmp_path / "new").exists()
+    learn(tmp_path / "new", tmp_path / "both.csv", "bone, marrow", steps=1, exemplars="none", device="cpu")

@@ -10,7 +10,7 @@ from IncrementalSegLib.preprocessing.plan import plan_for
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.datasets import open_data
-from IncrementalSegLib.sampling.prepare import prepare, prepare_case, require_voxels
+from IncrementalSegLib.sampling.prepare import prepare, prepare_case, require_apart, require_voxels
 
 LIVER, SPLEEN = "a" * 32, "b" * 32
 
@@ -93,3 +93,20 @@ def test_where_nobody_looked_no_loss_counts_and_the_image_stays(plan):
     broken[0, 0] = np.nan
     both = prepare(case, replace(volume, array=broken, unlabelled=where), {LIVER: label == 1}, plan)
     assert torch.equal(both.ignore, found.ignore | prepare(case, replace(volume, array=broken), {}, plan).ignore)
+
+
+def overlapping(name, **places):
+    masks = torch.zeros(len(places), 1, 1, 10, dtype=torch.uint8)
+    for row, (first, last) in enumerate(places.values()):
+        masks[row, ..., first:last] = 1
+    return PreparedCase(name, name, torch.zeros(1, 1, 1, 10), tuple(places), masks)
+
+
+def test_what_one_softmax_cannot_tell_apart_is_said():
+    names = {"liver": "liver", "tumour": "tumour"}
+    apart = [overlapping("a", liver=(0, 4), tumour=(4, 6)), overlapping("b", liver=(0, 0))]
+    assert require_apart(apart, names) == []
+    partly = [*apart, overlapping("c", liver=(0, 6), tumour=(5, 7))]
+    assert [text.partition(" is ")[0] for text in require_apart(partly, names)] == ["10 % of liver", "25 % of tumour"]
+    with pytest.raises(DataError, match=r"Every voxel of 'tumour'.*leave --method out"):
+        require_apart([overlapping("a", liver=(0, 9), tumour=(4, 6)), overlapping("b", liver=(0, 3))], names)

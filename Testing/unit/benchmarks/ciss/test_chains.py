@@ -16,7 +16,7 @@ from IncrementalSegLib.benchmarks.ciss.protocol import Protocol
 from IncrementalSegLib.benchmarks.ciss.slices import read_slices
 from IncrementalSegLib.benchmarks.ciss.variants import find_variants
 from IncrementalSegLib.engine.progress import Progress, Stop, silent
-from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.errors import DataError, ModelError, OptionError
 from IncrementalSegLib.store.atomic import read_json
 from IncrementalSegLib.types import Json
 
@@ -213,3 +213,50 @@ def test_a_killed_chain_goes_on(tmp_path: Path, out: Path, data: Path, place: st
     stage = int(place[6])
     assert [step["step"]["resumed"] for step in done["stages"]] == [number == stage for number in (1, 2, 3)]
     assert not any(f"stage {number} of 3: Learning" in phase for number in range(1, stage) for phase in trained)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"setting": {'])
+@pytest.mark.parametrize(
+    "file", ["btcv-1-1/mib-seed0.json", ".first/*/first.json", ".work/btcv-1-1-lwf-seed0/done.json"]
+)
+def test_a_damaged_file_is_named_and_what_to_do(
+    tmp_path: Path, out: Path, data: Path, file: str, damage: bytes
+) -> None:
+    folder = shutil.copytree(out, tmp_path / "out")
+    (folder / ".work/btcv-1-1-lwf-seed0").mkdir()
+    (folder / ".work/btcv-1-1-lwf-seed0/done.json").touch()
+    if ".work" not in file:
+        shutil.rmtree(folder / ".work/btcv-1-1-lwf-seed0")
+    for one in folder.glob(file):
+        one.write_bytes(damage)
+    with pytest.raises(ModelError, match=r"is damaged: .*Delete .*the next run makes it again") as caught:
+        run(folder, data, "lwf")
+    named = caught.value.todo.partition("Delete ")[2].partition(",")[0]
+    shutil.rmtree(named) if Path(named).is_dir() else Path(named).unlink()
+    if ".first" not in file:  # there, each of the others is damaged too
+        assert run(folder, data, "lwf")["method"] == "lwf"
+
+
+def test_what_is_no_result_is_left_alone(tmp_path: Path, out: Path, data: Path) -> None:
+    folder = shutil.copytree(out, tmp_path / "out")
+    (folder / SHORT.name / "notes.json").write_text("{}", "utf-8")
+    assert run(folder, data, "mib")["method"] == "mib"
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_folder_that_cannot_be_is_said(tmp_path: Path, data: Path, below: str) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    with pytest.raises(ModelError, match="Part of the path is a file"):
+        Runner(SHORT, tmp_path / "file" / below, data, "cpu", silent).run(chain("mib"))
+
+
+@pytest.mark.parametrize(("side", "said"), [("teaching", "that teach"), ("test", "that measure")])
+def test_a_structure_that_occurs_nowhere_is_said_before_any_work(
+    tmp_path: Path, data: Path, side: str, said: str
+) -> None:
+    cases = getattr(Runner(SHORT, tmp_path, data, "cpu", silent).scans, side).cases
+    without = tuple((int(case.id[1:]), ORGANS[2]) for case in cases)
+    bare = write_organs(tmp_path / "bare", without=without)
+    with pytest.raises(DataError, match=f"left kidney occurs in none of the scans {said}"):
+        run(tmp_path / "out", bare, "mib")
+    assert not (tmp_path / "out" / ".first").exists()

@@ -103,6 +103,11 @@ def test_what_begins_a_model_differs_in_no_method() -> None:
         ("mib+dic=false", UnknownNameError, "Did you mean 'dice'"),
         ("mib+dice", OptionError, "without a value"),
         ("mib+distillation=-1", OptionError, "greater than or equal to 0"),
+        ("mib+distillation=inf", OptionError, "finite"),
+        ("mib+dice=true+dice=false", OptionError, "names dice twice"),
+        ("mib+keep_labels=false", OptionError, "keep_labels changes nothing here"),
+        ("mib+descriptor_weights=../../x", OptionError, "descriptor_weights changes nothing here"),
+        (" , ", OptionError, "names no method"),
     ],
 )
 def test_wrong_names_are_refused(text: str, error: type[Exception], said: str) -> None:

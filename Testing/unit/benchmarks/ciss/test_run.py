@@ -79,7 +79,8 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     write_organs(tmp_path / "abdomen-ct-btcv", cases=8)
     arguments = ["benchmark", "ciss", "--data", tmp_path, "--protocol", "7-1", "--methods", "offline", "--seeds", 1]
     arguments += ["--steps", 1, "--device", "cpu", "--out", tmp_path / "out", "--json"]
-    assert command(monkeypatch, *arguments, "--shard", "2/1") == 2
+    for wrong in ("2/1", "0/1", "1", "²/2"):
+        assert command(monkeypatch, *arguments, "--shard", wrong) == 2
     capsys.readouterr()
     assert command(monkeypatch, *arguments) == 0
     said = json.loads(capsys.readouterr().out)

@@ -79,6 +79,8 @@ def test_mean_features_that_were_forgotten_are_missed(data, teach, tmp_path):
         ("lwfseg", {"alpha": "much"}, OptionError, r"alpha='much'.*number"),
         ("lwfseg", {"recipe": "paper2017"}, OptionError, r"recipe='paper2017'.*official2019"),
         ("aeiseg", {"passes": 1}, OptionError, "passes=1"),
+        ("pcdd", {"lambda_ll": "nan"}, OptionError, "lambda_ll='nan'"),
+        ("pcdd", {"lambda_ll": "inf"}, OptionError, r"lambda_ll='inf'.*finite"),  # no record could hold it
     ],
 )
 def test_a_wrong_method_or_option_is_one_sentence(name, options, error, message):
