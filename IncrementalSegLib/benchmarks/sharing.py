@@ -1,27 +1,46 @@
-"""What lets several processes fill one folder: locks by name, and results of other settings are refused."""
+"""What lets several processes fill one folder: each piece of work is done by one, and other settings are refused."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from IncrementalSegLib.errors import ModelError, OptionError
-from IncrementalSegLib.store.atomic import damaged, decode_json, plain_errors
+from IncrementalSegLib.store.atomic import TEMPORARY, damaged, decode_json, plain_errors
 from IncrementalSegLib.types import Json
 
 
-def lock(out: Path, name: str) -> FileLock:
-    """Return the lock of one piece of work.
+def unless_taken(out: Path, name: str, work: Callable[[], None]) -> None:
+    """Do a piece of work, unless another process is at it.
 
     Args:
         out: Folder of the benchmark.
         name: Name of the work.
+        work: Does it.
     """
-    folder = out / ".locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{name}.lock")
+    try:
+        with _lock(out, name).acquire(timeout=0):
+            work()
+    except Timeout:  # other locks wait without end
+        return
+
+
+def once(out: Path, folder: Path, make: Callable[[Path], None]) -> None:
+    """Make a folder, or wait for the process that is making it.
+
+    Args:
+        out: Folder of the benchmark.
+        folder: The folder, below ``out``.
+        make: Fills the folder that it is given; what a killed process left there is still there.
+    """
+    with _lock(out, f"first-{folder.name}"):
+        if not folder.is_dir():
+            work = folder.with_name(f"{TEMPORARY}{folder.name}")
+            work.mkdir(parents=True, exist_ok=True)
+            make(work)
+            work.rename(folder)
 
 
 def read_shared(file: Path, keys: Sequence[str], place: Path) -> Json:
@@ -66,3 +85,9 @@ def require_same(found: Json, wanted: Json, place: Path) -> None:
             "Results of different settings must not stand in one table.",
             "Choose another folder for --out.",
         )
+
+
+def _lock(out: Path, name: str) -> FileLock:
+    folder = out / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{name}.lock")

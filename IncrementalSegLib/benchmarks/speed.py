@@ -6,15 +6,13 @@ Ratios hold on any machine; absolute times do not.  Run it alone and on one thre
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
 
+from IncrementalSegLib.benchmarks.ratios import Ratio, compare, duration
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import Runtime, start
 from IncrementalSegLib.engine.step.presets import Preset, find_preset
@@ -41,45 +39,6 @@ from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.volume import Volume
 
 OLD, NEW = "0" * 32, "1" * 32
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """Time of one thing over the time of another.
-
-    Attributes:
-        name: What is compared.
-        limit: Largest ratio that is asked for, or ``None``.
-        ratios: One per pair.
-        seconds: Median seconds of both.
-    """
-
-    name: str
-    limit: float | None
-    ratios: tuple[float, ...]
-    seconds: tuple[float, float]
-
-    def to_json(self) -> Json:
-        """Return median, quartiles and limit."""
-        low, median, high = np.percentile(self.ratios, [25, 50, 75])
-        return {
-            "name": self.name,
-            "median": round(float(median), 3),
-            "quartiles": [round(float(low), 3), round(float(high), 3)],
-            "limit": self.limit,
-            "pairs": len(self.ratios),
-            "seconds": [round(value, 4) for value in self.seconds],
-        }
-
-
-def compare(
-    name: str, one: Callable[[], object], other: Callable[[], object], pairs: int, limit: float | None
-) -> Ratio:
-    """Time ``one`` against ``other`` in alternation, after a warm-up of each."""
-    one(), other()
-    times = [(_time(one), _time(other)) for _ in range(pairs)]
-    medians = np.median(times, axis=0)
-    return Ratio(name, limit, tuple(a / b for a, b in times), (float(medians[0]), float(medians[1])))
 
 
 def measure(device: str = "auto", pairs: int = 15, progress: Progress = silent) -> Json:
@@ -180,7 +139,7 @@ class Bench:
     def coverage(self) -> Ratio:
         """Return greedy coverage of 10,000 slices over the 0.3 s that it may take."""
         similarity = np.random.default_rng(0).random((50, 10_000), dtype=np.float32)
-        times = [_time(lambda: cover_by_similarity(similarity, 30)) for _ in range(self.pairs)]
+        times = [duration(lambda: cover_by_similarity(similarity, 30)) for _ in range(self.pairs)]
         ratios = tuple(seconds / 0.3 for seconds in times)
         return Ratio("greedy coverage, 10,000 slices / 0.3 s", 1.0, ratios, (float(np.median(times)), 0.3))
 
@@ -270,13 +229,3 @@ class _UntrainedVGG:
     def __call__(self, image: torch.Tensor) -> list[torch.Tensor]:
         maps: list[torch.Tensor] = self.network(image.expand(-1, 3, -1, -1))
         return maps
-
-
-def _time(work: Callable[[], object]) -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    began = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - began

@@ -32,7 +32,7 @@ def ozdemir(
     as_json: AsJson = False,
 ) -> None:
     """Ozdemir 2018: Cases 1 to 3 on phantoms and, where the data is there, on real scans."""
-    from IncrementalSegLib.benchmarks.ozdemir import run_ozdemir
+    from IncrementalSegLib.benchmarks.ozdemir.run import run_ozdemir
 
     part = _part(shard)
     with progress_bar() as progress:

@@ -19,20 +19,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from filelock import Timeout
-
 from IncrementalSegLib.benchmarks.circumstances import environment
 from IncrementalSegLib.benchmarks.ciss.protocol import Protocol
 from IncrementalSegLib.benchmarks.ciss.results import read_chain
 from IncrementalSegLib.benchmarks.ciss.scans import Scans, scans_for
 from IncrementalSegLib.benchmarks.ciss.slices import SHOWN_SEED, write_slices
 from IncrementalSegLib.benchmarks.ciss.training import Trained, Training
-from IncrementalSegLib.benchmarks.ciss.variants import FIRST, Variant
-from IncrementalSegLib.benchmarks.sharing import lock, read_shared, require_same
+from IncrementalSegLib.benchmarks.ciss.variants import FIRST, Variant, method_of
+from IncrementalSegLib.benchmarks.sharing import once, read_shared, require_same, unless_taken
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.store.atomic import TEMPORARY, plain_errors, write_json
+from IncrementalSegLib.store.atomic import plain_errors, write_json
 from IncrementalSegLib.types import Json
 
 
@@ -81,12 +79,7 @@ class Runner:
         """
         with plain_errors(self.out):
             self._require_fit(chain)
-            try:
-                with lock(self.out, f"{self.protocol.name}-{chain.name}").acquire(timeout=0):
-                    if not self.is_finished(chain):
-                        self._run(chain)
-            except Timeout:  # the other locks wait without end
-                return
+            unless_taken(self.out, f"{self.protocol.name}-{chain.name}", lambda: self._run(chain))
 
     def _require_fit(self, chain: Chain) -> None:
         """Refuse a chain that must not stand in one table with those that have finished."""
@@ -95,8 +88,13 @@ class Runner:
             if found["method"] != chain.variant.name:
                 setting |= {"options": found["setting"]["options"]}
             require_same(found["setting"], setting, file)
+            stages = len(self.protocol.stages) if method_of(found["method"]) == "offline" else 1
+            planned = {stage["step"]["schedule"]["planned_steps"] for stage in found["stages"]}
+            require_same({"planned_steps": planned}, {"planned_steps": {stages * self.protocol.steps}}, file)
 
     def _run(self, chain: Chain) -> None:
+        if self.is_finished(chain):
+            return
         protocol = self.protocol
         self.scans.require_all()
         routes = {"offline": self._offline, "separate": self._separate}
@@ -171,14 +169,13 @@ class Runner:
         }
         key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:16]
         folder = self.out / ".first" / f"{self.protocol.source.name}-{key}"
-        with lock(self.out, f"first-{folder.name}"):
-            if not folder.is_dir():
-                work = folder.with_name(f"{TEMPORARY}{folder.name}")
-                stage = self._training(protocol, chain, label).stage(
-                    work / "model", 1, scans, taught, FIRST, chain.variant.beginning, taught
-                )
-                write_json(work / "first.json", {"setting": setting, "stage": stage})
-                work.rename(folder)
+
+        def make(work: Path) -> None:
+            training = self._training(protocol, chain, label)
+            stage = training.stage(work / "model", 1, scans, taught, FIRST, chain.variant.beginning, taught)
+            write_json(work / "first.json", {"setting": setting, "stage": stage})
+
+        once(self.out, folder, make)
         return folder
 
     def _training(self, protocol: Protocol, chain: Chain, label: str) -> Training:

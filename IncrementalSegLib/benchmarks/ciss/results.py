@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import fmean
 
 from IncrementalSegLib.benchmarks.ciss.protocol import Stages
-from IncrementalSegLib.benchmarks.ciss.variants import BOUNDS, in_order
-from IncrementalSegLib.benchmarks.results import difference, interval
+from IncrementalSegLib.benchmarks.ciss.variants import BOUNDS, in_order, method_of
+from IncrementalSegLib.benchmarks.comparisons import difference, interval
 from IncrementalSegLib.benchmarks.sharing import read_shared
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.evaluation.intervals import Comparison, Pairs
@@ -74,7 +74,7 @@ class Outcome:
     @property
     def is_bound(self) -> bool:
         """Whether it is a bound, with whatever options, and not a method."""
-        return self.name.partition("+")[0] in BOUNDS
+        return method_of(self.name) in BOUNDS
 
     @property
     def forgetting(self) -> list[float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from IncrementalSegLib.benchmarks.ciss.protocol import Protocol, Source
-from IncrementalSegLib.benchmarks.scans import phantoms
+from IncrementalSegLib.benchmarks.phantoms import phantoms
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import looked_for, open_data, read_case

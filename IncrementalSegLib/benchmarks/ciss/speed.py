@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from IncrementalSegLib.benchmarks.ciss.variants import class_methods
-from IncrementalSegLib.benchmarks.speed import compare
+from IncrementalSegLib.benchmarks.ratios import compare
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import Runtime, start
 from IncrementalSegLib.engine.step.presets import Preset, find_preset

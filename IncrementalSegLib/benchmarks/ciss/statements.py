@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from IncrementalSegLib.benchmarks.ciss.results import Results
-from IncrementalSegLib.benchmarks.statements import Statement, spread, verdict
+from IncrementalSegLib.benchmarks.expectations import Statement, spread, verdict
 from IncrementalSegLib.benchmarks.tables import points
 
 LOSE = ("finetune-softmax", "lwf")

@@ -63,6 +63,11 @@ def find_variants(text: str | None) -> list[Variant]:
     return [_variant(item, known) for item in dict.fromkeys(chosen)]
 
 
+def method_of(name: str) -> str:
+    """Return the method, or the bound, of which ``METHOD+OPTION=VALUE`` is a variant."""
+    return name.partition("+")[0]
+
+
 def class_methods() -> list[str]:
     """Return the registered methods with one growing softmax, in the order of the tables."""
     return in_order([name for name in names("method") if find("method", name).output == "classes"])
@@ -72,7 +77,7 @@ def in_order(variants: Sequence[str]) -> list[str]:
     """Sort names for a table: the bounds, the methods as they build on each other, variants beside their method."""
 
     def place(name: str) -> tuple[int, str]:
-        method = name.partition("+")[0]
+        method = method_of(name)
         return _ORDER.index(method) if method in _ORDER else len(_ORDER), name
 
     return sorted(variants, key=place)

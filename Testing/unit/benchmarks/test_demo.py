@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from IncrementalSegLib.benchmarks.demo import MARKER, Scale, claim, run_demo
-from IncrementalSegLib.benchmarks.demo_report import METHODS
+from IncrementalSegLib.benchmarks.demo.report import METHODS
+from IncrementalSegLib.benchmarks.demo.run import MARKER, Scale, claim, run_demo
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.errors import DataError

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -213,6 +214,16 @@ def test_a_killed_chain_goes_on(tmp_path: Path, out: Path, data: Path, place: st
     stage = int(place[6])
     assert [step["step"]["resumed"] for step in done["stages"]] == [number == stage for number in (1, 2, 3)]
     assert not any(f"stage {number} of 3: Learning" in phase for number in range(1, stage) for phase in trained)
+
+
+def test_an_offline_chain_of_one_stages_steps_is_refused(tmp_path: Path, out: Path, data: Path) -> None:
+    folder = shutil.copytree(out, tmp_path / "out")
+    file = folder / SHORT.name / "offline-seed0.json"
+    found = read_json(file)
+    found["stages"][0]["step"]["schedule"]["planned_steps"] = SHORT.steps
+    file.write_text(json.dumps(found), "utf-8")
+    with pytest.raises(OptionError, match="planned_steps"):
+        run(folder, data, "mib")
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b'{"setting": {'])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from IncrementalSegLib.benchmarks.protocols import Protocol
-from IncrementalSegLib.benchmarks.results import Outcome, Results
+from IncrementalSegLib.benchmarks.ozdemir.protocols import Protocol
+from IncrementalSegLib.benchmarks.ozdemir.results import Outcome, Results
 from IncrementalSegLib.evaluation.content import ChangeChart
 from IncrementalSegLib.evaluation.figures import draw
 from IncrementalSegLib.evaluation.theme import LIGHT, WIDTH, axes, canvas, png

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from IncrementalSegLib.benchmarks.chains import Runner
-from IncrementalSegLib.benchmarks.protocols import chains, find_methods, find_protocols
-from IncrementalSegLib.benchmarks.summary import write_summary
+from IncrementalSegLib.benchmarks.ozdemir.chains import Runner
+from IncrementalSegLib.benchmarks.ozdemir.protocols import chains, find_methods, find_protocols
+from IncrementalSegLib.benchmarks.ozdemir.summary import write_summary
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.types import Json

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-from IncrementalSegLib.benchmarks.plots import change_picture, efficiency_picture
-from IncrementalSegLib.benchmarks.protocols import PROTOCOLS, Protocol
-from IncrementalSegLib.benchmarks.results import Outcome, Results, difference
-from IncrementalSegLib.benchmarks.statements import check
+from IncrementalSegLib.benchmarks.comparisons import difference
+from IncrementalSegLib.benchmarks.ozdemir.plots import change_picture, efficiency_picture
+from IncrementalSegLib.benchmarks.ozdemir.protocols import PROTOCOLS, Protocol
+from IncrementalSegLib.benchmarks.ozdemir.results import Outcome, Results
+from IncrementalSegLib.benchmarks.ozdemir.statements import check
 from IncrementalSegLib.benchmarks.tables import listed, points, table
 from IncrementalSegLib.engine.progress import duration
 from IncrementalSegLib.evaluation.metrics import StructureScore

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from IncrementalSegLib.benchmarks.plots import efficiency_curves
-from IncrementalSegLib.benchmarks.protocols import PROTOCOLS
-from IncrementalSegLib.benchmarks.results import Results
-from IncrementalSegLib.benchmarks.statements import check
-from IncrementalSegLib.benchmarks.summary import write_summary
+from IncrementalSegLib.benchmarks.ozdemir.plots import efficiency_curves
+from IncrementalSegLib.benchmarks.ozdemir.protocols import PROTOCOLS
+from IncrementalSegLib.benchmarks.ozdemir.results import Results
+from IncrementalSegLib.benchmarks.ozdemir.statements import check
+from IncrementalSegLib.benchmarks.ozdemir.summary import write_summary
 from IncrementalSegLib.store.atomic import read_json
 
 PHANTOM, SPINE = PROTOCOLS[0], PROTOCOLS[1]

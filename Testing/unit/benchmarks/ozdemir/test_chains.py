@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from IncrementalSegLib.benchmarks.chains import Runner
-from IncrementalSegLib.benchmarks.ozdemir import run_ozdemir
-from IncrementalSegLib.benchmarks.protocols import Chain, Protocol, Scenario
+from IncrementalSegLib.benchmarks.ozdemir.chains import Runner
+from IncrementalSegLib.benchmarks.ozdemir.protocols import Chain, Protocol, Scenario
+from IncrementalSegLib.benchmarks.ozdemir.run import run_ozdemir
 from IncrementalSegLib.engine.progress import silent
 from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.store.atomic import read_json
@@ -96,7 +96,7 @@ def test_results_of_other_settings_are_not_mixed(out: Path, change: dict[str, ob
 
 
 def test_the_whole_benchmark_counts_what_is_done(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("IncrementalSegLib.benchmarks.ozdemir.find_protocols", lambda names, with_data: [TINY])
+    monkeypatch.setattr("IncrementalSegLib.benchmarks.ozdemir.run.find_protocols", lambda names, with_data: [TINY])
     done = run_ozdemir(out, seeds=2, methods="finetune", device="cpu", shard=(2, 2))
     assert (done["done"], done["left"]) == (2, 0)
     left = run_ozdemir(out, seeds=3, methods="finetune", device="cpu", shard=(2, 2))  # the third is the other part's

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
-from IncrementalSegLib.benchmarks.protocols import Protocol, Scenario
+from IncrementalSegLib.benchmarks.ozdemir.protocols import Protocol, Scenario
+from IncrementalSegLib.benchmarks.phantoms import phantoms
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data
-from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 
 _TEST_SEED = 2018
 _FIRST, _SECOND, _TEST = 1000, 2000, 3000  # people of the phantoms: the seed is added for the two steps
@@ -89,33 +88,6 @@ def deal(
     teaching = np.random.default_rng(seed).permutation(others)
     first, second = teaching[: protocol.first_volumes], teaching[protocol.first_volumes :][: scenario.volumes]
     return _of(cases, first), _of(cases, second), _of(cases, test)
-
-
-def phantoms(
-    store: Path,
-    cases: int,
-    scanner: str,
-    structures: Sequence[str],
-    people: int,
-    size: tuple[int, int, int] | None = None,
-) -> Dataset:
-    """Return a phantom data set, written on the first call.
-
-    Args:
-        store: Folder for phantoms; several processes may share it.
-        cases: Number of people.
-        scanner: Name of the scanner.
-        structures: What is outlined.
-        people: Other numbers give other people.
-        size: Samples along D, H, W; the scanner's own by default.
-    """
-    side = "" if size is None else f"-{size[1]}"
-    name = f"{scanner}{side}-{'-'.join(structures)}-{people}-{cases}"
-    store.mkdir(parents=True, exist_ok=True)
-    with FileLock(store / f"{name}.lock"):
-        if not (store / name).is_dir():
-            write_phantom_dataset(store / name, cases, scanner, structures, people, size)
-    return open_data(store / name)
 
 
 def _of(cases: Sequence[Case], patients: Iterable[str]) -> list[Case]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from IncrementalSegLib.benchmarks.demo_report import (
+from IncrementalSegLib.benchmarks.demo.report import (
     METHODS,
     NEW,
     OLD,
@@ -26,7 +26,7 @@ from IncrementalSegLib.benchmarks.demo_report import (
     changes,
     demo_report,
 )
-from IncrementalSegLib.benchmarks.demo_watcher import Watcher, watched
+from IncrementalSegLib.benchmarks.demo.watcher import Watcher, watched
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import Runtime, start

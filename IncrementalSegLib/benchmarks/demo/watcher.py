@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
-from IncrementalSegLib.benchmarks.demo_report import Curves
+from IncrementalSegLib.benchmarks.demo.report import Curves
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.engine.step.request import StepRequest

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from IncrementalSegLib.benchmarks.protocols import (
+from IncrementalSegLib.benchmarks.ozdemir.protocols import (
     METHODS,
     PROTOCOLS,
     Protocol,
@@ -13,7 +13,7 @@ from IncrementalSegLib.benchmarks.protocols import (
     find_methods,
     find_protocols,
 )
-from IncrementalSegLib.benchmarks.scans import deal, scans_for
+from IncrementalSegLib.benchmarks.ozdemir.scans import deal, scans_for
 from IncrementalSegLib.errors import DataError, OptionError, UnknownNameError
 from IncrementalSegLib.registry import names
 from IncrementalSegLib.sampling.cases import Case

@@ -13,18 +13,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from filelock import Timeout
-
 from IncrementalSegLib.benchmarks.circumstances import Stopwatch, describe, environment
-from IncrementalSegLib.benchmarks.protocols import Chain
-from IncrementalSegLib.benchmarks.scans import Scans, scans_for
-from IncrementalSegLib.benchmarks.sharing import lock, require_same
+from IncrementalSegLib.benchmarks.ozdemir.protocols import Chain
+from IncrementalSegLib.benchmarks.ozdemir.scans import Scans, scans_for
+from IncrementalSegLib.benchmarks.sharing import once, require_same, unless_taken
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.store.atomic import TEMPORARY, read_json, write_json
+from IncrementalSegLib.store.atomic import read_json, write_json
 from IncrementalSegLib.types import Json
 
 _KEPT_SEED = 0
@@ -57,14 +55,11 @@ class Runner:
 
     def run(self, chain: Chain) -> None:
         """Do a chain, unless it is finished or another process is at it."""
-        try:
-            with lock(self.out, f"{chain.protocol.name}-{chain.name}").acquire(timeout=0):
-                if not self.is_finished(chain):
-                    self._run(chain)
-        except Timeout:  # the other locks wait without end
-            return
+        unless_taken(self.out, f"{chain.protocol.name}-{chain.name}", lambda: self._run(chain))
 
     def _run(self, chain: Chain) -> None:
+        if self.is_finished(chain):
+            return
         protocol = chain.protocol
         scans = scans_for(protocol, chain.scenario, chain.seed, self.out / ".data", self.data)
         first = self._first(chain, scans)
@@ -115,13 +110,9 @@ class Runner:
         protocol = chain.protocol
         folder = self.out / ".first" / f"{protocol.name}-seed{chain.seed}"
         setting = _first_setting(chain)
-        with lock(self.out, f"first-{folder.name}"):
-            if folder.is_dir():
-                require_same(read_json(folder / "first.json")["setting"], setting, folder)
-                return folder
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            work = folder.with_name(f"{TEMPORARY}{folder.name}")
-            shutil.rmtree(work, ignore_errors=True)
+
+        def make(work: Path) -> None:
+            shutil.rmtree(work / "model", ignore_errors=True)
             watch = Stopwatch(self.progress, f"{protocol.name} first step, seed {chain.seed}")
             step = learn(
                 work / "model",
@@ -137,7 +128,9 @@ class Runner:
             )
             scores = self._evaluate(work / "model", scans.test_old, (protocol.old,), watch)
             write_json(work / "first.json", {"setting": setting, "scores": scores, "step": describe(step, watch)})
-            work.rename(folder)
+
+        once(self.out, folder, make)
+        require_same(read_json(folder / "first.json")["setting"], setting, folder)
         return folder
 
     def _scores(self, model: Path, chain: Chain, scans: Scans, watch: Stopwatch) -> Json:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-
-from IncrementalSegLib.benchmarks.protocols import METHODS, Chain, Protocol, Scenario
+from IncrementalSegLib.benchmarks.comparisons import difference, interval
+from IncrementalSegLib.benchmarks.ozdemir.protocols import METHODS, Chain, Protocol, Scenario
 from IncrementalSegLib.evaluation.content import Change
-from IncrementalSegLib.evaluation.intervals import Comparison, Pairs, compare
+from IncrementalSegLib.evaluation.intervals import Pairs
 from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.store.atomic import read_json
 from IncrementalSegLib.types import Json
@@ -127,21 +125,6 @@ class Results:
         files = (self.out / protocol.name).glob(f"{chain.name.removesuffix('0')}*.json")
         chains = {item["seed"]: item for item in map(read_json, files)}
         return dict(sorted(chains.items()))
-
-
-def difference(a: Pairs, b: Pairs) -> Comparison:
-    """Compare two sides, with draws that depend on nothing but the numbers' names."""
-    return compare(a, b, np.random.default_rng(_seed(a)))
-
-
-def interval(values: Pairs) -> Comparison:
-    """Return mean and interval of Dice itself, in points: its difference from nothing."""
-    return difference(values, dict.fromkeys(values, 0.0))
-
-
-def _seed(pairs: Pairs) -> int:
-    names = repr(sorted(pairs)).encode()
-    return int.from_bytes(hashlib.sha256(names).digest()[:8])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

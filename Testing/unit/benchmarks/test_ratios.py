@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from IncrementalSegLib.benchmarks.speed import Ratio, compare
+from IncrementalSegLib.benchmarks.ratios import Ratio, compare
 
 
 def test_compare_divides_the_first_by_the_second() -> None:

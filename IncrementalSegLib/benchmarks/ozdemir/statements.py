@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from statistics import fmean
-from typing import Literal
 
-from IncrementalSegLib.benchmarks.protocols import Protocol, Scenario
-from IncrementalSegLib.benchmarks.results import Outcome, Results, difference
+from IncrementalSegLib.benchmarks.comparisons import difference
+from IncrementalSegLib.benchmarks.expectations import Statement, spread, verdict
+from IncrementalSegLib.benchmarks.ozdemir.protocols import Protocol, Scenario
+from IncrementalSegLib.benchmarks.ozdemir.results import Outcome, Results
 from IncrementalSegLib.benchmarks.tables import points
-from IncrementalSegLib.types import Json
 
-Verdict = Literal["PASS", "NOT SEEN", "MEASURED"]
 Found = Mapping[str, Outcome]
 
 _REHEARSAL = ("aeiseg", "coriseg")
 _NEW_SHARE = {"lwfseg": 0.95, "aeiseg": 0.90, "coriseg": 0.90}
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One expectation and what was measured.
-
-    Attributes:
-        scenario: Where.
-        claim: What is expected.
-        verdict: ``MEASURED`` where no outcome is demanded.
-        figures: The numbers.
-    """
-
-    scenario: str
-    claim: str
-    verdict: Verdict
-    figures: str
-
-    def to_json(self) -> Json:
-        """Return the statement as a JSON object."""
-        return {
-            "scenario": self.scenario,
-            "claim": self.claim,
-            "verdict": self.verdict,
-            "figures": self.figures,
-        }
 
 
 def check(results: Results, protocol: Protocol) -> list[Statement]:
@@ -59,17 +31,6 @@ def check(results: Results, protocol: Protocol) -> list[Statement]:
             found += _other_contrast(scenario, outcomes)
         found += _chosen_or_random(scenario, outcomes)
     return found
-
-
-def verdict(seen: bool) -> Verdict:
-    """Say whether what was expected has been seen."""
-    return "PASS" if seen else "NOT SEEN"
-
-
-def spread(shares: Sequence[float]) -> str:
-    """Write the mean of shares and each seed's, in per cent."""
-    listing = ", ".join(f"{100 * share:.1f}" for share in shares)
-    return f"{100 * fmean(shares):.1f} % (seeds: {listing})"
 
 
 def _forgetting(scenario: Scenario, found: Found) -> Iterator[Statement]:

@@ -1,0 +1,1 @@
+"""Ozdemir 2018: heads, in two steps."""
