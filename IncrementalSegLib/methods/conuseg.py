@@ -84,7 +84,7 @@ class Conuseg(PrototypeClasses[ConusegOptions]):
         return terms
 
     def _contrast(self, features: Tensor, both: Both, found: Tensor, target: ClassTarget, ctx: StepContext) -> Tensor:
-        prototypes = self.current(features, target, ctx)
+        prototypes = self.add_batch(features, target, ctx)
         rows = [*both.own, *columns(ctx.model, ctx.new)]
         weights = class_masks(found, rows, target.valid).float()
         if self.options.hard:

@@ -63,7 +63,7 @@ class Inseg(PrototypeClasses[InsegOptions]):
         features = both.output.features.decoder
         found = completed(both, target)
         background = certain(found, target, ctx) & (found == 0)
-        means = self.current(features, target, ctx)
+        means = self.add_batch(features, target, ctx)
         structures = means.values[1:][means.known[1:]]
         alike = voxel_cosines(features.detach(), structures).mean(1) >= self.options.similarity
         future = background & alike

@@ -116,7 +116,7 @@ class Pcdd(PrototypeClasses[PcddOptions]):
             terms["orcd"] = options.lambda_orcd * calibrated_distillation(apart, weights, regions.old)
         if options.lambda_crcd:
             features = both.output.features.decoder
-            means, every = self.current(features, target, ctx), own + columns(ctx.model, ctx.new)
+            means, every = self.add_batch(features, target, ctx), own + columns(ctx.model, ctx.new)
             weights = affinities(features, means.values[every], means.known[every], options.affinity_temperature)
             terms["crcd"] = options.lambda_crcd * calibrated_distillation(
                 apart, weights[:, : len(own)], regions.current

@@ -75,7 +75,7 @@ class Sdr(PrototypeClasses[SdrOptions]):
         options, classes = self.options, 1 + len(ctx.structures)
         terms: dict[str, Tensor] = {}
         if options.attraction:
-            means = self.current(features, target, ctx)
+            means = self.add_batch(features, target, ctx)
             known = torch.where(means.known[labels.clamp_min(0)], labels, -1)
             terms["attraction"] = options.attraction * attraction(features, known, means.values)
         if options.repulsion:

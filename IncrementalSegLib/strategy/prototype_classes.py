@@ -86,7 +86,7 @@ class PrototypeClasses(SoftmaxClasses[ClassOptionsT]):
             values[known] = ctx.prototypes.matrix([key for key in keys if key in ctx.prototypes])
         return Means(values.to(ctx.device), known.to(ctx.device))
 
-    def current(self, features: Tensor, target: ClassTarget, ctx: StepContext) -> Means:
+    def add_batch(self, features: Tensor, target: ClassTarget, ctx: StepContext) -> Means:
         """Add a batch to the running means and return all means.
 
         Args:

@@ -44,7 +44,7 @@ def test_running_means_are_those_of_all_voxels_so_far(step):
         features = torch.rand(2, 4, size, size, generator=random).requires_grad_()
         column = torch.randint(0, 3, (2, size, size), generator=random)
         valid = torch.rand(2, size, size, generator=random) < 0.8
-        found = chosen.current(features, target(column, valid=valid), ctx)
+        found = chosen.add_batch(features, target(column, valid=valid), ctx)
         vectors.append(features.detach().movedim(1, -1)[(column == 2) & valid].double())
     torch.testing.assert_close(found.values[2], torch.cat(vectors).mean(0))
     assert found.known.tolist() == [True, True, True]
@@ -55,7 +55,11 @@ def test_running_means_are_those_of_all_voxels_so_far(step):
 
 def test_a_structure_without_voxels_stays_unknown(step):
     chosen, ctx = step
-    assert chosen.current(torch.ones(1, 4, 2, 2), target([[[0, 1], [1, 0]]]), ctx).known.tolist() == [True, True, False]
+    assert chosen.add_batch(torch.ones(1, 4, 2, 2), target([[[0, 1], [1, 0]]]), ctx).known.tolist() == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_the_engine_remembers_instead(step):
