@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.memories import memory_document, read_exemplars, read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, silent
@@ -119,12 +119,15 @@ def _remember(
     record = folder.record()
     chosen = build_method(method, options)
     if chosen.output != record.output:
-        raise OptionError(f"The method {method!r} makes {chosen.output}, the model has {record.output}.")
+        raise OptionError(
+            f"The method {method!r} makes {chosen.output}, the model has {record.output}.",
+            todo="`incrementalseg methods` says what each method makes.",
+        )
     history = History.of(folder)
     dataset = open_data(data)
     wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
     dataset = looked_for(select_cases(dataset, cases) if cases is not None else dataset, wanted)
-    dataset = _without_set_aside(dataset, history)
+    dataset = _without_set_aside(without_forgotten(dataset, history), history)
     ids = {request.label.casefold(): record.structures.named(request.name).id for request in wanted}
     runtime = start(device)
     loaded = load(folder, runtime)

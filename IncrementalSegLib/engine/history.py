@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.types import Json, StructureId
 
 DOCUMENT = "history"
+
+FORGOTTEN = "forgotten"
+"""Stands where the name of a case or patient stood."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,12 @@ class History:
         """Fingerprints of all cases that were ever set aside: they judge what is kept and never train."""
         return self._prints("set_aside")
 
+    @property
+    def forgotten(self) -> frozenset[str]:
+        """Fingerprints of all cases whose names and pixels the model was told to forget."""
+        entries = [entry for step in self.steps for pool in ("training", "set_aside") for entry in step[pool]]
+        return frozenset(entry["sha256"] for entry in entries if entry["case"] == FORGOTTEN)
+
     def taught_by(self, structure: StructureId) -> frozenset[str]:
         """Return the fingerprints of the cases that trained one structure."""
         entries = [entry for step in self.steps for entry in step["training"]]
@@ -63,6 +76,24 @@ class History:
 
     def _prints(self, pool: str) -> frozenset[str]:
         return frozenset(entry["sha256"] for step in self.steps for entry in step[pool])
+
+
+def without_forgotten(dataset: Dataset, history: History) -> Dataset:
+    """Leave out, with a warning, the cases that a model was told to forget.
+
+    Raises:
+        DataError: No other case is left.
+    """
+    gone = history.forgotten
+    cases = [case for case in dataset.cases if gone and fingerprint(case.images) in gone]
+    if not cases:
+        return dataset
+    names = ", ".join(case.id for case in cases)
+    kept = tuple(case for case in dataset.cases if case not in cases)
+    if not kept:
+        raise DataError(f"This model was told to forget {names}.", todo="Choose other cases, or teach a new model.")
+    log.warning("This model was told to forget %s, which is left out.", names)
+    return replace(dataset, cases=kept)
 
 
 def case_entry(case: Case, structure_of: dict[str, StructureId], *, findable: bool) -> Json:

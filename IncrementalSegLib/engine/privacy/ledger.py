@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 from IncrementalSegLib.engine.gate.scans import KIND as COPIES
-from IncrementalSegLib.engine.privacy.person import FORGOTTEN, Person, mentions, without_person
+from IncrementalSegLib.engine.history import FORGOTTEN
+from IncrementalSegLib.engine.privacy.person import Person, mentions, without_person
 from IncrementalSegLib.errors import ModelError, UnknownNameError
 from IncrementalSegLib.store.atomic import encode_json
 from IncrementalSegLib.store.manifest import Manifest

@@ -11,15 +11,13 @@ from torch import Tensor
 
 from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
+from IncrementalSegLib.engine.history import FORGOTTEN
 from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.prototypes.bank import BACKGROUND, PrototypeBank
 from IncrementalSegLib.store.atomic import encode_json
 from IncrementalSegLib.store.contents import encode_tensors
 from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.types import Json, StructureId
-
-FORGOTTEN = "forgotten"
-"""Stands where the name of a case or patient stood."""
 
 _PLACES = ("images", "label", "masks")
 

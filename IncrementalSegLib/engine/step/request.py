@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.memories import can_rehearse
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
@@ -90,7 +90,7 @@ def resolve(
     dataset = open_data(data) if not isinstance(data, Dataset) else data
     if cases is not None:
         dataset = select_cases(dataset, cases)
-    dataset = looked_for(dataset, wanted)
+    dataset = without_forgotten(looked_for(dataset, wanted), history)
     labels = {label.casefold(): label for case in dataset.cases for label in case.looked_for}
     chosen = build_method(method or _usual_method(folder), options or {})
     if parent is not None:

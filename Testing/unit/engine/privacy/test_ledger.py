@@ -9,10 +9,11 @@ import pytest
 import torch
 from tiny import tree
 
-from IncrementalSegLib.engine.edits import pin
+from IncrementalSegLib.engine.edits import pin, remember_again
 from IncrementalSegLib.engine.gate.scans import KIND, RetentionCopies
 from IncrementalSegLib.engine.privacy import ledger as privacy
-from IncrementalSegLib.errors import ModelError, UnknownNameError
+from IncrementalSegLib.engine.step.request import resolve
+from IncrementalSegLib.errors import DataError, ModelError, UnknownNameError
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import open_model
@@ -124,6 +125,16 @@ def test_what_was_forgotten_still_may_not_test_the_model(model, case, data):
     prints = [entry["sha256"] for entry in open_model(model).document("history")["steps"][0]["training"]]
     privacy.forget(model, case)
     assert [entry["sha256"] for entry in open_model(model).document("history")["steps"][0]["training"]] == prints
+
+
+def test_what_was_forgotten_is_not_taken_back(model, case, data, caplog):
+    privacy.forget(model, case)
+    remember_again(model, data / "humerus", method="lwfseg", device="cpu")
+    assert f"told to forget {case}, which is left out" in caplog.text
+    assert case not in {item["case"] for item in open_model(model).document("exemplars")["exemplars"]}
+    assert case not in {item.id for item in resolve(model, data / "humerus", "humerus", improve=True).cases.cases}
+    with pytest.raises(DataError, match=f"told to forget {case}. Choose other cases"):
+        remember_again(model, data / "humerus", method="lwfseg", cases=case, device="cpu")
 
 
 def test_the_weights_are_left_alone(model, case):
