@@ -15,8 +15,8 @@ from IncrementalSegPanel.scene.ScanFiles import volume
 from IncrementalSegPanel.scene.Segments import gridOf, labelmapOf, onGrid, sameGrid
 from IncrementalSegPanel.scene.Thumbnails import draw, grey, turned
 
-_EVERY = 7
-"""Of how many voxels one is looked at to find a slice; a prime, so that no row is preferred."""
+_EVERY = 4
+"""Of how many rows, and of how many columns, one is looked at to find a slice."""
 
 
 def pictureOf(measures: Measures, example: Example, size: int) -> NDArray[np.uint8]:
@@ -64,8 +64,10 @@ def _largest(
 
 def _crowded(segment: slicer.vtkOrientedImageData, toScan: Matrix, last: int) -> int:
     """Return the slice of a scan, of those up to ``last``, in which most voxels of a segment on another grid lie."""
-    k, j, i = np.unravel_index(np.flatnonzero(arrayOf(segment))[::_EVERY], arrayOf(segment).shape)
-    extent = segment.GetExtent()
+    array, extent = arrayOf(segment), segment.GetExtent()
+    every = _EVERY if array[:, ::_EVERY, ::_EVERY].any() else 1  # something may be thin enough to slip through
+    k, j, i = np.nonzero(array[:, ::every, ::every])
+    j, i = j * every, i * every
     slices = toScan[2] @ np.stack([i + extent[0], j + extent[2], k + extent[4], np.ones(len(k))])
     return int(np.bincount(np.clip(np.rint(slices), 0, last).astype(np.intp)).argmax())
 
