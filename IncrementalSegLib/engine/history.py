@@ -54,7 +54,7 @@ class History:
     def forgotten(self) -> frozenset[str]:
         """Fingerprints of all cases whose names and pixels the model was told to forget."""
         entries = [entry for step in self.steps for pool in ("training", "set_aside") for entry in step[pool]]
-        return frozenset(entry["sha256"] for entry in entries if entry["case"] == FORGOTTEN)
+        return frozenset(entry["sha256"] for entry in entries if entry["case"] == FORGOTTEN and "images" not in entry)
 
     def taught_by(self, structure: StructureId) -> frozenset[str]:
         """Return the fingerprints of the cases that trained one structure."""

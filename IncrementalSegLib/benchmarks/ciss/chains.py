@@ -88,9 +88,9 @@ class Runner:
             if found["method"] != chain.variant.name:
                 setting |= {"options": found["setting"]["options"]}
             require_same(found["setting"], setting, file)
-            stages = len(self.protocol.stages) if method_of(found["method"]) == "offline" else 1
             planned = {stage["step"]["schedule"]["planned_steps"] for stage in found["stages"]}
-            require_same({"planned_steps": planned}, {"planned_steps": {stages * self.protocol.steps}}, file)
+            wanted = {self._steps(method_of(found["method"]))}
+            require_same({"planned_steps": planned}, {"planned_steps": wanted}, file)
 
     def _run(self, chain: Chain) -> None:
         if self.is_finished(chain):
@@ -119,9 +119,9 @@ class Runner:
         shutil.rmtree(self._work(chain), ignore_errors=True)
 
     def _offline(self, chain: Chain) -> tuple[list[Json], list[Trained]]:
-        """Teach everything at once, all labelled, with as many steps as the other chains take in all their stages."""
-        everything, steps = self.protocol.structures, self.protocol.steps * len(self.protocol.stages)
-        first = self._first(chain, everything, self.scans.with_any(everything), self._label(chain, 0), steps)
+        """Teach everything at once, all labelled."""
+        everything = self.protocol.structures
+        first = self._first(chain, everything, self.scans.with_any(everything), self._label(chain, 0))
         return [_stage(first)], [Trained(first / "model", everything)]
 
     def _separate(self, chain: Chain) -> tuple[list[Json], list[Trained]]:
@@ -156,9 +156,9 @@ class Runner:
             write_json(diary, {"setting": setting, "stages": done})
         return done, [Trained(model, self.protocol.structures)]
 
-    def _first(self, chain: Chain, taught: Sequence[str], scans: Dataset, label: str, steps: int | None = None) -> Path:
+    def _first(self, chain: Chain, taught: Sequence[str], scans: Dataset, label: str) -> Path:
         """Return the folder of a model that was taught from nothing; who comes first trains it, others wait."""
-        protocol = self.protocol if steps is None else replace(self.protocol, steps=steps)
+        protocol = replace(self.protocol, steps=self._steps(chain.variant.method))
         setting: Json = {
             "protocol": {name: protocol.setting()[name] for name in ("dataset", "network", "preset", "steps")},
             "taught": list(taught),
@@ -177,6 +177,10 @@ class Runner:
 
         once(self.out, folder, make)
         return folder
+
+    def _steps(self, method: str) -> int:
+        """Return the steps of a stage; the only one of ``offline`` has as many as others in all their stages."""
+        return self.protocol.steps * (len(self.protocol.stages) if method == "offline" else 1)
 
     def _training(self, protocol: Protocol, chain: Chain, label: str) -> Training:
         return Training(protocol, self.scans.test, chain.seed, self.device, self.progress, label)

@@ -11,6 +11,7 @@ from tiny import tree
 
 from IncrementalSegLib.engine.edits import pin, remember_again
 from IncrementalSegLib.engine.gate.scans import KIND, RetentionCopies
+from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.privacy import ledger as privacy
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import DataError, ModelError, UnknownNameError
@@ -135,6 +136,12 @@ def test_what_was_forgotten_is_not_taken_back(model, case, data, caplog):
     assert case not in {item.id for item in resolve(model, data / "humerus", "humerus", improve=True).cases.cases}
     with pytest.raises(DataError, match=f"told to forget {case}. Choose other cases"):
         remember_again(model, data / "humerus", method="lwfseg", cases=case, device="cpu")
+
+
+def test_a_case_that_is_only_called_so_was_not_forgotten():
+    known = {"case": "forgotten", "patient": "forgotten", "sha256": "1"}
+    steps = ({"training": [known | {"images": ["a"]}, known | {"sha256": "2"}], "set_aside": []},)
+    assert History(steps).forgotten == {"2"}
 
 
 def test_the_weights_are_left_alone(model, case):
