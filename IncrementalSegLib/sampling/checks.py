@@ -12,8 +12,9 @@ from IncrementalSegLib.errors import IncrementalSegError, UnknownNameError
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.types import Json
-from IncrementalSegLib.volumes.checks import Finding, Verdict, check_image, check_segmentation, one_line
+from IncrementalSegLib.volumes.checks import check_image, check_segmentation, one_line
 from IncrementalSegLib.volumes.labels import read_label
+from IncrementalSegLib.volumes.notes import Note, Verdict
 from IncrementalSegLib.volumes.volume import Grid
 
 _SPACING_RATIO = 3.0
@@ -45,7 +46,7 @@ class CaseVerdict:
 class _Read:
     """What is remembered of a case until all are read."""
 
-    findings: tuple[Finding, ...]
+    notes: tuple[Note, ...]
     grid: Grid | None = None
     channels: int = 0
 
@@ -80,26 +81,27 @@ def check_data(
         if progress is not None:
             progress(done, len(dataset.cases))
     compared = _compared(seen)
-    return [_verdict(case, read.findings) for case, read in zip(dataset.cases, compared, strict=True)]
+    return [_verdict(case, read.notes) for case, read in zip(dataset.cases, compared, strict=True)]
 
 
 def _read(case: Case, wanted: set[str] | None) -> _Read:
     try:
-        volume, findings = check_image(case.images)
+        volume, notes = check_image(case.images)
         if volume is None:
-            return _Read(tuple(findings))
+            return _Read(tuple(notes))
         labels = sorted(name for name in case.looked_for if wanted is None or name.casefold() in wanted)
         if labels:
-            findings += check_segmentation(volume, labels, case.label, case.values, case.masks)
+            notes += check_segmentation(volume, labels, case.label, case.values, case.masks)
         elif wanted is None:
             if case.label is not None:  # what it declares is unknown, perhaps because it is broken
                 read_label(case.label, volume.grid)
-            findings.append(Finding("warning", "Nothing was looked for: name its structures, or remove the case."))
-        return _Read(tuple(findings), volume.grid, volume.channels)
+            notes.append(Note("nothing-looked-for", "Nothing was looked for: name its structures, or remove the case."))
+        return _Read(tuple(notes), volume.grid, volume.channels)
     except IncrementalSegError as error:
-        return _Read((Finding("refused", one_line(error)),))
+        return _Read((Note("refused", one_line(error), "refused"),))
     except (OSError, ValueError, RuntimeError, MemoryError) as error:
-        return _Read((Finding("refused", f"{type(error).__name__}: {one_line(error)} Export the case again."),))
+        said = f"{type(error).__name__}: {one_line(error)} Export the case again."
+        return _Read((Note("refused", said, "refused"),))
 
 
 def _compared(seen: list[_Read]) -> list[_Read]:
@@ -111,30 +113,29 @@ def _compared(seen: list[_Read]) -> list[_Read]:
     channels = Counter(read.channels for read in whole).most_common(1)[0][0]
     spacings = [sorted(read.grid.spacing) for read in whole if read.grid and read.grid.planar == planar]
     usual = [median(axis) for axis in zip(*spacings, strict=True)]
-    return [replace(read, findings=(*read.findings, *_odd(read, planar, channels, usual))) for read in seen]
+    return [replace(read, notes=(*read.notes, *_odd(read, planar, channels, usual))) for read in seen]
 
 
-def _odd(read: _Read, planar: bool, channels: int, usual: list[float]) -> Iterable[Finding]:
+def _odd(read: _Read, planar: bool, channels: int, usual: list[float]) -> Iterable[Note]:
     if read.grid is None:
         return
     if read.grid.planar != planar:
         kinds = ("a picture", "volumes") if read.grid.planar else ("a volume", "pictures")
-        yield Finding("refused", f"It is {kinds[0]} and the other cases are {kinds[1]}: keep them in two data sets.")
+        said = f"It is {kinds[0]} and the other cases are {kinds[1]}: keep them in two data sets."
+        yield Note("other-axes", said, "refused")
         return
     if read.channels != channels:
-        yield Finding(
-            "refused", f"It has {read.channels} channels and the other cases {channels}: add or remove channels."
-        )
+        said = f"It has {read.channels} channels and the other cases {channels}: add or remove channels."
+        yield Note("other-channels", said, "refused")
     ratios = [own / other for own, other in zip(sorted(read.grid.spacing), usual, strict=True)]
     if not planar and (max(ratios) > _SPACING_RATIO or min(ratios) < 1 / _SPACING_RATIO):
         own = " x ".join(f"{value:.3g}" for value in read.grid.spacing)
         others = " x ".join(f"{value:.3g}" for value in usual)
-        yield Finding(
-            "warning", f"Its spacing of {own} mm is very unlike the other cases ({others} mm): check the header."
-        )
+        said = f"Its spacing of {own} mm is very unlike the other cases ({others} mm): check the header."
+        yield Note("other-spacing", said)
 
 
-def _verdict(case: Case, findings: Iterable[Finding]) -> CaseVerdict:
-    found = sorted(findings, key=lambda finding: finding.verdict != "refused")
+def _verdict(case: Case, notes: Iterable[Note]) -> CaseVerdict:
+    found = sorted(notes, key=lambda note: note.verdict != "refused")
     verdict = found[0].verdict if found else "ok"
-    return CaseVerdict(case.id, verdict, " ".join(finding.message for finding in found), tuple(sorted(case.looked_for)))
+    return CaseVerdict(case.id, verdict, " ".join(note.message for note in found), tuple(sorted(case.looked_for)))

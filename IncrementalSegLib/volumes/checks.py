@@ -3,59 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.labels import Mask
+from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.segmentations import read_masks
 from IncrementalSegLib.volumes.volume import Volume
 
-Verdict = Literal["ok", "warning", "refused"]
 
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that a person should know about a file.
-
-    Attributes:
-        verdict: ``"warning"``: the file is used; ``"refused"``: it cannot be used.
-        message: One line that says what to do.
-    """
-
-    verdict: Verdict
-    message: str
-
-
-def check_image(paths: Sequence[Path]) -> tuple[Volume | None, list[Finding]]:
+def check_image(paths: Sequence[Path]) -> tuple[Volume | None, list[Note]]:
     """Read a scan and judge it.
 
     Args:
         paths: One file or folder, or one per channel.
 
     Returns:
-        The volume, ``None`` where it is refused, and the findings; none where nothing is wrong.
+        The volume, ``None`` where it is refused, and the notes; none where nothing is wrong.
     """
-    notes: list[str] = []
+    notes: list[Note] = []
     try:
         volume = read_volume(paths, notes)
     except IncrementalSegError as error:
-        return None, [Finding("refused", one_line(error))]
-    findings = [Finding("warning", note) for note in notes]
+        return None, [Note("refused", one_line(error), "refused")]
     name = Path(paths[0]).name
     array = volume.array
     finite = np.isfinite(array) if array.dtype.kind == "f" else np.ones((), dtype=np.bool_)
     bad = int(array[0].size - finite.all(axis=0).sum()) if finite.ndim else 0
     if bad:
-        findings.append(Finding("warning", f"{name} has {bad} voxels that are NaN or infinite: they are ignored."))
+        notes.append(Note("not-finite", f"{name} has {bad} voxels that are NaN or infinite: they are ignored."))
     seen = array[finite] if bad else array
     if seen.min() == seen.max():
-        findings.append(Finding("warning", f"{name} has the same value everywhere: check that it is the right scan."))
-    return volume, findings
+        notes.append(Note("constant", f"{name} has the same value everywhere: check that it is the right scan."))
+    return volume, notes
 
 
 def check_segmentation(
@@ -64,7 +47,7 @@ def check_segmentation(
     label: Path | None = None,
     values: Mapping[str, Sequence[int]] | None = None,
     masks: Mapping[str, Path] | None = None,
-) -> list[Finding]:
+) -> list[Note]:
     """Read the labels of a scan and judge them.
 
     Args:
@@ -75,25 +58,29 @@ def check_segmentation(
         masks: Name -> mask file.
 
     Returns:
-        The findings; none where nothing is wrong.
+        The notes; none where nothing is wrong.
     """
-    notes: list[str] = []
+    notes: list[Note] = []
     try:
         found = read_masks(volume.grid, names, label, values, masks, notes)
     except IncrementalSegError as error:
-        return [Finding("refused", one_line(error))]
+        return [Note("refused", one_line(error), "refused")]
     empty = [name for name, mask in found.items() if not mask.any()]
     if empty and len(empty) == len(found):
-        notes.append("Nothing is annotated: remove the case, unless none of its structures is in the scan.")
+        said = "Nothing is annotated: remove the case, unless none of its structures is in the scan."
+        notes.append(Note("nothing-annotated", said))
     elif empty:
         listing = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
-        notes.append(f"Nothing is annotated for {listing}: right only if the scan does not show it.")
+        said = f"Nothing is annotated for {listing}: right only if the scan does not show it."
+        notes.append(Note("not-annotated", said))
     notes += [
-        f"Most of {name} lies where the scan shows nothing: check that both are of the same patient."
+        Note(
+            "in-the-void", f"Most of {name} lies where the scan shows nothing: check that both are of the same patient."
+        )
         for name, mask in found.items()
         if _in_the_void(mask, volume)
     ]
-    return [Finding("warning", note) for note in notes]
+    return notes
 
 
 def one_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from IncrementalSegLib.errors import DataError, GeometryError
+from IncrementalSegLib.volumes.notes import Note
 
 _POSITION = "0020|0032"
 _DESCRIPTION = "0008|103e"
@@ -16,7 +17,7 @@ _GAP = 0.05
 """Largest distance of a slice from its place on the regular grid, as a share of the slice distance."""
 
 
-def read_series(folder: Path, notes: list[str] | None = None) -> sitk.Image:
+def read_series(folder: Path, notes: list[Note] | None = None) -> sitk.Image:
     """Read the series of a folder, its slices in the order of their positions.
 
     Args:
@@ -40,7 +41,8 @@ def read_series(folder: Path, notes: list[str] | None = None) -> sitk.Image:
         )
     place = Path(found[0][0]).parent
     if notes is not None and place != folder:
-        notes.append(f"The DICOM series of {folder.name} lies in its folder {place.relative_to(folder)}.")
+        said = f"The DICOM series of {folder.name} lies in its folder {place.relative_to(folder)}."
+        notes.append(Note("deeper-folder", said))
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(found[0])
     reader.MetaDataDictionaryArrayUpdateOn()

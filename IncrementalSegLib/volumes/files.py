@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from IncrementalSegLib.errors import DataError, GeometryError
 from IncrementalSegLib.volumes import dicom, nifti
 from IncrementalSegLib.volumes.grids import refuse_shear
+from IncrementalSegLib.volumes.notes import Note
 
 _JPEG_END = b"\xff\xd9"  # a JPEG that ends without it is read by ITK as grey below the break
 _MOST_PACKED = 1032
@@ -35,7 +36,7 @@ _PLAIN = {
 _log = logging.getLogger(__name__)
 
 
-def read_file(path: Path, notes: list[str]) -> tuple[sitk.Image, NDArray[np.bool_] | None]:
+def read_file(path: Path, notes: list[Note]) -> tuple[sitk.Image, NDArray[np.bool_] | None]:
     """Read one file, or the DICOM series of a folder.
 
     Args:
@@ -94,7 +95,7 @@ class _Listener(sitk.LoggerBase):
     DisplayErrorText = DisplayWarningText = DisplayGenericOutputText = DisplayDebugText = DisplayText
 
 
-def _read_nifti(path: Path, notes: list[str]) -> tuple[sitk.Image, NDArray[np.bool_] | None]:
+def _read_nifti(path: Path, notes: list[Note]) -> tuple[sitk.Image, NDArray[np.bool_] | None]:
     """Return the image, and where its voxels are NaN or infinite: ITK makes them zero."""
     header = nifti.read_header(path)
     _require_memory(path, header.data_bytes)
@@ -114,7 +115,8 @@ def _read_nifti(path: Path, notes: list[str]) -> tuple[sitk.Image, NDArray[np.bo
     if header.needs_copy:
         refuse_shear(header.directions, path.name)
     if header.lost_voxel:
-        notes.append(f"{path.name} gives its voxels two sizes, {size} mm is impossible and the other one is used.")
+        said = f"{path.name} gives its voxels two sizes, {size} mm is impossible and the other one is used."
+        notes.append(Note("two-spacings", said))
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.nii"
         nifti.write_plain_copy(path, header, copy)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from IncrementalSegLib.errors import DataError, GeometryError
 from IncrementalSegLib.volumes.files import read_file, reason_of
 from IncrementalSegLib.volumes.grids import difference, orthonormal, place, refuse_shear
+from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.volume import Grid, Matrix3, Vector3, Volume
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -45,7 +46,7 @@ class RawImage:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_volume(paths: Path | str | Sequence[Path | str], notes: list[str] | None = None) -> Volume:
+def read_volume(paths: Path | str | Sequence[Path | str], notes: list[Note] | None = None) -> Volume:
     """Read a scan from one file, from one file per channel, or from a folder that holds a DICOM series.
 
     NIfTI, NRRD, MHA and DICOM become 3-D volumes, PNG and JPEG planar ones (D is 1).  The components
@@ -84,7 +85,7 @@ def read_volume(paths: Path | str | Sequence[Path | str], notes: list[str] | Non
     return Volume(array, first.grid)
 
 
-def read_image(path: Path, notes: list[str] | None = None) -> RawImage:
+def read_image(path: Path, notes: list[Note] | None = None) -> RawImage:
     """Read one file, or one DICOM folder, with its text fields.
 
     Args:
@@ -99,7 +100,7 @@ def read_image(path: Path, notes: list[str] | None = None) -> RawImage:
     image, bad = read_file(path, said)
     array, grid = _array_of(image, path), _grid_of(image, path, said)
     for repair in said if notes is None else ():
-        _log.warning("%s", repair)
+        _log.warning("%s", repair.message)
     if bad is not None:
         array = np.ascontiguousarray(array)
         array.reshape(-1)[bad] = np.nan
@@ -220,7 +221,7 @@ def _array_of(image: sitk.Image, path: Path) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
-def _grid_of(image: sitk.Image, path: Path, notes: list[str]) -> Grid:
+def _grid_of(image: sitk.Image, path: Path, notes: list[Note]) -> Grid:
     axes = min(3, image.GetDimension())
     direction, spacing, origin = np.eye(3), [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]
     cosines = np.array(image.GetDirection()).reshape(image.GetDimension(), -1)
@@ -231,7 +232,7 @@ def _grid_of(image: sitk.Image, path: Path, notes: list[str]) -> Grid:
     shear = refuse_shear(direction, path.name)
     if shear > _ROUNDING:
         said = f"The directions of {path.name} were not orthonormal (deviation {shear:.1g}) and were repaired."
-        notes.append(said)
+        notes.append(Note("repaired-directions", said))
         direction = orthonormal(direction)
     shape = [*([1] * (3 - axes)), *reversed(image.GetSize()[:axes])]
     return Grid(

@@ -15,6 +15,7 @@ from IncrementalSegLib.errors import DataError, GeometryError
 from IncrementalSegLib.volumes.files import quiet
 from IncrementalSegLib.volumes.grids import difference, inside, overlap, resample_nearest, same_lattice
 from IncrementalSegLib.volumes.io import read_image
+from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.volume import Grid
 
 _CROPPED = (".seg.nrrd", ".seg.nhdr")  # 3D Slicer saves them as large as what they hold
@@ -45,7 +46,7 @@ class LabelFile:
         return mask
 
 
-def read_label(path: Path, grid: Grid, notes: list[str] | None = None) -> LabelFile:
+def read_label(path: Path, grid: Grid, notes: list[Note] | None = None) -> LabelFile:
     """Read an integer label map or ``.seg.nrrd`` onto the grid of its image.
 
     Raises:
@@ -65,7 +66,7 @@ def read_label(path: Path, grid: Grid, notes: list[str] | None = None) -> LabelF
     return LabelFile(_on_grid(_whole_numbers(array, path), raw.grid, grid, path, notes), segments)
 
 
-def read_mask(path: Path, grid: Grid, notes: list[str] | None = None) -> Mask:
+def read_mask(path: Path, grid: Grid, notes: list[Note] | None = None) -> Mask:
     """Read the non-zero voxels of a file onto the grid of its image as (D, H, W) bool.
 
     Raises:
@@ -99,12 +100,13 @@ def segment_names(path: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name, _, _ in found))
 
 
-def _several(array: NDArray[Any], path: Path) -> list[str]:
+def _several(array: NDArray[Any], path: Path) -> list[Note]:
     values = np.unique(array[array != 0])
     if len(values) < 2:
         return []
     listing = ", ".join(f"{value:g}" for value in values[:5]) + (", ..." if len(values) > 5 else "")
-    return [f"{path.name} holds the values {listing}: as it outlines one structure, all of them count as it."]
+    said = f"{path.name} holds the values {listing}: as it outlines one structure, all of them count as it."
+    return [Note("mask-with-values", said)]
 
 
 def _segments(metadata: Mapping[str, str], layers: int) -> tuple[tuple[str, int, int], ...]:
@@ -133,7 +135,7 @@ def _whole_numbers(array: NDArray[Any], path: Path) -> Labels:
     return rounded.astype(np.int32)
 
 
-def _on_grid(layers: Labels, source: Grid, target: Grid, path: Path, notes: list[str] | None) -> Labels:
+def _on_grid(layers: Labels, source: Grid, target: Grid, path: Path, notes: list[Note] | None) -> Labels:
     found = difference(source, target)
     if not found:
         return layers
@@ -151,13 +153,15 @@ def _on_grid(layers: Labels, source: Grid, target: Grid, path: Path, notes: list
     return np.asarray(resample_nearest(layers, source, target))
 
 
-def _doubts(source: Grid, target: Grid, path: Path, found: str) -> list[str]:
+def _doubts(source: Grid, target: Grid, path: Path, found: str) -> list[Note]:
     """Return what to think of a label whose grid differs from that of its image."""
     if not same_lattice(source, target):
         lies = f"The label {path.name} lies on another grid than its image ({found})"
-        return [f"{lies} and is resampled to it: check one slice by eye."]
+        return [Note("other-grid", f"{lies} and is resampled to it: check one slice by eye.")]
     if not inside(source, target):
-        return [f"The label {path.name} reaches beyond its image ({found}): check that both are of the same patient."]
+        said = f"The label {path.name} reaches beyond its image ({found}): check that both are of the same patient."
+        return [Note("beyond-image", said)]
     if not inside(target, source) and not path.name.lower().endswith(_CROPPED):
-        return [f"The label {path.name} covers a part of its image ({found}): outside of it nothing is outlined."]
+        said = f"The label {path.name} covers a part of its image ({found}): outside of it nothing is outlined."
+        return [Note("part-of-image", said)]
     return []

@@ -14,6 +14,7 @@ from IncrementalSegLib.errors import DataError, UnknownNameError
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.volumes.io import image_of, name_of, write_atomically, write_image
 from IncrementalSegLib.volumes.labels import LabelFile, Mask, read_label, read_mask
+from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.volume import Grid
 
 _REPRESENTATION = "Binary labelmap"
@@ -28,7 +29,7 @@ def read_masks(
     label: Path | None = None,
     values: Mapping[str, Sequence[int]] | None = None,
     masks: Mapping[str, Path] | None = None,
-    notes: list[str] | None = None,
+    notes: list[Note] | None = None,
 ) -> dict[str, Mask]:
     """Read the named structures as masks on the grid of their image.
 
@@ -158,13 +159,14 @@ def write_label_map(
     return said
 
 
-def _unnamed(content: LabelFile, values: Mapping[str, Sequence[int]], label: Path) -> list[str]:
+def _unnamed(content: LabelFile, values: Mapping[str, Sequence[int]], label: Path) -> list[Note]:
     known = {0, *(value for named in values.values() for value in named)}
     found = [str(value) for value in np.unique(content.layers[0]).tolist() if value not in known]
     if not found:
         return []
     listing = ", ".join(found[:10]) + (", ..." if len(found) > 10 else "")
-    return [f"{label.name} holds values without a name ({listing}): name them in the data set, or they are not used."]
+    said = f"{label.name} holds values without a name ({listing}): name them in the data set, or they are not used."
+    return [Note("unnamed-values", said)]
 
 
 def _folded(table: Mapping[str, T]) -> dict[str, T]:

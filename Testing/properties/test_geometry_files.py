@@ -17,6 +17,7 @@ from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.volumes.grids import difference
 from IncrementalSegLib.volumes.io import read_volume, write_volume
+from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.segmentations import read_masks, write_seg_nrrd
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
@@ -76,7 +77,7 @@ def test_a_label_may_be_stored_in_another_order_than_its_image(grid, order, seed
     with TemporaryDirectory() as folder:
         path = Path(folder) / "label.nrrd"
         sitk.WriteImage(image_of(*stored(label, grid, *order)), str(path))
-        notes: list[str] = []
+        notes: list[Note] = []
         back = read_masks(grid, ["one"], path, {"one": [1]}, notes=notes)["one"]
     np.testing.assert_array_equal(back, label == 1)
     assert notes == []

@@ -163,7 +163,7 @@ def test_small_shear_of_nifti_is_repaired(tmp_path, shear, codes):
     np.testing.assert_allclose(read.grid.origin, (4, 5, 6), rtol=1e-6)
     np.testing.assert_array_equal(read.array[0], samples())
     assert len(notes) == 1
-    assert "repaired" in notes[0]
+    assert "repaired" in notes[0].message
 
 
 @pytest.mark.parametrize("codes", [(0, 1), (0, 2), (1, 1)])
@@ -311,5 +311,5 @@ def test_a_repair_is_noted_or_else_logged(tmp_path, caplog):
     read_volume(path, notes)
     assert caplog.messages == []
     read_volume(path)
-    assert caplog.messages == notes
+    assert caplog.messages == [note.message for note in notes]
     assert len(notes) == 1

@@ -134,7 +134,7 @@ def test_other_grid_is_resampled_and_told(tmp_path):
     path = save(tmp_path / "m.nrrd", labels, fine)
     assert read_masks(GRID, ["a"], path, {"a": (1,)}, notes=notes)["a"].all()
     assert len(notes) == 1
-    assert "another grid" in notes[0]
+    assert "another grid" in notes[0].message
 
 
 def test_labels_that_fit_nothing_are_refused(tmp_path):
