@@ -103,6 +103,14 @@ def test_every_widget_that_the_code_names_exists():
                 assert node.attr in known, f"{path.name}:{node.lineno}: there is no {node.attr} in the form"
 
 
+def test_the_code_names_no_layout():
+    """Slicer gives a layout no name while it is empty; ``widget.layout()`` always finds it."""
+    layouts = {element.get("name") for path in FORMS for element in read(path).iter("layout")}
+    for path, tree in trees():
+        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_ui(node.value)}
+        assert not used & layouts, path.name
+
+
 def test_every_form_has_its_page():
     defined = {node.name for _, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     assert {path.stem for path in FORMS} <= defined

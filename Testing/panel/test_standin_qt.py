@@ -132,6 +132,57 @@ def test_children_are_found_by_class_and_name():
     assert len(box.findChildren(qt.QLabel)) == 2
 
 
+def test_an_empty_layout_is_false():
+    holder = qt.QWidget()
+    layout = qt.QVBoxLayout(holder)
+    assert not layout
+    layout.addStretch(1)
+    assert not layout
+    label = qt.QLabel("a")
+    layout.addWidget(label)
+    assert layout
+    label.hide()
+    assert not layout
+    assert holder.layout() is layout
+
+
+@pytest.mark.parametrize(
+    ("make", "true"),
+    [
+        (qt.QMenu, False),
+        (qt.QIcon, False),
+        (qt.QPixmap, False),
+        (lambda: qt.QPixmap(3, 3), True),
+        (qt.QColor, False),
+        (lambda: qt.QColor(0, 0, 0), True),
+        (lambda: qt.QSize(0, 5), False),
+        (lambda: qt.QPoint(0, 0), False),
+        (qt.QUrl, False),
+        (qt.QModelIndex, False),
+        (qt.QTextDocument, False),
+        (qt.QWidget, True),
+        (qt.QLabel, True),
+        (qt.QTreeWidgetItem, True),
+        (qt.QComboBox, True),
+    ],
+)
+def test_what_is_empty_invalid_or_null_is_false(make, true):
+    assert bool(make()) is true
+
+
+def test_a_false_child_is_no_variable_of_a_form(tmp_path):
+    form = tmp_path / "Holder.ui"
+    form.write_text(
+        """<ui version="4.0"><class>Holder</class><widget class="QWidget" name="Holder"><layout class="QVBoxLayout"
+        name="outer"><item><widget class="QWidget" name="box"><layout class="QVBoxLayout" name="inner"/></widget></item>
+        </layout></widget></ui>""",
+        encoding="utf-8",
+    )
+    ui = slicer.util.childWidgetVariables(slicer.util.loadUI(str(form)))
+    assert (hasattr(ui, "outer"), hasattr(ui, "box"), hasattr(ui, "inner")) == (True, True, False)
+    assert ui.box.layout().className() == "QVBoxLayout"
+
+
 def test_a_missing_signal_is_printed_and_false(slotErrors, capsys):
     assert qt.QPushButton().connect("clickd()", print) is False
     assert "no signal clickd()" in capsys.readouterr().err

@@ -20,8 +20,8 @@ class DealPage(Page):
         ui, teaching = self.ui, self.session.teaching
         self._deal = deal = teaching.deal
         self._methods: list[str] | None = None
-        self._settings = OptionsForm(ui.settingsLayout, deal.changed)
-        self._options = OptionsForm(ui.optionsLayout, deal.changed)
+        self._settings = OptionsForm(ui.settingsHolder, deal.changed)
+        self._options = OptionsForm(ui.optionsHolder, deal.changed)
         ui.methodCombo.connect("currentIndexChanged(int)", self._chooseMethod)
         ui.keepButton.connect("toggled(bool)", self._chooseExemplars)
         ui.giveUpBox.connect("toggled(bool)", deal.allowGivingUp)

@@ -19,12 +19,13 @@ class ExampleRows:
     """Show the rows of a flow; made anew when other scans come, else only changed.
 
     Args:
-        layout: Where the rows are put.
+        holder: The widget that the rows are put into, above what room is left.
         flow: What they show and tell.
     """
 
-    def __init__(self, layout: Any, flow: Collecting) -> None:
-        self._layout, self._flow = layout, flow
+    def __init__(self, holder: Any, flow: Collecting) -> None:
+        self._layout, self._flow = holder.layout(), flow
+        self._layout.addStretch(1)
         self._shown: list[tuple[str, tuple[Any, ...]]] = []
         self._lines: list[_Line] = []
 

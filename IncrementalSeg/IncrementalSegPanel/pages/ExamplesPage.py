@@ -24,11 +24,10 @@ class ExamplesPage(Page):
         """Connect the widgets."""
         ui, flow, teaching = self.ui, self.session.teaching.collecting, self.session.teaching
         self._flow = flow
-        self._rows = ExampleRows(ui.rowsLayout, flow)
+        self._rows = ExampleRows(ui.rowsWidget, flow)
         self._color: object = None
         self._navigator: Any = None
         self._outlines: tuple[str, ...] | None = None
-        ui.rowsLayout.addStretch(1)
         ui.folderEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.sourceCombo.addItem(_("Segmentations in the scene"))
         ui.sourceCombo.addItem(_("A folder of outlined scans"))
@@ -121,7 +120,7 @@ class ExamplesPage(Page):
             self._navigator.connect("typeDoubleClicked()", self._useCode)
             self._navigator.connect("selectionValidityChanged(bool)", self._allowCode)
             self._allowCode(False)
-            self.ui.codesLayout.insertWidget(0, self._navigator)
+            self.ui.codesFrame.layout().insertWidget(0, self._navigator)
         self.ui.codesFrame.visible = shown
         entry, logic = slicer.vtkSlicerTerminologyEntry(), slicer.modules.terminologies.logic()
         known = self._flow.terminology

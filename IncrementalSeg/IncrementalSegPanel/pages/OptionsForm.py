@@ -15,12 +15,12 @@ class OptionsForm:
     """Ask for options; what a person leaves alone is not answered.
 
     Args:
-        layout: Where the form is put.
+        holder: The widget that the form is put into.
         changed: Called after each change.
     """
 
-    def __init__(self, layout: Any, changed: Callable[[], None]) -> None:
-        self._layout, self._changed = layout, changed
+    def __init__(self, holder: Any, changed: Callable[[], None]) -> None:
+        self._layout, self._changed = holder.layout(), changed
         self._fields: tuple[Field, ...] | None = None
         self._answers = Answers()
         self._widget: Any = None

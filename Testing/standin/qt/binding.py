@@ -2,7 +2,7 @@
 
 import shiboken6
 from PySide6 import QtCore, QtGui, QtWidgets
-from standin.qt import signals, values
+from standin.qt import signals, truth, values
 
 _attribute = {}  # class of PySide -> its own way to look up attributes (some methods are static and not)
 _kept = []  # Python halves of objects that only C++ holds
@@ -20,6 +20,8 @@ def start():
     kinds = [kind for kind in named if isinstance(kind, type) and issubclass(kind, QtCore.QObject)]
     for kind in (QtWidgets.QListWidgetItem, QtWidgets.QTableWidgetItem, QtWidgets.QTreeWidgetItem):
         kind.__setattr__ = _set_item
+    for kind in {kind for kind in named if isinstance(kind, type)}:
+        truth.give(kind)
     for kind in sorted(set(kinds), key=lambda kind: len(kind.__mro__)):
         if "__getattribute__" in kind.__dict__:
             _attribute[kind] = kind.__getattribute__
