@@ -15,7 +15,7 @@ class Prediction:
     """Result on a scan's own grid.
 
     Attributes:
-        probability: Uuid -> ``(D, H, W)`` float16, 0..1.
+        probability: Uuid -> ``(D, H, W)`` float16, 0..1; empty where it was not asked for.
         mask: Uuid -> ``(D, H, W)`` bool.
         uncertainty: ``(D, H, W)`` float32, 0 (certain) .. 1, or ``None`` where it was not asked for.
         exclusive: At most one structure can lie at a voxel.

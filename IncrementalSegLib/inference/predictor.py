@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-import numpy as np
 import torch
 from monai.data.utils import compute_importance_map
 from monai.inferers import sliding_window_inference
@@ -71,6 +70,7 @@ class Predictor:
         volume: Volume,
         structures: Sequence[StructureId] | None = None,
         *,
+        probability: bool = False,
         uncertainty: bool = False,
         largest: bool = False,
         seed: int = 0,
@@ -82,6 +82,7 @@ class Predictor:
         Args:
             volume: The scan, on any grid.
             structures: Uuids; all by default.
+            probability: Also return how probable each structure is at each voxel, 2 bytes each.
             uncertainty: Also return a map of uncertainty.
             largest: Keep only the largest component of each structure.
             seed: Decides the dropout masks behind the uncertainty map.
@@ -100,20 +101,21 @@ class Predictor:
         maps = self.probabilities(image, scored, lambda fraction, phrase: progress(share * fraction, phrase))
         if ignore is not None:  # nothing is found where the scan holds no valid sample
             maps = maps.masked_fill(ignore, 0.0)
-        native = inverse(maps, record)
-        if volume.unlabelled is not None:  # nor where there is nothing to compare it with
-            native = native.masked_fill(torch.from_numpy(volume.unlabelled), 0.0)
         rows = [scored.index(item) for item in wanted]
-        masks, native = decide(native, self.model.exclusive)[rows].numpy(), native[rows]
+        masks = inverse(maps, record, lambda slab: decide(slab, self.model.exclusive)[rows])
+        likely = inverse(maps[rows], record, lambda slab: slab.half()) if probability else None
+        if volume.unlabelled is not None:  # nor where there is nothing to compare it with
+            masks[:, volume.unlabelled] = False
+            if likely is not None:
+                likely[:, volume.unlabelled] = 0
         entropy = None
         if uncertainty:
             spread = self.uncertainty(
                 image, wanted, seed, lambda fraction, phrase: progress(share + (1 - share) * fraction, phrase)
             )
-            entropy = inverse(spread[None], record)[0].clamp(0, 1).numpy().astype(np.float32)
-        probability = native.half().numpy()
+            entropy = inverse(spread[None], record, lambda slab: slab.clamp(0, 1))[0]
         return Prediction(
-            probability={item: probability[row] for row, item in enumerate(wanted)},
+            probability={} if likely is None else dict(zip(wanted, likely, strict=True)),
             mask={item: largest_component(masks[row]) if largest else masks[row] for row, item in enumerate(wanted)},
             uncertainty=entropy,
             exclusive=self.model.exclusive,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import permutations
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from IncrementalSegLib.volumes.volume import Grid
+
+_SLAB = 1 << 24
+"""Samples that are resampled at a time."""
+
+T = TypeVar("T", bound=np.generic)
+Size = tuple[int, int, int]
+"""Samples along D, H, W."""
 
 _AXIS_OF = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
 """Letter -> anatomical axis (in LPS) and the sign of the direction it names."""
@@ -46,30 +56,76 @@ def orient(grid: Grid, code: str) -> tuple[tuple[int, int, int], tuple[int, ...]
     return (order[0], order[1], order[2]), tuple(flips)
 
 
-def turn(array: Tensor, order: Sequence[int], flips: Sequence[int]) -> Tensor:
-    """Permute and flip the last three axes of ``(C, D, H, W)``."""
-    array = array.permute(0, *(axis + 1 for axis in order))
-    return array.flip([axis + 1 for axis in flips]) if flips else array
+def turn(array: NDArray[T], order: Sequence[int], flips: Sequence[int]) -> NDArray[T]:
+    """Return a view of ``(C, D, H, W)`` with the last three axes permuted, then flipped; no sample is copied."""
+    view: NDArray[T] = np.flip(array.transpose(0, *(axis + 1 for axis in order)), tuple(axis + 1 for axis in flips))
+    return view
 
 
-def turn_back(array: Tensor, order: Sequence[int], flips: Sequence[int]) -> Tensor:
-    """Undo :func:`turn`."""
-    array = array.flip([axis + 1 for axis in flips]) if flips else array
-    return array.permute(0, *(list(order).index(axis) + 1 for axis in range(3)))
-
-
-def resize(array: Tensor, size: Sequence[int]) -> Tensor:
+def resize(array: Tensor, size: Size) -> Tensor:
     """Resample ``(C, D, H, W)`` linearly to ``size``, smoothing first along axes that shrink.
 
     The field of view stays: sample centres of the outermost voxels move inwards or outwards.
     """
-    if tuple(array.shape[1:]) == tuple(size):
+    before = (array.shape[1], array.shape[2], array.shape[3])
+    if before == tuple(size):
         return array
-    shrinks = any(after < before for before, after in zip(array.shape[1:], size, strict=True))
-    if not shrinks:
-        return F.interpolate(array[None].float(), size=tuple(size), mode="trilinear", align_corners=False)[0]
-    resampled: Tensor = Resize(tuple(size), mode="trilinear", anti_aliasing=True)(array.float())
-    return torch.as_tensor(resampled)
+    slabs = resized(lambda start, stop: array[:, start:stop].float(), array.shape[0], before, size)
+    return torch.cat([slab for _, slab in slabs], dim=1)
+
+
+def resized(
+    read: Callable[[int, int], Tensor], channels: int, before: Size, after: Size
+) -> Iterator[tuple[slice, Tensor]]:
+    """Resample an image slab by slab, so that neither it nor the result need be held as floats.
+
+    Linear resampling and the smoothing before it act along each axis alone, so that each axis is one small matrix.
+
+    Args:
+        read: Returns the samples ``(C, stop - start, H, W)`` float32 of the rows ``start`` to ``stop`` along D.
+        channels: C.
+        before: D, H, W of the image.
+        after: D, H, W of the result.
+
+    Yields:
+        A range of rows of the result along D, and its samples ``(C, n, H, W)`` float32.
+    """
+    depth = _axis(before[0], after[0])
+    widest = max(math.prod(before[1:]) * max(1, before[0] // after[0]), math.prod(after[1:]))
+    count = max(1, _SLAB // (channels * widest))
+    for start in range(0, after[0], count):
+        rows = depth[start : start + count]
+        used = rows.any(dim=0).nonzero()
+        first, last = int(used[0]), int(used[-1]) + 1
+        slab = read(first, last)
+        if before[0] != after[0]:
+            slab = (rows[:, first:last] @ slab.flatten(2)).unflatten(2, before[1:])
+        yield slice(start, start + len(rows)), _in_plane(slab, after[1:])
+
+
+def _in_plane(slab: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resample ``(C, n, H, W)`` along H and W."""
+    height, width = slab.shape[2:]
+    if size[0] < height:
+        slab = _axis(height, size[0]) @ slab
+    if size[1] < width:
+        slab = slab @ _axis(width, size[1]).T
+    if tuple(slab.shape[2:]) == size:
+        return slab
+    return F.interpolate(slab, size=size, mode="bilinear", align_corners=False)
+
+
+@lru_cache(maxsize=64)
+def _axis(before: int, after: int) -> Tensor:
+    """Return the matrix ``(after, before)`` that resamples one axis: what becomes of each single sample.
+
+    Its rows add up to 1, so that a constant image stays constant up to its border.
+    """
+    samples = torch.eye(before)
+    if after >= before:
+        return F.interpolate(samples[None], size=after, mode="linear", align_corners=False)[0].T.contiguous()
+    matrix = torch.from_numpy(np.asarray(Resize((after,), mode="linear", anti_aliasing=True)(samples))).T
+    return (matrix / matrix.sum(dim=1, keepdim=True)).contiguous()
 
 
 def _nearness(matrix: NDArray[np.float64]) -> tuple[float, ...]:

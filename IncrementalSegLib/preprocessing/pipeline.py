@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from IncrementalSegLib.preprocessing.geometry import resize, turn, turn_back
+from IncrementalSegLib.preprocessing.geometry import resize, resized, turn
 from IncrementalSegLib.preprocessing.intensity import zscore
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.types import Affine
@@ -31,6 +32,12 @@ class Record:
     flips: tuple[int, ...]
     turned: tuple[int, int, int]
 
+    @property
+    def native(self) -> tuple[int, int, int]:
+        """Size of the scan before it was turned (D, H, W)."""
+        size = [self.turned[self.order.index(axis)] for axis in range(3)]
+        return size[0], size[1], size[2]
+
 
 def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
     """Bring a scan to the model's grid: turn, resample, normalise.
@@ -43,7 +50,8 @@ def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
         Image ``(C, D, H, W)`` float16, voxels to ignore ``(D, H, W)`` bool or ``None``, and the record.
     """
     record = _record(volume, plan)
-    image = turn(torch.from_numpy(np.ascontiguousarray(volume.array, dtype=np.float32)), record.order, record.flips)
+    turned = turn(volume.array, record.order, record.flips)
+    image = _floats(turned)
     invalid = ~torch.isfinite(image).all(dim=0)
     size = _target_size(volume, plan, record)
     ignore = None
@@ -61,21 +69,41 @@ def forward_mask(mask: NDArray[np.bool_], volume: Volume, plan: Plan) -> Tensor:
     lower, where its volume stays, so that it does not vanish.
     """
     record = _record(volume, plan)
-    turned = turn(torch.from_numpy(np.ascontiguousarray(mask, dtype=np.uint8))[None], record.order, record.flips)
+    turned = turn(mask[np.newaxis], record.order, record.flips)
     size = _target_size(volume, plan, record)
-    if tuple(turned.shape[1:]) == size:
-        return turned[0].contiguous()
-    share = resize(turned.float(), size)[0]
-    wanted = math.ceil(float(turned.float().mean()) * share.numel())
+    if record.turned == size:
+        return torch.from_numpy(np.array(turned[0], dtype=np.uint8, order="C"))
+    slabs = resized(lambda start, stop: _floats(turned[:, start:stop]), 1, record.turned, size)
+    share = torch.cat([slab[0] for _, slab in slabs])
+    wanted = math.ceil(np.count_nonzero(mask) / mask.size * share.numel())
     if wanted > int((share >= 0.5).sum()):
         least = share.flatten().kthvalue(share.numel() - wanted + 1).values
         return (share >= least.clamp(1e-3, 0.5)).to(torch.uint8)
     return (share >= 0.5).to(torch.uint8)
 
 
-def inverse(maps: Tensor, record: Record) -> Tensor:
-    """Bring ``(K, D, H, W)`` maps on the model's grid back to the scan's own grid, linearly."""
-    return turn_back(resize(maps, record.turned), record.order, record.flips)
+def inverse(
+    maps: Tensor, record: Record, finish: Callable[[Tensor], Tensor] = lambda slab: slab
+) -> NDArray[np.generic]:
+    """Bring maps on the model's grid back to the scan's own grid, linearly and slab by slab.
+
+    Args:
+        maps: ``(K, D, H, W)`` float32.
+        record: What :func:`forward` returned.
+        finish: Makes of each slab ``(K, n, H, W)`` of resampled maps what is kept of it, for example masks.
+
+    Returns:
+        ``(K', D, H, W)`` on the scan's own grid, of the channels and dtype that ``finish`` returns.
+    """
+    result, view = np.empty(0), np.empty(0)
+    size = (maps.shape[1], maps.shape[2], maps.shape[3])
+    for rows, slab in resized(lambda start, stop: maps[:, start:stop], len(maps), size, record.turned):
+        kept = finish(slab).numpy()
+        if rows.start == 0:
+            result = np.empty((len(kept), *record.native), dtype=kept.dtype)
+            view = turn(result, record.order, record.flips)
+        view[:, rows] = kept
+    return result
 
 
 def to_patient(volume: Volume, plan: Plan) -> Affine:
@@ -112,3 +140,7 @@ def _target_size(volume: Volume, plan: Plan, record: Record) -> tuple[int, int, 
         own = volume.grid.spacing[2 - axis]
         sizes.append(size if wanted is None else max(1, round(size * own / wanted)))
     return (sizes[0], sizes[1], sizes[2])
+
+
+def _floats(array: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))  # torch takes no negative strides

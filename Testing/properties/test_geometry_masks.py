@@ -51,7 +51,7 @@ def scan(seed: int) -> np.ndarray:
 
 
 def probability(model: Predictor, volume: Volume) -> np.ndarray:
-    return model.predict(volume, (DISC,)).probability[DISC]
+    return model.predict(volume, (DISC,), probability=True).probability[DISC]
 
 
 def mask(model: Predictor, volume: Volume) -> np.ndarray:

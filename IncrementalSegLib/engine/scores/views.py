@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from IncrementalSegLib.evaluation.content import SliceRow
@@ -35,8 +34,7 @@ def turned(array: NDArray[np.generic], volume: Volume, plan: Plan) -> tuple[NDAr
     """Return ``(C, D, H, W)`` in the model's orientation, and its spacing along D, H, W in mm."""
     order, flips = plan.turning(volume.grid)
     spacing = tuple(volume.grid.spacing[2 - axis] for axis in order)
-    values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    return turn(values, order, flips).numpy(), spacing
+    return turn(array, order, flips), spacing
 
 
 def position(volume: Volume, truth: Mask, plan: Plan) -> tuple[float, float, float]:

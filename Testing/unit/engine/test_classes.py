@@ -53,7 +53,11 @@ def test_an_exported_label_map_holds_what_the_prediction_says(chain, data, tmp_p
     case = open_data(data / "both").cases[0]
     result = segment(chain, case.images[0], tmp_path / "out.nii.gz", device="cpu", uncertainty=True)
     runtime = start("cpu")
-    found = load(open_model(chain), runtime).predictor(runtime).predict(read_case(case)[0], uncertainty=True)
+    found = (
+        load(open_model(chain), runtime)
+        .predictor(runtime)
+        .predict(read_case(case)[0], probability=True, uncertainty=True)
+    )
     masks = np.stack(list(found.mask.values()))
     assert found.exclusive
     assert masks.sum(0).max() == 1, "structures exclude each other, and something is found"
@@ -72,9 +76,9 @@ def test_what_is_asked_for_alone_is_what_is_found_among_all(chain, data):
     runtime = start("cpu")
     predictor = load(open_model(chain), runtime).predictor(runtime)
     volume, _ = read_case(open_data(data / "both").cases[0])
-    both = predictor.predict(volume)
+    both = predictor.predict(volume, probability=True)
     for item in open_model(chain).record().structures.ids:
-        alone = predictor.predict(volume, [item])
+        alone = predictor.predict(volume, [item], probability=True)
         assert np.array_equal(alone.mask[item], both.mask[item])
         assert np.array_equal(alone.probability[item], both.probability[item])
 

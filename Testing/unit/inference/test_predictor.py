@@ -45,8 +45,10 @@ def segmenter(dimension=2, own_trunk=False, channels=1) -> Segmenter:
     model.add([CYST], own_trunk=own_trunk)
     random = torch.Generator().manual_seed(4)
     for name, value in model.state_dict().items():
-        if "running" in name:
-            value.add_(torch.rand(value.shape, generator=random))
+        if "running_mean" in name:
+            value.sub_(torch.rand(value.shape, generator=random) / 10)
+        elif "running_var" in name:
+            value.mul_(torch.rand(value.shape, generator=random) + 0.1)
         elif ".score.weight" in name:
             value.copy_(torch.randn(value.shape, generator=random) * 3)
     with torch.no_grad():
@@ -84,7 +86,7 @@ def test_slices_equal_a_plain_loop(scan):
         padded = torch.full((1, 1, *room), float(image.min()))
         padded[0, 0, top : top + height, left : left + width] = image[0, depth]
         expected = score(model, padded)[0, :, top : top + height, left : left + width]
-        torch.testing.assert_close(found[:, depth], expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(found[:, depth], expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(11, 22, 18), (5, 40, 30), (8, 16, 12)], ids=["usual", "flat", "one patch"])
@@ -117,11 +119,11 @@ def test_windows_equal_a_plain_loop(shape, overlap, rng):
 def test_any_subset_in_any_order_is_the_same_as_all(dimension, own_trunk, scan):
     model, settings = segmenter(dimension, own_trunk), plan(dimension)
     tool = predictor(model, settings)
-    everything = tool.predict(scan)
+    everything = tool.predict(scan, probability=True)
     assert list(everything.mask) == [LIVER, SPLEEN, CYST]
     assert not everything.exclusive
     for wanted in itertools.chain.from_iterable(itertools.permutations(model.structures, n) for n in (1, 2, 3)):
-        some = tool.predict(scan, wanted)
+        some = tool.predict(scan, wanted, probability=True)
         assert tuple(some.mask) == wanted
         for item in wanted:
             np.testing.assert_allclose(some.probability[item], everything.probability[item], atol=2e-3)
@@ -129,7 +131,7 @@ def test_any_subset_in_any_order_is_the_same_as_all(dimension, own_trunk, scan):
 
 
 def test_the_result_lies_on_the_scans_own_grid(scan):
-    found = predictor(segmenter(), plan()).predict(scan, uncertainty=True)
+    found = predictor(segmenter(), plan()).predict(scan, probability=True, uncertainty=True)
     for item in (LIVER, SPLEEN, CYST):
         assert found.probability[item].shape == found.mask[item].shape == GRID.shape
         assert found.probability[item].dtype == np.float16
