@@ -19,7 +19,8 @@ from IncrementalSegLib.cli.output import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from IncrementalSegLib.evaluation.retention import Limits, RetentionReport, StructureRow
+    from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
+    from IncrementalSegLib.evaluation.verdicts import Limits
 
 LimitHarm = Annotated[
     float, typer.Option("--limit-harm", min=0, max=100, metavar="POINTS", help="What one structure may lose.")
@@ -69,7 +70,7 @@ def command(
 
 def limits_of(harm: float, mean: float) -> Limits:
     """Return limits, with fewer than five scans unsure from 1 point on or from ``harm``."""
-    from IncrementalSegLib.evaluation.retention import Limits
+    from IncrementalSegLib.evaluation.verdicts import Limits
 
     return Limits(harm, min(harm, Limits.unsure), mean)
 

@@ -23,7 +23,7 @@ from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.engine.step.settings import StepSettings
 from IncrementalSegLib.engine.step.step import Step
 from IncrementalSegLib.errors import ModelError, OptionError
-from IncrementalSegLib.evaluation.retention import Limits
+from IncrementalSegLib.evaluation.verdicts import Limits
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open

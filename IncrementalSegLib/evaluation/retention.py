@@ -1,25 +1,12 @@
-"""Was an old structure kept?  The rules of the retention gate, on scores alone.
+"""Was every old structure kept?  One row per structure, and whether the version is held back.
 
-Each old structure is scored before and after a step on the same scans.  With d, its mean paired drop in points of
-Dice, and n, the number of scans in which Dice is defined on both sides:
-
-==========  =====================================================================
-harmed      d > 3 and, where n >= 5, the 95 % paired interval of d excludes 0
-unsure      n < 5 and 1 <= d <= 3; also n >= 5 and d > 3 where the interval includes 0,
-            where nothing can be compared, and where it is found in a scan that has none of it
-improved    the mirror image of harmed: the gain exceeds 3
-kept        all else
-==========  =====================================================================
-
-A version is held back if a structure is harmed, or if the mean drop over the measured structures exceeds 1 point and
-its interval excludes 0.  That interval draws structures too, so that one structure alone does not decide it.
-Agreement with the version before is no drop: what changed may have become better.  It is *kept* where no more than
-3 points differ, *harmed* where more than half of the outline does, else *unsure*.
+:mod:`~IncrementalSegLib.evaluation.verdicts` has the rules for one structure.  A version is held back if a structure is
+harmed, or if the mean drop over the measured structures exceeds 1 point and its interval excludes 0.  That interval
+draws structures too, so that one structure alone does not decide it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from statistics import fmean
@@ -27,44 +14,15 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.evaluation.intervals import FEWEST_CASES, Comparison, Interval, compare, signed
+from IncrementalSegLib.evaluation.intervals import Comparison, Interval, compare
 from IncrementalSegLib.evaluation.metrics import CaseScore
+from IncrementalSegLib.evaluation.verdicts import Fate, Limits, by_agreement, by_drop, count_of_scans, exceeds
 from IncrementalSegLib.types import Json, StructureId
 
-Fate = Literal["harmed", "unsure", "kept", "improved"]
 Basis = Literal["scans", "exemplars", "agreement", "nothing"]
 
-BEYOND_DISPUTE = 50.0
-"""Points of disagreement with the version before above which a structure counts as lost; our own choice."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What may be lost, in points of Dice, 0..100.
-
-    Attributes:
-        harm: Mean drop of one structure above which it is harmed.
-        unsure: Mean drop from which fewer than five scans leave it open.
-        mean: Mean drop over all measured structures above which a version is held back.
-
-    Raises:
-        OptionError: A limit is no number in 0..100, or ``unsure`` lies above ``harm``.
-    """
-
-    harm: float = 3.0
-    unsure: float = 1.0
-    mean: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not (math.isfinite(value) and 0 <= value <= 100):
-                raise OptionError(f"The limit {name} is {value} points.", todo="Give a number from 0 to 100.")
-        if self.unsure > self.harm:
-            raise OptionError(
-                f"The limit unsure ({self.unsure:g} points) lies above the limit harm ({self.harm:g}).",
-                todo="Give it at most the limit harm.",
-            )
+Pair = tuple[CaseScore, CaseScore]
+"""Scores of the version before and of the new one in the same scan."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +36,8 @@ class StructureRow:
             ``nothing``.
         before: Scores of the old version, one per scan.
         after: Scores of the new one, on the same scans in the same order.
-        change: After - before, paired by scan; ``None`` where no scan has a Dice on both sides.
-        verdict: See the top of the file.
+        change: After - before, paired by scan; ``None`` where no scan shows the structure.
+        verdict: By the rules of :mod:`~IncrementalSegLib.evaluation.verdicts`.
         why: The verdict's reason, as a phrase.
         note: Why it is a proxy, or which scans are missing; may be empty.
     """
@@ -106,19 +64,35 @@ class StructureRow:
         *,
         basis: Basis = "scans",
         note: str = "",
+        absent: Sequence[Pair] = (),
     ) -> StructureRow:
-        """Judge a structure; scans are told apart by their case name, and ``rng`` draws the bootstrap."""
-        old, new = ({(item.case, 0): item.dice for item in side} for side in (before, after))
-        paired = any(dice is not None and old.get(key) is not None for key, dice in new.items())
-        change = compare(new, old, rng) if paired else None
+        """Judge a structure.
+
+        Args:
+            structure: Its name.
+            id: Its uuid.
+            before: Scores of the old version; scans are told apart by their case name.
+            after: Scores of the new one, on the same scans in the same order.
+            limits: What may be lost.
+            rng: Draws the bootstrap.
+            basis: What was scored.
+            note: Why it is a proxy, or which scans are missing.
+            absent: Scans without the structure, where a proxy judges because there are no others.
+        """
+        pairs = list(zip(before, after, strict=True))
+        change = None
+        if any(comparable(*pair) for pair in pairs):
+            old, new = ({(pair[side].case, 0): _dice(pair, side) for pair in pairs} for side in (0, 1))
+            change = compare(new, old, rng)
         if change is None:
             verdict: Fate = "unsure"
-            why = f"Dice is undefined in {_scans(len(new))}" if new else "nothing to judge it by"
+            why = f"Dice is undefined in {count_of_scans(len(pairs))}" if pairs else "nothing to judge it by"
         else:
-            judge = _by_agreement if basis == "agreement" else _by_drop
+            judge = by_agreement if basis == "agreement" else by_drop
             verdict, why = judge(change, limits)
-            why += _left_out(before, after)
-            if verdict in ("kept", "improved") and _falsely_found(before, after):
+            without = [pair for pair in pairs if not comparable(*pair)]
+            why += f"; {not_in(without)}" if without else ""
+            if verdict in ("kept", "improved") and _falsely_found((*without, *absent)):
                 verdict = "unsure"  # Dice cannot say what it costs to find a structure where there is none
         return cls(structure, id, basis, tuple(before), tuple(after), change, verdict, why, note)
 
@@ -194,13 +168,17 @@ class RetentionReport:
         """Decide over all structures; ``rng`` draws the bootstrap of the mean."""
         measured = [row for row in rows if row.kind == "measured" and row.change is not None]
         sides = [
-            {(item.case, number): item.dice for number, row in enumerate(measured) for item in getattr(row, side)}
-            for side in ("after", "before")
+            {
+                (pair[side].case, number): _dice(pair, side)
+                for number, row in enumerate(measured)
+                for pair in zip(row.before, row.after, strict=True)
+            }
+            for side in (1, 0)
         ]
         mean = compare(sides[0], sides[1], rng) if measured else None
         held = [row.structure for row in rows if row.verdict == "harmed"]
-        if not held and mean is not None and mean.verdict == "worse" and _exceeds(-mean.points, limits.mean):
-            held = [row.structure for row in measured if _exceeds(row.drop, limits.mean)]
+        if not held and mean is not None and mean.verdict == "worse" and exceeds(-mean.points, limits.mean):
+            held = [row.structure for row in measured if exceeds(row.drop, limits.mean)]
         order = get_args(Fate)
         ranked = sorted(rows, key=lambda row: (order.index(row.verdict), -(row.drop if row.drop is not None else 0.0)))
         named = [row.structure for row in ranked if row.structure in held]
@@ -248,58 +226,28 @@ class RetentionReport:
         )
 
 
-def _by_drop(change: Comparison, limits: Limits) -> tuple[Fate, str]:
-    drop, few = -change.points, change.cases < FEWEST_CASES
-    said = f"{'lost' if drop > 0 else 'gained'} {abs(drop):.1f} points" if abs(drop) >= 0.05 else "did not change"
-    if change.low is not None and change.high is not None:
-        said += f" (95 % interval of the change {signed(change.low)} to {signed(change.high)})"
-    else:
-        said += f" over {_scans(change.cases)}"
-    if _exceeds(drop, limits.harm):
-        if few or change.verdict == "worse":
-            return "harmed", said
-        return "unsure", f"{said}, and the interval includes 0"
-    if few and round(drop, _DIGITS) >= limits.unsure:
-        return "unsure", f"{said}, too few to be sure"
-    if _exceeds(-drop, limits.harm) and (few or change.verdict == "better"):
-        return "improved", said
-    return "kept", said
+def comparable(before: CaseScore, after: CaseScore) -> bool:
+    """Return whether a scan can tell what was kept: it shows the structure.
+
+    A Dice of 0 on both sides where the structure is absent says nothing of what the versions know.
+    """
+    return before.voxels_truth > 0 and before.dice is not None and after.dice is not None
 
 
-def _by_agreement(change: Comparison, limits: Limits) -> tuple[Fate, str]:
-    differ = -change.points
-    said = f"agrees with the version before at Dice {1 - differ / 100:.2f} over {_scans(change.cases)}"
-    if not _exceeds(differ, limits.harm):
-        return "kept", said
-    return ("harmed" if _exceeds(differ, BEYOND_DISPUTE) else "unsure"), said
+def not_in(pairs: Sequence[Pair]) -> str:
+    """Say how many scans have none of the structure, and in how many of them the new version finds it."""
+    false = _falsely_found(pairs)
+    found = f", of which {false} now {'show' if false > 1 else 'shows'} it" if false else ""
+    return f"not in {count_of_scans(len(pairs))}{found}"
 
 
-def _left_out(before: Sequence[CaseScore], after: Sequence[CaseScore]) -> str:
-    """Say which scans have no Dice to pair: the structure is not in them."""
-    absent = sum(old.dice is None or new.dice is None for old, new in zip(before, after, strict=True))
-    false = _falsely_found(before, after)
-    if not absent:
-        return ""
-    return f"; not in {_scans(absent)}" + (
-        f", of which {false} now {'show' if false > 1 else 'shows'} it" * bool(false)
-    )
-
-
-def _falsely_found(before: Sequence[CaseScore], after: Sequence[CaseScore]) -> int:
+def _falsely_found(pairs: Sequence[Pair]) -> int:
     """Count the scans without the structure in which only the new version finds it."""
-    return sum(new.falsely_present and old.correctly_absent for old, new in zip(before, after, strict=True))
+    return sum(new.falsely_present and old.correctly_absent for old, new in pairs)
 
 
-_DIGITS = 6
-"""Points are compared after rounding, so that 0.80 - 0.77 is 3 points and not more."""
-
-
-def _exceeds(points: float | None, limit: float) -> bool:
-    return points is not None and round(points, _DIGITS) > limit
-
-
-def _scans(count: int) -> str:
-    return f"{count} scan{'' if count == 1 else 's'}"
+def _dice(pair: Pair, side: int) -> float | None:
+    return pair[side].dice if comparable(*pair) else None
 
 
 def _join(parts: Sequence[str]) -> str:

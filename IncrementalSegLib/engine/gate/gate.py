@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from IncrementalSegLib.engine.gate.judge import Evidence, Pictures, judge
+from IncrementalSegLib.engine.gate.bench import Pictures
+from IncrementalSegLib.engine.gate.judge import Evidence, judge
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_exemplars
@@ -14,9 +15,10 @@ from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.report import write_report
-from IncrementalSegLib.evaluation.retention import Limits, RetentionReport
+from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.evaluation.retention_page import retention_page
 from IncrementalSegLib.evaluation.theme import LIGHT, canvas
+from IncrementalSegLib.evaluation.verdicts import Limits
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.structures import StructureList

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.evaluation.retention import Limits
+from IncrementalSegLib.evaluation.verdicts import Limits
 from IncrementalSegLib.types import Json
 
 _CHOICES = {

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
+from IncrementalSegLib.engine.gate.bench import Pictures
 from IncrementalSegLib.engine.gate.gate import write_gate_page
-from IncrementalSegLib.engine.gate.judge import Evidence, Pictures, judge
+from IncrementalSegLib.engine.gate.judge import Evidence, judge
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_memories

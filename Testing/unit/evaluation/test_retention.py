@@ -119,6 +119,20 @@ class TestUndefinedDice:
         assert found.verdict == "unsure", "Dice alone would call it kept"
         assert "now shows it" in found.why
 
+    def test_a_scan_without_it_in_which_both_find_it_does_not_dilute_the_drop(self):
+        both = CaseScore("c1", "p1", 0.0, None, None, 0, 70)
+        found = StructureRow.of("liver", "l", [*side([0.8]), both], [*side([0.76]), both], LIMITS, rng())
+        assert (found.verdict, found.change.cases) == ("harmed", 1)
+        assert found.drop == pytest.approx(4.0)
+        assert report(found).mean.points == pytest.approx(-4.0)
+
+    @pytest.mark.parametrize(("voxels", "verdict"), [(0, "kept"), (70, "unsure")])
+    def test_a_proxy_is_not_enough_where_it_is_newly_found_in_a_scan_without_it(self, voxels, verdict):
+        dice = 0.0 if voxels else None
+        absent = [(CaseScore("c1", "p1", None, None, None, 0, 0), CaseScore("c1", "p1", dice, None, None, 0, voxels))]
+        assert row([0.0], basis="exemplars", absent=absent).verdict == verdict
+        assert row([9.0], basis="exemplars", absent=absent).verdict == "harmed"
+
     def test_nothing_defined_is_unsure(self):
         absent = [CaseScore("c1", "p1", None, None, None, 0, 0)]
         found = StructureRow.of("liver", "l", absent, absent, LIMITS, rng())

@@ -23,6 +23,7 @@ from IncrementalSegLib.evaluation.retention import Limits
 from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.datasets import open_data, read_case
 from IncrementalSegLib.store.edits import rename_structure
+from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import open_model
 
 FEW = {"passes": 2, "candidates": 4, "keep": 2}
@@ -212,6 +213,67 @@ class TestProxies:
         damage(world)
         row = only_row(world)
         assert (row.basis, row.verdict, row.drop) == ("nothing", "unsure", None)
+
+
+class TestAbsentWhereItIsJudged:
+    """Scans were set aside, and the structure is in none of them."""
+
+    def blank(self, world, count=2):
+        """Empty the label of the scans set aside, and let the history know them so."""
+        history = open_model(world / "model").document("history")
+        for entry in history["steps"][0]["set_aside"][:count]:
+            path = Path(entry["label"])
+            sitk.WriteImage(sitk.ReadImage(str(path)) * 0, str(path))
+            entry["labels_sha256"] = fingerprint([path])
+        edit(world, history=history)
+
+    def shout(self, world, bias=30.0):
+        """Write a version whose head finds the structure everywhere."""
+        weights = open_model(world / "model").tensors("weights")
+        (name,) = (name for name in weights if name.endswith("score.bias"))
+        return edit_weights(world, weights | {name: torch.tensor([-bias, bias])})
+
+    def test_the_exemplars_judge_what_was_forgotten(self, world):
+        self.blank(world)
+        damage(world)
+        found = gate(world / "model", device="cpu").report
+        (row,) = found.rows
+        assert (row.basis, row.verdict, found.held_back_by) == ("exemplars", "harmed", ("liver",))
+        assert row.note == "by exemplars that taught it, because it is not in 2 scans set aside"
+
+    def test_the_exemplars_judge_what_was_kept(self, world):
+        self.blank(world)
+        edit(world)
+        row = only_row(world)
+        assert (row.basis, row.verdict, row.drop) == ("exemplars", "kept", 0.0)
+
+    def test_one_scan_that_shows_it_is_enough(self, world):
+        self.blank(world, count=1)
+        damage(world)
+        row = only_row(world)
+        assert (row.kind, row.verdict, row.change.cases) == ("measured", "harmed", 1)
+        assert "not in 1 scan" in row.why
+
+    def test_a_scan_that_cannot_be_read_is_named_beside_it(self, world):
+        self.blank(world, count=1)
+        damage(world)
+        Path(open_model(world / "model").document("history")["steps"][0]["set_aside"][1]["images"][0]).unlink()
+        row = only_row(world)
+        assert (row.basis, row.verdict) == ("exemplars", "harmed")
+        assert "it is not in 1 scan set aside; " in row.note
+        assert row.note.endswith("is not where it was")
+
+    def test_what_is_found_where_it_is_absent_is_not_called_kept(self, world):
+        self.blank(world)
+        damage(world)
+        self.shout(world)
+        row = only_row(world, version=5, against=4)
+        assert row.verdict == "unsure", row.why
+        assert "of which 2 now show it" in row.note
+
+
+def edit_weights(world, weights):
+    return open_model(world / "model").edit({"action": "test"}, tensors={"weights": weights})
 
 
 def test_a_new_name_is_the_same_structure(world):
