@@ -50,6 +50,15 @@ class Stopwatch:
         return {"total": round(sum(self.seconds.values()), 2), "phases": phases}
 
 
+def labelled(progress: Progress, label: str) -> Progress:
+    """Return a progress that says before each phase what is being done."""
+
+    def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+        progress(f"{label}: {phase}", fraction, numbers)
+
+    return report
+
+
 def describe(step: StepResult, watch: Stopwatch) -> Json:
     """Return how a step went: method, options, schedule, cases, curve, durations."""
     return {

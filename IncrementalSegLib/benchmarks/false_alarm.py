@@ -8,14 +8,14 @@ they have learned longer: that comparison would flatter.)  The scores also tell 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 
-from IncrementalSegLib.benchmarks.circumstances import environment
+from IncrementalSegLib.benchmarks.circumstances import environment, labelled
 from IncrementalSegLib.engine.gate.gate import gate
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress, silent
@@ -75,12 +75,12 @@ def run_false_alarm(
     if not data.exists():
         write_phantom_dataset(data, scale.people, "A", STRUCTURES, 0, scale.size)
     if not (model / "model.json").exists():
-        _teach(model, data, 0, scale.first, device, _named(progress, "first version"))
+        _teach(model, data, 0, scale.first, device, labelled(progress, "first version"))
     for seed in range(1, repeats + 1):
         file = out / f"candidate-{seed:03d}.json"
         if file.exists():
             continue
-        report = _named(progress, f"candidate {seed}/{repeats}")
+        report = labelled(progress, f"candidate {seed}/{repeats}")
         number = _teach(model, data, seed, scale.again, device, report)
         found = gate(model, number, against=1, device=device, progress=report)
         write_json(file, {"seed": seed, "report": found.report.to_json(), "environment": environment(device)})
@@ -166,10 +166,3 @@ def _between(one: RetentionReport, other: RetentionReport, count: int) -> Retent
 
 def _rate(reports: Sequence[RetentionReport]) -> float:
     return sum(bool(report.held_back_by) for report in reports) / len(reports)
-
-
-def _named(progress: Progress, label: str) -> Progress:
-    def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
-        progress(f"{label}: {phase}", fraction, numbers)
-
-    return report

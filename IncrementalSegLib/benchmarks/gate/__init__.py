@@ -1,0 +1,1 @@
+"""How often the retention gate is wrong on real scans."""
