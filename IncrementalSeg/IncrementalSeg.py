@@ -175,7 +175,7 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self.widget.cleanup()
         unloaded = self.widget._onModuleAboutToBeUnloaded  # noqa: SLF001  (as Slicer does when it reloads a module)
         slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", unloaded)
-        self.widget.parent.deleteLater()
+        self.widget.parent.delete()  # Python made it, so Qt must not delete it, too
         self.place.cleanup()
 
     def test_open_load_saveAndReload(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import qt
 
+from IncrementalSegPanel.pages.Discard import discard
 from IncrementalSegPanel.pages.ModelHeader import ModelHeader
 from IncrementalSegPanel.pages.Notices import Notices
 
@@ -55,7 +56,7 @@ class Panel:
         self._soon.connect("timeout()", self.render)
         self._shortcuts = [self._shortcut(keys, self.pressPrimary) for keys in _PRIMARY_KEYS]
         self._shortcuts.append(self._shortcut("Esc", self.escape))
-        self._visible = False
+        self._visible = self._closed = False
         session.listen(self._changed)
 
     @property
@@ -82,8 +83,10 @@ class Panel:
     def close(self) -> None:
         """Draw nothing any more, and go: Slicer only hides a panel that it reloads, and its lists would act on."""
         self._visible = False
-        self._soon.stop()
-        self.widget.deleteLater()
+        if not self._closed:  # Slicer may say it twice
+            self._closed = True
+            self._soon.stop()
+            discard(self.widget, self)
 
     def render(self) -> None:
         """Show what the session knows now."""

@@ -17,6 +17,8 @@ FORBIDDEN = {
     r"\btime\.sleep\b|\bmsleep\b": "the main thread never waits",
     r"\bprint\(": "nobody reads it",
 }
+GIVEN_BACK = r"\bdeleteLater\b|\bsetParent\(|\bremoveWidget\(|\bremoveRow\("  # a second owner frees it twice
+DISCARDS = {"Discard.py"}
 PUMPED = {"Scripting.py"}  # what a script calls waits for its result, and lets Slicer live meanwhile
 ABSENT = ["slicer", "qt", "ctk", "vtk", "numpy", "torch", "monai", "pydantic", "safetensors", "typer", "rich"]
 HEAVY = [name for name in ABSENT if name not in ("slicer", "qt", "ctk", "vtk", "numpy")]  # Slicer brings the others
@@ -97,6 +99,8 @@ def test_forbidden_names_are_not_used(path):
         assert found is None, f"{found[0].strip()}: {why}"
     if path.name not in PUMPED:
         assert "processEvents" not in text, "a loop of events inside an event ends in surprises"
+    if path.name not in DISCARDS:
+        assert re.search(GIVEN_BACK, text) is None, "widgets end in pages/Discard.py, which has one owner delete them"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import qt
 import slicer
 from IncrementalSegPanel.Panel import Panel
 from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
@@ -56,8 +57,9 @@ def panel(session):
     found = Panel(session, settle=0.0)
     found.enter()
     yield found
+    host = qt.QWidget()
+    found.widget.setParent(host)  # in Slicer a layout owns it
     found.close()
-    found.widget.hide()
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def widget(tmp_path):
     made = shell.IncrementalSegWidget()
     yield made
     made.cleanup()
-    made.parent.deleteLater()
+    made.parent.delete()
     settle()
 
 
@@ -151,7 +151,7 @@ def test_cleanup_leaves_no_observer_no_process_and_no_file():
     assert widget.Observations == []
     slicer.mrmlScene.Clear()  # what is not observed any more cannot fail
     widget.cleanup()  # Slicer may say it twice
-    widget.parent.deleteLater()
+    widget.parent.delete()
 
 
 class Representation(slicer.qMRMLWidget):
@@ -191,7 +191,7 @@ def test_reloading_takes_the_files_anew_and_shows_the_panel_at_once(monkeypatch)
         for name in ours():
             del sys.modules[name]
         sys.modules.update(kept)
-        parent.deleteLater()
+        parent.delete()
 
 
 def test_slicer_asks_before_it_closes_while_a_structure_is_taught(widget, mainWindow):

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from IncrementalSegPanel.flows.Collecting import Collecting
 from IncrementalSegPanel.flows.Rows import Row
+from IncrementalSegPanel.pages.Discard import discard
 from IncrementalSegPanel.Wording import millilitres
 
 _PICTURE = 80
@@ -63,9 +64,7 @@ class _Line:
 
     def remove(self) -> None:
         """Take it out of the page."""
-        self.widget.hide()
-        self.widget.setParent(None)
-        self.widget.deleteLater()
+        discard(self.widget, self)
 
     def render(self, row: Row) -> None:
         """Show the row as it is now."""

@@ -9,6 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from IncrementalSegPanel.documents.Options import Answers, Field
+from IncrementalSegPanel.pages.Discard import discard
 
 
 class OptionsForm:
@@ -36,9 +37,7 @@ class OptionsForm:
 
     def _build(self) -> None:
         if self._widget is not None:
-            self._widget.hide()
-            self._widget.setParent(None)
-            self._widget.deleteLater()
+            discard(self._widget, self._lines)
         self._widget = qt.QWidget()
         form = qt.QFormLayout(self._widget)
         form.setContentsMargins(0, 0, 0, 0)

@@ -2,7 +2,7 @@
 
 import shiboken6
 from PySide6 import QtCore, QtGui, QtWidgets
-from standin.qt import signals, truth, values
+from standin.qt import ownership, signals, truth, values, windows
 
 _attribute = {}  # class of PySide -> its own way to look up attributes (some methods are static and not)
 _kept = []  # Python halves of objects that only C++ holds
@@ -115,6 +115,7 @@ def _initializer(original):
             original(self, *arguments)
         except TypeError as error:
             original(self, *values.with_enums(arguments, error))
+        ownership.made(self)
 
     return __init__
 
@@ -240,6 +241,8 @@ def _read(instance, meta):
 def _write(instance, meta, value):
     name = meta.name()
     value = values.to_property(meta, value)
+    if name == "visible" and value:
+        windows.shown(instance)
     if name == "toolTip" and isinstance(instance, QtWidgets.QWidget):
         value = values.tooltip(value)
     setter = _plain(instance, f"set{name[0].upper()}{name[1:]}", None)
@@ -273,6 +276,9 @@ def _method(instance, name, found):
     def call(*arguments, **named):
         if named:
             raise ValueError(f"{name}() takes no keyword arguments, got {sorted(named)}")
+        ownership.called(instance, name, arguments)
+        if name == "show":
+            windows.shown(instance)
         try:
             if meta is not None and len(arguments) == 1:
                 return _write(instance, meta, arguments[0])

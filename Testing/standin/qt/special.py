@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 from standin import dialogs
-from standin.qt import binding, signals
+from standin.qt import binding, ownership, signals
 
 
 class QUiLoader(QtUiTools.QUiLoader):
@@ -37,7 +37,7 @@ class QUiLoader(QtUiTools.QUiLoader):
         """Make a widget by the name of its class."""
         made = _widget_class(name)(parent)
         made.objectName = object_name
-        return binding.keep(made)
+        return ownership.loaded(binding.keep(made))
 
 
 def start():
