@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from IncrementalSegLib.errors import ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.names import checked, tame
 from IncrementalSegLib.terminology import color_of, terminology_of
 from IncrementalSegLib.types import Json, StructureId
 
@@ -131,8 +132,8 @@ class Request:
     """One structure asked for.
 
     Attributes:
-        name: Its name in the model.
-        label: Its label in the data.
+        name: Its name in the model, kept as :func:`check_name` returns it.
+        label: Its label in the data, kept as :func:`~.names.tame` returns it.
         terminology: Slicer's serialised terminology entry of a new structure; by default what its name tells.
         color: Red, green, blue of a new structure, each 0..255; by default what its name tells.
 
@@ -146,7 +147,8 @@ class Request:
     color: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        object.__setattr__(self, "name", check_name(self.name))
+        object.__setattr__(self, "label", tame(self.label))
         if self.color is not None and not all(0 <= part <= 255 for part in self.color):
             raise OptionError(f"The colour of {self.name!r} is {self.color}.", todo="Give three numbers 0 to 255.")
 
@@ -156,16 +158,18 @@ class Request:
         return replace(plain, color=self.color or plain.color, terminology=self.terminology or plain.terminology)
 
 
-def check_name(name: str) -> None:
-    """Refuse what cannot be the name of a structure.
+def check_name(name: str) -> str:
+    """Return the name of a structure in the form in which it is kept.
 
     Raises:
-        OptionError: It is empty, or holds what separates names in a list or a manifest.
+        OptionError: It is empty or too long, or holds a control character or what separates names elsewhere.
     """
-    if not name.strip() or set(name) & set(",;=\n"):
+    name = checked(name)
+    if set(name) & set(",;="):
         raise OptionError(
             f"{name!r} cannot be the name of a structure.", todo="Use a name without comma, semicolon and equals sign."
         )
+    return name
 
 
 def requests_of(structures: str | Sequence[Request]) -> list[Request]:

@@ -18,8 +18,11 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from IncrementalSegLib.cli.interrupt import Interrupt
+from IncrementalSegLib.cli.output import say
+from IncrementalSegLib.cli.streams import harden
 from IncrementalSegLib.engine.process import tune_process
 from IncrementalSegLib.errors import IncrementalSegError, explain
+from IncrementalSegLib.worker.log import shown
 
 COMMANDS = (
     "learn", "advise", "estimate", "segment", "evaluate", "check", "versions", "gate", "accept", "reject",
@@ -37,26 +40,27 @@ def main() -> None:
     """Run a command; every failure ends in one message, never a traceback."""
     tune_process()
     Interrupt.install()
-    console = Console(stderr=True)
-    handler = RichHandler(console=console, show_time=False, show_path=False, show_level=True)
+    harden()
+    handler = RichHandler(console=Console(stderr=True), show_time=False, show_path=False, show_level=True)
+    handler.addFilter(shown)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     logging.getLogger("IncrementalSegLib").setLevel(logging.INFO)
     try:
         build()()
     except IncrementalSegError as error:
-        _fail(console, str(error))
+        _fail(str(error))
     except KeyboardInterrupt:
-        _cancel(console)
+        _cancel()
     except SystemExit as end:  # typer turns Ctrl+C into its exit status and says nothing
         if end.code != _CANCELLED:
             raise
-        _cancel(console)
+        _cancel()
     except Exception as error:  # a person is not helped by a traceback, and a program sees the exit status
         if os.environ.get(TRACEBACK):
             raise
         told = explain(error)
         where = f" {TRACEBACK}=1 shows where it happened." if type(told) is IncrementalSegError else ""
-        _fail(console, f"{told}{where}")
+        _fail(f"{told}{where}")
 
 
 def build() -> typer.Typer:
@@ -76,11 +80,11 @@ def build() -> typer.Typer:
     return app
 
 
-def _fail(console: Console, text: str) -> None:
-    console.print(f"Error: {text}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+def _fail(text: str) -> None:
+    say(f"Error: {text}", "bold red", error=True)
     sys.exit(1)
 
 
-def _cancel(console: Console) -> None:
-    console.print("Cancelled; no model and no file is left half-written.", style="yellow")
+def _cancel() -> None:
+    say("Cancelled; no model and no file is left half-written.", "yellow", error=True)
     sys.exit(_CANCELLED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from IncrementalSegLib.engine.progress import Stop
@@ -29,7 +29,8 @@ class Interrupt:
         first, self.asked = not self.asked, True
         if not (first and self.patient):
             raise KeyboardInterrupt
-        os.write(2, _WAIT)  # the program may be in the middle of a print
+        with suppress(OSError):  # nobody reads it any more
+            os.write(2, _WAIT)  # the program may be in the middle of a print
 
     @staticmethod
     def install() -> None:

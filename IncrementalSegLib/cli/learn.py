@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from IncrementalSegLib.cli.events import EventLines, event_lines, print_finished
 from IncrementalSegLib.cli.gate import HELD_BACK, LimitHarm, LimitMean, limits_of, show
@@ -212,9 +211,7 @@ def _unfinished_is_said(model: Path) -> Iterator[None]:
             yield
     except (KeyboardInterrupt, Stop):
         if Unfinished(model).exists:
-            Console(stderr=True).print(
-                f"The step is kept: incrementalseg learn {model} --resume", markup=False, soft_wrap=True
-            )
+            say(f"The step is kept: incrementalseg learn {model} --resume", error=True)
         raise KeyboardInterrupt from None
 
 

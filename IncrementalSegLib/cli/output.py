@@ -12,10 +12,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.names import visible
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model.")]
@@ -27,23 +29,22 @@ DeviceName = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", he
 
 
 def print_json(data: Mapping[str, Any]) -> None:
-    """Print one JSON object on one line of standard output."""
-    typer.echo(json.dumps(data, ensure_ascii=False, allow_nan=False, default=str))
+    """Print one JSON object on one line of standard output, in ASCII, which every encoding of a pipe keeps."""
+    typer.echo(json.dumps(data, allow_nan=False, default=str))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table on standard output; ``None`` is shown as a dash."""
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(*(Column(Text(visible(column))) for column in columns), box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*("-" if cell is None else str(cell) for cell in row))
-    console = Console()
-    console.print(f"\n{title}", style="bold", markup=False, highlight=False, soft_wrap=True)
-    console.print(table)
+        table.add_row(*(Text("-" if cell is None else visible(str(cell))) for cell in row))
+    say(f"\n{title}", style="bold")
+    Console().print(table)
 
 
-def say(text: str) -> None:
-    """Print a sentence on standard output."""
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+def say(text: str, style: str | None = None, *, error: bool = False) -> None:
+    """Print a sentence on standard output or error; what would steer the terminal is written out."""
+    Console(stderr=error).print(visible(text, lines=True), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def number(value: float | None, digits: int = 3) -> str | None:
@@ -55,11 +56,11 @@ def number(value: float | None, digits: int = 3) -> str | None:
 def progress_bar() -> Iterator[Progress]:
     """Show phases with a bar and the time left on standard error."""
     columns = (
-        TextColumn("{task.description:<28}"),
+        TextColumn("{task.description:<28}", markup=False),
         BarColumn(bar_width=32),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[numbers]}"),
+        TextColumn("{task.fields[numbers]}", markup=False),
     )
     tasks: dict[str, TaskID] = {}
     shown: dict[str, dict[str, float]] = {}
@@ -73,11 +74,11 @@ def progress_bar() -> Iterator[Progress]:
                     bar.remove_task(task)
                 tasks.clear()
                 if not console.is_terminal:  # a log gets one line per phase
-                    console.print(f"{phase} ...", markup=False, highlight=False)
-                tasks[phase] = bar.add_task(phase, total=1.0, numbers="")
+                    say(f"{phase} ...", error=True)
+                tasks[phase] = bar.add_task(visible(phase), total=1.0, numbers="")
             known = shown.setdefault(phase, {})
             known.update(numbers or {})
-            text = "  ".join(f"{name} {value:.3f}" for name, value in known.items())
+            text = "  ".join(f"{visible(name)} {value:.3f}" for name, value in known.items())
             bar.update(tasks[phase], completed=fraction, numbers=text)
 
         yield report

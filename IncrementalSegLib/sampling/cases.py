@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.names import tame
 
 IGNORE = "ignore"
 """Label name of voxels in which nobody looked for anything, as in nnU-Net; no structure is called so."""
@@ -18,7 +19,7 @@ class Case:
     """One scan of one patient, as named in a data set; nothing is read yet.
 
     A case says what was *looked for* in it: a structure that was not looked for is unknown there,
-    not background.
+    not background.  Names are kept as :func:`~.names.tame` returns them, whatever the files call them.
 
     Attributes:
         id: Name of the case, unique in its data set.
@@ -39,6 +40,20 @@ class Case:
     values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     masks: Mapping[str, Path] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        values: dict[str, tuple[int, ...]] = {}
+        for name, found in self.values.items():
+            values[tame(name)] = (*values.get(tame(name), ()), *found)
+        tamed = {
+            "id": tame(self.id) or "_",
+            "patient": tame(self.patient) or "_",
+            "looked_for": frozenset(map(tame, self.looked_for)),
+            "values": values,
+            "masks": {tame(name): path for name, path in self.masks.items()},
+        }
+        for name, value in tamed.items():
+            object.__setattr__(self, name, value)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -55,6 +70,10 @@ class Dataset:
     root: Path
     names: tuple[str, ...]
     cases: tuple[Case, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", tame(self.name))
+        object.__setattr__(self, "names", tuple(dict.fromkeys(map(tame, self.names))))
 
 
 @contextmanager

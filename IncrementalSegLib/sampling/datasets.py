@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, UnknownNameError
+from IncrementalSegLib.names import tame
 from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset
 from IncrementalSegLib.sampling.readers_folders import DATASET_FILE, open_decathlon, open_nnunet, read_json
 from IncrementalSegLib.sampling.readers_manifest import open_manifest
@@ -71,7 +72,7 @@ def select_cases(dataset: Dataset, cases: str | Sequence[str]) -> Dataset:
         UnknownNameError: The data set has no such case.
         DataError: No case is named, or the file cannot be read.
     """
-    wanted = _ids(cases) if isinstance(cases, str) else cases
+    wanted = [tame(name) for name in (_ids(cases) if isinstance(cases, str) else cases)]
     known = {case.id for case in dataset.cases}
     for case_id in wanted:
         if case_id not in known:

@@ -28,11 +28,10 @@ def rename_structure(folder: ModelFolder, old: str, new: str) -> VersionRecord:
 
     Raises:
         UnknownNameError: The model knows no structure ``old``.
-        OptionError: The new name is empty or holds a comma or an equals sign.
+        OptionError: The new name is one that no structure can have.
         ModelError: The new name is taken, or the folder cannot be written.
     """
-    new = new.strip()
-    check_name(new)
+    new = check_name(new)
     with folder.writing():
         structures = folder.record().structures
         change = {"action": "rename", "structure": structures.named(old).id, "old": structures.named(old).name}

@@ -10,6 +10,7 @@ import sys
 
 from IncrementalSegLib.engine.process import tune_process
 from IncrementalSegLib.worker.channel import Channel
+from IncrementalSegLib.worker.log import shown
 from IncrementalSegLib.worker.server import PATIENCE, Server
 
 
@@ -20,7 +21,9 @@ def main() -> None:
     options = parser.parse_args()
     tune_process()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the front end to judge
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(shown)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", handlers=[handler])
     logging.getLogger("IncrementalSegLib").setLevel(logging.INFO)
     Server(Channel(), options.patience).run()
     sys.stderr.flush()

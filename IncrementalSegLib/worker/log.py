@@ -6,8 +6,16 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
+from IncrementalSegLib.names import visible
+
 KEPT = 50
 """Lines that a report holds."""
+
+
+def shown(record: logging.LogRecord) -> bool:
+    """Write out what a record holds that would steer the terminal that shows it; a filter that lets all through."""
+    record.msg, record.args = visible(record.getMessage(), lines=True), ()
+    return True
 
 
 class Log(logging.Handler):
