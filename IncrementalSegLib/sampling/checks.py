@@ -126,6 +126,8 @@ def _odd(read: _Read, planar: bool, channels: int, usual: list[float]) -> Iterab
         return
     if read.channels != channels:
         said = f"It has {read.channels} channels and the other cases {channels}: add or remove channels."
+        if any(note.kind == "fourth-axis" for note in read.notes):
+            said = f"It has {read.channels} channels or time frames and the other cases {channels}: save one of them."
         yield Note("other-channels", said, "refused")
     ratios = [own / other for own, other in zip(sorted(read.grid.spacing), usual, strict=True)]
     if not planar and (max(ratios) > _SPACING_RATIO or min(ratios) < 1 / _SPACING_RATIO):

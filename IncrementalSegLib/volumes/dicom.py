@@ -1,64 +1,136 @@
-"""Read the one DICOM series of a folder, or of the folders below it."""
+"""DICOM: the one series of a folder, or one file, as an image whose slices lie where their headers say."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-import SimpleITK as sitk
-
-from IncrementalSegLib.errors import DataError, GeometryError
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.volumes import dicom_pixels
+from IncrementalSegLib.volumes.dicom_files import Source, class_name, is_dicom, read_source
+from IncrementalSegLib.volumes.dicom_frames import frames_of
+from IncrementalSegLib.volumes.dicom_grid import arrange
 from IncrementalSegLib.volumes.notes import Note
+from IncrementalSegLib.volumes.raw import RawImage
 
-_POSITION = "0020|0032"
-_DESCRIPTION = "0008|103e"
-_GAP = 0.05
-"""Largest distance of a slice from its place on the regular grid, as a share of the slice distance."""
+_NO_SCANS = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "Name it as the label of a scan.",
+    "1.2.840.10008.5.1.4.1.1.66.7": "Name it as the label of a scan.",
+    "1.2.840.10008.5.1.4.1.1.481.3": "Open it in 3D Slicer with its scan and save the segmentation as .seg.nrrd.",
+    "1.2.840.10008.5.1.4.1.1.481.2": "Name the scan that the dose was planned on.",
+    "1.2.840.10008.5.1.4.1.1.30": "Name the scan that it was computed from.",
+    "1.2.840.10008.5.1.4.1.1.77.1.6": "Export the picture as PNG.",
+}
+"""Classes of DICOM that have pixels or outlines and are no scan -> what to do."""
+_SEGMENTATIONS = tuple(_NO_SCANS)[:2]
 
 
-def read_series(folder: Path, notes: list[Note] | None = None) -> sitk.Image:
-    """Read the series of a folder, its slices in the order of their positions.
+def read(path: Path, notes: list[Note]) -> RawImage:
+    """Read a DICOM file, or the series of a folder.
 
     Args:
-        folder: The folder of the series, or one above it that holds no other series.
-        notes: Where the series lies, if deeper, is appended here.
+        path: A file; the folder of a series; or one above it that holds no other series.
+        notes: Where the series lies, and what was assumed, is appended here.
 
     Raises:
-        DataError: No series, several of them, or slices that do not fit together.
-        GeometryError: A slice is missing, or the slices do not lie at equal distances.
+        DataError: No scan, several of them, unreadable, or pydicom is not installed.
+        GeometryError: The slices do not form one regular grid.
     """
-    found = _series(folder) or [series for below in _folders(folder) for series in _series(below)]
-    if not found:
+    sources = _series(path, notes) if path.is_dir() else [_scan(read_source(path))]
+    frames = [frame for source in sources for frame in frames_of(source)]
+    name = path.name if path.is_dir() or len(sources) > 1 else sources[0].path.name
+    ordered, grid = arrange(frames, name, notes)
+    return RawImage(dicom_pixels.read(ordered, {source.path: source for source in sources}, name), grid)
+
+
+def segmentation(path: Path) -> Source | None:
+    """Return the DICOM segmentation that a file or folder is; ``None`` where it is something else.
+
+    Raises:
+        DataError: The folder holds several of them, or one cannot be read.
+    """
+    if not path.is_dir():
+        source = read_source(path) if is_dicom(path) else None
+        return source if source and source.sop_class in _SEGMENTATIONS else None
+    found = [source for source in _sources(_files(path)) if source.sop_class in _SEGMENTATIONS]
+    if len(found) > 1:
+        listing = ", ".join(source.path.name for source in found[:5])
         raise DataError(
-            f"The folder {folder} holds no DICOM series.", todo="Name a file, or the folder of one DICOM series."
+            f"The folder {path} holds {len(found)} DICOM segmentations: {listing}.", todo="Name one of the files."
+        )
+    return found[0] if found else None
+
+
+def _series(folder: Path, notes: list[Note]) -> list[Source]:
+    """Return the files of the one series of a folder."""
+    found, others = _sorted(_files(folder))
+    if not found:
+        found, more = _sorted([file for below in _folders(folder) for file in _files(below)])
+        others += more
+    if not found:
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in others.items())
+        raise DataError(
+            f"The folder {folder} holds no DICOM series" + (f" that is a scan ({kinds})." if kinds else "."),
+            todo="Name a file, or the folder of one DICOM series.",
         )
     if len(found) > 1:
-        listing = "; ".join(f"{_describe(files[0], folder)} ({len(files)} files)" for files in found)
+        listing = "; ".join(f"{_describe(series[0], folder)} ({len(series)} files)" for series in found)
         raise DataError(
             f"The folder {folder} holds {len(found)} DICOM series: {listing}.",
             todo="Move each series to a folder of its own and name that folder.",
         )
-    place = Path(found[0][0]).parent
-    if notes is not None and place != folder:
+    place = found[0][0].path.parent
+    if place != folder:
         said = f"The DICOM series of {folder.name} lies in its folder {place.relative_to(folder)}."
         notes.append(Note("deeper-folder", said))
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(found[0])
-    reader.MetaDataDictionaryArrayUpdateOn()
-    try:
-        image: sitk.Image = reader.Execute()
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise DataError(f"The DICOM series in {folder} cannot be read ({reason}).", todo="Export it again.") from error
-    _check_positions(reader, image, folder)
-    return image
+    if others:
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in others.items())
+        notes.append(Note("no-scans-beside", f"{folder.name} holds files that are no scan and are left out: {kinds}."))
+    return _once(found[0], notes)
 
 
-def _series(folder: Path) -> list[tuple[str, ...]]:
-    """Return the files of each series that lies right in a folder."""
-    reader = sitk.ImageSeriesReader
-    return [reader.GetGDCMSeriesFileNames(str(folder), name) for name in reader.GetGDCMSeriesIDs(str(folder))]
+def _sorted(files: Iterable[Path]) -> tuple[list[list[Source]], Counter[str]]:
+    """Return the scans among some files by series, and how many of what else there is."""
+    series: dict[str, list[Source]] = {}
+    others: Counter[str] = Counter()
+    for source in _sources(files):
+        if source.sop_class in _NO_SCANS or not source.has_pixels:
+            others[class_name(source)] += 1
+        else:
+            series.setdefault(source.series, []).append(source)
+    return sorted(series.values(), key=lambda found: str(found[0].path)), others
+
+
+def _sources(files: Iterable[Path]) -> list[Source]:
+    return [read_source(file) for file in files if is_dicom(file)]
+
+
+def _once(series: list[Source], notes: list[Note]) -> list[Source]:
+    """Leave out copies of a file: the same instance at the same place."""
+    seen: dict[tuple[str, str], Source] = {}
+    for source in series:
+        place = str(source.dataset.get("ImagePositionPatient"))
+        seen.setdefault((source.instance or str(source.path), place), source)
+    if copies := len(series) - len(seen):
+        said = f"{copies} files of the series in {series[0].path.parent.name} are there twice: one of each is read."
+        notes.append(Note("copies", said))
+    return list(seen.values())
+
+
+def _scan(source: Source) -> Source:
+    """Refuse a file that is no scan."""
+    if source.sop_class in _NO_SCANS or not source.has_pixels:
+        raise DataError(
+            f"{source.path.name} is no scan but of the DICOM class {class_name(source)}.",
+            todo=_NO_SCANS.get(source.sop_class, "Name a scan."),
+        )
+    return source
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_file())
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -66,29 +138,7 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(Path(place, name) for place, names, _ in os.walk(folder) for name in names)
 
 
-def _describe(file: str, folder: Path) -> str:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(file)
-    reader.ReadImageInformation()
-    text = reader.GetMetaData(_DESCRIPTION).strip() if reader.HasMetaDataKey(_DESCRIPTION) else Path(file).name
-    deeper = Path(file).parent
+def _describe(source: Source, folder: Path) -> str:
+    text = str(source.dataset.get("SeriesDescription") or source.path.name).strip()[:60]
+    deeper = source.path.parent
     return text if deeper == folder else f"{deeper.relative_to(folder)}: {text}"
-
-
-def _check_positions(reader: sitk.ImageSeriesReader, image: sitk.Image, folder: Path) -> None:
-    """Compare where each slice lies with where a regular grid puts it."""
-    count = len(reader.GetFileNames())
-    if count < 2 or image.GetDimension() != 3 or image.GetSize()[2] != count:
-        return
-    distance = image.GetSpacing()[2]
-    for index in range(count):
-        if not reader.HasMetaDataKey(index, _POSITION):
-            return
-        lies = np.array([float(part) for part in reader.GetMetaData(index, _POSITION).split("\\")])
-        belongs = np.array(image.TransformIndexToPhysicalPoint((0, 0, index)))
-        if np.abs(lies - belongs).max() > _GAP * distance:
-            raise GeometryError(
-                f"Slice {index + 1} of the DICOM series in {folder} lies {np.linalg.norm(lies - belongs):.2f} mm off.",
-                "A slice is missing, or the slices do not lie at equal distances.",
-                "Export the whole series again, or resample it to a regular grid first.",
-            )

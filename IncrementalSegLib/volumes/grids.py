@@ -28,9 +28,9 @@ def shear_of(matrix: NDArray[np.float64]) -> float:
     """Measure how far the columns are from orthonormal: the largest entry of |MᵀM - I|.
 
     Args:
-        matrix: 3x3 direction matrix.
+        matrix: Square direction matrix.
     """
-    return float(np.abs(matrix.T @ matrix - np.eye(3)).max())
+    return float(np.abs(matrix.T @ matrix - np.eye(len(matrix))).max())
 
 
 def orthonormal(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

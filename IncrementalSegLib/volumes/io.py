@@ -6,52 +6,36 @@ import errno
 import logging
 import os
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegLib.volumes.files import read_file, reason_of
-from IncrementalSegLib.volumes.grids import difference, orthonormal, place, refuse_shear
+from IncrementalSegLib.volumes import dicom, metaimage, nifti, nrrd, pictures
+from IncrementalSegLib.volumes.dicom_files import is_dicom
+from IncrementalSegLib.volumes.grids import difference, place
+from IncrementalSegLib.volumes.itk import reason_of
 from IncrementalSegLib.volumes.notes import Note
-from IncrementalSegLib.volumes.volume import Grid, Matrix3, Vector3, Volume
+from IncrementalSegLib.volumes.raw import RawImage
+from IncrementalSegLib.volumes.volume import Grid, Volume
 
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
-_ENDINGS = (".seg.nrrd", ".seg.nhdr", ".nii.gz", *_WRITABLE[1:], ".mhd", ".nhdr", ".hdr", ".dcm", *PICTURE_ENDINGS)
-_ROUNDING = 1e-6
-"""Deviation of directions that is float32 rounding and worth no word."""
+_ENDINGS = (".seg.nrrd", ".seg.nhdr", ".nii.gz", *_WRITABLE[1:], ".mhd", ".nhdr", ".hdr", ".dcm", *pictures.ENDINGS)
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RawImage:
-    """One file as it lies on the disk.
-
-    Attributes:
-        array: ``(C, D, H, W)``.
-        grid: Where the samples lie; directions orthonormal.
-        metadata: The text fields of the file.
-    """
-
-    array: NDArray[Any]
-    grid: Grid
-    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_volume(paths: Path | str | Sequence[Path | str], notes: list[Note] | None = None) -> Volume:
     """Read a scan from one file, from one file per channel, or from a folder that holds a DICOM series.
 
-    NIfTI, NRRD, MHA and DICOM become 3-D volumes, PNG and JPEG planar ones (D is 1).  The components
-    of a vector file (also red, green, blue) and the fourth axis of a 4-D file are channels.  Directions
-    that are not quite orthonormal are repaired (SVD).  Voxels that are not finite stay as they are.
+    NIfTI, NRRD, MHA and DICOM become 3-D volumes; PNG, JPEG, BMP and TIFF planar ones (D is 1) whose pixels have
+    no millimetres.  The components of a vector file (also red, green, blue) and the fourth axis of a 4-D file are
+    channels; a time series is refused.  Directions that are not quite orthonormal are repaired (SVD).  Voxels that
+    are not finite stay as they are.
 
     Args:
         paths: File or folder, or one per channel.
@@ -96,16 +80,18 @@ def read_image(path: Path, notes: list[Note] | None = None) -> RawImage:
         DataError: Missing, empty, truncated, unreadable or of a wrong dimension.
         GeometryError: Directions are sheared by more than 1e-3.
     """
-    said = [] if notes is None else notes
-    image, bad = read_file(path, said)
-    array, grid = _array_of(image, path), _grid_of(image, path, said)
-    for repair in said if notes is None else ():
-        _log.warning("%s", repair.message)
-    if bad is not None:
-        array = np.ascontiguousarray(array)
-        array.reshape(-1)[bad] = np.nan
-    metadata = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
-    return RawImage(array, grid, metadata)
+    said: list[Note] = []
+    try:
+        raw = _reader(path)(path, said)
+    except PermissionError as error:
+        raise DataError(f"{path} may not be read by you.", todo="Change its rights, or copy it.") from error
+    array = raw.array.astype(np.float32, copy=False) if raw.array.dtype.kind == "f" else raw.array
+    if notes is None:
+        for note in said:
+            _log.warning("%s", note.message)
+    else:
+        notes += said
+    return RawImage(array, raw.grid, raw.metadata)
 
 
 def write_volume(path: Path | str, volume: Volume) -> None:
@@ -197,57 +183,19 @@ def _holds(path: Path, image: sitk.Image) -> bool:
     return bool(((found == wanted) | ~np.isfinite(wanted)).all())
 
 
-def _array_of(image: sitk.Image, path: Path) -> NDArray[Any]:
-    """Return the samples as (C, D, H, W)."""
-    axes, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
-    if axes not in (2, 3, 4) or (axes == 4 and components > 1):
+def _reader(path: Path) -> Callable[[Path, list[Note]], RawImage]:
+    """Return what reads a file or folder."""
+    name = path.name.lower()
+    if path.is_dir() or is_dicom(path):
+        return dicom.read
+    readers = {
+        nifti.ENDINGS: nifti.read, nrrd.ENDINGS: nrrd.read, metaimage.ENDINGS: metaimage.read,
+        pictures.ENDINGS: pictures.read,
+    }  # fmt: skip
+    found = next((reader for endings, reader in readers.items() if name.endswith(endings)), None)
+    if found is None:
         raise DataError(
-            f"{path.name} has {axes} axes and {components} components per voxel.",
-            todo="Give a 2-D picture, a 3-D scan, or a 4-D file whose fourth axis is the channel.",
+            f"{path.name} cannot be read (it is in no known format, or damaged).",
+            todo="Use NIfTI, NRRD, MHA, a DICOM folder, PNG or JPEG, or export the file again.",
         )
-    array = sitk.GetArrayFromImage(image)
-    if array.size == 0:
-        raise DataError(f"{path.name} holds no voxel.", todo="Export the file again.")
-    if array.dtype.kind == "c":
-        raise DataError(f"{path.name} holds complex numbers.", todo="Export magnitude images.")
-    if components > 1:
-        array = np.moveaxis(array, -1, 0)
-        if path.suffix.lower() == ".png" and components in (2, 4):
-            array = array[:-1]  # the last one is transparency
-    elif axes < 4:
-        array = array[np.newaxis]
-    if axes == 2:
-        array = array[:, np.newaxis]
-    return array.astype(np.float32) if array.dtype.kind == "f" else array
-
-
-def _grid_of(image: sitk.Image, path: Path, notes: list[Note]) -> Grid:
-    axes = min(3, image.GetDimension())
-    direction, spacing, origin = np.eye(3), [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]
-    cosines = np.array(image.GetDirection()).reshape(image.GetDimension(), -1)
-    direction[:axes, :axes] = cosines[:axes, :axes]
-    spacing[:axes], origin[:axes] = image.GetSpacing()[:axes], image.GetOrigin()[:axes]
-    if not np.isfinite([*spacing, *origin]).all() or min(spacing) <= 0:
-        raise GeometryError(f"{path.name} has the spacing {spacing} and origin {origin}.", todo="Export it again.")
-    shear = refuse_shear(direction, path.name)
-    if shear > _ROUNDING:
-        said = f"The directions of {path.name} were not orthonormal (deviation {shear:.1g}) and were repaired."
-        notes.append(Note("repaired-directions", said))
-        direction = orthonormal(direction)
-    shape = [*([1] * (3 - axes)), *reversed(image.GetSize()[:axes])]
-    return Grid(
-        shape=(shape[0], shape[1], shape[2]),
-        spacing=_vector(spacing),
-        origin=_vector(origin),
-        direction=_matrix(direction),
-        planar=axes == 2,
-    )
-
-
-def _vector(values: Sequence[float]) -> Vector3:
-    return (float(values[0]), float(values[1]), float(values[2]))
-
-
-def _matrix(matrix: NDArray[np.float64]) -> Matrix3:
-    a, b, c, d, e, f, g, h, i = (float(value) for value in matrix.ravel())
-    return (a, b, c, d, e, f, g, h, i)
+    return found

@@ -1,24 +1,26 @@
-"""One label file on the grid of its image: an integer map, a ``.seg.nrrd`` or the mask of one structure."""
+"""One label file on the grid of its image: an integer map, a segmentation of 3D Slicer or DICOM, or one mask."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegLib.volumes.files import quiet
+from IncrementalSegLib.volumes import dicom, dicom_seg, nrrd
 from IncrementalSegLib.volumes.grids import difference, inside, overlap, resample_nearest, same_lattice
 from IncrementalSegLib.volumes.io import read_image
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.volume import Grid
 
 _CROPPED = (".seg.nrrd", ".seg.nhdr")  # 3D Slicer saves them as large as what they hold
+
+_ALL_COUNT = "{} holds {}: as it outlines one structure, all of them count as it."
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[Any]
@@ -31,7 +33,7 @@ class LabelFile:
 
     Attributes:
         layers: ``(L, D, H, W)`` integers; one layer unless segments overlap.
-        segments: Name -> (layer, value) of each segment in a ``.seg.nrrd``; empty for other files.
+        segments: Name, layer and value of each segment of a ``.seg.nrrd`` or DICOM file; empty for other files.
     """
 
     layers: Labels
@@ -47,12 +49,15 @@ class LabelFile:
 
 
 def read_label(path: Path, grid: Grid, notes: list[Note] | None = None) -> LabelFile:
-    """Read an integer label map or ``.seg.nrrd`` onto the grid of its image.
+    """Read an integer label map, ``.seg.nrrd`` or DICOM segmentation onto the grid of its image.
 
     Raises:
         DataError: Unreadable, several channels, or values that are not whole numbers.
         GeometryError: It does not overlap the image.
     """
+    if (source := dicom.segmentation(path)) is not None:
+        layers, own, found = dicom_seg.read(source, [] if notes is None else notes)
+        return LabelFile(_on_grid(layers, own, grid, path, notes), found)
     raw = read_image(path, notes)
     segments = _segments(raw.metadata, len(raw.array))
     array = raw.array
@@ -73,6 +78,16 @@ def read_mask(path: Path, grid: Grid, notes: list[Note] | None = None) -> Mask:
         DataError: Unreadable, or it holds voxels that are not finite.
         GeometryError: It does not overlap the image.
     """
+    if dicom.segmentation(path) is not None:
+        label = read_label(path, grid, notes)
+        if notes is not None and len(label.segments) > 1:
+            notes.append(
+                Note(
+                    "mask-with-values",
+                    _ALL_COUNT.format(path.name, "the segments " + _some(n for n, _, _ in label.segments)),
+                )
+            )
+        return np.asarray(label.layers.any(axis=0))
     raw = read_image(path, notes)
     if not np.isfinite(raw.array).all():
         raise DataError(f"The mask {path.name} holds voxels that are not finite.", todo="Export it again.")
@@ -83,30 +98,31 @@ def read_mask(path: Path, grid: Grid, notes: list[Note] | None = None) -> Mask:
 
 
 def segment_names(path: Path) -> tuple[str, ...]:
-    """Return the names of the segments in a ``.seg.nrrd`` without reading a voxel; empty for other files.
+    """Return the names of the segments in a ``.seg.nrrd`` or DICOM file without reading a voxel; empty for others.
 
     Raises:
         DataError: The header cannot be read.
     """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        with quiet():
-            reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise DataError(f"{path} cannot be read.", todo="Correct the path or export the file again.") from error
-    metadata = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
-    found = _segments(metadata, reader.GetNumberOfComponents())
-    return tuple(dict.fromkeys(name for name, _, _ in found))
+    if not path.name.lower().endswith(nrrd.ENDINGS):
+        source = dicom.segmentation(path)
+        return () if source is None else dicom_seg.names(source)
+    header = nrrd.read_header(path)
+    layers = 1 + sum(key.endswith("_Layer") for key in header.pairs)
+    return tuple(dict.fromkeys(name for name, _, _ in _segments(header.pairs, layers)))
 
 
 def _several(array: NDArray[Any], path: Path) -> list[Note]:
     values = np.unique(array[array != 0])
     if len(values) < 2:
         return []
-    listing = ", ".join(f"{value:g}" for value in values[:5]) + (", ..." if len(values) > 5 else "")
-    said = f"{path.name} holds the values {listing}: as it outlines one structure, all of them count as it."
-    return [Note("mask-with-values", said)]
+    listing = "the values " + _some(f"{value:g}" for value in values)
+    return [Note("mask-with-values", _ALL_COUNT.format(path.name, listing))]
+
+
+def _some(words: Iterable[str]) -> str:
+    """Return the first five of some words as a list."""
+    first = list(itertools.islice(words, 6))
+    return ", ".join(first[:5]) + (", ..." if len(first) > 5 else "")
 
 
 def _segments(metadata: Mapping[str, str], layers: int) -> tuple[tuple[str, int, int], ...]:

@@ -1,8 +1,7 @@
-"""What ITK does not tell about a NIfTI file: missing data, voxels or a scale that are no number, a sheared sform.
+"""NIfTI-1 and NIfTI-2 files, in one piece or as a pair of header and voxels, packed or not.
 
-ITK reads a truncated or damaged NIfTI file without a word and leaves the rest of the array undefined, it turns
-NaN and infinite voxels into zeros, takes a voxel of 0 mm for one of 1 mm and an axis without voxels for one
-voxel, and it refuses a file whose sform is sheared by rounding.
+They are read here and not by ITK, which takes a truncated or damaged file without a word, turns NaN and infinite
+voxels into zeros, lets ``pixdim`` overrule the sform, and refuses a file whose sform is sheared by rounding.
 """
 
 from __future__ import annotations
@@ -13,162 +12,206 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegLib.volumes.grids import DIRECTION_TOLERANCE, shear_of
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.volumes import nifti_place
+from IncrementalSegLib.volumes.grids import SHEAR_LIMIT, shear_of
+from IncrementalSegLib.volumes.notes import Note
+from IncrementalSegLib.volumes.payload import beside, read_payload, require_file
+from IncrementalSegLib.volumes.raw import RawImage, fourth_axis, grid_of
 
-_HEADER_BYTES = 348
-_BLOCK = 1 << 22
+ENDINGS = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz")
 _GZIP = b"\x1f\x8b"
 _AGAIN = "The file is damaged: copy or export it again."
-_FLAT = 1e-6
-"""Volume of three unit axes at which they lie in one plane."""
-_FLOATS = (16, 64)
-_BITS = {2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64, 1792: 128}
-_BITS |= {2304: 32}
-"""Data type code -> bits of a voxel."""
-_MM_PER_UNIT = {1: 1000.0, 3: 0.001}
-"""Spatial unit code -> millimetres; every other code means millimetres."""
+_TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
+"""Data type code -> a number per voxel."""
+_COLORS = {128: 3, 2304: 4}
+"""Data type code -> bytes per voxel."""
+_COMPLEX = (32, 1792, 2048)
+_TIME_UNITS = {8: "s", 16: "ms", 24: "µs"}
+_SPECTRAL_UNITS = {32: "Hz", 40: "ppm", 48: "rad/s"}
+_TIME_SERIES = 2001
 
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """The fields of a NIfTI-1 header that decide whether ITK can be trusted with the file.
+    """The fields of a header that say what the voxels are.
 
     Attributes:
+        pair: The voxels lie in a file of their own.
+        dims: ``dim``: number of axes and their lengths.
+        kind: Data type code.
+        bits: Bits of a voxel.
         offset: Bytes before the first voxel.
-        data_bytes: Bytes of all voxels.
-        floats: The dtype of the voxels where they can be NaN or infinite, else ``None``.
-        slope: ``scl_slope``; not finite in a corrupt file.
+        slope: ``scl_slope``.
         intercept: ``scl_inter``.
-        affine: ``(3, 4)`` sform in mm, LPS, where it is the one that counts, else ``None``.
-        voxel: ``pixdim`` of the axes x, y, z that have more than one sample; above 0 unless the file is corrupt.
+        units: ``xyzt_units``.
+        intent: ``intent_code``.
+        time_offset: ``toffset``.
+        place: Where the voxels lie.
         compressed: The bytes on disk are gzip, whatever the ending says.
-        order: ``"<"`` or ``">"``, the byte order of the header.
+        order: ``"<"`` or ``">"``, the byte order.
     """
 
+    pair: bool
+    dims: tuple[int, ...]
+    kind: int
+    bits: int
     offset: int
-    data_bytes: int
-    floats: np.dtype[np.floating] | None
     slope: float
     intercept: float
-    affine: NDArray[np.float64] | None
-    voxel: tuple[float, ...]
+    units: int
+    intent: int
+    time_offset: float
+    place: nifti_place.Place
     compressed: bool
     order: str
 
     @property
-    def lost_voxel(self) -> bool:
-        """Whether ``pixdim`` gives a voxel no size."""
-        return not all(0 < size < math.inf for size in self.voxel)
-
-    @property
-    def needs_copy(self) -> bool:
-        """Whether ITK refuses or misreads a file whose sform says all: it is sheared, or ``pixdim`` is bad."""
-        return self.affine is not None and (self.lost_voxel or shear_of(self.directions) > DIRECTION_TOLERANCE / 2)
-
-    @property
-    def spacing(self) -> NDArray[np.float64]:
-        """Millimetres along x, y, z by the sform."""
-        assert self.affine is not None
-        return np.asarray(np.linalg.norm(self.affine[:, :3], axis=0))
-
-    @property
-    def directions(self) -> NDArray[np.float64]:
-        """Direction matrix of the sform, its columns of length 1."""
-        assert self.affine is not None
-        return np.asarray(self.affine[:, :3] / self.spacing)
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes, without axes of one voxel beyond the third."""
+        axes = self.dims[0]
+        while axes > 3 and self.dims[axes] == 1:
+            axes -= 1
+        return self.dims[1 : 1 + axes]
 
 
 def is_nifti(path: Path) -> bool:
-    """Tell by the ending whether ``path`` is a NIfTI file in one piece."""
-    return path.name.lower().endswith((".nii", ".nii.gz"))
+    """Tell by the ending whether ``path`` is a NIfTI file, or a part of one."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def read(path: Path, notes: list[Note]) -> RawImage:
+    """Read a NIfTI file.
+
+    Args:
+        path: ``.nii``, ``.nii.gz``, or one file of a pair ``.hdr`` and ``.img``.
+        notes: Assumptions and repairs are appended here.
+
+    Raises:
+        DataError: It is no NIfTI file, truncated, damaged, a time series, or larger than the free memory.
+        GeometryError: The place of the voxels is unknown or sheared.
+    """
+    own = _partner(path, ".img", ".hdr") if ".img" in path.name.lower()[-7:] else path
+    header = read_header(own)
+    if not np.isfinite((header.slope, header.intercept)).all():
+        raise DataError(
+            f"{path.name} is corrupt: its scale factor is {header.slope:g} and its offset {header.intercept:g}.",
+            "The intensities are unknown.",
+            "Export the scan again.",
+        )
+    if header.kind in _COMPLEX:
+        raise DataError(f"{path.name} holds complex numbers.", todo="Export magnitude images.")
+    shape, components = _axes(header, path)
+    spacing, origin, direction = nifti_place.matrix(header.place, path.name, notes)
+    axes = min(3, len(shape))
+    if axes == 2 and shear_of(direction[:2, :2]) > SHEAR_LIMIT:  # an oblique slice without its third axis
+        direction = np.eye(3)
+    grid = grid_of(
+        path.name, shape[:axes][::-1], spacing[:axes].tolist(), origin[:axes].tolist(), direction[:axes, :axes], notes
+    )
+    data = own if not header.pair else _partner(own, ".hdr", ".img")
+    if data != own:
+        require_file(data)
+    array = _voxels(data, header, shape, components, notes)
+    return RawImage(array.reshape(-1, *grid.shape), grid)
 
 
 def read_header(path: Path) -> NiftiHeader:
-    """Read the header of a NIfTI-1 file.
+    """Read a header.
 
     Raises:
-        DataError: The file is no NIfTI-1 file, ends within its header, or the header contradicts itself.
-        GeometryError: The place of the scan is no number.
+        DataError: The file is no NIfTI file, ends within its header, or the header contradicts itself.
     """
     head, compressed = _first_bytes(path)
-    if len(head) < _HEADER_BYTES:
-        raise DataError(f"{path.name} ends within its header.", todo="Copy or export the file again.")
-    order = next((mark for mark in "<>" if struct.unpack(mark + "i", head[:4])[0] == _HEADER_BYTES), "")
-    if not order:
-        version = 2 if 540 in (struct.unpack(mark + "i", head[:4])[0] for mark in "<>") else None
-        what = "is a NIfTI-2 file" if version else "has no NIfTI header"
-        raise DataError(f"{path.name} {what}.", todo="Export the scan as NIfTI-1 or NRRD, for example from 3D Slicer.")
-    dims = struct.unpack(order + "8h", head[40:56])
-    kind, bits = struct.unpack(order + "2h", head[70:74])
-    offset, slope, intercept = struct.unpack(order + "3f", head[108:120])
+    found = _version(head)
+    if found is None or (len(head) < found[1]):
+        short = found is not None or len(head) < 348
+        raise DataError(
+            f"{path.name} {'ends within its header' if short else 'has no NIfTI header'}.",
+            todo="Copy or export the file again." if short else "Export the scan as NIfTI or NRRD.",
+        )
+    order, size = found
+    magic = head[344:347] if size == 348 else head[4:7]
+    if magic not in (b"n+1", b"ni1", b"n+2", b"ni2"):
+        raise DataError(
+            f"{path.name} has no NIfTI header: it is an Analyze 7.5 file, or damaged.",
+            "Analyze does not say which side is left.",
+            "Export the scan as NIfTI or NRRD, for example from 3D Slicer.",
+        )
+    if size == 348:
+        dims = struct.unpack_from(order + "8h", head, 40)
+        intent, kind, bits = struct.unpack_from(order + "3h", head, 68)
+        offset, slope, intercept = struct.unpack_from(order + "3f", head, 108)
+        units, time_offset = head[123], struct.unpack_from(order + "f", head, 136)[0]
+    else:
+        dims = struct.unpack_from(order + "8q", head, 16)
+        kind, bits = struct.unpack_from(order + "2h", head, 12)
+        offset, slope, intercept = struct.unpack_from(order + "q2d", head, 168)
+        units, intent = struct.unpack_from(order + "2i", head, 500)
+        time_offset = struct.unpack_from(order + "d", head, 216)[0]
     _check_numbers(path, dims, kind, bits, offset)
-    spacing = struct.unpack(order + "3f", head[80:92])
+    pair = magic[1:2] == b"i"
+    first = 0 if pair else size + 4
+    if not pair and 0 < offset < size:
+        raise DataError(f"{path.name} says that its voxels begin at byte {offset:g}, in its header.", todo=_AGAIN)
     return NiftiHeader(
-        offset=int(offset),
-        data_bytes=math.prod(dims[1 : 1 + dims[0]]) * bits // 8,
-        floats=np.dtype(f"{order}f{bits // 8}") if kind in _FLOATS else None,
+        pair=pair,
+        dims=dims,
+        kind=kind,
+        bits=bits,
+        offset=int(offset) or first,
         slope=slope,
         intercept=intercept,
-        affine=_sform(head, order, path) if dims[0] > 2 else None,
-        voxel=tuple(size for size, count in zip(spacing, dims[1 : 1 + dims[0]], strict=False) if count > 1),
+        units=units,
+        intent=intent,
+        time_offset=time_offset,
+        place=nifti_place.read_place(head, order, dims, units),
         compressed=compressed,
         order=order,
     )
 
 
-def check_voxels(path: Path, header: NiftiHeader) -> NDArray[np.bool_] | None:
-    """Make sure that every voxel the header promises is there, and find those that are no number.
-
-    Returns:
-        ``(C * D * H * W,)`` bool, True where a voxel is NaN or infinite; ``None`` where none is.
-
-    Raises:
-        DataError: The file is truncated or its compression is damaged.
-    """
-    todo = "The file is incomplete: copy or export it again."
-    bad: list[NDArray[np.bool_]] = []
-    there = 0
-    try:
-        with gzip.open(path, "rb") if header.compressed else path.open("rb") as file:
-            file.seek(header.offset)
-            # Unpacking to the end compares the checksum.
-            while block := file.read(_BLOCK):
-                there += len(block)
-                if header.floats is not None:
-                    whole = len(block) // header.floats.itemsize * header.floats.itemsize
-                    bad.append(~np.isfinite(np.frombuffer(block[:whole], dtype=header.floats)))
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path.name} is truncated or damaged: it cannot be unpacked to its end.", todo=todo) from error
-    if there < header.data_bytes:
-        raise DataError(f"{path.name} is truncated: {there} of {header.data_bytes} bytes are there.", todo=todo)
-    if not any(part.any() for part in bad):
-        return None
-    return np.concatenate(bad)[: header.data_bytes // header.floats.itemsize] if header.floats is not None else None
-
-
-def write_plain_copy(path: Path, header: NiftiHeader, copy: Path) -> None:
-    """Write the file uncompressed; a sheared sform is switched off so that ITK reads the voxels."""
-    data = bytearray(gzip.decompress(path.read_bytes()) if header.compressed else path.read_bytes())
-    if header.needs_copy:
-        data[252:256] = struct.pack(header.order + "2h", 0, 0)
-    copy.write_bytes(data)
-
-
 def _first_bytes(path: Path) -> tuple[bytes, bool]:
+    require_file(path)
     with path.open("rb") as file:
-        head = file.read(_HEADER_BYTES)
+        head = file.read(540)
     if head[:2] != _GZIP:
         return head, False
     try:
         with gzip.open(path, "rb") as packed:
-            return packed.read(_HEADER_BYTES), True
+            head = packed.read(348)
+            longer = any(head.startswith(struct.pack(order + "i", 540)) for order in "<>")
+            return head + (packed.read(192) if longer else b""), True
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path.name} cannot be unpacked ({error}).", todo=_AGAIN) from error
+
+
+def _version(head: bytes) -> tuple[str, int] | None:
+    """Return byte order and size of a header; ``None`` where it is none."""
+    if len(head) < 4:
+        return None
+    for order in "<>":
+        size = struct.unpack_from(order + "i", head)[0]
+        if size in (348, 540):
+            return order, size
+    return None
+
+
+def _partner(path: Path, ending: str, other: str) -> Path:
+    """Return the other file of a pair, packed or not."""
+    stem = path.name[: path.name.lower().rindex(ending)]
+    names = [f"{stem}{other}{packed}" for packed in ("", ".gz")]
+    found = next((name for name in names if (path.parent / name).exists()), None)
+    if found is None:
+        raise DataError(
+            f"{path.name} is one file of a pair, and {names[0]} is not beside it.", todo="Copy both files together."
+        )
+    return beside(path, found)
 
 
 def _check_numbers(path: Path, dims: tuple[int, ...], kind: int, bits: int, offset: float) -> None:
@@ -176,7 +219,8 @@ def _check_numbers(path: Path, dims: tuple[int, ...], kind: int, bits: int, offs
     if not 1 <= dims[0] <= 7 or min(dims[1 : 1 + dims[0]]) < 1:
         size = " x ".join(map(str, dims[1 : 1 + min(7, max(0, dims[0]))])) or "no"
         raise DataError(f"{path.name} says that it has {dims[0]} axes of {size} voxels.", todo=_AGAIN)
-    if _BITS.get(kind) != bits:
+    wanted = 8 * int(_TYPES[kind][1]) if kind in _TYPES else 8 * _COLORS[kind] if kind in _COLORS else None
+    if kind not in _COMPLEX and wanted != bits:
         raise DataError(
             f"{path.name} has voxels of the type {kind} with {bits} bits.", "There is no such type.", _AGAIN
         )
@@ -184,20 +228,51 @@ def _check_numbers(path: Path, dims: tuple[int, ...], kind: int, bits: int, offs
         raise DataError(f"{path.name} says that its voxels begin at byte {offset:g}.", todo=_AGAIN)
 
 
-def _sform(head: bytes, order: str, path: Path) -> NDArray[np.float64] | None:
-    """Return the sform where ITK prefers it: no qform, or an sform in scanner coordinates that is not flat."""
-    qform_code, sform_code = struct.unpack(order + "2h", head[252:256])
-    if sform_code > 0 and (qform_code <= 0 or sform_code == 1):
-        rows = np.array(struct.unpack(order + "12f", head[280:328]), dtype=np.float64).reshape(3, 4)
-        known = bool(np.isfinite(rows).all())
-        flat = known and abs(np.linalg.det(rows[:, :3])) <= _FLAT * np.linalg.norm(rows[:, :3], axis=0).prod()
-        if not known or (flat and qform_code <= 0):
-            raise GeometryError(
-                f"The position in the header of {path.name} (sform) is no number, or flat.", todo=_AGAIN
-            )
-        if not flat:
-            rows[:2] *= -1  # NIfTI is RAS, everything here is LPS
-            return rows * _MM_PER_UNIT.get(head[123] & 7, 1.0)
-    if qform_code > 0 and not np.isfinite(struct.unpack(order + "6f", head[256:280])).all():
-        raise GeometryError(f"The position in the header of {path.name} (qform) is no number.", todo=_AGAIN)
-    return None
+def _axes(header: NiftiHeader, path: Path) -> tuple[tuple[int, ...], int]:
+    """Return the lengths of the first axes, up to the fourth, and the number of components behind them."""
+    shape = header.shape
+    if len(shape) == 5 and shape[3] == 1:
+        return shape[:3], shape[4]
+    if not 2 <= len(shape) <= 4:
+        raise DataError(
+            f"{path.name} has {len(shape)} axes.",
+            todo="Give a 2-D picture, a 3-D scan, or a 4-D file whose fourth axis is the channel.",
+        )
+    return shape, 1
+
+
+def _voxels(
+    path: Path, header: NiftiHeader, shape: tuple[int, ...], components: int, notes: list[Note]
+) -> NDArray[Any]:
+    """Return the samples, channels first."""
+    if len(shape) == 4:
+        fourth_axis(path.name, shape[3], _time(header), notes)
+    colors = _COLORS.get(header.kind, 0)
+    dtype = np.dtype(np.uint8 if colors else header.order + _TYPES[header.kind])
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    count = math.prod(shape) * components * max(1, colors)
+    before, skip = (0, header.offset) if packed else (header.offset, 0)
+    array = read_payload(path, before, "gzip" if packed else "raw", dtype, count, notes, skip)
+    if colors:
+        array = np.moveaxis(array.reshape(-1, colors), -1, 0)[:3]  # the fourth is transparency
+    if header.slope not in (0.0, 1.0) or (header.slope and header.intercept):
+        array = array.astype(np.float32)
+        array *= header.slope
+        array += header.intercept
+    return np.ascontiguousarray(array)
+
+
+def _time(header: NiftiHeader) -> str:
+    """Return what in the header says that the fourth axis is time or frequency; empty where nothing does.
+
+    A unit alone says nothing: ITK writes seconds and a step of one into every file.
+    """
+    step, unit = header.place.pixdim[4], header.units & 56
+    if unit in _TIME_UNITS and math.isfinite(step) and step not in (0.0, 1.0):
+        return f"{step:g} {_TIME_UNITS[unit]} from one to the next"
+    if unit in _SPECTRAL_UNITS:
+        return f"a fourth axis in {_SPECTRAL_UNITS[unit]}"
+    if header.intent == _TIME_SERIES:
+        return "the intent of a time series"
+    return f"a first frame at {header.time_offset:g}" if header.time_offset else ""

@@ -1,0 +1,75 @@
+"""PNG, JPEG, BMP and TIFF: pixels without millimetres."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.volumes.itk import quiet, reason_of
+from IncrementalSegLib.volumes.memory import require_memory
+from IncrementalSegLib.volumes.notes import Note
+from IncrementalSegLib.volumes.payload import require_file
+from IncrementalSegLib.volumes.raw import RawImage
+from IncrementalSegLib.volumes.volume import Grid
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_READERS = {
+    b"\x89PNG": "PNGImageIO", b"\xff\xd8": "JPEGImageIO", b"BM": "BMPImageIO",
+    b"II*\0": "TIFFImageIO", b"MM\0*": "TIFFImageIO", b"II+\0": "TIFFImageIO", b"MM\0+": "TIFFImageIO",
+}  # fmt: skip
+"""First bytes -> the reader of ITK, which no other format can take over."""
+_JPEG_END = b"\xff\xd9"  # a JPEG that ends without it is read by ITK as grey below the break
+
+
+def read(path: Path, notes: list[Note]) -> RawImage:
+    """Read a picture; a resolution in dots per inch is that of a printer or screen and is not used.
+
+    Args:
+        path: PNG, JPEG, BMP or TIFF.
+        notes: What is assumed of a stack of pictures is appended here.
+
+    Raises:
+        DataError: Unreadable, truncated, or larger than the free memory.
+    """
+    size = require_file(path)
+    with path.open("rb") as file:
+        head = file.read(4)
+        chosen = next((name for mark, name in _READERS.items() if head.startswith(mark)), None)
+        file.seek(-min(4096, size), 2)
+        if chosen == "JPEGImageIO" and _JPEG_END not in file.read():
+            raise DataError(f"{path.name} is truncated.", todo="The file is incomplete: copy or export it again.")
+    if chosen is None:
+        raise DataError(
+            f"{path.name} cannot be read (it is in no known format, or damaged).",
+            todo="Use PNG, JPEG, BMP or TIFF, or export the file again.",
+        )
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(chosen)
+    reader.SetFileName(str(path))
+    try:
+        with quiet():
+            reader.ReadImageInformation()
+            voxels = int(math.prod(reader.GetSize())) * int(reader.GetNumberOfComponents())
+            itemsize = sitk.Image([1, 1], reader.GetPixelID(), 1).GetSizeOfPixelComponent()
+            require_memory(path.name, voxels, itemsize)
+            image = reader.Execute()
+    except RuntimeError as error:
+        raise DataError(
+            f"{path.name} cannot be read ({reason_of(error)}).",
+            todo="The file is incomplete or damaged: copy or export it again.",
+        ) from error
+    array, axes = sitk.GetArrayFromImage(image), image.GetDimension()
+    array = np.moveaxis(array, -1, 0) if image.GetNumberOfComponentsPerPixel() > 1 else array[np.newaxis]
+    if chosen == "PNGImageIO" and len(array) in (2, 4):
+        array = array[:-1]  # the last one is transparency
+    if axes == 2:
+        array = array[:, np.newaxis]
+    depth, height, width = array.shape[1:]
+    if axes > 2:
+        said = f"{path.name} is a stack of {depth} pictures without millimetres: voxels of 1 x 1 x 1 are assumed."
+        notes.append(Note("no-millimetres", said))
+    return RawImage(array, Grid((depth, height, width), planar=axes == 2))

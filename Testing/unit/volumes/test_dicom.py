@@ -1,0 +1,356 @@
+"""DICOM series and multi-frame files: each slice at its place, or a sentence that names what is wrong."""
+
+import io
+import subprocess
+import sys
+
+import highdicom
+import numpy as np
+import pytest
+from dicoms import OBLIQUE, header, save, slice_normal, write_enhanced, write_series
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
+
+from IncrementalSegLib.errors import DataError, GeometryError
+from IncrementalSegLib.volumes import dicom_pixels
+from IncrementalSegLib.volumes.io import read_volume
+
+ARRAY = np.random.default_rng(0).integers(-500, 1500, (6, 4, 5), dtype=np.int16)
+
+
+def read(path):
+    """Read a scan, and return it with the kinds of its notes."""
+    notes = []
+    return read_volume(path, notes), [note.kind for note in notes]
+
+
+def position(volume, z, y, x):
+    grid = volume.grid
+    return grid.matrix @ (np.array([x, y, z]) * grid.spacing) + grid.origin
+
+
+def same_as_highdicom(volume, other):
+    """Compare every voxel at its place in the patient with what highdicom reads there."""
+    assert volume.array[0].size == other.array.size
+    inverse = np.linalg.inv(other.affine)
+    for place in np.ndindex(volume.grid.shape):
+        index = np.round(inverse @ [*position(volume, *place), 1])[:3].astype(int)
+        np.testing.assert_allclose(other.affine @ [*index, 1], [*position(volume, *place), 1], atol=1e-4)
+        assert volume.array[(0, *place)] == other.array[tuple(index)]
+
+
+def same_as_written(volume, array=ARRAY):
+    np.testing.assert_array_equal(volume.array[0], array)
+    np.testing.assert_allclose(volume.grid.spacing, (0.5, 0.75, 2.0))
+    np.testing.assert_allclose(volume.grid.origin, (10, 20, 30))
+    expected = np.stack([OBLIQUE[:3], OBLIQUE[3:], slice_normal()], axis=1)
+    np.testing.assert_allclose(volume.grid.matrix, expected, atol=1e-12)
+
+
+def test_slices_of_a_series_lie_where_highdicom_puts_them(tmp_path):
+    folder = write_series(tmp_path / "s", ARRAY)
+    volume, notes = read(folder)
+    same_as_written(volume)
+    assert notes == []
+    assert volume.array.dtype == np.int16
+    same_as_highdicom(volume, highdicom.get_volume_from_series([dcmread(file) for file in sorted(folder.iterdir())]))
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [0, 3, 1, 4, 2, 5], [5, 4, 3, 2, 1, 0]])
+@pytest.mark.parametrize("per_frame", [False, True])
+def test_frames_of_a_multi_frame_file_are_ordered_by_position(tmp_path, order, per_frame):
+    path = write_enhanced(tmp_path / "scan" / "a.dcm", ARRAY[order], order, per_frame=per_frame)
+    for source in (path, path.parent):
+        volume, notes = read(source)
+        same_as_written(volume)
+        assert notes == []
+    same_as_highdicom(volume, highdicom.imread(path).get_volume())
+
+
+def test_multi_frame_files_of_one_series_are_one_scan(tmp_path):
+    first = write_enhanced(tmp_path / "s" / "a", ARRAY[:4], range(4))
+    second = write_enhanced(tmp_path / "s" / "b", ARRAY[4:], range(4, 6))
+    data = dcmread(second)
+    data.SOPInstanceUID = "1.2.3.4.99"
+    data.save_as(second)
+    assert first.exists()
+    same_as_written(read(tmp_path / "s")[0])
+
+
+@pytest.mark.parametrize("places", [[0, 1, 2, 4, 5], [0, 1, 4, 5]])
+def test_missing_frames_are_refused(tmp_path, places):
+    with pytest.raises(GeometryError, match=r"frame \d of a\.dcm and frame \d of a\.dcm lie [46] mm .*missing"):
+        read(write_enhanced(tmp_path / "a.dcm", ARRAY[places], places))
+
+
+def two_phases(index, groups):
+    groups.FrameContentSequence[0].TemporalPositionIndex = 1 + index % 2
+
+
+def two_echoes(index, groups):
+    groups.MREchoSequence = [Dataset()]
+    groups.MREchoSequence[0].EffectiveEchoTime = 10.0 + 20 * (index // 3)
+
+
+@pytest.mark.parametrize(
+    ("places", "change", "said"),
+    [
+        ([0, 0, 1, 1, 2, 2], two_phases, r"6 images of 3 places.*TemporalPositionIndex 1, 2"),
+        ([0, 1, 2, 0, 1, 2], two_echoes, r"6 images of 3 places.*EffectiveEchoTime 10\.0, 30\.0"),
+    ],
+)
+def test_phases_of_a_multi_frame_file_are_named(tmp_path, places, change, said):
+    with pytest.raises(DataError, match=said):
+        read(write_enhanced(tmp_path / "a.dcm", ARRAY, places, change=change))
+
+
+def test_time_frames_of_a_series_are_named(tmp_path):
+    def change(index, data):
+        data.TriggerTime = 100.0 * (index % 2)
+        data.ImagePositionPatient = list(np.array([10.0, 20, 30]) + index // 2 * 2.0 * slice_normal())
+
+    with pytest.raises(DataError, match=r"6 images of 3 places.*TriggerTime .*time frames"):
+        read(write_series(tmp_path / "s", ARRAY, change=change))
+
+
+def reverse_row(index, data):
+    if index == 0:
+        data.ImageOrientationPatient = [*(-np.array(OBLIQUE[:3])), *OBLIQUE[3:]]
+
+
+def coarser_half(index, data):
+    if index >= 4:
+        data.PixelSpacing = [1.5, 1.0]
+
+
+def without_position(index, data):
+    if index == 3:
+        del data.ImagePositionPatient
+
+
+def larger(index, data):
+    if index == 2:
+        pixels = np.zeros((8, 9), np.int16)
+        data.Rows, data.Columns, data.PixelData = 8, 9, pixels.tobytes()
+
+
+def tilted(index, data):
+    data.ImagePositionPatient = list(np.array(data.ImagePositionPatient) + index * 0.3 * np.array(OBLIQUE[:3]))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (reverse_row, r"^003 has the orientation -0\.8.*the other slices of the series the orientation 0\.8"),
+        (coarser_half, r"and 1 more has pixels of 1 x 1\.5 mm, the other slices of the series pixels of 0\.5 x 0\.75"),
+        (without_position, "^024 has no position"),
+        (larger, "^017 has 9 x 8 pixels, the other slices of the series 5 x 4"),
+        (tilted, "tilted gantry"),
+    ],
+)
+def test_the_slice_that_differs_is_named(tmp_path, change, said):
+    with pytest.raises(GeometryError, match=said):
+        read(write_series(tmp_path / "s", ARRAY, change=change))
+
+
+def test_a_missing_slice_is_named(tmp_path):
+    folder = write_series(tmp_path / "s", ARRAY)
+    (folder / "017").unlink()
+    with pytest.raises(GeometryError, match=r"010 and 024 lie 4 mm apart, the other slices 2 mm\. A slice is missing"):
+        read(folder)
+
+
+def test_every_slice_has_its_own_slope(tmp_path):
+    stored = np.abs(ARRAY).astype(np.uint16)
+
+    def change(index, data):
+        data.RescaleSlope, data.RescaleIntercept = (1, 0) if index == 0 else (1e-4, -0.5)
+
+    volume, _ = read(write_series(tmp_path / "s", stored, change=change))
+    expected = np.concatenate([stored[:1].astype(np.float64), stored[1:] * 1e-4 - 0.5])
+    assert volume.array.dtype == np.float32
+    np.testing.assert_allclose(volume.array[0], expected, rtol=1e-6)
+
+
+def test_every_frame_has_its_own_slope(tmp_path):
+    def change(index, groups):
+        groups.PixelValueTransformationSequence = [Dataset()]
+        groups.PixelValueTransformationSequence[0].RescaleSlope = 0.5 * (1 + index)
+        groups.PixelValueTransformationSequence[0].RescaleIntercept = index
+
+    volume, _ = read(write_enhanced(tmp_path / "a.dcm", ARRAY[::-1], range(5, -1, -1), change=change))
+    numbers = np.arange(6)[::-1, None, None]
+    np.testing.assert_allclose(volume.array[0], ARRAY * 0.5 * (1 + numbers) + numbers, rtol=1e-6)
+
+
+def test_hounsfield_units_stay_whole(tmp_path):
+    def change(index, data):
+        data.RescaleSlope, data.RescaleIntercept, data.BitsStored, data.HighBit = 1, -1024, 12, 11
+
+    volume, _ = read(write_series(tmp_path / "s", np.abs(ARRAY).astype(np.uint16), change=change))
+    assert volume.array.dtype == np.int16
+    np.testing.assert_array_equal(volume.array[0], np.abs(ARRAY) - 1024)
+
+
+def drop_position(index, data):
+    del data.ImagePositionPatient
+
+
+def drop_all_but_location(index, data):
+    del data.ImagePositionPatient
+    data.SliceLocation = 50.0 - 4.0 * index
+    data.SliceThickness = 3.0
+
+
+def drop_thickness(index, data):
+    del data.ImagePositionPatient
+    del data.SliceThickness
+
+
+def test_a_series_without_positions_takes_the_distance_that_is_there_and_says_so(tmp_path):
+    volume, notes = read(write_series(tmp_path / "a", ARRAY, change=drop_position))
+    np.testing.assert_allclose(volume.grid.spacing, (0.5, 0.75, 2.0))
+    np.testing.assert_array_equal(volume.array[0], ARRAY)
+    assert notes == ["no-position"]
+    volume, notes = read(write_series(tmp_path / "b", ARRAY, change=drop_all_but_location))
+    np.testing.assert_allclose(volume.grid.spacing, (0.5, 0.75, 4.0))
+    np.testing.assert_array_equal(volume.array[0], ARRAY[::-1])
+    assert notes == ["no-position"]
+    with pytest.raises(GeometryError, match="does not say where its 6 slices lie"):
+        read(write_series(tmp_path / "c", ARRAY, change=drop_thickness))
+
+
+def test_every_second_slice_is_said_to_be_missing(tmp_path):
+    def change(index, data):
+        data.SpacingBetweenSlices = 1.0
+
+    volume, notes = read(write_series(tmp_path / "s", ARRAY, change=change))
+    assert volume.grid.spacing[2] == pytest.approx(2.0)
+    assert notes == ["slice-distance"]
+
+
+def test_a_film_without_positions_is_refused_and_a_picture_is_read_as_one(tmp_path):
+    film = header(ARRAY, UID("1.2.840.10008.5.1.4.1.1.7.2"))
+    film.NumberOfFrames = 6
+    with pytest.raises(GeometryError, match="does not say where its 6 slices lie"):
+        read(save(film, tmp_path / "film.dcm"))
+    picture = header(ARRAY[0], UID("1.2.840.10008.5.1.4.1.1.7"))
+    volume, notes = read(save(picture, tmp_path / "picture.dcm"))
+    assert volume.grid.planar
+    assert volume.grid.spacing == (1, 1, 1)
+    np.testing.assert_array_equal(volume.array[0, 0], ARRAY[0])
+    assert notes == ["no-position"]
+
+
+def test_copies_and_files_that_are_no_scans_are_left_out_and_said(tmp_path):
+    folder = write_series(tmp_path / "s", ARRAY)
+    (folder / "copy").write_bytes((folder / "003").read_bytes())
+    (folder / "readme.txt").write_text("hello")
+    structures = Dataset()
+    structures.SOPClassUID, structures.SOPInstanceUID = UID("1.2.840.10008.5.1.4.1.1.481.3"), "1.2.5"
+    structures.SeriesInstanceUID = "1.2.6"
+    save(structures, folder / "rs")
+    volume, notes = read(folder)
+    same_as_written(volume)
+    assert sorted(notes) == ["copies", "no-scans-beside"]
+
+
+@pytest.mark.parametrize(
+    ("uid", "said"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.481.3", "RT Structure Set"),
+        ("1.2.840.10008.5.1.4.1.1.481.2", "RT Dose"),
+        ("1.2.840.10008.5.1.4.1.1.66.4", "Segmentation"),
+        ("1.2.840.10008.5.1.4.1.1.88.33", "Comprehensive SR"),
+        ("1.2.840.10008.5.1.4.1.1.104.1", "Encapsulated PDF"),
+    ],
+)
+def test_what_is_no_scan_is_refused_by_its_class(tmp_path, uid, said):
+    data = header(ARRAY[0], UID(uid)) if said in ("RT Dose", "Segmentation") else Dataset()
+    data.SOPClassUID, data.SOPInstanceUID, data.SeriesInstanceUID = UID(uid), "1.2.5", "1.2.6"
+    path = save(data, tmp_path / "s" / "a.dcm")
+    with pytest.raises(DataError, match=f"is no scan but of the DICOM class {said}"):
+        read(path)
+    with pytest.raises(DataError, match=rf"holds no DICOM series that is a scan \(1 x {said}"):
+        read(path.parent)
+
+
+def jpeg_2000(data):
+    """Pack a file of unsigned bytes."""
+    stream = io.BytesIO()
+    Image.fromarray(data.pixel_array).save(stream, "JPEG2000", irreversible=False, no_jp2=True, num_resolutions=1)
+    data.PixelData = encapsulate([stream.getvalue()])
+    data["PixelData"].is_undefined_length = True
+    data.file_meta.TransferSyntaxUID = JPEG2000Lossless
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
+@pytest.mark.parametrize("known", [True, False])
+def test_packed_pixels_are_read_by_pydicom_or_itk(tmp_path, monkeypatch, syntax, known):
+    array = np.arange(6 * 20 * 24).reshape(6, 20, 24).astype(np.uint8)
+
+    def change(index, data):
+        data.RescaleSlope, data.RescaleIntercept = 0.5, index
+
+    folder = write_series(tmp_path / "s", array, change=change)
+    for file in folder.iterdir():
+        data = dcmread(file)
+        jpeg_2000(data) if syntax == JPEG2000Lossless else data.compress(syntax)
+        data.save_as(file)
+    taken = []
+    by_itk = dicom_pixels._by_itk
+    monkeypatch.setattr(dicom_pixels, "_by_itk", lambda data: taken.append(1) or by_itk(data))
+    if not known:
+        monkeypatch.setattr(dicom_pixels, "_known", lambda syntax: False)
+    volume, _ = read(folder)
+    np.testing.assert_allclose(volume.array[0], array * 0.5 + np.arange(6)[:, None, None])
+    assert len(taken) == (0 if known else 6)
+
+
+def test_colours_become_channels(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 5, 3), dtype=np.uint8)
+    data = header(pixels[..., 0])
+    data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0
+    data.PixelData = pixels.tobytes()
+    volume, _ = read(save(data, tmp_path / "a.dcm"))
+    np.testing.assert_array_equal(volume.array[:, 0], np.moveaxis(pixels, -1, 0))
+
+
+def huge(path, packed):
+    data = header(ARRAY[0])
+    data.Rows = data.Columns = 65535
+    data.ImagePositionPatient, data.ImageOrientationPatient, data.PixelSpacing = [0, 0, 0], list(OBLIQUE), [1, 1]
+    if packed:
+        data.PixelData = encapsulate([b"\0" * 64])
+        data["PixelData"].is_undefined_length = True
+    return save(data, path, RLELossless if packed else UID("1.2.840.10008.1.2.1"))
+
+
+@pytest.mark.parametrize(("packed", "said"), [(False, r"of 8589672450 bytes are there"), (True, "promises 8.59 GB")])
+def test_a_small_file_that_promises_much_is_refused(tmp_path, packed, said):
+    with pytest.raises(DataError, match=said):
+        read(huge(tmp_path / "a.dcm", packed))
+
+
+@pytest.mark.parametrize("cut", [140, 300, 500, 700])
+def test_a_cut_file_is_refused_in_words(tmp_path, cut):
+    folder = write_series(tmp_path / "s", ARRAY)
+    file = folder / "003"
+    file.write_bytes(file.read_bytes()[:cut])
+    with pytest.raises(DataError) as caught:
+        read(file)
+    assert caught.value.todo
+
+
+def test_without_pydicom_the_error_names_the_extra(tmp_path):
+    folder = write_series(tmp_path / "s", ARRAY[:2])
+    code = (
+        "import sys; sys.modules['pydicom'] = None\n"
+        "from IncrementalSegLib.volumes.io import read_volume\n"
+        f"try: read_volume({str(folder)!r})\n"
+        "except Exception as error: print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert 'pip install "incrementalseg[dicom]"' in said
