@@ -68,7 +68,6 @@ class Retention(StrEnum):
     copy = "copy"
 
 
-_HARDLY = 0.1  # Dice
 _WITH_RESUME = {"model", "resume", "report", "device", "events", "as_json"}
 
 
@@ -172,6 +171,8 @@ def _refuse_other_options(context: typer.Context) -> None:
 
 def _show(result: StepResult, model: Path) -> None:
     """Print what a step made as tables and sentences."""
+    from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
+
     record, curve = result.record, result.curve
     scores = result.to_json()["validation"]
     rows = [(name, number(score["validation_dice"]), score["cases"]) for name, score in scores.items()]
@@ -183,7 +184,7 @@ def _show(result: StepResult, model: Path) -> None:
         f"{duration(record.seconds)})."
     )
     known = {name: score["validation_dice"] for name, score in scores.items() if score["validation_dice"] is not None}
-    if weak := [name for name, dice in known.items() if dice < _HARDLY]:
+    if weak := [name for name, dice in known.items() if dice < HARDLY_LEARNED]:
         say(
             f"Hardly learned: {', '.join(weak)}. The gate judges older structures only. More --steps, or --improve "
             "once the version is in use, may help; `incrementalseg check` looks at the labels."

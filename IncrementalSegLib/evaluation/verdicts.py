@@ -26,6 +26,9 @@ from IncrementalSegLib.evaluation.intervals import FEWEST_CASES, Comparison, sig
 
 Fate = Literal["harmed", "unsure", "kept", "improved"]
 
+HARDLY_LEARNED = 0.1
+"""Dice on cases set aside below which a new structure counts as not learned yet; our own choice."""
+
 BEYOND_DISPUTE = 50.0
 """Points of disagreement with the version before above which a structure counts as lost; our own choice."""
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.evaluation.metrics import CaseScore, score
+from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -41,6 +42,12 @@ class Validation:
     def mean(self) -> float | None:
         """Mean over all; ``None`` where nothing counts."""
         return _mean([dice for _, dice in self.scores])
+
+    @property
+    def unlearned(self) -> tuple[StructureId, ...]:
+        """Structures that some case shows and that are hardly found."""
+        shown = dict.fromkeys(item for item, _ in self.scores)
+        return tuple(item for item in shown if (self.of(item) or 0.0) < HARDLY_LEARNED)
 
     def of(self, structure: StructureId) -> float | None:
         """Return the mean of one structure; ``None`` where no case shows it."""

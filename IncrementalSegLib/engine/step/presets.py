@@ -28,7 +28,7 @@ class Preset:
         learning_rate: Of Adam.
         decay: Whether the learning rate falls to zero polynomially (power 0.9) or stays.
         evaluations: How often the validation cases are scored in a full schedule.
-        patience: Evaluations without progress before training stops early; they count from where anything is found.
+        patience: Evaluations without progress before training stops early; none counts before something is learned.
         augmentation: Changes to batches.
     """
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.types import Json
 
@@ -34,6 +35,12 @@ class Curve:
     points: list[dict[str, Any]] = field(default_factory=list)
     best_step: int = 0
     accumulate: int = 1
+
+    @property
+    def nothing_learned(self) -> bool:
+        """Cases were set aside, and at no evaluation the new structures were found in them."""
+        found = [point["validation"] for point in self.points if point["validation"] is not None]
+        return bool(found) and max(found) < HARDLY_LEARNED
 
     @property
     def evaluated(self) -> int:
@@ -73,7 +80,7 @@ class TrainingState:
         phase: Position of the running phase among the method's phases.
         phase_began: Optimiser step at which it began.
         sums: Sum of each loss term since the last evaluation.
-        best: Highest validation Dice and what it was measured on, or ``None``.
+        best: Highest validation Dice and what it was measured on; ``None`` while nothing is learned.
         optimiser: The running phase's optimiser, or ``None`` before its first step.
         moments: What the optimiser knew when the checkpoint was written; used up when the phase goes on.
         finished: Nothing is left to train, and the best weights are in place.
@@ -129,6 +136,8 @@ class TrainingState:
         """Rebuild the state, and put weights and memory back into ``ctx``."""
         Snapshot(_part("weights", tensors), Memory(_part("memory", tensors), document["memory"])).restore(ctx)
         best = document.get("best")
+        if best and best["dice"] < HARDLY_LEARNED:  # an older program kept noise
+            best = None
         return cls(
             curve=Curve(**document["curve"]),
             phase=document["phase"],

@@ -19,7 +19,7 @@ from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, Stop, duration, part, silent
 from IncrementalSegLib.engine.runtime import Runtime
-from IncrementalSegLib.engine.scores.scoring import validate
+from IncrementalSegLib.engine.scores.scoring import Validation, validate
 from IncrementalSegLib.engine.step.checkpoints import Checkpoints
 from IncrementalSegLib.engine.step.lookout import Lookout, OnLook, Past
 from IncrementalSegLib.engine.step.material import Material, read_material
@@ -34,6 +34,7 @@ from IncrementalSegLib.engine.step.trainer import Trainer
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.evaluation.theme import LIGHT, canvas
+from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.segmenter import Segmenter
@@ -115,6 +116,11 @@ class Step:
         self.progress = _going_on(self.progress)
         result = self._finish(ctx, material, predictor, curve, began)
         checkpoints.remove()
+        if curve.nothing_learned:
+            log.warning(
+                "Nothing was learned: on the cases set aside the Dice stayed below %g. The last weights are kept.",
+                HARDLY_LEARNED,
+            )
         return result
 
     def _finish(
@@ -269,11 +275,14 @@ class Step:
 
         lookout = self._lookout(ctx, material, still_learning)
 
+        last = [Validation()]
+
         def score() -> float | None:
             see = lookout.see if lookout is not None else None
             found = validate(predictor, material.held, self.request.taught, still_learning, see)
             if lookout is not None:
                 lookout.look(found, trainer.curve.steps / trainer.curve.planned)
+            last[0] = found
             return found.mean
 
         trainer = Trainer(
@@ -287,6 +296,7 @@ class Step:
             self.progress,
             checkpoint,
             state,
+            missing=lambda: bool(last[0].unlearned),
         )
         return trainer
 

@@ -16,6 +16,7 @@ from IncrementalSegLib.engine.step.accumulation import in_parts, more_parts
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.state import Curve, Snapshot, TrainingState
 from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.sampling.augmentation import augment
 from IncrementalSegLib.sampling.batch import Batch
@@ -43,6 +44,8 @@ class Trainer:
         steps: Optimiser steps of the full schedule.
         runtime: Device and precision.
         validate: Returns the Dice of the new structures on the cases set aside, or ``None`` without any.
+        missing: Returns after a validation whether one of several new structures is not learned yet, so that patience
+            does not end the training.
         progress: Receives progress; a ``Stop`` that it raises ends the training as it says.
         checkpoint: Called with the state before the first step, before every evaluation, at least once a
             minute, and at the end.
@@ -61,9 +64,11 @@ class Trainer:
         progress: Progress,
         checkpoint: Callable[[TrainingState], None] = lambda state: None,
         state: TrainingState | None = None,
+        missing: Callable[[], bool] = lambda: False,
     ) -> None:
         self.method, self.ctx, self.pools, self.preset = method, ctx, pools, preset
         self.runtime, self.validate, self.progress, self.checkpoint = runtime, validate, progress, checkpoint
+        self.missing = missing
         self.state = state or TrainingState(Curve(planned=steps))
         self._every = max(1, -(-self.curve.planned // preset.evaluations))
         self._saved = time.monotonic()
@@ -74,7 +79,10 @@ class Trainer:
         return self.state.curve
 
     def run(self) -> Curve:
-        """Train, end a phase early without progress on the cases set aside, and keep the best weights."""
+        """Train, end a phase early without progress on the cases set aside, and keep the best weights.
+
+        Where nothing is learned, no weights are better than others; the last ones are kept.
+        """
         state = self.state
         if state.finished:
             return state.curve
@@ -132,12 +140,14 @@ class Trainer:
         state.sums = {}
         if dice is None:
             return True
-        # At 0 the later weights count: in one softmax a new row overtakes its neighbours only after a while.
-        if state.best is None or dice > state.best[0] or state.best[0] == 0:
+        if state.best is None and dice < HARDLY_LEARNED:  # noise: a new row overtakes its neighbours only after a while
+            return True
+        if state.best is None or dice > state.best[0]:
             state.best = (dice, Snapshot.of(self.ctx))
             curve.best_step = curve.steps
             return True
-        return curve.steps - max(curve.best_step, state.phase_began) < self.preset.patience * self._every
+        patient = curve.steps - max(curve.best_step, state.phase_began) < self.preset.patience * self._every
+        return patient or self.missing()
 
     def _save(self) -> None:
         self.checkpoint(self.state)

@@ -60,6 +60,26 @@ class TestEarlyStopping:
         assert (curve.steps, curve.best_step) == (20, 20)
         assert changed(judge.seen[-1], bits(ctx.model)) == set()
 
+    def test_noise_is_not_best_and_patience_does_not_begin_with_it(self):
+        curve, judge, ctx = self.judged([0.028] + [0.0] * 5 + [0.4, 0.5, 0.6, 0.7], patience=2)
+        assert (curve.steps, curve.best_step) == (20, 20)
+        curve, judge, ctx = self.judged([0.028, 0.099, 0.1, 0.02, 0.0], patience=2)  # 0.1 is learned
+        assert (curve.steps, curve.best_step, curve.nothing_learned) == (10, 6, False)
+        assert changed(judge.seen[2], bits(ctx.model)) == set()
+
+    @pytest.mark.parametrize("scores", [[0.028] + [0.0] * 9, [0.099] * 10])
+    def test_where_nothing_is_ever_learned_the_last_weights_stay_and_the_curve_says_so(self, scores):
+        curve, judge, ctx = self.judged(scores, patience=1)
+        assert (curve.steps, curve.best_step, curve.nothing_learned) == (20, 20, True)
+        assert changed(judge.seen[-1], bits(ctx.model)) == set()
+
+    def test_it_waits_for_a_structure_that_is_not_learned_yet(self):
+        judge, waiting = Judge([0.45, 0.45, 0.45, 0.45, 0.45, 0.8, 0.8, 0.8]), [True] * 5 + [False] * 5
+        trainer, judge.ctx = make(steps=20, validate=judge, evaluations=10, patience=2)
+        trainer.missing = lambda: waiting[len(judge.seen) - 1]
+        curve = trainer.run()
+        assert (curve.steps, curve.best_step) == (16, 12)
+
     def test_without_cases_set_aside_it_runs_to_the_end(self):
         curve, judge, ctx = self.judged([None] * 10, patience=1)
         assert (curve.steps, curve.best_step) == (20, 20)
