@@ -69,3 +69,5 @@ def command(
         f"About {duration(found.total)} on {found.device} ({found.method}, {found.steps} optimiser steps), "
         f"{memory}, {plain['disk_mb']} MB on the disk. Training may end early."
     )
+    if found.unjudged:
+        say(f"No scan set aside will show {', '.join(found.unjudged)}: no later step can measure whether it is kept.")

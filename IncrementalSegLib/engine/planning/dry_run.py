@@ -19,7 +19,7 @@ from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.progress import silent
 from IncrementalSegLib.engine.scores.scoring import validate
-from IncrementalSegLib.engine.step.material import Material, model_plan
+from IncrementalSegLib.engine.step.material import Material, model_plan, not_judged
 from IncrementalSegLib.engine.step.remembering import remember
 from IncrementalSegLib.engine.step.split import split
 from IncrementalSegLib.engine.step.state import Snapshot
@@ -27,7 +27,8 @@ from IncrementalSegLib.engine.step.step import Step
 from IncrementalSegLib.engine.step.trainer import CHECKPOINT_SECONDS, Trainer
 from IncrementalSegLib.exemplars.memory import ORDERS, ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
-from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.sampling.cases import Case, naming
+from IncrementalSegLib.sampling.datasets import read_case
 from IncrementalSegLib.sampling.prepare import prepare_case
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.unfinished import Unfinished
@@ -54,12 +55,14 @@ class Measured:
         steps: Optimiser steps of the full schedule.
         memory: Peak in bytes, of the GPU or, on a CPU, of the whole process; ``None``: not known.
         disk: Bytes of the version.
+        unjudged: Names of structures that no scan set aside will show.
     """
 
     seconds: dict[str, float]
     steps: int
     memory: int | None
     disk: int
+    unjudged: tuple[str, ...] = ()
 
 
 class DryRun(Step):
@@ -100,21 +103,34 @@ class DryRun(Step):
             "saving": checkpoint * size / written,
         }
         self.progress(PHASE, 1.0)
-        return Measured(seconds, steps, self._peak(material, train), size)
+        names = tuple(self.request.structures.by_id(item).name for item in material.unjudged)
+        return Measured(seconds, steps, self._peak(material, train), size, names)
 
     def _read(self) -> tuple[Material, float, float, float]:
         """Return a few cases, how many times as many train and are set aside, and the seconds to read all."""
         request, history = self.request, self.request.history
-        splitting, (training, aside) = self._timed(
-            lambda: split(request.cases.cases, self.seed, history.trained, history.set_aside)
-        )
+        shown: dict[str, frozenset[str]] = {}
+
+        def present(case: Case) -> frozenset[str]:
+            if case.id not in shown:
+                with naming(case):
+                    shown[case.id] = frozenset(name for name, mask in read_case(case)[1].items() if mask.any())
+            return shown[case.id]
+
+        def divide() -> tuple[list[Case], list[Case]]:
+            return split(request.cases.cases, self.seed, history.trained, history.set_aside, present)
+
+        divide()  # reads labels, which a step reads once, with the scans
+        splitting, (training, aside) = self._timed(divide)
+        blind = not_judged(request, aside, present)
         few, held = _spread(training, TRAINING_CASES), _spread(aside, CASES_ASIDE)
         sample = (*few, *held)
         narrowed = replace(request, cases=replace(request.cases, cases=sample))
         planning, plan = self._timed(lambda: model_plan(narrowed, self.preset))
         reading, prepared = self._timed(lambda: [prepare_case(case, request.structure_of, plan) for case in sample])
         hashing, _ = self._timed(lambda: [fingerprint(case.images) for case in sample])
-        material = Material(plan, training, aside, prepared[: len(few)], prepared[len(few) :], (), (), Seen())
+        cases, held_cases = prepared[: len(few)], prepared[len(few) :]
+        material = Material(plan, training, aside, cases, held_cases, (), (), Seen(), blind)
         factor = (len(training) + len(aside)) / len(sample)
         seconds = splitting + factor * (planning + reading + hashing)
         return material, len(training) / len(few), len(aside) / max(1, len(held)), seconds

@@ -28,6 +28,7 @@ class Estimate:
         disk: Bytes of the version to be written.
         device: Name of the device.
         method: Name of the method.
+        unjudged: Names of structures of which no later step could measure what is kept.
     """
 
     seconds: dict[str, float]
@@ -36,6 +37,7 @@ class Estimate:
     disk: int
     device: str
     method: str
+    unjudged: tuple[str, ...] = ()
 
     @property
     def total(self) -> float:
@@ -52,6 +54,7 @@ class Estimate:
             "disk_mb": round(self.disk / 1e6, 1),
             "device": self.device,
             "method": self.method,
+            "unjudged": list(self.unjudged),
         }
 
 
@@ -108,4 +111,5 @@ def estimate(
         model, data, structures, cases=cases, improve=improve, method=method, options=options, network=network
     )
     found = DryRun(request, runtime, settings, progress=progress).measure()
-    return Estimate(found.seconds, found.steps, found.memory, found.disk, runtime.name, request.method.registered_name)
+    chosen = request.method.registered_name
+    return Estimate(found.seconds, found.steps, found.memory, found.disk, runtime.name, chosen, found.unjudged)

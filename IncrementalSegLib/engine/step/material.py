@@ -11,7 +11,7 @@ from IncrementalSegLib.engine.history import case_entry
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
-from IncrementalSegLib.engine.step.split import split
+from IncrementalSegLib.engine.step.split import FEWEST_CASES, Present, split, unjudged
 from IncrementalSegLib.evaluation.domain import Traits
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
 from IncrementalSegLib.registry import find
@@ -19,7 +19,7 @@ from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.sampling.datasets import read_case
 from IncrementalSegLib.sampling.prepare import prepare, require_apart, require_voxels
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.volume import Grid
 
@@ -39,6 +39,7 @@ class Material:
         trained: What identifies the training cases, taken when they were read (:func:`history.case_entry`).
         judges: What identifies the cases set aside, and where they lie.
         seen: What the model has seen after this step.
+        unjudged: Structures of the step that no scan set aside shows.
     """
 
     plan: Plan
@@ -49,6 +50,7 @@ class Material:
     trained: Sequence[Json]
     judges: Sequence[Json]
     seen: Seen
+    unjudged: tuple[StructureId, ...] = ()
 
 
 def read_material(request: StepRequest, preset: Preset, seed: int, progress: Progress) -> Material:
@@ -57,33 +59,76 @@ def read_material(request: StepRequest, preset: Preset, seed: int, progress: Pro
     Raises:
         IncrementalSegError: A scan cannot be read or does not fit, or a structure has no voxel.
     """
-    history = request.history
-    training, aside = split(request.cases.cases, seed, history.trained, history.set_aside)
-    plan = model_plan(request, preset)
-    prepared: list[PreparedCase] = []
-    looks: list[Traits] = []
-    entries: list[Json] = []
-    everything = [*training, *aside]
-    for done, case in enumerate(everything):
-        progress("Reading", done / len(everything))
-        with naming(case):
-            volume, masks = read_case(case)
-            wanted = {request.structure_of[name]: masks[name] for name in sorted(case.looked_for)}
-            prepared.append(prepare(case, volume, wanted, plan))
-            looks.append(look_at(volume, prepared[-1].image, plan))
-            entries.append(case_entry(case, request.structure_of, findable=done >= len(training)))
-    progress("Reading", 1.0)
-    count = len(training)
-    cases, held = prepared[:count], prepared[count:]
+    history, plan = request.history, model_plan(request, preset)
+    read = _Reading(request, plan, progress)
+    training, aside = split(request.cases.cases, seed, history.trained, history.set_aside, read.present)
+    read.all([*training, *aside])
+    cases, held = ([read.prepared[case.id] for case in side] for side in (training, aside))
+    entries = [case_entry(case, request.structure_of, findable=False) for case in training]
+    judges = [case_entry(case, request.structure_of, findable=True) for case in aside]
     names = {item: request.structures.by_id(item).name for item in request.taught}
     require_voxels(cases, names)
+    blind = not_judged(request, aside, read.present)
+    if blind and len(request.cases.cases) >= FEWEST_CASES:
+        log.warning("%s", cannot_be_judged([names[item] for item in blind]))
     if request.method.output == "classes":
         for warning in require_apart(cases, names):
             log.warning(warning)
     seen = Seen.of(request.folder) if request.folder is not None else Seen()
-    pairs = [(look, case.structures) for look, case in zip(looks, cases, strict=False)]
-    seen = seen.with_step(request.step, pairs)
-    return Material(plan, training, aside, cases, held, entries[:count], entries[count:], seen)
+    seen = seen.with_step(request.step, [(read.looks[case.id], case.structures) for case in cases])
+    return Material(plan, training, aside, cases, held, entries, judges, seen, blind)
+
+
+def not_judged(request: StepRequest, aside: Sequence[Case], present: Present) -> tuple[StructureId, ...]:
+    """Return the structures of a step that no scan set aside shows, neither in it nor in an earlier one."""
+    label_of = {item: name for name, item in request.structure_of.items()}
+    shown = [item for item in request.taught if not unjudged(aside, [label_of.get(item, "")], present)]
+    blind = []
+    for item in request.taught:
+        last = request.history.last_step(item)
+        if item not in shown and (last is None or item in last.get("unjudged", ())):
+            blind.append(item)
+    return tuple(blind)
+
+
+def cannot_be_judged(names: Sequence[str]) -> str:
+    """Say of which structures no later step can measure what is kept."""
+    return (
+        f"No later step can measure whether {', '.join(names)} is kept: no scan set aside shows it. One patient alone "
+        "does, who is needed for training, or all who do have trained before. Exemplars will judge it, where they are "
+        "kept; better add a scan of another patient that shows it."
+    )
+
+
+class _Reading:
+    """Read and prepare each case once, those first that decide the split."""
+
+    def __init__(self, request: StepRequest, plan: Plan, progress: Progress) -> None:
+        self.request, self.plan, self.progress = request, plan, progress
+        self.prepared: dict[str, PreparedCase] = {}
+        self.looks: dict[str, Traits] = {}
+        self._present: dict[str, frozenset[str]] = {}
+
+    def present(self, case: Case) -> frozenset[str]:
+        """Return the label names that have a voxel in a case."""
+        if case.id not in self._present:
+            self._read(case)
+        return self._present[case.id]
+
+    def all(self, cases: Sequence[Case]) -> None:
+        """Read what is left."""
+        for case in cases:
+            self.present(case)
+        self.progress("Reading", 1.0)
+
+    def _read(self, case: Case) -> None:
+        self.progress("Reading", len(self.prepared) / len(self.request.cases.cases))
+        with naming(case):
+            volume, masks = read_case(case)
+            wanted = {self.request.structure_of[name]: masks[name] for name in sorted(case.looked_for)}
+            self.prepared[case.id] = prepare(case, volume, wanted, self.plan)
+            self.looks[case.id] = look_at(volume, self.prepared[case.id].image, self.plan)
+        self._present[case.id] = frozenset(name for name in case.looked_for if masks[name].any())
 
 
 def model_plan(request: StepRequest, preset: Preset) -> Plan:

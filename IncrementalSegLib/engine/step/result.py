@@ -43,6 +43,10 @@ class StepResult:
             "held_back_by": list(self.record.held_back_by),
             "retention": self.report.to_json(),
             "curve": asdict(self.curve),
+            "unjudged": [
+                item.name for item in self.record.structures if item.id in self.record.step.get("unjudged", ())
+            ],
+            "nothing_learned": self.curve.nothing_learned,
             "structures": list(self.record.structures.names),
             "seconds": self.record.seconds,
             "method": self.record.step["method"],

@@ -54,7 +54,7 @@ def save(
     Raises:
         ModelError: It cannot be written; nothing has changed.
     """
-    lineage = _lineage(request, curve) | asdict(settings) | step
+    lineage = _lineage(request, curve) | asdict(settings) | step | {"unjudged": list(material.unjudged)}
     training, aside = (
         [{name: entry[name] for name in _PLAIN} for entry in entries] for entries in (material.trained, material.judges)
     )

@@ -1,8 +1,8 @@
-"""Which cases train and which are set aside for validation and retention."""
+"""The split of a step: cases that train, and cases set aside for validation and retention."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 
 import numpy as np
 
@@ -16,20 +16,34 @@ HELD_OUT_SHARE = 0.2
 FEWEST_CASES = 4
 """With fewer cases nothing is set aside."""
 
+MOST_SHARE = 0.5
+"""Share of the patients set aside at most, where structures are rare and not found in the same ones."""
+
+_TRIES = 20
+
+Present = Callable[[Case], Collection[str]]
+"""Returns the label names that have a voxel in a case."""
+
 
 def split(
-    cases: Sequence[Case], seed: int, trained: Collection[str] = (), set_aside: Collection[str] = ()
+    cases: Sequence[Case],
+    seed: int,
+    trained: Collection[str] = (),
+    set_aside: Collection[str] = (),
+    present: Present = lambda case: case.looked_for,
 ) -> tuple[list[Case], list[Case]]:
     """Split by patient into training cases and cases set aside.
 
     What an earlier step set aside stays aside, because it judges what is kept; what trained before is
-    never set aside, because its score would flatter.
+    never set aside, because its score would flatter.  Each structure is shown by a training patient and, where two
+    patients or more show it, by one set aside; for that more than 20 % of the patients may be needed.
 
     Args:
         cases: The step's cases.
         seed: Decides the choice.
         trained: Fingerprints of cases that trained in earlier steps.
         set_aside: Fingerprints of cases that earlier steps set aside.
+        present: Called for as few cases as decide the choice; by default what was looked for is there.
 
     Returns:
         Training cases and cases set aside (20 % of the patients, at least one from four cases on, else
@@ -54,8 +68,71 @@ def split(
     if len(ordered) >= FEWEST_CASES and len(patients) > 1:
         known = aside | {case.patient for case in ordered if prints.get(case.id) in trained}
         fresh = [patient for patient in patients if patient not in known]
-        wanted = max(1, round(HELD_OUT_SHARE * len(patients))) - len(aside)
-        count = max(0, min(wanted, len(fresh) - (len(known) == len(aside))))  # somebody must train
-        chosen = np.random.default_rng(seed).permutation(len(fresh))[:count]
-        aside |= {fresh[index] for index in chosen}
+        most = len(fresh) - (len(known) == len(aside))  # somebody must train
+        wanted = min(max(1, round(HELD_OUT_SHARE * len(patients))) - len(aside), most)
+        limit = min(int(MOST_SHARE * len(patients)) - len(aside), most)
+        aside |= _choose(ordered, fresh, aside, max(0, wanted), limit, seed, present)
     return [case for case in ordered if case.patient not in aside], [case for case in ordered if case.patient in aside]
+
+
+def unjudged(aside: Sequence[Case], names: Iterable[str], present: Present) -> list[str]:
+    """Return the label names that no case set aside shows, so that no later step can measure what is kept of them."""
+    return [name for name in names if not any(name in present(case) for case in aside)]
+
+
+def _choose(
+    cases: Sequence[Case], fresh: Sequence[str], aside: Set[str], count: int, most: int, seed: int, present: Present
+) -> set[str]:
+    """Return the patients of ``fresh`` to set aside, ``count`` of them unless rare structures need others.
+
+    Args:
+        cases: All cases.
+        fresh: Patients that may be set aside.
+        aside: Patients that are set aside already.
+        count: How many more.
+        most: How many more at most.
+        seed: Decides the choice.
+        present: Label names that have a voxel in a case.
+    """
+    rng = np.random.default_rng(seed)
+    order = [fresh[index] for index in rng.permutation(len(fresh))]
+    names = sorted(set().union(*(case.looked_for for case in cases)))
+    known: dict[str, Collection[str]] = {}
+
+    def found(case: Case) -> Collection[str]:
+        if case.id not in known:
+            known[case.id] = present(case)
+        return known[case.id]
+
+    def shown(name: str, patients: Set[str], inside: bool) -> bool:
+        return any(name in found(case) for case in cases if (case.patient in patients) == inside)
+
+    def worth(chosen: Iterable[str]) -> tuple[int, int, int]:
+        taken = set(chosen)
+        judged = sum(bool(own & (aside | taken)) for own in holders.values())
+        return judged, min(len(taken), count), -len(taken)
+
+    first = aside | set(order[:count])
+    if all(shown(name, first, True) and shown(name, first, False) for name in names):
+        return set(order[:count])
+    holders = {name: {case.patient for case in cases if name in found(case)} for name in names}
+    orders = [order, *([fresh[index] for index in rng.permutation(len(fresh))] for _ in range(_TRIES))]
+    return set(max((_cover(order, holders, aside, count, most) for order in orders), key=worth))
+
+
+def _cover(order: Sequence[str], holders: Mapping[str, Set[str]], aside: Set[str], count: int, most: int) -> list[str]:
+    """Choose patients one by one: whoever shows most of what nobody aside shows yet, and is not needed to train."""
+    chosen: list[str] = []
+    while len(chosen) < most:
+        gone = aside | set(chosen)
+        missing = [name for name, own in holders.items() if not own & gone]
+        free = [
+            patient
+            for patient in order
+            if patient not in gone and all(own - gone - {patient} for own in holders.values() if patient in own)
+        ]
+        gain = {patient: sum(patient in holders[name] for name in missing) for patient in free}
+        if not gain or (max(gain.values()) == 0 and len(chosen) >= count):
+            break
+        chosen.append(max(free, key=gain.__getitem__))
+    return chosen

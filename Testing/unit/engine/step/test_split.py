@@ -1,10 +1,11 @@
 """Cases are set aside by patient, from four cases on, by the seed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from IncrementalSegLib.engine.step.split import split
+from IncrementalSegLib.engine.step.split import split, unjudged
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.store.manifest import fingerprint
@@ -76,3 +77,106 @@ def test_new_patients_are_drawn_beside_old_ones(scans):
 def test_cases_that_only_judge_cannot_train(scans):
     with pytest.raises(DataError, match="set aside for validation by earlier steps"):
         split(scans[:2], 0, (), {fingerprint(case.images) for case in scans[:2]})
+
+
+def holding(shown):
+    """Return ten cases or fewer in which all is looked for, and what tells which labels have voxels in them."""
+    names = frozenset().union(*shown)
+    found = [Case(f"case{row:02d}", f"p{row:02d}", (Path(f"{row}.nii"),), names) for row in range(len(shown))]
+    return found, lambda case: shown[int(case.id[4:])]
+
+
+def judged(side, present):
+    return set().union(*(present(case) for case in side))
+
+
+class TestRareStructures:
+    """A structure is set aside for judging, and trained, wherever two patients show it."""
+
+    @pytest.mark.parametrize("count", [4, 5, 6, 10, 23])
+    @pytest.mark.parametrize("seed", range(20))
+    def test_one_in_two_patients(self, count, seed):
+        everyone, present = holding([{"A", "B"}] * 2 + [{"A"}] * (count - 2))
+        training, held = split(everyone, seed, present=present)
+        assert judged(held, present) == judged(training, present) == {"A", "B"}
+        assert len(held) == max(1, round(0.2 * count)), "no more than usual"
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_organs_of_either_sex_in_two_of_ten_each(self, seed):
+        everyone, present = holding([{"A", "uterus"}] * 2 + [{"A", "prostate"}] * 2 + [{"A"}] * 6)
+        training, held = split(everyone, seed, present=present)
+        assert judged(held, present) == judged(training, present) == {"A", "uterus", "prostate"}
+        assert len(held) == 2
+
+    def test_more_patients_than_usual_are_set_aside_where_several_are_rare(self):
+        everyone, present = holding([{"A"}] * 2 + [{"B"}] * 2 + [{"C"}] * 2 + [set()] * 4)
+        training, held = split(everyone, 0, present=present)
+        assert judged(held, present) == judged(training, present) == {"A", "B", "C"}
+        assert len(held) == 3
+
+    @pytest.mark.parametrize("seed", range(10))
+    def test_never_more_than_half_of_the_patients(self, seed):
+        everyone, present = holding([{f"s{row}"} for row in (0, 0, 1, 1, 2, 2)])
+        assert len(split(everyone, seed, present=present)[1]) == 3
+        everyone, present = holding([{"A", "B"}, {"A", "C"}, {"B", "C"}, set()])
+        training, held = split(everyone, seed, present=present)
+        assert len(held) <= 2
+        assert judged(training, present) == {"A", "B", "C"}
+
+    @pytest.mark.parametrize("seed", range(10))
+    def test_a_chain_of_shared_structures_is_solved(self, seed):
+        everyone, present = holding([{"A"}, {"A", "B"}, {"B", "C"}, {"C"}])
+        training, held = split(everyone, seed, present=present)
+        assert judged(held, present) == judged(training, present) == {"A", "B", "C"}
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_what_one_patient_alone_shows_trains_and_is_named(self, seed):
+        everyone, present = holding([{"A", "B"}] + [{"A"}] * 5)
+        training, held = split(everyone, seed, present=present)
+        assert judged(training, present) == {"A", "B"}
+        assert unjudged(held, ["A", "B"], present) == ["B"]
+
+    def test_where_everybody_is_needed_to_train_nobody_is_set_aside(self):
+        everyone, present = holding([{"A"}, {"B"}, {"C"}, {"D"}])
+        assert split(everyone, 0, present=present) == (everyone, [])
+        assert unjudged([], "ABCD", present) == list("ABCD")
+
+    @pytest.mark.parametrize("seed", range(10))
+    def test_all_scans_of_a_patient_count_together(self, seed):
+        shown = [set(), {"B"}, {"A"}, set(), {"B"}, {"A"}, {"A"}, {"A"}, {"A"}, {"A"}]
+        everyone, present = holding(shown)
+        everyone = [replace(case, patient=f"p{row // 2}") for row, case in enumerate(everyone)]
+        training, held = split(everyone, seed, present=present)
+        assert {case.patient for case in training}.isdisjoint(case.patient for case in held)
+        assert "B" in judged(held, present) & judged(training, present)
+
+    def test_a_structure_that_was_not_looked_for_is_not_waited_for(self):
+        everyone, present = holding([{"A"}] * 10)
+        assert split(everyone, 3, present=present) == split(everyone, 3)
+
+    def test_few_labels_are_read_where_the_first_choice_will_do(self):
+        everyone, present = holding([{"A"}] * 100)
+        asked = []
+
+        def counting(case):
+            asked.append(case.id)
+            return present(case)
+
+        assert split(everyone, 1, present=counting) == split(everyone, 1)
+        assert len(asked) == 2  # one that judges and one that trains
+
+    def test_the_order_of_cases_does_not_matter(self):
+        everyone, present = holding([{"A", "B"}] * 2 + [{"A"}] * 8)
+        assert split(everyone, 5, present=present) == split(everyone[::-1], 5, present=present)
+
+    def test_what_earlier_steps_set_aside_counts(self, scans):
+        def present(case):
+            return {"A", "B"} if case.id in ("case0", "case1") else {"A"}
+
+        everyone = [replace(case, looked_for=frozenset({"A", "B"})) for case in scans]
+        aside = {fingerprint(scans[0].images), fingerprint(scans[5].images)}
+        assert split(everyone, 0, (), aside, present)[1] == [everyone[0], everyone[5]]
+        aside = {fingerprint(scans[4].images), fingerprint(scans[5].images)}
+        held = split(everyone, 0, (), aside, present)[1]
+        assert len(held) == 3, "one more, because those two do not show B"
+        assert "B" in judged(held, present)
