@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_NAME = 300  # characters
+
 
 class IncrementalSegError(Exception):
     """Base of every error that is shown to a person; its text is a message, never a traceback.
@@ -67,6 +69,7 @@ class UnknownNameError(IncrementalSegError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], why: str = "") -> None:
         known = sorted(known)
+        name = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."  # comparing takes its square
         lowered = {item.casefold(): item for item in known}
         near = difflib.get_close_matches(name.casefold(), lowered, n=1, cutoff=0.5)
         hint = f"Did you mean {lowered[near[0]]!r}?" if near else ""

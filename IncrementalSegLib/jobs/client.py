@@ -24,6 +24,9 @@ PING_EVERY = 1.0
 DEAD_AFTER = 60.0
 """Seconds without a line after which a worker counts as dead; loading libraries from a slow disk takes long."""
 
+LONGEST_STRAY = 1000
+"""Characters kept of a line that is not an event."""
+
 KILL_AFTER = 5.0
 """Seconds that a job has to end after it was asked to."""
 
@@ -155,7 +158,7 @@ class Client:
             try:
                 event = events.decode(line)
             except WireError:
-                self.strays.append(line)
+                self.strays.append(line[:LONGEST_STRAY])
                 continue
             self._heard = self._clock()
             found.append(event)

@@ -215,7 +215,7 @@ def decode(line: str) -> Event:
     data = lines.parse(line)
     name = data.get("event")
     if not isinstance(name, str):
-        raise WireError("The line names no event.", f"It holds {', '.join(sorted(data)) or 'nothing'}.")
+        raise WireError("The line names no event.", f"It holds {', '.join(sorted(data))[:200] or 'nothing'}.")
     kind = _KINDS.get(name)
     if kind is None:
         return Unknown(name, data)
@@ -223,7 +223,9 @@ def decode(line: str) -> Event:
     for item in fields(kind):
         if item.name in data:
             if not _FITS[str(item.type)](data[item.name]):
-                raise WireError(f"{item.name!r} of the event {name!r} is {data[item.name]!r}, not {item.type}.")
+                raise WireError(
+                    f"{item.name!r} of the event {name!r} is {lines.short(data[item.name])}, not {item.type}."
+                )
             values[item.name] = data[item.name]
         elif item.default is MISSING and item.default_factory is MISSING:
             raise WireError(f"The event {name!r} lacks {item.name!r}.")

@@ -14,6 +14,7 @@ WORKER = (sys.executable, "-m", "IncrementalSegLib.worker")
 """Command that starts a worker with the Python that runs now."""
 
 _PIECE = 2**16
+_MOST_PIECES = 256  # a worker that says more than is read waits
 
 
 class SubprocessTransport:
@@ -28,7 +29,7 @@ class SubprocessTransport:
         self.process = subprocess.Popen(  # noqa: S603  (no shell; the caller names the program)
             list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, bufsize=0
         )
-        self._pieces: queue.Queue[bytes] = queue.Queue()
+        self._pieces: queue.Queue[bytes] = queue.Queue(_MOST_PIECES)
         self._ended = False
         threading.Thread(target=self._listen, daemon=True).start()
 

@@ -58,5 +58,5 @@ def decode(line: str) -> Request:
         ("arguments", arguments, dict, "an object"),
     ):
         if not isinstance(value, kind):
-            raise WireError(f"{name!r} of a request is {value!r}, not {expected}.")
+            raise WireError(f"{name!r} of a request is {lines.short(value)}, not {expected}.")
     return Request(data["id"], data["verb"], arguments)

@@ -26,8 +26,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", handlers=[handler])
     logging.getLogger("IncrementalSegLib").setLevel(logging.INFO)
     Server(Channel(), options.patience).run()
-    sys.stderr.flush()
-    os._exit(0)  # a job that does not stop must not keep the process
+    os._exit(0)  # neither a job that does not stop nor a log that nobody reads may keep the process
 
 
 if __name__ == "__main__":

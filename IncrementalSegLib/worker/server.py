@@ -29,6 +29,10 @@ GRACE = 4.0
 """Seconds that a job has to write a checkpoint when the front end is gone."""
 
 
+DRAIN = 2.0
+"""Seconds without a byte taken after which nobody reads what is still to be said."""
+
+
 class Server:
     """Serve one front end until it goes.
 
@@ -47,12 +51,14 @@ class Server:
         self._channel.send(events.Hello(IncrementalSegLib.__version__, events.PROTOCOL, os.getpid()))
         self._compute.start()
         threading.Thread(target=self._beat, args=(os.getppid(),), name="heartbeat", daemon=True).start()
-        for line in self._channel.requests:
+        for line in self._channel.lines():
             self._silence = 0
-            if line.strip() and not self._take(line.decode("utf-8", "replace")):
+            if not self._take(line):
                 self._compute.finish()
-                return
-        self._compute.abandon(GRACE)
+                break
+        else:
+            self._compute.abandon(GRACE)
+        self._channel.drain(DRAIN)
 
     def _take(self, line: str) -> bool:
         """Do what a line asks; ``False`` where it asks for the end."""

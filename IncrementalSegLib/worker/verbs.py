@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from IncrementalSegLib.errors import OptionError, UnknownNameError
+from IncrementalSegLib.jobs.lines import short
 from IncrementalSegLib.types import Json
 
 VERBS: dict[str, str] = {
@@ -112,5 +113,5 @@ def _fitted(verb: str, name: str, value: object, hint: Any) -> object:
         return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
     except ValidationError as error:
         raise OptionError(
-            f"The argument {name}={value!r} of {verb} cannot be used: {error.errors()[0]['msg'].lower()}."
+            f"The argument {name}={short(value)} of {verb} cannot be used: {error.errors()[0]['msg'].lower()}."
         ) from None

@@ -114,12 +114,30 @@ def test_what_json_does_not_know_becomes_text():
     assert lines.dump({"path": Path("a/b"), 1: {None: (1, math.inf)}}) == '{"path":"a/b","1":{"None":[1,null]}}'
 
 
-def test_a_line_without_end_does_not_grow_for_ever(monkeypatch):
+def test_a_line_that_is_too_long_is_refused_while_it_is_read(monkeypatch):
     monkeypatch.setattr(lines, "LONGEST", 100)
     buffer = lines.LineBuffer()
     assert buffer.feed(b"x" * 60) == []
-    assert buffer.feed(b"x" * 60) == ["x" * 100]
-    assert buffer.feed(b'\n{"a":1}\n') == ['{"a":1}']
+    (beginning,) = buffer.feed(b"y" * 60)
+    assert beginning == "x" * 60 + "y" * 20
+    with pytest.raises(WireError, match=r"begins with 'xxx.*has more than 100 bytes"):
+        requests.decode(beginning)
+    for _ in range(100):
+        assert buffer.feed(b"z" * 1000) == []
+        assert len(buffer._rest) == 0
+    assert buffer.feed(b'z\n{"a":1}\n') == ['{"a":1}']
+    assert buffer.feed(b"x" * 101 + b'\n{"a":2}\n')[1:] == ['{"a":2}']
+    assert buffer.feed(b"x" * 100 + b"\n") == ["x" * 100]
+
+
+@pytest.mark.parametrize("value", ["x" * 10**6, ["x" * 10**6] * 9, {"x": list(range(10**6))}])
+def test_a_message_about_a_value_stays_short(value):
+    for line in (lines.dump({"event": "cancelling", "job": value}), lines.dump({"id": "1", "verb": 1, "x": value})):
+        for decode in (events.decode, requests.decode):
+            try:
+                decode(line)
+            except WireError as error:
+                assert len(str(error)) < 400  # noqa: PT017  (some are fine)
 
 
 def test_a_failure_has_the_parts_and_the_name_of_its_error():

@@ -88,6 +88,64 @@ def test_it_ends_when_nobody_speaks_to_it_any_more():
         assert 1.5 < time.monotonic() - began < 8
 
 
+@posix
+@pytest.mark.parametrize("stderr", ["is read", "is read by nobody"])
+def test_it_ends_when_its_output_and_its_log_are_read_by_nobody(stderr):
+    """Both pipes are full and stay open; only the end of its input tells that the front end is gone."""
+    log = subprocess.PIPE if "nobody" in stderr else subprocess.DEVNULL
+    process = subprocess.Popen(TOYS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+    try:
+        asked = requests.Request("1", "count", {"name": "x", "steps": 10**7})
+        process.stdin.write(requests.encode(asked).encode() + b"\n")
+        for number in range(5000):  # each is answered, which fills the pipe
+            process.stdin.write(
+                b'{"id":"%d","verb":"fail","arguments":{"how":"x"}}\n{"id":"p","verb":"ping"}\n' % number
+            )
+        process.stdin.flush()
+        time.sleep(1.0)
+        began = time.monotonic()
+        process.stdin.close()
+        assert process.wait(20) == 0
+        assert time.monotonic() - began < 15
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        if process.stderr:
+            process.stderr.close()
+
+
+def test_a_line_that_is_too_long_is_refused_and_the_next_one_is_done():
+    with Session(*TOYS) as session:
+        session.until(lambda: session.client.hello is not None)
+        peak = _memory(session.transport.process.pid)
+        for _ in range(100):
+            session.transport.write(b"x" * 2**20)
+        session.transport.write(b"\n")
+        job = session.do("count", name="after")
+        assert job.state == "finished"
+        (refusal,) = [event for event in session.seen if isinstance(event, events.Failed)]
+        assert "has more than 16777216 bytes" in refusal.what
+        assert _memory(session.transport.process.pid) - peak < 60e6
+
+
+def test_a_front_end_refuses_a_line_that_is_too_long():
+    code = "import sys; [sys.stdout.write('x' * 2**20) for _ in range(100)]; print()"
+    with Session(sys.executable, "-c", code) as session:
+        session.until(lambda: not session.client.alive, 30)
+        (stray,) = session.client.strays
+        assert stray == "x" * 80
+        assert len(session.client._buffer._rest) == 0
+
+
+def _memory(pid: int) -> int:
+    """Return the bytes that a process has used at most; 0 where the system does not tell."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return 0
+    return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+
+
 def test_pings_keep_it_alive_and_shutdown_lets_it_finish():
     with Session(*TOYS, "--patience", "2") as session:
         session.until(lambda: any(isinstance(event, events.Heartbeat) for event in session.seen[4:]))
