@@ -9,7 +9,7 @@ from pathlib import Path
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.volumes import dicom_pixels
-from IncrementalSegLib.volumes.dicom_files import Source, class_name, is_dicom, read_source
+from IncrementalSegLib.volumes.dicom_files import Source, class_name, is_dicom, read_source, understood
 from IncrementalSegLib.volumes.dicom_frames import frames_of
 from IncrementalSegLib.volumes.dicom_grid import arrange
 from IncrementalSegLib.volumes.notes import Note
@@ -38,11 +38,11 @@ def read(path: Path, notes: list[Note]) -> RawImage:
         DataError: No scan, several of them, unreadable, or pydicom is not installed.
         GeometryError: The slices do not form one regular grid.
     """
-    sources = _series(path, notes) if path.is_dir() else [_scan(read_source(path))]
-    frames = [frame for source in sources for frame in frames_of(source)]
-    name = path.name if path.is_dir() or len(sources) > 1 else sources[0].path.name
-    ordered, grid = arrange(frames, name, notes)
-    return RawImage(dicom_pixels.read(ordered, {source.path: source for source in sources}, name), grid)
+    with understood(path.name):
+        sources = _series(path, notes) if path.is_dir() else [_scan(read_source(path))]
+        frames = [frame for source in sources for frame in frames_of(source)]
+        ordered, grid = arrange(frames, path.name, notes)
+        return RawImage(dicom_pixels.read(ordered, {source.path: source for source in sources}, path.name), grid)
 
 
 def segmentation(path: Path) -> Source | None:
@@ -51,10 +51,9 @@ def segmentation(path: Path) -> Source | None:
     Raises:
         DataError: The folder holds several of them, or one cannot be read.
     """
-    if not path.is_dir():
-        source = read_source(path) if is_dicom(path) else None
-        return source if source and source.sop_class in _SEGMENTATIONS else None
-    found = [source for source in _sources(_files(path)) if source.sop_class in _SEGMENTATIONS]
+    files = _files(path) if path.is_dir() else [path]
+    with understood(path.name):
+        found = [source for source in _sources(files) if source.sop_class in _SEGMENTATIONS]
     if len(found) > 1:
         listing = ", ".join(source.path.name for source in found[:5])
         raise DataError(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,10 +20,6 @@ _DEFLATED = ("1.2.840.10008.1.2.1.99",)
 _IMPLICIT = "1.2.840.10008.1.2"
 _MOST_DEFLATED = 1032
 """Bytes that one byte of a deflated file can hold at most."""
-_UNREADABLE = (
-    AttributeError, EOFError, IndexError, KeyError, NotImplementedError, OSError, OverflowError, RecursionError,
-    RuntimeError, TypeError, ValueError, struct.error, zlib.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,7 +125,7 @@ def understood(name: str) -> Iterator[None]:
             yield
     except (IncrementalSegError, PermissionError):
         raise
-    except _UNREADABLE as error:
+    except Exception as error:  # pydicom has no base of its own errors, and damaged values raise any
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(
             f"{name} cannot be understood as DICOM ({reason}).", todo="It is damaged or incomplete: export it again."

@@ -27,7 +27,8 @@ Segments = tuple[tuple[str, int, int], ...]
 
 def names(source: Source) -> tuple[str, ...]:
     """Return the names of the segments, in the order of the file."""
-    return tuple(dict.fromkeys(name for _, name in _listed(source)))
+    with understood(source.path.name):
+        return tuple(dict.fromkeys(name for _, name in _listed(source)))
 
 
 def read(source: Source, notes: list[Note]) -> tuple[NDArray[Any], Grid, Segments]:
@@ -44,29 +45,29 @@ def read(source: Source, notes: list[Note]) -> tuple[NDArray[Any], Grid, Segment
         DataError: The file cannot be understood, or is larger than the free memory.
         GeometryError: Its frames do not lie on one regular grid.
     """
-    frames = frames_of(source)
-    listed = _listed(source)
-    grid, slices = _grid(frames, source.path.name, notes)
-    dtype = np.dtype(np.uint8 if len(listed) < 256 else np.uint16)
-    require_memory(source.path.name, int(np.prod(grid.shape)) * max(1, len(listed) // 8), dtype.itemsize)
-    layers: list[NDArray[Any]] = []
-    found = []
-    for value, (number, name) in enumerate(listed, start=1):
-        mask = _mask(source, number, slices, grid, notes)
-        layer = next((index for index, taken in enumerate(layers) if not taken[mask].any()), len(layers))
-        if layer == len(layers):
-            layers.append(np.zeros(grid.shape, dtype))
-        layers[layer][mask] = value
-        found.append((name, layer, value))
-    return np.stack(layers) if layers else np.zeros((1, *grid.shape), dtype), grid, tuple(found)
+    with understood(source.path.name):
+        frames = frames_of(source)
+        listed = _listed(source)
+        grid, slices = _grid(frames, source.path.name, notes)
+        dtype = np.dtype(np.uint8 if len(listed) < 256 else np.uint16)
+        require_memory(source.path.name, int(np.prod(grid.shape)) * max(1, len(listed) // 8), dtype.itemsize)
+        layers: list[NDArray[Any]] = []
+        found = []
+        for value, (number, name) in enumerate(listed, start=1):
+            mask = _mask(source, number, slices, grid, notes)
+            layer = next((index for index, taken in enumerate(layers) if not taken[mask].any()), len(layers))
+            if layer == len(layers):
+                layers.append(np.zeros(grid.shape, dtype))
+            layers[layer][mask] = value
+            found.append((name, layer, value))
+        return np.stack(layers) if layers else np.zeros((1, *grid.shape), dtype), grid, tuple(found)
 
 
 def _listed(source: Source) -> list[tuple[int, str]]:
     """Return number and name of each segment."""
-    with understood(source.path.name):
-        items = list(source.dataset.get("SegmentSequence") or ())
-        numbers = [int(item.SegmentNumber) for item in items]
-        labels = [str(item.get("SegmentLabel") or f"Segment {item.SegmentNumber}") for item in items]
+    items = list(source.dataset.get("SegmentSequence") or ())
+    numbers = [int(item.SegmentNumber) for item in items]
+    labels = [str(item.get("SegmentLabel") or f"Segment {item.SegmentNumber}") for item in items]
     return [pair for pair in zip(numbers, labels, strict=True) if pair[0] != 0]  # 0 is background
 
 

@@ -20,6 +20,7 @@ from IncrementalSegLib.volumes.dicom_files import is_dicom
 from IncrementalSegLib.volumes.grids import difference, place
 from IncrementalSegLib.volumes.itk import reason_of
 from IncrementalSegLib.volumes.notes import Note
+from IncrementalSegLib.volumes.payload import require_file
 from IncrementalSegLib.volumes.raw import RawImage
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
@@ -185,9 +186,12 @@ def _holds(path: Path, image: sitk.Image) -> bool:
 
 def _reader(path: Path) -> Callable[[Path, list[Note]], RawImage]:
     """Return what reads a file or folder."""
-    name = path.name.lower()
-    if path.is_dir() or is_dicom(path):
+    if path.is_dir():
         return dicom.read
+    require_file(path)
+    if is_dicom(path):
+        return dicom.read
+    name = path.name.lower()
     readers = {
         nifti.ENDINGS: nifti.read, nrrd.ENDINGS: nrrd.read, metaimage.ENDINGS: metaimage.read,
         pictures.ENDINGS: pictures.read,

@@ -18,8 +18,6 @@ from IncrementalSegLib.volumes.io import read_image
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.volume import Grid
 
-_CROPPED = (".seg.nrrd", ".seg.nhdr")  # 3D Slicer saves them as large as what they hold
-
 _ALL_COUNT = "{} holds {}: as it outlines one structure, all of them count as it."
 
 Mask = NDArray[np.bool_]
@@ -57,7 +55,7 @@ def read_label(path: Path, grid: Grid, notes: list[Note] | None = None) -> Label
     """
     if (source := dicom.segmentation(path)) is not None:
         layers, own, found = dicom_seg.read(source, [] if notes is None else notes)
-        return LabelFile(_on_grid(layers, own, grid, path, notes), found)
+        return LabelFile(_on_grid(layers, own, grid, path, notes, cropped=True), found)
     raw = read_image(path, notes)
     segments = _segments(raw.metadata, len(raw.array))
     array = raw.array
@@ -68,7 +66,8 @@ def read_label(path: Path, grid: Grid, notes: list[Note] | None = None) -> Label
                 todo="Give a map with one whole number per voxel, a .seg.nrrd, or one mask file per structure.",
             )
         array = array[:1]
-    return LabelFile(_on_grid(_whole_numbers(array, path), raw.grid, grid, path, notes), segments)
+    labels = _whole_numbers(array, path)
+    return LabelFile(_on_grid(labels, raw.grid, grid, path, notes, cropped=bool(segments)), segments)
 
 
 def read_mask(path: Path, grid: Grid, notes: list[Note] | None = None) -> Mask:
@@ -151,7 +150,10 @@ def _whole_numbers(array: NDArray[Any], path: Path) -> Labels:
     return rounded.astype(np.int32)
 
 
-def _on_grid(layers: Labels, source: Grid, target: Grid, path: Path, notes: list[Note] | None) -> Labels:
+def _on_grid(
+    layers: Labels, source: Grid, target: Grid, path: Path, notes: list[Note] | None, *, cropped: bool = False
+) -> Labels:
+    """Bring labels to the grid of their image; ``cropped``: the format saves no more than what it outlines."""
     found = difference(source, target)
     if not found:
         return layers
@@ -165,11 +167,11 @@ def _on_grid(layers: Labels, source: Grid, target: Grid, path: Path, notes: list
             todo="Check that they belong together and that neither lost its origin.",
         )
     if notes is not None:
-        notes += _doubts(source, target, path, found)
+        notes += _doubts(source, target, path, found, cropped=cropped)
     return np.asarray(resample_nearest(layers, source, target))
 
 
-def _doubts(source: Grid, target: Grid, path: Path, found: str) -> list[Note]:
+def _doubts(source: Grid, target: Grid, path: Path, found: str, *, cropped: bool) -> list[Note]:
     """Return what to think of a label whose grid differs from that of its image."""
     if not same_lattice(source, target):
         lies = f"The label {path.name} lies on another grid than its image ({found})"
@@ -177,7 +179,7 @@ def _doubts(source: Grid, target: Grid, path: Path, found: str) -> list[Note]:
     if not inside(source, target):
         said = f"The label {path.name} reaches beyond its image ({found}): check that both are of the same patient."
         return [Note("beyond-image", said)]
-    if not inside(target, source) and not path.name.lower().endswith(_CROPPED):
+    if not inside(target, source) and not cropped:
         said = f"The label {path.name} covers a part of its image ({found}): outside of it nothing is outlined."
         return [Note("part-of-image", said)]
     return []

@@ -8,13 +8,22 @@ import highdicom
 import numpy as np
 import pytest
 from dicoms import OBLIQUE, header, save, slice_normal, write_enhanced, write_series
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
-from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 
-from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegLib.volumes import dicom_pixels
+from IncrementalSegLib.errors import DataError, GeometryError, IncrementalSegError
+from IncrementalSegLib.volumes import dicom_pixels, memory
 from IncrementalSegLib.volumes.io import read_volume
 
 ARRAY = np.random.default_rng(0).integers(-500, 1500, (6, 4, 5), dtype=np.int16)
@@ -354,3 +363,55 @@ def test_without_pydicom_the_error_names_the_extra(tmp_path):
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert 'pip install "incrementalseg[dicom]"' in said
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """Return a slice, a multi-frame file and a segmentation as bytes."""
+    folder = tmp_path_factory.mktemp("sound")
+    slices = write_series(folder / "s", ARRAY[:1])
+    frames = write_enhanced(folder / "a.dcm", ARRAY, range(6))
+    return [next(slices.iterdir()).read_bytes(), frames.read_bytes()]
+
+
+@given(data=st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_mutated_files_are_read_or_refused_in_words(sound, tmp_path, capfd, data):
+    mutated = bytearray(data.draw(st.sampled_from(sound)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        spot = data.draw(st.integers(128, len(mutated) - 1))
+        mutated[spot : spot + 4] = data.draw(
+            st.sampled_from([b"\0" * 4, b"\xff" * 4, b"SQ\0\0", b"1e99", b"nan\\", b"\\"])
+        )
+    (tmp_path / "a").write_bytes(mutated)
+    try:
+        read_volume(tmp_path / "a", [])
+    except IncrementalSegError as error:
+        assert error.todo  # noqa: PT017
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+def test_other_encodings_of_the_header(tmp_path, syntax):
+    folder = write_series(tmp_path / "s", ARRAY)
+    for file in folder.iterdir():
+        save(dcmread(file), file, syntax)
+    same_as_written(read(folder)[0])
+
+
+def test_a_deflated_bomb_is_refused(tmp_path, monkeypatch):
+    path = save(header(np.zeros((4000, 4000), np.uint8)), tmp_path / "a", DeflatedExplicitVRLittleEndian)
+    monkeypatch.setattr(memory, "free_memory", lambda: 1_000_000)
+    with pytest.raises(DataError, match="1 MB free"):
+        read(path)
+
+
+def test_a_file_without_preamble_is_read(tmp_path):
+    folder = write_series(tmp_path / "s", ARRAY)
+    for file in folder.iterdir():
+        data = dcmread(file)
+        bare = Dataset()
+        bare.update(data)
+        bare.save_as(file, implicit_vr=True, little_endian=True)
+        assert file.read_bytes()[:2] == b"\x08\x00"
+    same_as_written(read(folder)[0])

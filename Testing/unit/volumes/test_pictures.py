@@ -1,0 +1,51 @@
+"""Pictures have pixels and no millimetres, whatever their dots per inch."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.volumes.io import read_volume
+from IncrementalSegLib.volumes.segmentations import read_masks
+from IncrementalSegLib.volumes.volume import Grid
+
+PIXELS = np.random.default_rng(0).integers(0, 255, (7, 9), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".bmp", ".tif"])
+@pytest.mark.parametrize("dpi", [None, 72, 300])
+def test_dots_per_inch_are_no_millimetres(tmp_path, ending, dpi):
+    Image.fromarray(PIXELS).save(tmp_path / f"a{ending}", **({} if dpi is None else {"dpi": (dpi, dpi)}))
+    volume = read_volume(tmp_path / f"a{ending}")
+    assert volume.grid == Grid((1, 7, 9), planar=True)
+    if ending != ".jpg":
+        np.testing.assert_array_equal(volume.array[0, 0], PIXELS)
+
+
+def test_a_label_picture_fits_its_picture_whatever_the_resolution_of_both(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.jpg", dpi=(300, 300))
+    Image.fromarray((PIXELS > 99).astype(np.uint8)).save(tmp_path / "l.png", dpi=(72, 72))
+    notes = []
+    volume = read_volume(tmp_path / "a.jpg")
+    mask = read_masks(volume.grid, ["x"], tmp_path / "l.png", {"x": [1]}, notes=notes)["x"]
+    np.testing.assert_array_equal(mask[0], PIXELS > 99)
+    assert notes == []
+
+
+def test_a_stack_of_pictures_is_said_to_have_no_millimetres(tmp_path):
+    pages = [Image.fromarray(np.full((7, 9), page, np.uint8)) for page in range(3)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:], dpi=(300, 300))
+    notes = []
+    volume = read_volume(tmp_path / "a.tif", notes)
+    assert volume.grid == Grid((3, 7, 9))
+    assert volume.array[0, :, 0, 0].tolist() == [0, 1, 2]
+    assert [note.kind for note in notes] == ["no-millimetres"]
+
+
+def test_a_picture_is_known_by_its_bytes_and_no_other_format_gets_in(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a.jpg")
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.jpg").array[0, 0], PIXELS)
+    (tmp_path / "b.png").write_bytes(b"NRRD0004\n" + b"A" * 1000 + b"\n\n")
+    with pytest.raises(DataError, match="no known format"):
+        read_volume(tmp_path / "b.png")
