@@ -113,6 +113,29 @@ def ciss_speed(
         _write_ratios(measure_classes(device, pairs, progress), out, as_json)
 
 
+@app.command()
+def memory(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="JSON file to write.")],
+    size: Annotated[tuple[int, int, int], typer.Option(metavar="X Y Z", help="Voxels of the scan.")] = (512, 512, 600),
+    structures: Annotated[int, typer.Option(min=1, metavar="N", help="Structures of the model.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Peak memory of segmenting a large scan with a 3-D model at 3 mm, in both families."""
+    from IncrementalSegLib.benchmarks.memory import measure_memory
+    from IncrementalSegLib.store.atomic import write_json
+
+    result: Json = {"runs": [measure_memory(size, structures, method) for method in ("finetune", "finetune-softmax")]}
+    write_json(out, result)
+    if as_json:
+        print_json(result)
+        return
+    rows = [
+        (run["method"], f"{run['peak_bytes'] / 1e9:.2f}", run["bytes_per_voxel"], run["cpu_seconds"])
+        for run in result["runs"]
+    ]
+    print_table("Segmenting " + " x ".join(map(str, size)), ("method", "peak GB", "bytes a voxel", "CPU s"), rows)
+
+
 @app.command("false-alarm")
 def false_alarm(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Scans, model, one JSON per candidate, summary.")],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -190,11 +190,7 @@ class Predictor:
     def _pass(self, padded: Tensor, score: Score, progress: Progress) -> Tensor:
         """Run ``score`` over everything in portions of the present size and return ``(K, D, H, W)``."""
         if self.plan.dimension == 2:
-            parts = []
-            for done, batch in self._slices(padded):
-                parts.append(score(batch.to(self.room.device)).float().cpu())
-                progress(done, "Segmenting")
-            return torch.cat(parts).transpose(0, 1)
+            return self._slices(padded, score, progress)
         maps: Tensor = sliding_window_inference(
             padded[None].to(self.room.stitch),
             self.plan.patch,
@@ -207,11 +203,16 @@ class Predictor:
         )[0]
         return maps
 
-    def _slices(self, image: Tensor) -> Iterator[tuple[float, Tensor]]:
-        stack = image.transpose(0, 1)
-        batch = self.room.batch
+    def _slices(self, image: Tensor, score: Score, progress: Progress) -> Tensor:
+        stack, batch = image.transpose(0, 1), self.room.batch
+        maps = torch.empty(0)
         for start in range(0, len(stack), batch):
-            yield min(1.0, (start + batch) / len(stack)), stack[start : start + batch]
+            found = score(stack[start : start + batch].to(self.room.device)).float().cpu().transpose(0, 1)
+            if start == 0:  # the whole result at once: joining parts would hold them twice
+                maps = found.new_empty((len(found), len(stack), *found.shape[2:]))
+            maps[:, start : start + batch] = found
+            progress(min(1.0, (start + batch) / len(stack)), "Segmenting")
+        return maps
 
     def _windows(self, image: Tensor) -> int:
         """Return in how many windows a padded image is seen."""

@@ -174,14 +174,16 @@ def name_of(path: Path) -> str:
 def _holds(path: Path, image: sitk.Image) -> bool:
     """Tell whether a file holds the finite samples of an image; the readers of ITK differ on the others."""
     try:
-        found = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        read = sitk.ReadImage(str(path))
     except RuntimeError:
         return False
-    wanted = sitk.GetArrayFromImage(image)
+    found, wanted = sitk.GetArrayViewFromImage(read), sitk.GetArrayViewFromImage(image)
     if found.size != wanted.size:
         return False
     found = found.reshape(wanted.shape)  # ITK drops an axis of length one from some
-    return bool(((found == wanted) | ~np.isfinite(wanted)).all())
+    return all(  # slice by slice: the comparison needs memory too
+        bool(((here == there) | ~np.isfinite(there)).all()) for here, there in zip(found, wanted, strict=True)
+    )
 
 
 def _reader(path: Path) -> Callable[[Path, list[Note]], RawImage]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+import SimpleITK as sitk
 
 from IncrementalSegLib.errors import DataError, UnknownNameError
 from IncrementalSegLib.structures import Structure
+from IncrementalSegLib.volumes.grids import place
 from IncrementalSegLib.volumes.io import image_of, name_of, write_atomically, write_image
-from IncrementalSegLib.volumes.labels import LabelFile, Mask, read_label, read_mask
+from IncrementalSegLib.volumes.labels import LabelFile, Labels, Mask, read_label, read_mask
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.volume import Grid
 
@@ -93,8 +94,7 @@ def write_seg_nrrd(path: Path | str, masks: Mapping[str, Mask], grid: Grid, stru
         raise DataError(f"{path.name!r} does not end in .seg.nrrd.", todo="Choose such a name, or write a label map.")
     structures = list(structures)
     layers, places = _layers([_mask_of(masks, structure, grid) for structure in structures], grid)
-    # Slicer wants three spatial axes, even for a picture.
-    image = image_of(layers, Grid(grid.shape, grid.spacing, grid.origin, grid.direction))
+    image = _image_of_layers(layers, grid)
     image.SetMetaData("Segmentation_MasterRepresentation", _REPRESENTATION)
     image.SetMetaData("Segmentation_ContainedRepresentationNames", f"{_REPRESENTATION}|")
     image.SetMetaData("Segmentation_ReferenceImageExtentOffset", "0 0 0")
@@ -145,7 +145,8 @@ def write_label_map(
     said = []
     for value, structure in enumerate(structures, start=1):
         mask = _mask_of(masks, structure, grid)
-        counts = np.bincount(labels[mask], minlength=value)
+        rows = zip(labels, mask, strict=True)
+        counts = np.sum([np.bincount(row[inside], minlength=value) for row, inside in rows], axis=0)
         for earlier in np.flatnonzero(counts[1:]) + 1:
             both = f"{structures[earlier - 1].name} and {structure.name}"
             said.append(f"{counts[earlier]} voxels are both {both}: the label map says {structure.name}.")
@@ -181,14 +182,14 @@ def _mask_of(masks: Mapping[str, Mask], structure: Structure, grid: Grid) -> Mas
     return np.asarray(mask, dtype=np.bool_)
 
 
-def _layers(masks: Sequence[Mask], grid: Grid) -> tuple[NDArray[np.generic], list[tuple[int, int, tuple[int, ...]]]]:
+def _layers(masks: Sequence[Mask], grid: Grid) -> tuple[list[Labels], list[tuple[int, int, tuple[int, ...]]]]:
     """Put each mask into the first layer where it touches no other.
 
     Returns:
-        ``(L, D, H, W)`` labels, and layer, value and extent (x, y, z; first and last voxel) of each mask.
+        The layers, each ``(D, H, W)``, and layer, value and extent (x, y, z; first and last voxel) of each mask.
     """
     dtype = np.uint8 if len(masks) < 256 else np.uint16
-    layers: list[NDArray[np.generic]] = []
+    layers: list[Labels] = []
     used: list[int] = []
     places: list[tuple[int, int, tuple[int, ...]]] = []
     for mask in masks:
@@ -201,7 +202,18 @@ def _layers(masks: Sequence[Mask], grid: Grid) -> tuple[NDArray[np.generic], lis
         used[layer] += 1
         layers[layer][box][inside] = used[layer]
         places.append((layer, used[layer], extent))
-    return np.stack(layers) if layers else np.zeros((1, *grid.shape), dtype=dtype), places
+    return layers or [np.zeros(grid.shape, dtype=dtype)], places
+
+
+def _image_of_layers(layers: list[Labels], grid: Grid) -> sitk.Image:
+    """Return layers as the components of one image, and empty the list: a large scan has no room for both."""
+    images = []
+    while layers:
+        images.append(sitk.GetImageFromArray(layers.pop(0)))
+    image = images[0] if len(images) == 1 else sitk.Compose(images)
+    # Slicer wants three spatial axes, even for a picture.
+    place(image, Grid(grid.shape, grid.spacing, grid.origin, grid.direction))
+    return image
 
 
 def _box(mask: Mask) -> tuple[tuple[slice, ...], tuple[int, ...]]:

@@ -1,0 +1,109 @@
+"""Peak memory and CPU time of `incrementalseg segment` on a large made-up CT with a 3-D model at 3 mm.
+
+The command runs in a process of its own, so that the peak includes its libraries; a small scan tells how much these
+need alone.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.errors import IncrementalSegError, OptionError
+from IncrementalSegLib.sampling.cases import Case, Dataset
+from IncrementalSegLib.structures import Request
+from IncrementalSegLib.types import Json
+from IncrementalSegLib.volumes.io import write_volume
+from IncrementalSegLib.volumes.volume import Grid, Vector3, Volume
+
+_FIELD = (410.0, 410.0, 600.0)  # mm along x, y, z
+_MODEL_SPACING = 3.0
+_SMALL = (32, 32, 32)
+
+
+def measure_memory(
+    size: tuple[int, int, int] = (512, 512, 600), structures: int = 10, method: str = "finetune"
+) -> Json:
+    """Measure one segmentation.
+
+    Args:
+        size: Voxels of the scan along x, y, z.
+        structures: Number of structures of the model, which is trained for one step only.
+        method: The method of that step, which decides the family: structures of heads may overlap.
+
+    Returns:
+        ``{"size", "structures", "method", "peak_bytes", "libraries_bytes", "bytes_per_voxel", "cpu_seconds"}``; the
+        bytes per voxel are those beyond the libraries.
+
+    Raises:
+        OptionError: The operating system does not say what a process needed.
+        IncrementalSegError: The segmentation failed.
+    """
+    if not hasattr(os, "wait4"):
+        raise OptionError("This system does not tell the peak memory of a process.", todo="Measure on Linux or macOS.")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        _write_scan(folder / "large.nii.gz", size, (_FIELD[0] / size[0], _FIELD[1] / size[1], _FIELD[2] / size[2]))
+        _write_scan(folder / "small.nii.gz", _SMALL, (_MODEL_SPACING,) * 3)
+        _teach(folder, structures, method)
+        small, large = (_segment(folder, scan) for scan in ("small", "large"))
+    voxels = int(np.prod(size))
+    return {
+        "size": list(size),
+        "structures": structures,
+        "method": method,
+        "peak_bytes": large.peak,
+        "libraries_bytes": small.peak,
+        "bytes_per_voxel": round((large.peak - small.peak) / voxels, 2),
+        "cpu_seconds": round(large.cpu - small.cpu, 1),
+    }
+
+
+class _Spent(NamedTuple):
+    """Peak memory of a process in bytes, and its CPU time in seconds."""
+
+    peak: int
+    cpu: float
+
+
+def _write_scan(path: Path, size: tuple[int, int, int], spacing: Vector3) -> None:
+    """Write a cylinder with slabs of different intensity in air, as int16."""
+    z, y, x = np.ogrid[: size[2], : size[1], : size[0]]
+    body = ((x / size[0] - 0.5) ** 2 + (y / size[1] - 0.5) ** 2 < 0.16) & (z >= 0)
+    scan = np.full(size[::-1], -1000, dtype=np.int16)
+    np.copyto(scan, (z * 12 // size[2] * 100 - 400).astype(np.int16), where=body)
+    write_volume(path, Volume(scan[np.newaxis], Grid((size[2], size[1], size[0]), spacing)))
+
+
+def _teach(folder: Path, structures: int, method: str) -> None:
+    """Make a model whose structures are slabs of the small scan, in one step."""
+    labels = np.zeros(_SMALL, dtype=np.uint8)
+    for value in range(1, structures + 1):
+        labels[value * _SMALL[0] // (structures + 2)] = value
+    write_volume(folder / "label.nii.gz", Volume(labels[np.newaxis], Grid(_SMALL, (_MODEL_SPACING,) * 3)))
+    names = [f"structure {value}" for value in range(1, structures + 1)]
+    values = {name: (value,) for value, name in enumerate(names, 1)}
+    case = Case("small", "small", (folder / "small.nii.gz",), frozenset(names), folder / "label.nii.gz", values)
+    data = Dataset("slabs", folder, tuple(names), (case,))
+    requests = [Request(name, name) for name in names]
+    learn(folder / "model", data, requests, method=method, network="unet3d", steps=1, exemplars="none", device="cpu")
+
+
+def _segment(folder: Path, scan: str) -> _Spent:
+    source, target = folder / f"{scan}.nii.gz", folder / f"{scan}.seg.nrrd"
+    command = [sys.executable, "-m", "IncrementalSegLib", "segment", str(folder / "model"), str(source)]
+    process = subprocess.Popen(  # noqa: S603
+        [*command, "--output", str(target), "--device", "cpu"], stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    if status or not target.is_file():
+        raise IncrementalSegError(f"The segmentation of the {scan} scan failed with status {status}.")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return _Spent(usage.ru_maxrss * unit, usage.ru_utime + usage.ru_stime)
