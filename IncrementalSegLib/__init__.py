@@ -32,15 +32,24 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604  (names are strings of the table above)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from IncrementalSegLib.engine.learn import learn as learn
+    from IncrementalSegLib.engine.scores.evaluate import evaluate as evaluate
+    from IncrementalSegLib.engine.segment import segment as segment
+    from IncrementalSegLib.errors import IncrementalSegError as IncrementalSegError
+    from IncrementalSegLib.sampling.checks import check_data as check_data
+    from IncrementalSegLib.sampling.datasets import open_data as open_data
+    from IncrementalSegLib.store.versions import open_model as open_model
+    from IncrementalSegLib.structures import Structure as Structure
+    from IncrementalSegLib.volumes.io import read_volume as read_volume
+    from IncrementalSegLib.volumes.volume import Volume as Volume
+else:  # a type checker that saw this would know no signature
+
+    def __getattr__(name: str) -> Any:
+        if name in _PUBLIC:
+            return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-if TYPE_CHECKING:
-    from IncrementalSegLib.errors import IncrementalSegError as IncrementalSegError

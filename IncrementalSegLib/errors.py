@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
 
 _LONGEST_NAME = 300  # characters
@@ -75,6 +76,16 @@ class UnknownNameError(IncrementalSegError):
         hint = f"Did you mean {lowered[near[0]]!r}?" if near else ""
         listing = ", ".join(known) if known else "none"
         super().__init__(f"There is no {kind} called {name!r}.", why, f"{hint} Known: {listing}.".strip())
+
+
+def command_line(*words: object) -> str:
+    """Return a command that can be copied into a shell, for what to do next.
+
+    Example:
+        >>> command_line("learn", "my model", "--resume")
+        "incrementalseg learn 'my model' --resume"
+    """
+    return shlex.join(["incrementalseg", *map(str, words)])
 
 
 def explain(error: BaseException) -> IncrementalSegError:

@@ -12,11 +12,13 @@ import os
 import sys
 from importlib import import_module
 from keyword import iskeyword
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from IncrementalSegLib import __version__
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.output import say
 from IncrementalSegLib.cli.streams import harden
@@ -73,11 +75,27 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_options)
     for name in COMMANDS:
         file = f"{name}_" if iskeyword(name) else name
         app.command(name=name)(import_module(f"IncrementalSegLib.cli.{file}").command)
     app.add_typer(import_module("IncrementalSegLib.cli.benchmark").app, name="benchmark")
     return app
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        say(f"incrementalseg {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version of this program."),
+    ] = False,
+) -> None:
+    """Teach a segmentation model one more structure and keep the ones it knows."""
 
 
 def _fail(text: str) -> None:

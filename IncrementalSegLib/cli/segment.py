@@ -29,7 +29,10 @@ class Format(StrEnum):
 
 def command(
     model: ModelPath,
-    scans: Annotated[list[str], typer.Argument(metavar="SCAN...", help="Files or DICOM folders; channels joined by ;")],
+    scans: Annotated[
+        list[str],
+        typer.Argument(metavar="SCAN...", help="Files, DICOM folders, folders of scans; channels joined by ;"),
+    ],
     output: Annotated[Path, typer.Option(metavar="PATH", help="A folder; for one scan also a file name.")],
     structures: Annotated[str | None, typer.Option(metavar="NAMES", help="All by default.")] = None,
     version: Annotated[int | None, typer.Option(metavar="N", help="The current one by default.")] = None,
@@ -38,6 +41,7 @@ def command(
     largest_component: Annotated[
         bool, typer.Option("--largest-component", help="Keep only the largest component of each structure.")
     ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that already exist.")] = False,
     device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -54,6 +58,7 @@ def command(
             format=None if format is None else format.value,
             uncertainty=uncertainty,
             largest_component=largest_component,
+            overwrite=overwrite,
             device=device,
             progress=progress,
         )

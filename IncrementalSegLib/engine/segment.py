@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -15,6 +16,7 @@ from IncrementalSegLib.engine.domain import Seen, look_at, warnings_of
 from IncrementalSegLib.engine.models import LoadedModel, Loader, load
 from IncrementalSegLib.engine.progress import Progress, part, silent
 from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.sources import LONGEST_NAME, Source, find_sources
 from IncrementalSegLib.errors import DataError, IncrementalSegError, OptionError
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.plan import Plan
@@ -22,8 +24,8 @@ from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList, parse_names
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import name_of, read_volume, write_volume
-from IncrementalSegLib.volumes.segmentations import write_label_map, write_seg_nrrd
-from IncrementalSegLib.volumes.volume import Volume
+from IncrementalSegLib.volumes.segmentations import value_table, write_label_map, write_seg_nrrd
+from IncrementalSegLib.volumes.volume import Grid, Volume
 
 Format = Literal["seg.nrrd", "nii.gz"]
 
@@ -51,7 +53,8 @@ class SegmentResult:
     """What was written.
 
     Attributes:
-        outputs: Files, in the order of the scans; a map of uncertainty follows its segmentation.
+        outputs: Files, in the order of the scans; the table of the values of a label map and the map of uncertainty
+            follow their segmentation.
         scans: Names of the scans, in order.
         millilitres: Structure name -> volume in each scan, in ml; ``None`` where a scan failed.
         warnings: What a person should know.
@@ -86,6 +89,7 @@ def segment(
     format: Format | None = None,  # noqa: A002
     uncertainty: bool = False,
     largest_component: bool = False,
+    overwrite: bool = False,
     device: str = "auto",
     progress: Progress = silent,
     on_result: OnResult | None = None,
@@ -95,7 +99,7 @@ def segment(
 
     Args:
         model: The model's folder.
-        scans: Files or DICOM folders; several channels of one scan are joined by ``;``.
+        scans: Files, DICOM folders or folders of scans; see :func:`~.sources.find_sources`.
         output: A folder for several scans; a file name or folder for one.
         structures: Names, comma-separated; all by default.
         version: Version of the model; the current one by default.
@@ -103,6 +107,7 @@ def segment(
             default as the name of the output says, else ``seg.nrrd``.
         uncertainty: Also write a map of uncertainty, 0..1, beside each result.
         largest_component: Keep only the largest component of each structure.
+        overwrite: Results may replace files, but never a scan.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
         on_result: Called with each result as soon as it is written.
@@ -115,18 +120,18 @@ def segment(
         >>> segment("shoulder", "scan.nii.gz", "outlines").outputs[0].name
         'scan.seg.nrrd'
     """
-    sources = [scans] if isinstance(scans, str | Path) else list(scans)
+    sources = find_sources(scans)
     target = _target(Path(output), sources, format)
+    _keep_files(sources, target, uncertainty, overwrite)
     folder = open_model(model)
     chosen = folder.record(version).structures.select(_names(structures))
     runtime = start(device)
     loaded = loader(folder, runtime, version)
     predictor, seen = loaded.predictor(runtime), Seen.of(folder, loaded.record.number)
-    result = SegmentResult(scans=[_label(source) for source in sources], millilitres={item.name: [] for item in chosen})
-    _keep_scans(sources, [target(source) for source in sources])
+    result = SegmentResult(scans=[source.name for source in sources], millilitres={item.name: [] for item in chosen})
     for source in sources:
         path = target(source)
-        progress(f"Segmenting {_label(source)}", 0.0)
+        progress(f"Segmenting {source.name}", 0.0)
         try:
             volume = _read(source, loaded)
             prediction = predictor.predict(
@@ -134,10 +139,12 @@ def segment(
                 chosen.ids,
                 uncertainty=uncertainty,
                 largest=largest_component,
-                progress=part(progress, f"Segmenting {_label(source)}"),
-                look=partial(_compare, seen, volume, loaded.plan, chosen, _label(source), result),
+                progress=part(progress, f"Segmenting {source.name}"),
+                look=partial(_compare, seen, volume, loaded.plan, chosen, source.name, result),
             )
-            _write(path, prediction, volume, chosen, result)
+            grid = volume.grid
+            del volume  # a large scan and its result do not fit twice
+            _write(path, prediction, grid, chosen, result)
         except IncrementalSegError as error:
             if len(sources) == 1:
                 raise
@@ -145,14 +152,14 @@ def segment(
             for volumes in result.millilitres.values():
                 volumes.append(None)
             continue
-        found = _measure(prediction, volume, chosen, _label(source), result)
+        found = _measure(prediction, grid, chosen, source.name, result)
         if on_result is not None:
-            on_result(str(path), _label(source), found)
+            on_result(str(path), source.name, found)
     return result
 
 
-def _target(output: Path, sources: Sequence[str | Path], form: str | None) -> Callable[[str | Path], Path]:
-    """Return where each result goes, and refuse what would overwrite itself."""
+def _target(output: Path, sources: Sequence[Source], form: str | None) -> Callable[[Source], Path]:
+    """Return where each result goes."""
     named = next((ending for ending in _ENDINGS if output.name.lower().endswith(ending)), None)
     if named is not None and not output.is_dir():
         if len(sources) > 1:
@@ -165,47 +172,66 @@ def _target(output: Path, sources: Sequence[str | Path], form: str | None) -> Ca
             )
         return lambda source: output
     ending = form or "seg.nrrd"
-    names = [_label(source) for source in sources]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise OptionError(f"Two scans are called {twice[0]!r}.", "Their results would overwrite each other.",
-                          "Segment them into different folders.")  # fmt: skip
-    return lambda source: output / f"{_label(source)}.{ending}"
+    return lambda source: output / f"{source.name}.{ending}"
 
 
-def _keep_scans(sources: Sequence[str | Path], targets: Sequence[Path]) -> None:
-    """Refuse results that would replace a scan."""
-    scans = {Path(piece).resolve() for source in sources for piece in str(source).split(";")}
-    for path in targets:
+def _keep_files(
+    sources: Sequence[Source], target: Callable[[Source], Path], uncertainty: bool, overwrite: bool
+) -> None:
+    """Refuse results that would replace a scan, or without ``overwrite`` any other file."""
+    scans = {path.resolve() for source in sources for path in source.paths}
+    files = [file for source in sources for file in _files_of(target(source), uncertainty)]
+    for path in files:
         if path.resolve() in scans:
             raise OptionError(
                 f"The result {path} would overwrite the scan of that name.", todo="Choose another folder or format."
             )
+        if len(os.fsencode(path.name)) > LONGEST_NAME:
+            raise OptionError(
+                f"The result would be called {path.name!r}, which is longer than {LONGEST_NAME} bytes.",
+                todo="Rename the scan, or segment it alone with a file name as output.",
+            )
+    there = [path for path in files if path.exists()]
+    if there and not overwrite:
+        others = f" and {len(there) - 1} more of the results" if len(there) > 1 else ""
+        raise OptionError(
+            f"{there[0]}{others} already exists.",
+            "It may be an outline that a person has drawn or corrected.",
+            "Choose another folder, or replace it with --overwrite.",
+        )
 
 
-def _read(source: str | Path, loaded: LoadedModel) -> Volume:
-    paths = [Path(piece) for piece in str(source).split(";")]
-    volume = read_volume(paths)
-    loaded.plan.check(volume, f"The scan {_label(source)}")
+def _files_of(path: Path, uncertainty: bool) -> list[Path]:
+    """Return all files of a result: itself, the names of its values, the map of uncertainty."""
+    files = [path]
+    if not path.name.lower().endswith(".seg.nrrd"):
+        files.append(value_table(path))
+    if uncertainty:
+        files.append(path.with_name(f"{name_of(path)}-uncertainty{'.nrrd' if 'nrrd' in path.name else '.nii.gz'}"))
+    return files
+
+
+def _read(source: Source, loaded: LoadedModel) -> Volume:
+    volume = read_volume(source.paths)
+    loaded.plan.check(volume, f"The scan {source.name}")
     return volume
 
 
-def _write(path: Path, prediction: Prediction, volume: Volume, chosen: StructureList, result: SegmentResult) -> None:
+def _write(path: Path, prediction: Prediction, grid: Grid, chosen: StructureList, result: SegmentResult) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
             f"The folder {path.parent} cannot be made ({error.strerror}).", todo="Choose another."
         ) from error
+    files = _files_of(path, prediction.uncertainty is not None)
     if path.name.lower().endswith(".seg.nrrd"):
-        write_seg_nrrd(path, prediction.mask, volume.grid, chosen)
+        write_seg_nrrd(path, prediction.mask, grid, chosen)
     else:
-        result.warnings += write_label_map(path, prediction.mask, volume.grid, chosen)
-    result.outputs.append(path)
+        result.warnings += write_label_map(path, prediction.mask, grid, chosen)
     if prediction.uncertainty is not None:
-        beside = path.with_name(f"{name_of(path)}-uncertainty{'.nrrd' if 'nrrd' in path.name else '.nii.gz'}")
-        write_volume(beside, volume.with_array(prediction.uncertainty[np.newaxis]))
-        result.outputs.append(beside)
+        write_volume(files[-1], Volume(prediction.uncertainty[np.newaxis], grid))
+    result.outputs += files
 
 
 def _compare(
@@ -216,21 +242,17 @@ def _compare(
 
 
 def _measure(
-    prediction: Prediction, volume: Volume, chosen: StructureList, scan: str, result: SegmentResult
+    prediction: Prediction, grid: Grid, chosen: StructureList, scan: str, result: SegmentResult
 ) -> dict[str, float]:
     """Add the volumes of a scan to the result and return them: structure name -> ml."""
     found: dict[str, float] = {}
     for item in chosen:
         voxels = int(np.count_nonzero(prediction.mask[item.id]))
-        found[item.name] = round(voxels * volume.grid.voxel_ml, 4)
+        found[item.name] = round(voxels * grid.voxel_ml, 4)
         result.millilitres[item.name].append(found[item.name])
         if voxels == 0:
             result.warnings.append(f"{scan}: {item.name} was not found.")
     return found
-
-
-def _label(source: str | Path) -> str:
-    return name_of(Path(str(source).split(";")[0]))
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -37,6 +37,10 @@ _WORDS = {
 }
 
 
+GENERATOR = '<meta name="generator" content="IncrementalSeg">'
+"""Marks a page of this program, which a later report may replace."""
+
+
 def page(report: Report, pictures: Pictures) -> str:
     """Write the page.
 
@@ -66,6 +70,7 @@ def page(report: Report, pictures: Pictures) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
+        f"{GENERATOR}\n"
         f"<title>{escape(report.title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
         f'<header>\n<h1>{escape(report.title)}</h1>\n<p class="intro">{escape(report.intro)}</p>\n</header>\n'
         + (f'<div class="verdict">{verdict}</div>\n' if report.verdict else "")

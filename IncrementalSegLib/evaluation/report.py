@@ -10,8 +10,8 @@ from pathlib import Path
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.evaluation.content import Change, ChangeChart, ChangeTable, Chart, CurveChart, Report, SliceGrid
 from IncrementalSegLib.evaluation.figures import draw
-from IncrementalSegLib.evaluation.page import page
-from IncrementalSegLib.evaluation.theme import DARK, LIGHT
+from IncrementalSegLib.evaluation.page import GENERATOR, page
+from IncrementalSegLib.evaluation.theme import DARK, LIGHT, canvas
 
 _ALONE = {
     "kept by": "was kept",
@@ -20,6 +20,24 @@ _ALONE = {
     "forgotten by": "was forgotten",
     "unclear with": "may have changed",
 }
+
+
+def check_report(folder: Path, name: str = "report") -> None:
+    """Fail before long work if a report could not be written after it.
+
+    Args:
+        folder: Where the report is to be written.
+        name: File name of the page without its ending.
+
+    Raises:
+        IncrementalSegError: matplotlib is not installed, or a page of another origin has that name.
+    """
+    canvas(1.0, LIGHT)
+    target = folder / f"{name}.html"
+    if target.is_file() and GENERATOR not in target.read_text("utf-8", "replace"):
+        raise IncrementalSegError(
+            f"{target} is not a report of this program and is not replaced.", todo="Choose another folder."
+        )
 
 
 def write_report(report: Report, folder: Path, name: str = "report") -> Path:
@@ -36,8 +54,10 @@ def write_report(report: Report, folder: Path, name: str = "report") -> Path:
         The page.
 
     Raises:
-        IncrementalSegError: matplotlib is not installed, or the folder cannot be written.
+        IncrementalSegError: matplotlib is not installed, a page of another origin has that name, or the folder
+            cannot be written.
     """
+    check_report(folder, name)
     charts = [item for section in report.sections for item in section.items if not isinstance(item, ChangeTable)]
     pictures = {id(chart): _both(chart) for chart in charts}
     text = page(report, pictures)

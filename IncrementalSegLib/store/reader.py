@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from IncrementalSegLib.errors import ModelError, UnknownNameError
+from IncrementalSegLib.errors import ModelError, UnknownNameError, command_line
 from IncrementalSegLib.store import contents
 from IncrementalSegLib.store.manifest import MANIFEST, sha256_of
 from IncrementalSegLib.store.record import VersionRecord
@@ -36,7 +36,7 @@ def check_model(path: Path) -> None:
             raise ModelError(
                 f"{path} holds no version yet.",
                 "Its first step was begun and never finished.",
-                "Continue it with: incrementalseg learn MODEL --resume.",
+                f"Continue it with: {command_line('learn', path, '--resume')}",
             )
         raise ModelError(f"{path} is not a model folder.", f"It holds no {MODEL}.", "Name the folder that learn made.")
     ModelState.read(path)

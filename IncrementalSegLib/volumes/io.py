@@ -145,7 +145,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         DataError: The folder or file cannot be written; ``path`` is as it was.
     """
-    temporary = path.with_name(f".{uuid.uuid4().hex}-{path.name}")
+    ending = path.name[len(name_of(path)) :]
+    temporary = path.with_name(f".{uuid.uuid4().hex}{ending}")  # not the name itself, which may be as long as allowed
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
@@ -169,6 +170,12 @@ def name_of(path: Path) -> str:
     lowered = path.name.lower()
     ending = next((ending for ending in _ENDINGS if lowered.endswith(ending)), "")
     return path.name[: len(path.name) - len(ending)] or path.name
+
+
+def is_scan_file(path: Path) -> bool:
+    """Tell by the ending whether a file may be a scan: an image of a known format that is no segmentation."""
+    name = path.name.lower()
+    return name.endswith(_ENDINGS) and not name.endswith((".seg.nrrd", ".seg.nhdr", ".dcm"))
 
 
 def _holds(path: Path, image: sitk.Image) -> bool:

@@ -153,11 +153,14 @@ def write_label_map(
         labels[mask] = value
     table = {str(value): _entry(structure) for value, structure in enumerate(structures, start=1)}
     text = json.dumps(table, indent=2, ensure_ascii=False)
-    write_atomically(
-        path.with_name(f"{name_of(path)}.json"), lambda temporary: temporary.write_text(text, encoding="utf-8")
-    )
+    write_atomically(value_table(path), lambda temporary: temporary.write_text(text, encoding="utf-8"))
     write_image(path, image_of(labels[np.newaxis], grid))
     return said
+
+
+def value_table(path: Path) -> Path:
+    """Return the JSON file beside a label map that says what its values mean."""
+    return path.with_name(f"{name_of(path)}.json")
 
 
 def _unnamed(content: LabelFile, values: Mapping[str, Sequence[int]], label: Path) -> list[Note]:

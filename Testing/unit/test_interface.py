@@ -1,8 +1,11 @@
 """The Python interface: what is promised is there, and the examples in docstrings run."""
 
+import ast
 import doctest
 import inspect
 import shutil
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -40,6 +43,24 @@ def test_a_public_name_is_the_one_that_its_module_defines(name):
     entry = getattr(IncrementalSegLib, name)
     assert entry.__name__ == name
     assert getattr(import_module(entry.__module__), name) is entry
+
+
+def test_type_checkers_see_every_public_name_where_it_is_defined():
+    tree = ast.parse(Path(IncrementalSegLib.__file__).read_text("utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If) and node.test.id == "TYPE_CHECKING")
+    seen = {name.asname: node.module for node in block.body for name in node.names}
+    assert seen == {name: f"IncrementalSegLib.{module}" for name, module in IncrementalSegLib._PUBLIC.items()}
+
+
+@pytest.mark.slow
+def test_mypy_reveals_the_signature_of_learn(tmp_path):
+    (tmp_path / "mypy.ini").write_text("[mypy]\n")
+    program = "import IncrementalSegLib\nreveal_type(IncrementalSegLib.learn)\nIncrementalSegLib.lern"
+    command = [sys.executable, "-m", "mypy", "--config-file", tmp_path / "mypy.ini", "-c", program]
+    said = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, check=False).stdout
+    assert "def (model: " in said
+    assert "StepResult" in said
+    assert 'Module has no attribute "lern"' in said
 
 
 @pytest.mark.parametrize("name", ["learn", "segment", "evaluate"])

@@ -3,7 +3,7 @@
 Slicer --no-main-window --python-script segment_a_folder.py MODEL SCANS OUTPUT
 
 MODEL is the folder of a model, or a name: of a folder here, else of one in the panel's folder of models. One .seg.nrrd
-per scan lies in OUTPUT, which is not SCANS: outlines of the same names may lie there.
+per scan is written to OUTPUT, which is not SCANS. A file that exists is never replaced: its scan is skipped.
 """
 
 import sys
@@ -27,11 +27,14 @@ def main(model: str, scans: str, output: str) -> None:
     for path in sorted(Path(scans).iterdir()):
         if path.name.endswith(SCANS) and not path.name.endswith(".seg.nrrd"):
             volume = slicer.util.loadVolume(str(path))
-            segmentation = logic.segment(volume)
             target = Path(output) / f"{volume.GetName()}.seg.nrrd"
             if target in written:  # a.nrrd beside a.nii.gz
                 target = target.with_name(f"{path.name}.seg.nrrd")
+            if target.exists():
+                print(f"{path.name}: skipped, because {target} already exists.")
+                continue
             written.add(target)
+            segmentation = logic.segment(volume)
             if not slicer.util.saveNode(segmentation, str(target)):
                 raise OSError(f"{target} cannot be written.")
             print(f"{path.name}: {segmentation.GetSegmentation().GetNumberOfSegments()} structures in {target.name}")

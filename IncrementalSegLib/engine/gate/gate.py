@@ -14,10 +14,9 @@ from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.evaluation.report import write_report
+from IncrementalSegLib.evaluation.report import check_report, write_report
 from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.evaluation.retention_page import retention_page
-from IncrementalSegLib.evaluation.theme import LIGHT, canvas
 from IncrementalSegLib.evaluation.verdicts import Limits
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.versions import ModelFolder, open_model
@@ -84,7 +83,7 @@ def gate(
         )
     earlier = opened.record(number)
     if report is not None:
-        canvas(1.0, LIGHT)  # a missing matplotlib is said before the long work
+        check_report(Path(report))
     evidence = Evidence(
         History.of(opened, later.number),
         _copies(opened, later.number, number),

@@ -8,7 +8,7 @@ from pathlib import Path
 from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.history import FORGOTTEN
 from IncrementalSegLib.engine.privacy.person import Person, mentions, without_person
-from IncrementalSegLib.errors import ModelError, UnknownNameError
+from IncrementalSegLib.errors import ModelError, UnknownNameError, command_line
 from IncrementalSegLib.store.atomic import encode_json
 from IncrementalSegLib.store.manifest import Manifest
 from IncrementalSegLib.store.rewrite import left_over, rewrite, sweep
@@ -70,7 +70,7 @@ def strip(model: str | Path) -> Json:
     if exemplars:
         costs.append(
             "Methods that rehearse have nothing of these structures to rehearse until exemplars are chosen again from "
-            "their scans: incrementalseg exemplars MODEL remember --method M --data DATA."
+            f"their scans: {command_line('exemplars', folder.path, 'remember')} --method METHOD --data DATA."
         )
     if copies:
         costs.append(
@@ -121,7 +121,8 @@ def _ready(folder: ModelFolder) -> None:
         raise ModelError(
             "The model has an unfinished step.",
             "Its checkpoint holds data of its own.",
-            f"Finish it with incrementalseg learn MODEL --resume, or give it up by deleting {unfinished.path}.",
+            f"Finish it with {command_line('learn', folder.path, '--resume')}, "
+            f"or give it up by deleting {unfinished.path}.",
         )
     unfinished.remove()
     for number in folder.numbers():

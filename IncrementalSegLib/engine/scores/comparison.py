@@ -22,8 +22,7 @@ from IncrementalSegLib.evaluation.content import (
     Section,
     SliceRow,
 )
-from IncrementalSegLib.evaluation.report import verdict, write_report
-from IncrementalSegLib.evaluation.theme import LIGHT, canvas
+from IncrementalSegLib.evaluation.report import check_report, verdict, write_report
 from IncrementalSegLib.evaluation.worst import SHOWN, worst_slices
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.plan import Plan
@@ -72,7 +71,7 @@ def compare_versions(
         OptionError: There is no version to compare with.
         IncrementalSegError: Something named is unknown, does not fit or cannot be read.
     """
-    canvas(1.0, LIGHT)  # a missing matplotlib is said before the long work
+    check_report(Path(folder))
     opened = open_model(model)
     record = opened.record(version)
     parent = before if before is not None else record.parent

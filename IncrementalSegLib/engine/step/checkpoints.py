@@ -11,7 +11,7 @@ import torch
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.state import TrainingState
-from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.errors import ModelError, command_line
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder
@@ -146,7 +146,8 @@ def check_parent(asked: Json, folder: ModelFolder) -> None:
         raise ModelError(
             f"The step began from version {asked['parent']}, and version {folder.current} is current now.",
             "Its result would silently undo what has changed since.",
-            f"Go back with `incrementalseg rollback MODEL {asked['parent']}`, or begin the step anew with --restart.",
+            f"Go back with `{command_line('rollback', folder.path, asked['parent'])}`, "
+            "or begin the step anew with --restart.",
         )
 
 

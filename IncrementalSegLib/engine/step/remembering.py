@@ -96,7 +96,7 @@ def remember(
             torch.OutOfMemoryError,
             MemoryError,
         ) as error:  # a training must not be lost for its exemplars
-            log.warning("No exemplars were kept: %s Choose them later: incrementalseg exemplars MODEL remember.", error)
+            log.warning("No exemplars were kept: %s Choose them later with `incrementalseg exemplars`.", error)
             found = {"failed": str(error)}
     method.remember(ctx)
     return found

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.memories import can_rehearse
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
-from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError, command_line
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
@@ -180,7 +180,7 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
             f"The method {name!r} rehearses exemplars, and the model holds none.",
             "They were not kept (--exemplars none) or have been removed.",
             f"Choose lwfseg, or make them from the old scans: "
-            f"incrementalseg exemplars MODEL remember --method {name} --data OLD_DATA.",
+            f"{command_line('exemplars', folder.path, 'remember', '--method', name)} --data OLD_DATA.",
         )
     if "prototypes" in method.needs and folder is not None:
         missing = _without_prototype(folder)
@@ -189,7 +189,7 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
                 f"The method {name!r} needs the mean features of every known structure; {', '.join(missing)}: none.",
                 "They were removed together with the scans behind them.",
                 f"Choose mib, or make them from the old scans: "
-                f"incrementalseg exemplars MODEL remember --method {name} --data OLD_DATA.",
+                f"{command_line('exemplars', folder.path, 'remember', '--method', name)} --data OLD_DATA.",
             )
 
 

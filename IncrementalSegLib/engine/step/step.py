@@ -32,8 +32,8 @@ from IncrementalSegLib.engine.step.settings import StepSettings
 from IncrementalSegLib.engine.step.state import Curve, TrainingState
 from IncrementalSegLib.engine.step.trainer import Trainer
 from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.evaluation.report import check_report
 from IncrementalSegLib.evaluation.retention import RetentionReport
-from IncrementalSegLib.evaluation.theme import LIGHT, canvas
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
@@ -78,7 +78,7 @@ class Step:
         progress: Progress = silent,
     ) -> None:
         if report is not None:
-            canvas(1.0, LIGHT)  # a missing matplotlib is said before the long work
+            check_report(Path(report))
         self.request, self.runtime, self.settings, self.progress = request, runtime, settings, progress
         self.asked, self.resuming, self.report, self.seed = asked or {}, resuming, report, settings.seed
         self.previews, self.on_look = previews, on_look

@@ -66,6 +66,7 @@ def test_nii_gz_says_which_overlap_was_resolved(two, scan, tmp_path, command):
     liver, blob = (layers[int(found[name]["Layer"])] == int(found[name]["LabelValue"]) for name in ("liver", "blob"))
     assert (liver & blob).any()  # else this test shows nothing
     merged = command("segment", two, scan, "--output", folder, "--format", "nii.gz", "--json").json
+    assert [Path(path).name for path in merged["outputs"]] == ["c0.nii.gz", "c0.json"]
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "c0.nii.gz")))
     assert np.array_equal(labels == 2, blob)
     assert np.array_equal(labels == 1, liver & ~blob)
@@ -187,7 +188,7 @@ def test_a_failing_scan_stops_no_other(model, data, tmp_path, command):
     first, second = said.json["structures"]["liver"]["ml"]
     assert first is None
     assert second > 0
-    said = command("segment", model, bad, good, "--output", tmp_path / "out")
+    said = command("segment", model, bad, good, "--output", tmp_path / "again")
     assert said.status == 1
     assert said.out.strip().endswith("Copy or export the file again.")
 
@@ -206,3 +207,30 @@ def test_what_was_not_found_is_said(tmp_path, command, model):
     empty = not sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out.nii.gz"))).any()
     assert ("flat: liver was not found." in said["warnings"]) == empty
     assert (said["structures"]["liver"]["ml"] == 0) == empty
+
+
+@pytest.mark.parametrize("name", ["c0.seg.nrrd", "c0.nii.gz", "c0.json", "c0-uncertainty.nrrd"])
+def test_a_file_that_exists_is_replaced_only_on_demand(name, two, scan, tmp_path, command):
+    drawn = tmp_path / "out" / name
+    drawn.parent.mkdir()
+    drawn.write_text("an outline that a person has drawn")
+    form = "seg.nrrd" if name.endswith("nrrd") else "nii.gz"
+    asked = ("segment", two, scan, "--output", drawn.parent, "--format", form, "--uncertainty")
+    said = command(*asked)
+    assert said.status == 1
+    assert f"{name} already exists" in said.err
+    assert "--overwrite" in said.err
+    assert drawn.read_text() == "an outline that a person has drawn"
+    assert list(drawn.parent.iterdir()) == [drawn]
+    assert command(*asked, "--overwrite").status == 0
+    assert b"has drawn" not in drawn.read_bytes()
+
+
+def test_a_folder_of_scans_and_the_longest_name(two, scan, tmp_path, command):
+    longest = "x" * (255 - len(".seg.nrrd"))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / f"{longest}.nii.gz").write_bytes(scan.read_bytes())
+    said = command("segment", two, tmp_path / "in", "--output", tmp_path / "out", "--json").json
+    assert [Path(path).name for path in said["outputs"]] == [f"{longest}.seg.nrrd"]
+    (tmp_path / "in" / f"{longest}.nii.gz").rename(tmp_path / "in" / f"{longest}y.nii")
+    assert "longer than 255 bytes" in command("segment", two, tmp_path / "in", "--output", tmp_path / "new").err

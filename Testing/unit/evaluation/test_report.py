@@ -177,3 +177,15 @@ def test_importing_is_light_and_drawing_leaves_no_global_state():
     )
     pytest.importorskip("matplotlib")
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_page_of_another_origin_is_never_replaced(tmp_path):
+    page = tmp_path / "report.html"
+    page.write_text("<html>my notes</html>", "utf-8")
+    with pytest.raises(IncrementalSegError, match="not a report of this program"):
+        write_report(Report("Title", "Intro", (), ()), tmp_path)
+    assert page.read_text("utf-8") == "<html>my notes</html>"
+    page.unlink()
+    for title in ("First", "Second"):
+        write_report(Report(title, "Intro", (), ()), tmp_path)
+        assert title in page.read_text("utf-8")

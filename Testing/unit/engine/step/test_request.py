@@ -53,7 +53,7 @@ def test_the_usual_method_follows_what_was_kept(model, data, teach, tmp_path):
 @pytest.mark.parametrize("name", ["reseg", "aeiseg", "coriseg"])
 def test_a_method_without_what_it_needs_names_the_command(data, teach, tmp_path, name):
     teach(tmp_path / "bare", data / "humerus", "humerus", exemplars="none")
-    with pytest.raises(MissingNeedError, match=f"incrementalseg exemplars MODEL remember --method {name} --data"):
+    with pytest.raises(MissingNeedError, match=f"incrementalseg exemplars .* remember --method {name} --data"):
         resolve(tmp_path / "bare", data / "scapula", "scapula", method=name)
 
 

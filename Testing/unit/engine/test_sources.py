@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from IncrementalSegLib.engine.sources import find_sources
+from IncrementalSegLib.errors import DataError, OptionError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def made(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def found(scans) -> dict[str, list[str]]:
+    return {source.name: [path.name for path in source.paths] for source in find_sources(scans)}
+
+
+def test_channels_are_joined_by_semicolons(folder):
+    made("a.nii.gz", "b.nii.gz")
+    assert found("a.nii.gz;b.nii.gz") == {"a": ["a.nii.gz", "b.nii.gz"]}
+
+
+def test_a_path_may_contain_a_semicolon(folder):
+    made("with;mark/a.nii.gz", "odd;name.nrrd")
+    assert found(["with;mark/a.nii.gz", "odd;name.nrrd"]) == {"a": ["a.nii.gz"], "odd;name": ["odd;name.nrrd"]}
+
+
+def test_a_folder_stands_for_its_scans(folder):
+    made("in/b.mha", "in/a.nii.gz", "in/a.seg.nrrd", "in/.hidden.nii", "in/notes.txt", "in/deeper/c.nii")
+    assert found("in") == {"a": ["a.nii.gz"], "b": ["b.mha"]}
+
+
+def test_channels_in_a_folder_are_grouped_as_in_nnunet(folder):
+    made("in/p1_0000.nii.gz", "in/p1_0001.nii.gz", "in/p2_0000.nii.gz", "in/p2_0001.nii.gz")
+    assert found("in") == {
+        "p1": ["p1_0000.nii.gz", "p1_0001.nii.gz"],
+        "p2": ["p2_0000.nii.gz", "p2_0001.nii.gz"],
+    }
+
+
+@pytest.mark.parametrize(("name", "here"), [("series", "."), (".", "series"), ("..", "series/below")])
+def test_a_dicom_folder_is_one_scan_with_a_name(name, here, folder, monkeypatch):
+    made("series/x.dcm", "series/IM0001", "series/below/y")
+    monkeypatch.chdir(here)
+    assert list(found(name)) == ["series"]
+
+
+def test_a_folder_of_both_kinds_is_refused(folder):
+    made("in/x.dcm", "in/a.nii")
+    with pytest.raises(DataError, match="1 DICOM files and 1 other scans"):
+        find_sources("in")
+
+
+def test_two_scans_of_one_name_are_refused(folder):
+    made("x/A.nii", "y/a.nrrd")
+    with pytest.raises(OptionError, match="Two scans are called 'A'"):
+        find_sources(["x/A.nii", "y/a.nrrd"])
