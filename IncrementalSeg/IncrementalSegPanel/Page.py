@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
+from IncrementalSegPanel.pages import Fitting
+
 if TYPE_CHECKING:
     from IncrementalSegPanel.Session import Session
 
@@ -17,6 +19,7 @@ RESOURCES = Path(__file__).resolve().parents[1] / "Resources"
 class Page:
     """One page; ``Resources/UI/<class name>.ui`` is how it looks.
 
+    The form has a scroll area ``bodyArea`` and below it a ``footer`` with the primary button, which is always seen.
     A subclass connects its widgets in :meth:`setUp`, shows what the session knows in :meth:`render` and names its
     primary button in :attr:`primary`.
 
@@ -33,6 +36,7 @@ class Page:
         self.widget = slicer.util.loadUI(str(RESOURCES / "UI" / f"{type(self).__name__}.ui"))
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self._tips: dict[str, str] = {}
+        Fitting.yieldWidth(vars(self.ui).values())
         self.setUp()
 
     @property
@@ -45,6 +49,14 @@ class Page:
 
     def render(self) -> None:
         """Show what the session knows; called after every change while the page is visible."""
+
+    def fit(self) -> None:
+        """Let long words be broken; called after each :meth:`render`."""
+        Fitting.breakLongWords(vars(self.ui).values())
+
+    def toTop(self) -> None:
+        """Show the top of what is scrolled."""
+        self.ui.bodyArea.verticalScrollBar().value = 0
 
     def escape(self) -> None:
         """Do what Esc asks for; by default go back to the beginning."""

@@ -49,7 +49,6 @@ class Panel:
         self._layout = layout = qt.QVBoxLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._header.widget)
-        layout.addWidget(self._notices.widget)
         self._soon = qt.QTimer(self.widget)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_EVERY)
@@ -67,7 +66,6 @@ class Panel:
             page = getattr(import_module(f"IncrementalSegPanel.pages.{name}"), name)(self.session)
             self._pages[name] = page
             page.widget.hide()
-            page.widget.layout().setContentsMargins(0, 0, 0, 0)  # Slicer leaves room around the panel
             self._layout.addWidget(page.widget, 1)
         return self._pages[name]
 
@@ -91,12 +89,18 @@ class Panel:
     def render(self) -> None:
         """Show what the session knows now."""
         page = self.page
+        begins = page.widget.isHidden()
+        if begins:
+            page.widget.layout().insertWidget(1, self._notices.widget)  # above the buttons: nothing clickable moves
         if self.session.state is not self._drawn:
             self._drawn, self._since = self.session.state, time.monotonic()
-        for other in self._pages.values():  # a stack would be as tall as the tallest page, and hide the buttons below
+        for other in self._pages.values():  # a stack would be as tall as the tallest page
             other.widget.visible = other is page
         for part in (self._header, self._notices, page):
             part.render()
+            part.fit()
+        if begins:
+            page.toTop()
 
     def pressPrimary(self) -> None:
         """Press the primary button of the page, unless it is disabled or has only just appeared."""

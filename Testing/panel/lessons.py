@@ -19,7 +19,7 @@ METHODS = {
             "summary": "S.",
             "source": "P",
             "needs": [],
-            "schema": {"properties": {}},
+            "schema": {"properties": {"alpha": {"type": "number", "default": 0.5, "description": "How much is kept."}}},
         },
         {"name": "mib", "output": "classes", "summary": "S.", "source": "P", "needs": [], "schema": {"properties": {}}},
     ],

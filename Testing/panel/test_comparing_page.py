@@ -102,7 +102,7 @@ def test_what_is_held_back_is_accepted_by_a_tick_only(page, session):
     assert button.text == "Accept as version 3"
     assert not button.enabled
     assert "Tick first" in button.toolTip
-    assert "scapula" in page.ui.consentCheck.text
+    assert "scapula" in page.ui.consentLabel.text
     page.ui.consentCheck.click()
     assert button.enabled
     session.worker.last("compare_pictures").finish(pictures=[])

@@ -67,7 +67,7 @@ def test_the_page_says_what_is_missing_and_installs_at_the_click(build, packages
     installer.log("Collecting torch>=2.8\n  Downloading torch-2.13.0-cp312-cp312-manylinux_2_28_x86_64.whl (888.1 MB)")
     picture(page, "installing")
     assert "Step 1 of 3: Installing PyTorch" in ui.phaseLabel.text
-    assert "888.1 MB" in ui.lastLineLabel.text
+    assert "888.1 MB" in ui.lastLine.text
     assert ui.logText.plainText == ""
     ui.detailsGroup.collapsed = False
     assert "888.1 MB" in ui.logText.plainText
@@ -90,7 +90,7 @@ def test_every_disabled_button_says_why(build):
     picture(page, "no-extension")
     assert not page.primary.enabled
     assert "PyTorch extension" in page.primary.toolTip
-    assert "PyTorch extension" in page.ui.sentenceLabel.text
+    assert "PyTorch extension" in page.ui.obstacleLabel.text
     assert page.ui.extensionsButton.visible
     assert not page.ui.folderButton.enabled
     assert "choose the folder" in page.ui.folderButton.toolTip

@@ -1,5 +1,6 @@
 """Pictures of widgets, light and dark."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 from PySide6 import QtGui, QtWidgets
@@ -16,10 +17,7 @@ _DIMMED = ("WindowText", "Text", "ButtonText")
 
 def screenshot(widget, path, dark=False, width=420):
     """Write a PNG of a widget, as wide as Slicer's module panel and tall enough that nothing is cut."""
-    app = QtWidgets.QApplication
-    before = app.palette()
-    app.setPalette(_palette(dark))
-    try:
+    with themed(dark):
         widget.show()
         widget.resize(width, 200)
         settle()
@@ -28,9 +26,19 @@ def screenshot(widget, path, dark=False, width=420):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         if not widget.grab().save(str(path)):
             raise OSError(f"could not write {path}")
+    return Path(path)
+
+
+@contextmanager
+def themed(dark):
+    """Show everything in the colours of the light or the dark theme."""
+    app = QtWidgets.QApplication
+    before = app.palette()
+    app.setPalette(_palette(dark))
+    try:
+        yield
     finally:
         app.setPalette(before)
-    return Path(path)
 
 
 def _palette(dark):
@@ -50,11 +58,19 @@ def _height(widget, width):
     layout, wanted = widget.layout(), _hint(widget)
     if layout is not None and layout.hasHeightForWidth():
         wanted = max(wanted, layout.totalHeightForWidth(width))
+    hidden = 0
     for area in widget.findChildren(QtWidgets.QScrollArea):
         inner = area.widget()
-        if inner is not None and inner.visible:
-            wanted += max(0, _hint(inner) - area.height)
-    return wanted
+        if inner is not None and inner.isVisibleTo(widget):
+            hidden += max(0, _needed(inner, area.viewport().width) - area.height)
+    return max(wanted, widget.height + hidden)
+
+
+def _needed(inner, width):
+    layout = inner.layout()
+    if layout is not None and layout.hasHeightForWidth():
+        return max(layout.totalHeightForWidth(width), layout.totalMinimumSize().height())
+    return _hint(inner)
 
 
 def _hint(widget):

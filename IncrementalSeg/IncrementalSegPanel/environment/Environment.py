@@ -190,9 +190,9 @@ def _graphics(machine: Machine) -> str:
     if machine.system == "Darwin":
         return _("On a Mac everything is computed by the processor, which takes longer.")
     if machine.gpus is None:
-        return _("Looking for it …")
+        return _("Looking for it …") + "\n"  # what is said then takes two lines, and moves nothing below
     if not machine.gpus:
-        return _("No NVIDIA card was found: everything is computed by the processor, which takes longer.")
+        return _("None of NVIDIA: the processor computes, which takes longer.")
     return "; ".join(
         _("{name}, {memory:.0f} GB, driver {driver}").format(name=gpu.name, memory=gpu.memory, driver=gpu.driver)
         for gpu in machine.gpus

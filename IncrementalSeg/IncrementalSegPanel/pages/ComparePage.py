@@ -110,8 +110,9 @@ class ComparePage(Page):
 
     def _renderDecision(self) -> None:
         flow, ui = self.session.comparing, self.ui
-        ui.consentCheck.visible = bool(flow.held)
-        ui.consentCheck.text = _("I accept what happened to {names}.").format(names=", ".join(flow.held))
+        for widget in (ui.consentLabel, ui.consentCheck):
+            widget.visible = bool(flow.held)
+        ui.consentLabel.text = _("Held back because of {names}.").format(names=", ".join(flow.held))
         ui.consentCheck.checked = flow.consent
         ui.primaryButton.text = {
             "candidate": _("Accept as version {number}"),

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from IncrementalSegPanel.documents.Options import fieldsOf
 from IncrementalSegPanel.flows.Terms import NETWORK, SETTINGS
 from IncrementalSegPanel.Page import Page
+from IncrementalSegPanel.pages import Fitting
 from IncrementalSegPanel.pages.OptionsForm import OptionsForm
 
 
@@ -22,6 +23,7 @@ class DealPage(Page):
         self._methods: list[str] | None = None
         self._settings = OptionsForm(ui.settingsHolder, deal.changed)
         self._options = OptionsForm(ui.optionsHolder, deal.changed)
+        Fitting.reserve(ui.dealLabel, 4)
         ui.methodCombo.connect("currentIndexChanged(int)", self._chooseMethod)
         ui.keepButton.connect("toggled(bool)", self._chooseExemplars)
         ui.giveUpBox.connect("toggled(bool)", deal.allowGivingUp)
@@ -53,7 +55,7 @@ class DealPage(Page):
             )
             ui.placeLabel.toolTip = str(deal.scans)
         ui.reasonsLabel.text = "\n".join(f"• {reason}" for reason in deal.reasons)
-        ui.reasonsSection.visible = bool(deal.reasons)
+        self.allow(ui.reasonsSection, "" if deal.reasons else _("No method is recommended yet."))
         ui.keepButton.blockSignals(True)
         ui.keepButton.checked = deal.terms.exemplars == "keep"
         ui.noneButton.checked = deal.terms.exemplars != "keep"

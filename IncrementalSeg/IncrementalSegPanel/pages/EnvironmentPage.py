@@ -13,7 +13,16 @@ from slicer.i18n import tr as _
 from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.State import State
 
-_SOMETIMES = ("factsLabel", "commandText", "linkButton", "extensionsButton", "folderGroup", "progressGroup")
+_SOMETIMES = (
+    "obstacleLabel",
+    "cancelButton",
+    "factsLabel",
+    "commandText",
+    "linkButton",
+    "extensionsButton",
+    "folderGroup",
+    "progressGroup",
+)
 
 
 class EnvironmentPage(Page):
@@ -60,8 +69,9 @@ class EnvironmentPage(Page):
 
     def _renderMissing(self) -> None:
         report = self.flow.report
-        sentence = f"{report.sentence}\n{report.obstacle}".strip()
-        self._say(report.title, sentence, _("Install"), _("Look at models"))
+        self.ui.obstacleLabel.text = report.obstacle
+        self.ui.obstacleLabel.visible = bool(report.obstacle)
+        self._say(report.title, report.sentence, _("Install"), _("Look at models"))
         self.ui.factsLabel.text = _table(report.facts)
         self.ui.factsLabel.visible = True
         self.ui.folderGroup.visible = True
@@ -80,7 +90,8 @@ class EnvironmentPage(Page):
         self.ui.phaseLabel.text = _("Step {number} of {total}: {phase} …").format(
             number=number, total=total, phase=self.flow.phase
         )
-        self.ui.lastLineLabel.text = self.flow.lines[-1].strip() if self.flow.lines else ""
+        self.ui.lastLine.text = self.flow.lines[-1].strip() if self.flow.lines else ""
+        self.ui.lastLine.cursorPosition = 0
         self.allow(self.ui.primaryButton, _("The libraries are being installed."))
 
     def _renderRestart(self) -> None:
@@ -155,5 +166,9 @@ class EnvironmentPage(Page):
 
 
 def _table(facts: tuple[tuple[str, str], ...]) -> str:
-    rows = "".join(f"<tr><td><b>{escape(name)}</b></td><td>{escape(text)}</td></tr>" for name, text in facts)
+    rows = "".join(f"<tr><td><b>{escape(name)}</b></td><td>{_lines(text)}</td></tr>" for name, text in facts)
     return f'<table cellspacing="0" cellpadding="3">{rows}</table>'
+
+
+def _lines(text: str) -> str:
+    return escape(text).replace("\n", "<br/>&nbsp;")

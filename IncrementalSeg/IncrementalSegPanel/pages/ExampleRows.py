@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from IncrementalSegPanel.flows.Collecting import Collecting
 from IncrementalSegPanel.flows.Rows import Row
+from IncrementalSegPanel.pages import Fitting
 from IncrementalSegPanel.pages.Discard import discard
 from IncrementalSegPanel.Wording import millilitres
 
@@ -89,6 +90,7 @@ class _Line:
         hints = [f"⚠ {refused}"] if refused else [*row.hints, *own]
         self._hints.text = "\n".join(hints)
         self._hints.visible = bool(hints)
+        Fitting.breakLongWords((self._scan, self._facts, self._hints))
         self._draw(row)
 
     def _draw(self, row: Row) -> None:
@@ -104,8 +106,9 @@ class _Line:
     def _lay(self) -> None:
         self._picture.setFixedSize(_PICTURE, _PICTURE)
         self._picture.setAlignment(qt.Qt.AlignCenter)
-        self._scan.setWordWrap(True)
-        self._hints.setWordWrap(True)
+        for label in (self._scan, self._facts, self._hints):
+            label.setWordWrap(True)
+        Fitting.yieldWidth((self._scan, self._choice, self._facts, self._hints))
         texts = qt.QVBoxLayout()
         for part in (self._scan, self._choice, self._facts, self._hints):
             texts.addWidget(part)

@@ -57,7 +57,7 @@ class ExamplesPage(Page):
         self._rows.render()
         ui.emptyLabel.text = flow.emptiness
         ui.emptyLabel.visible = bool(flow.emptiness)
-        ui.rowsArea.visible = bool(flow.rows)
+        ui.rowsWidget.visible = bool(flow.rows)
         ui.allBox.visible = len(flow.rows) > 1
         ui.allBox.blockSignals(True)
         ui.allBox.checked = bool(flow.rows) and all(row.ticked for row in flow.rows if not flow.refusal(row))

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from IncrementalSegPanel.documents.Exemplars import Exemplar, ordersSentence
 from IncrementalSegPanel.Page import Page
+from IncrementalSegPanel.pages import Fitting
 from IncrementalSegPanel.pages.Plots import Chart
 from IncrementalSegPanel.scene.Pseudonyms import named
 from IncrementalSegPanel.Wording import size
@@ -22,6 +23,7 @@ class ExemplarsPage(Page):
         ui, flow = self.ui, self.session.reviewing
         self._chart = Chart("coverage", ui.chart)
         self._shown: object = None
+        Fitting.reserve(ui.reasonLabel, 4)
         ui.structureCombo.connect("activated(int)", self._filter)
         ui.board.connect("itemSelectionChanged()", self._choose)
         ui.pinButton.connect("clicked()", flow.pin)
@@ -82,7 +84,8 @@ class ExemplarsPage(Page):
     def _renderChosen(self) -> None:
         flow, ui = self.session.reviewing, self.ui
         item = flow.exemplar
-        ui.reasonLabel.visible = item is not None
+        ui.reasonLabel.visible = bool(flow.exemplars)
+        ui.reasonLabel.text = ""
         if item is not None:
             ui.reasonLabel.text = _("{case}, {structures}: {reason}").format(
                 case=named(item.case),
@@ -90,9 +93,7 @@ class ExemplarsPage(Page):
                 reason=item.reason or _("no reason was kept"),
             )
         ui.pinButton.text = _("Unpin") if item is not None and item.mark == "pinned" else _("Pin")
-        ui.banButton.text = (
-            _("Lift the ban") if item is not None and item.mark == "banned" else _("Ban and take the next")
-        )
+        ui.banButton.text = _("Lift the ban") if item is not None and item.mark == "banned" else _("Ban and replace")
         for button in (ui.pinButton, ui.banButton):
             self.allow(button, flow.obstacleToMark)
         self.allow(ui.scanButton, flow.obstacleToJump)

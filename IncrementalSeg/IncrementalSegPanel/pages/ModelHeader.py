@@ -38,8 +38,6 @@ class ModelHeader(Page):
         ui.titleLabel.toolTip = "" if opening.folder is None else str(opening.folder)
         ui.detailLabel.text = self._detail()
         ui.detailLabel.visible = bool(ui.detailLabel.text)
-        ui.messageLabel.text = opening.message
-        ui.messageLabel.visible = bool(opening.message)
         self._renderPending()
         missing = _("Install what is missing first.") if self.session.state.page == "EnvironmentPage" else ""
         busy = missing or opening.obstacle

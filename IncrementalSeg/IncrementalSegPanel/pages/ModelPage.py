@@ -9,7 +9,10 @@ import qt
 from slicer.i18n import tr as _
 
 from IncrementalSegPanel.Page import Page
-from IncrementalSegPanel.pages import Choose
+from IncrementalSegPanel.pages import Choose, Fitting
+
+_NAME = 36
+"""Characters of a name that fit a narrow list."""
 
 
 class ModelPage(Page):
@@ -46,7 +49,8 @@ class ModelPage(Page):
         for button in (ui.sampleButton, ui.openButton, ui.newButton):
             button.default = button is self.primary
         ui.backButton.visible = opening.card is not None
-        ui.backButton.text = _("Back to {}").format(opening.card["name"]) if opening.card is not None else ""
+        name = opening.card["name"] if opening.card is not None else ""
+        ui.backButton.text = _("Back to {}").format(Fitting.shortened(name))
         recent = [str(path) for path in opening.recent]
         ui.recentLabel.visible = ui.recentList.visible = bool(recent)
         if recent != [ui.recentList.item(row).data(qt.Qt.UserRole) for row in range(ui.recentList.count)]:
@@ -55,7 +59,7 @@ class ModelPage(Page):
     def _fill(self, recent: list[str]) -> None:
         self.ui.recentList.clear()
         for path in recent:
-            item = qt.QListWidgetItem(Path(path).name)
+            item = qt.QListWidgetItem(Fitting.shortened(Path(path).name, _NAME))
             item.setToolTip(path)
             item.setData(qt.Qt.UserRole, path)
             self.ui.recentList.addItem(item)

@@ -10,13 +10,17 @@ import slicer
 
 import IncrementalSegLib
 from IncrementalSegPanel.Page import Page
+from IncrementalSegPanel.pages import Fitting
 
 _ICON = 20
 """Pixels."""
 
+_FAILURE, _WARNINGS = 72, 50
+"""Pixels of sentences; more are scrolled, so that the page keeps its room."""
+
 
 class Notices(Page):
-    """The card of the latest failure and the sentences of warning; invisible while there are none."""
+    """The card of the latest failure, the sentences of warning and what is done with a package; else nothing."""
 
     def setUp(self) -> None:
         """Connect the buttons."""
@@ -26,6 +30,8 @@ class Notices(Page):
             (self.ui.warningIcon, qt.QStyle.SP_MessageBoxWarning),
         ):
             label.setPixmap(style.standardIcon(icon).pixmap(_ICON, _ICON))
+        areas = ((self.ui.failureArea, _FAILURE), (self.ui.warningArea, _WARNINGS))
+        self._areas = [Fitting.AsHighAsContents(area, most) for area, most in areas]
         self.ui.mendButton.connect("clicked()", self._mend)
         self.ui.copyButton.connect("clicked()", self._copy)
         self.ui.logButton.connect("toggled(bool)", self._showLog)
@@ -33,7 +39,9 @@ class Notices(Page):
 
     def render(self) -> None:
         """Show the failure and the warnings of the session."""
-        failure, warnings = self.session.failure, self.session.warnings
+        failure, warnings, message = self.session.failure, self.session.warnings, self.session.opening.message
+        self.ui.messageLabel.text = message
+        self.ui.messageLabel.visible = bool(message) and failure is None
         self.ui.failureFrame.visible = failure is not None
         self.ui.warningFrame.visible = bool(warnings)
         self.ui.warningLabel.text = "\n".join(warnings)
@@ -81,5 +89,6 @@ class Notices(Page):
 
     def _showLog(self, shown: bool) -> None:
         self.ui.logText.visible = shown
+        self.ui.failureArea.visible = not shown
         if shown and self.session.failure is not None:
             self.ui.logText.plainText = self.report()

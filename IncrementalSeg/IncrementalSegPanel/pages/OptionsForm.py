@@ -9,6 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from IncrementalSegPanel.documents.Options import Answers, Field
+from IncrementalSegPanel.pages import Fitting
 from IncrementalSegPanel.pages.Discard import discard
 
 
@@ -56,6 +57,7 @@ class _Line:
         self._field, self._answers, self._changed = field, answers, changed
         self.title, self.fault = qt.QLabel(field.title), qt.QLabel()
         self.fault.setWordWrap(True)
+        Fitting.yieldWidth((self.fault,))
         self.editor = self._chooser() if field.choices else self._edit()
         self.title.toolTip = self.editor.toolTip = field.description
         self.editor.accessibleName = field.title
@@ -69,8 +71,7 @@ class _Line:
     def _chooser(self) -> Any:
         field = self._field
         box = qt.QComboBox()
-        box.setSizeAdjustPolicy(qt.QComboBox.AdjustToMinimumContentsLengthWithIcon)
-        box.setMinimumContentsLength(10)
+        Fitting.yieldWidth((box,))
         box.addItem(_("default: {}").format(field.word(field.default)))
         for value in field.choices:
             box.addItem(field.word(value))

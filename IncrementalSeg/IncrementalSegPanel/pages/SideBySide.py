@@ -9,8 +9,8 @@ from slicer.i18n import tr as _
 
 from IncrementalSegPanel.documents.Pictures import Picture
 
-_SIDE = 180
-"""Pixels: two pictures beside each other fit the panel."""
+_SIDE = 150
+"""Pixels: two pictures beside each other fit a narrow dock."""
 
 _TURN = 600
 """Milliseconds for which each picture is shown."""
