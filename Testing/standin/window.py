@@ -60,7 +60,7 @@ class ModulePanel:
     """
 
     def __init__(self, widget, width, height):
-        self.area, contents = qt.QScrollArea(), qt.QWidget()
+        self.area, contents = binding.keep(qt.QScrollArea()), qt.QWidget()
         self.area.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
         self.area.setWidgetResizable(True)
         self.area.setFrameShape(qt.QFrame.NoFrame)
