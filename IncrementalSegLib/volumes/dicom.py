@@ -40,6 +40,9 @@ def read(path: Path, notes: list[Note]) -> RawImage:
     """
     with understood(path.name):
         sources = _series(path, notes) if path.is_dir() else [_scan(read_source(path))]
+        if any(source.dataset.get("PhotometricInterpretation") == "MONOCHROME1" for source in sources):
+            said = f"{path.name} is stored with dark as the highest value (MONOCHROME1): it is read as stored."
+            notes.append(Note("inverted", said))
         frames = [frame for source in sources for frame in frames_of(source)]
         ordered, grid = arrange(frames, path.name, notes)
         return RawImage(dicom_pixels.read(ordered, {source.path: source for source in sources}, path.name), grid)

@@ -143,7 +143,7 @@ def _refuse_phases(ordered: Sequence[Frame], along: Vector, name: str) -> None:
         f"{differing[0]} {', '.join(values[:4])}{', ...' if len(values) > 4 else ''}" if differing else "no attribute"
     )
     raise DataError(
-        f"{name} holds {len(ordered)} images of {places} places; {pair[0].name} and {pair[1].name} differ in {seen}.",
+        f"{name} holds {len(ordered)} images of {places} places: {pair[0].name} and {pair[1].name} differ in {seen}.",
         "They are several phases, time frames or echoes.",
         "Export each as a series of its own and name one.",
     )

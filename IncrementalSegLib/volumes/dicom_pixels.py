@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 _MOST_PACKED = 5000
 """Bytes of pixels that one byte of a packed file can hold in a real scan; a black slice comes near."""
+_PIXEL_MODULE = {
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "Rows", "Columns", "BitsAllocated",
+    "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames", "PixelData",
+}  # fmt: skip
+_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+"""Secondary capture: a picture without a place and without real values."""
 _SMALL = 100_000_000
 """Bytes that are never too many."""
 
@@ -94,13 +100,24 @@ def _known(syntax: UID) -> bool:
 
 
 def _by_itk(dataset: Dataset) -> NDArray[Any]:
-    """Return the frames of a packing that only ITK knows here."""
-    for element in dataset.iterall():
-        if element.keyword in ("RescaleSlope", "RescaleIntercept"):
-            element.value = 1 if element.keyword == "RescaleSlope" else 0  # ITK would apply those of the first frame
+    """Return the frames of a packing that only ITK knows here.
+
+    It gets a file of its own with nothing but the pixels: it would apply the slope of the first frame to all, and
+    some damaged headers end the process.
+    """
+    from pydicom import Dataset as Bare
+    from pydicom.uid import UID
+
+    if dataset.BitsAllocated not in (8, 16, 32) or min(dataset.Rows, dataset.Columns) < 1:
+        raise ValueError(f"pixels of {dataset.BitsAllocated} bits")
+    bare = Bare()
+    bare.update({element.tag: element for element in dataset if element.keyword in _PIXEL_MODULE})
+    bare.SOPClassUID, bare.SOPInstanceUID = UID(_CAPTURE), UID("1.2.3")
+    bare.file_meta = dataset.file_meta
+    bare.file_meta.MediaStorageSOPClassUID, bare.file_meta.MediaStorageSOPInstanceUID = UID(_CAPTURE), UID("1.2.3")
     with tempfile.TemporaryDirectory() as folder, quiet():
         path = Path(folder) / "slices.dcm"
-        dataset.save_as(path)
+        bare.save_as(path, enforce_file_format=True)
         try:
             image = sitk.ReadImage(str(path))
         except RuntimeError as error:

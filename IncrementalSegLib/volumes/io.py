@@ -25,7 +25,14 @@ from IncrementalSegLib.volumes.raw import RawImage
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
 _WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
-_ENDINGS = (".seg.nrrd", ".seg.nhdr", ".nii.gz", *_WRITABLE[1:], ".mhd", ".nhdr", ".hdr", ".dcm", *pictures.ENDINGS)
+_ENDINGS = tuple(
+    sorted(
+        (".seg.nrrd", ".seg.nhdr", ".dcm", *nifti.ENDINGS, *nrrd.ENDINGS, *metaimage.ENDINGS, *pictures.ENDINGS),
+        key=len,
+        reverse=True,
+    )
+)
+"""Endings of files, the longest first."""
 
 _log = logging.getLogger(__name__)
 

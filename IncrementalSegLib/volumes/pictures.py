@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import struct
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.volumes.itk import quiet, reason_of
+from IncrementalSegLib.volumes.itk import quiet
 from IncrementalSegLib.volumes.memory import require_memory
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.payload import require_file
@@ -37,10 +38,11 @@ def read(path: Path, notes: list[Note]) -> RawImage:
     """
     size = require_file(path)
     with path.open("rb") as file:
-        head = file.read(4)
+        head = file.read(54)
         chosen = next((name for mark, name in _READERS.items() if head.startswith(mark)), None)
         file.seek(-min(4096, size), 2)
-        if chosen == "JPEGImageIO" and _JPEG_END not in file.read():
+        cut = _JPEG_END not in file.read() if chosen == "JPEGImageIO" else chosen == "BMPImageIO" and _cut(head, size)
+        if cut:
             raise DataError(f"{path.name} is truncated.", todo="The file is incomplete: copy or export it again.")
     if chosen is None:
         raise DataError(
@@ -59,8 +61,7 @@ def read(path: Path, notes: list[Note]) -> RawImage:
             image = reader.Execute()
     except RuntimeError as error:
         raise DataError(
-            f"{path.name} cannot be read ({reason_of(error)}).",
-            todo="The file is incomplete or damaged: copy or export it again.",
+            f"{path.name} cannot be read (it is incomplete or damaged).", todo="Copy or export it again."
         ) from error
     array, axes = sitk.GetArrayFromImage(image), image.GetDimension()
     array = np.moveaxis(array, -1, 0) if image.GetNumberOfComponentsPerPixel() > 1 else array[np.newaxis]
@@ -73,3 +74,13 @@ def read(path: Path, notes: list[Note]) -> RawImage:
         said = f"{path.name} is a stack of {depth} pictures without millimetres: voxels of 1 x 1 x 1 are assumed."
         notes.append(Note("no-millimetres", said))
     return RawImage(array, Grid((depth, height, width), planar=axes == 2))
+
+
+def _cut(head: bytes, size: int) -> bool:
+    """Tell whether a BMP that is not packed ends before its last pixel, which ITK reads as black."""
+    if len(head) < 54:
+        return True
+    offset, _, width, height = struct.unpack_from("<2I2i", head, 10)
+    bits, packing = struct.unpack_from("<HI", head, 28)
+    row = (abs(width) * bits + 31) // 32 * 4
+    return bool(packing == 0 and offset + row * abs(height) > size)

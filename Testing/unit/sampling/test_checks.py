@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from IncrementalSegLib.errors import UnknownNameError
 from IncrementalSegLib.sampling.checks import check_data
@@ -101,3 +102,17 @@ def test_broken_segmentation_of_which_nothing_is_known_is_refused(data):
 
 def test_real_set(shared_data):
     assert {item.verdict for item in check_data(shared_data / "skin-2d-isic2017")} == {"ok"}
+
+
+def test_one_file_with_a_fourth_axis_is_asked_about_time_frames(tmp_path):
+    for name in ("a", "b", "c", "d"):
+        frames = 3 if name == "d" else 1
+        sitk.WriteImage(sitk.JoinSeries([sitk.GetImageFromArray(IMAGE[0])] * frames), str(tmp_path / f"{name}.nii"))
+    sitk.WriteImage(sitk.GetImageFromArray(LABELS[0]), str(tmp_path / "label.nii"))
+    label = {"label": "label.nii", "values": {"liver": 1, "spleen": 2}}
+    rows = [{"image": f"{name}.nii"} | label for name in ("a", "b", "c", "d")]
+    (tmp_path / "m.json").write_text(json.dumps(rows))
+    verdicts = {item.case: item for item in check_data(tmp_path / "m.json")}
+    assert "time frames" not in verdicts["a"].message
+    assert verdicts["d"].verdict == "refused"
+    assert "3 channels or time frames and the other cases 1" in verdicts["d"].message

@@ -318,6 +318,28 @@ def test_packed_pixels_are_read_by_pydicom_or_itk(tmp_path, monkeypatch, syntax,
     assert len(taken) == (0 if known else 6)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_packed_frames_are_read_by_pydicom_or_itk(tmp_path, monkeypatch, known):
+    array = np.arange(6 * 20 * 24).reshape(6, 20, 24).astype(np.int16)
+    order = [3, 0, 5, 1, 4, 2]
+    path = write_enhanced(tmp_path / "a.dcm", array[order], order)
+    data = dcmread(path)
+    data.compress(RLELossless)
+    data.save_as(path)
+    if not known:
+        monkeypatch.setattr(dicom_pixels, "_known", lambda syntax: False)
+    same_as_written(read(path)[0], array)
+
+
+def test_inverted_pixels_are_said(tmp_path):
+    def change(index, data):
+        data.PhotometricInterpretation = "MONOCHROME1"
+
+    volume, notes = read(write_series(tmp_path / "s", ARRAY, change=change))
+    same_as_written(volume)
+    assert notes == ["inverted"]
+
+
 def test_colours_become_channels(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (4, 5, 3), dtype=np.uint8)
     data = header(pixels[..., 0])

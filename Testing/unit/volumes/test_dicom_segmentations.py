@@ -3,12 +3,13 @@
 import highdicom
 import numpy as np
 import pytest
-from dicoms import OBLIQUE, write_series
+from dicoms import OBLIQUE, save, write_series
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
 from pydicom import Dataset, dcmread
 from pydicom.sr.codedict import codes
+from pydicom.uid import UID
 
-from IncrementalSegLib.errors import GeometryError
+from IncrementalSegLib.errors import DataError, GeometryError
 from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.labels import read_mask, segment_names
 from IncrementalSegLib.volumes.segmentations import read_masks
@@ -124,4 +125,13 @@ def test_frames_off_the_grid_are_refused(tmp_path):
     place.ImagePositionPatient = list(np.array(place.ImagePositionPatient, float) + np.array([0.5, 0.5, 0.0]))
     data.save_as(path)
     with pytest.raises(GeometryError):
+        read_masks(read_volume(scan).grid, NAMES, path)
+
+
+def test_outlines_of_radiotherapy_are_refused_as_a_label_by_their_class(tmp_path):
+    scan, _ = write(tmp_path, masks())
+    data = Dataset()
+    data.SOPClassUID, data.SOPInstanceUID = UID("1.2.840.10008.5.1.4.1.1.481.3"), "1.2.5"
+    path = save(data, tmp_path / "rs.dcm")
+    with pytest.raises(DataError, match=r"class RT Structure Set.*save the segmentation as \.seg\.nrrd"):
         read_masks(read_volume(scan).grid, NAMES, path)

@@ -49,3 +49,13 @@ def test_a_picture_is_known_by_its_bytes_and_no_other_format_gets_in(tmp_path):
     (tmp_path / "b.png").write_bytes(b"NRRD0004\n" + b"A" * 1000 + b"\n\n")
     with pytest.raises(DataError, match="no known format"):
         read_volume(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".bmp", ".tif"])
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_a_picture_that_is_cut_is_refused(tmp_path, ending, share):
+    path = tmp_path / f"a{ending}"
+    Image.fromarray(np.random.default_rng(0).integers(1, 255, (60, 50, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(DataError, match=r"truncated|incomplete"):
+        read_volume(path)
