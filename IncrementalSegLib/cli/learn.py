@@ -61,6 +61,14 @@ class Accept(StrEnum):
     never = "never"
 
 
+class Normalisation(StrEnum):
+    """How intensities are normalised."""
+
+    auto = "auto"
+    zscore = "zscore"
+    ct = "ct"
+
+
 class Retention(StrEnum):
     """How scans that judge later steps are found again."""
 
@@ -68,6 +76,10 @@ class Retention(StrEnum):
     copy = "copy"
 
 
+_NORMALISED = {
+    "zscore": "Intensities: normalised scan by scan (zscore), as for scans without a common unit, such as MR.",
+    "ct": "Intensities: taken as Hounsfield units (ct), because the values are those of CT or --normalisation said so.",
+}
 _WITH_RESUME = {"model", "resume", "report", "device", "events", "as_json"}
 
 
@@ -108,6 +120,10 @@ def command(
     ] = Retention.paths,
     limit_harm: LimitHarm = 3.0,
     limit_mean: LimitMean = 1.0,
+    normalisation: Annotated[
+        Normalisation,
+        typer.Option(help="Fixed at the first step: zscore, scan by scan; ct, a window of Hounsfield units; auto."),
+    ] = Normalisation.auto,
     report: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write a page on what was kept.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the step that was interrupted.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Give up the step that was interrupted.")] = False,
@@ -143,6 +159,7 @@ def command(
                 accept=accept.value,
                 retention=retention.value,
                 limits=limits_of(limit_harm, limit_mean),
+                normalisation=normalisation.value,
                 report=report,
                 restart=restart,
                 device=device,
@@ -183,6 +200,8 @@ def _show(result: StepResult, model: Path) -> None:
         f"({record.step['method']}, best weights from step {curve.best_step}{early or f' of {curve.steps}'}, "
         f"{duration(record.seconds)})."
     )
+    if record.parent is None:
+        say(_NORMALISED[record.preprocessing["normalisation"]])
     known = {name: score["validation_dice"] for name, score in scores.items() if score["validation_dice"] is not None}
     if weak := [name for name, dice in known.items() if dice < HARDLY_LEARNED]:
         say(

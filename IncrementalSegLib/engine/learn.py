@@ -24,6 +24,7 @@ from IncrementalSegLib.engine.step.settings import StepSettings
 from IncrementalSegLib.engine.step.step import Step
 from IncrementalSegLib.errors import ModelError, OptionError
 from IncrementalSegLib.evaluation.verdicts import Limits
+from IncrementalSegLib.preprocessing.intensity import NormalisationChoice
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
@@ -50,6 +51,7 @@ def learn(
     accept: Literal["gate", "always", "never"] = "gate",
     retention: Literal["paths", "copy"] = "paths",
     limits: Limits | None = None,
+    normalisation: NormalisationChoice = "auto",
     report: str | Path | None = None,
     previews: str | Path | None = None,
     restart: bool = False,
@@ -77,6 +79,8 @@ def learn(
         accept: The new version becomes current: ``gate``, unless the gate holds it back; ``always``; ``never``.
         retention: Scans that judge later steps are known by ``paths`` and sha256, or a ``copy`` is kept.
         limits: What the gate lets an older structure lose; by default 3 points of Dice, and 1 on average.
+        normalisation: How intensities are normalised: ``zscore``, ``ct`` (Hounsfield units), or ``auto``, by the
+            values of the scans; fixed at the first step.
         report: Folder for a page that shows what became of the older structures.
         previews: Folder for a picture of each new structure, replaced now and then while it is learned;
             drawn only where somebody looks.
@@ -99,7 +103,7 @@ def learn(
         >>> learn("new-model", "scans", "humerus", steps=1).record.number
         1
     """
-    settings = StepSettings(preset, steps, exemplars, seed, accept, retention, limits or Limits())
+    settings = StepSettings(preset, steps, exemplars, seed, accept, retention, limits or Limits(), normalisation)
     runtime = start(device)
     folder = create_or_open(model)
     with folder.writing():  # one step at a time

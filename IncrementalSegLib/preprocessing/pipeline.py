@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from IncrementalSegLib.preprocessing.geometry import resize, resized, turn
-from IncrementalSegLib.preprocessing.intensity import zscore
+from IncrementalSegLib.preprocessing.geometry import resized, turn
+from IncrementalSegLib.preprocessing.intensity import Normaliser
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.types import Affine
 from IncrementalSegLib.volumes.volume import Volume
@@ -43,7 +43,7 @@ def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
     """Bring a scan to the model's grid: turn, resample, normalise.
 
     Args:
-        volume: The scan; NaN and infinite voxels are ignored.
+        volume: The scan; NaN and infinite voxels are padding.
         plan: The model's plan.
 
     Returns:
@@ -51,15 +51,15 @@ def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
     """
     record = _record(volume, plan)
     turned = turn(volume.array, record.order, record.flips)
-    image = _floats(turned)
-    invalid = ~torch.isfinite(image).all(dim=0)
     size = _target_size(volume, plan, record)
-    ignore = None
-    if bool(invalid.any()):
-        image = torch.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
-        ignore = resize(invalid[None].float(), size)[0] > 0
-    image = zscore(image.contiguous(), None if ignore is None else ~invalid, plan.clip_percent)
-    return resize(image, size).half().contiguous(), ignore, record
+    read = Normaliser(turned, plan.normalisation, plan.clip_percent, plan.window)
+    slabs = resized(read, volume.channels, record.turned, size)
+    image = torch.cat([slab.half() for _, slab in slabs], dim=1)
+    valid = np.isfinite(turned).all(axis=0)[np.newaxis]
+    if valid.all():
+        return image, None, record
+    gaps = resized(lambda start, stop: _floats(~valid[:, start:stop]), 1, record.turned, size)
+    return image, torch.cat([slab[0] > 0 for _, slab in gaps]), record
 
 
 def forward_mask(mask: NDArray[np.bool_], volume: Volume, plan: Plan) -> Tensor:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.preprocessing.geometry import VIEWS, orient
-from IncrementalSegLib.preprocessing.intensity import CLIP_PERCENT
+from IncrementalSegLib.preprocessing.intensity import CLIP_PERCENT, CT_WINDOW, Normalisation
 from IncrementalSegLib.types import Dimension
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
@@ -40,10 +39,12 @@ class Plan(BaseModel):
     """Directions in which D, H, W grow, for example ``SPL``."""
     spacing: tuple[float | None, float, float]
     """Millimetres; ``None``: the scan's own spacing is kept (slices of a 2-D network)."""
-    normalisation: Literal["zscore"] = "zscore"
-    """How intensities are normalised, per scan and channel."""
+    normalisation: Normalisation = "zscore"
+    """How intensities are normalised: ``zscore`` per scan and channel, or ``ct``, one window of Hounsfield units."""
     clip_percent: tuple[float, float] = CLIP_PERCENT
-    """Percentiles to which intensities are clipped before."""
+    """Percentiles to which intensities are clipped before the z-score."""
+    window: tuple[float, float] = CT_WINDOW
+    """Hounsfield units to which intensities are clipped by ``ct``."""
     patch: tuple[int, int, int]
     """Voxels of a training patch; D is 1 for a 2-D network."""
     multiple: int
@@ -86,7 +87,13 @@ class Plan(BaseModel):
 
 
 def plan_for(
-    grids: Sequence[Grid], channels: int, dimension: Dimension, multiple: int, side: int, patch_side: int
+    grids: Sequence[Grid],
+    channels: int,
+    dimension: Dimension,
+    multiple: int,
+    side: int,
+    patch_side: int,
+    normalisation: Normalisation = "zscore",
 ) -> Plan:
     """Choose the plan of a new model from the scans of its first step.
 
@@ -100,6 +107,7 @@ def plan_for(
         multiple: ``2 ** (levels - 1)`` of the network.
         side: Longest side of a resampled scan in voxels.
         patch_side: Longest side of a patch in voxels; a patch covers the median scan where it fits.
+        normalisation: How intensities are normalised.
 
     Raises:
         DataError: 2-D images for a 3-D network, or 2-D images mixed with volumes.
@@ -131,6 +139,7 @@ def plan_for(
         channels=channels,
         orientation=code,
         spacing=(None if dimension == 2 else float(target[0]), float(target[1]), float(target[2])),
+        normalisation=normalisation,
         patch=(patch[0], patch[1], patch[2]),
         multiple=multiple,
         shape=(grid_shape[0], grid_shape[1], grid_shape[2]),

@@ -78,6 +78,10 @@ def check_plan(record: VersionRecord, package: Path) -> None:
     directions = sorted(plan.orientation.translate(_AXES))
     require(directions == ["L", "P", "S"], f"its orientation {plan.orientation!r} names no three directions")
     require(0 <= low < high <= 100, f"its intensities are cut at {low:g} and {high:g} percent")
+    require(
+        -1e6 <= plan.window[0] < plan.window[1] <= 1e6,
+        f"its intensities are cut at {plan.window[0]:g} and {plan.window[1]:g} HU",
+    )
     require(config.channels == plan.channels, "its network has another number of channels than its scans")
     require(
         find("network", config.network).dimension == plan.dimension,

@@ -126,7 +126,7 @@ class DryRun(Step):
         few, held = _spread(training, TRAINING_CASES), _spread(aside, CASES_ASIDE)
         sample = (*few, *held)
         narrowed = replace(request, cases=replace(request.cases, cases=sample))
-        planning, plan = self._timed(lambda: model_plan(narrowed, self.preset))
+        planning, plan = self._timed(lambda: model_plan(narrowed, self.preset, self.settings.normalisation))
         reading, prepared = self._timed(lambda: [prepare_case(case, request.structure_of, plan) for case in sample])
         hashing, _ = self._timed(lambda: [fingerprint(case.images) for case in sample])
         cases, held_cases = prepared[: len(few)], prepared[len(few) :]

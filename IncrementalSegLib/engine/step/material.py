@@ -11,8 +11,11 @@ from IncrementalSegLib.engine.history import case_entry
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
+from IncrementalSegLib.engine.step.settings import StepSettings
 from IncrementalSegLib.engine.step.split import FEWEST_CASES, Present, split, unjudged
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.evaluation.domain import Traits
+from IncrementalSegLib.preprocessing.intensity import Normalisation, NormalisationChoice, is_hounsfield
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -53,15 +56,21 @@ class Material:
     unjudged: tuple[StructureId, ...] = ()
 
 
-def read_material(request: StepRequest, preset: Preset, seed: int, progress: Progress) -> Material:
+def read_material(request: StepRequest, preset: Preset, settings: StepSettings, progress: Progress) -> Material:
     """Read, split and prepare the scans of a step.
+
+    Args:
+        request: What was asked for.
+        preset: Size of the network.
+        settings: How the step is done.
+        progress: Receives progress.
 
     Raises:
         IncrementalSegError: A scan cannot be read or does not fit, or a structure has no voxel.
     """
-    history, plan = request.history, model_plan(request, preset)
+    history, plan = request.history, model_plan(request, preset, settings.normalisation)
     read = _Reading(request, plan, progress)
-    training, aside = split(request.cases.cases, seed, history.trained, history.set_aside, read.present)
+    training, aside = split(request.cases.cases, settings.seed, history.trained, history.set_aside, read.present)
     read.all([*training, *aside])
     cases, held = ([read.prepared[case.id] for case in side] for side in (training, aside))
     entries = [case_entry(case, request.structure_of, findable=False) for case in training]
@@ -131,20 +140,51 @@ class _Reading:
         self._present[case.id] = frozenset(name for name in case.looked_for if masks[name].any())
 
 
-def model_plan(request: StepRequest, preset: Preset) -> Plan:
+def model_plan(request: StepRequest, preset: Preset, normalisation: NormalisationChoice = "auto") -> Plan:
     """Return the model's plan, chosen from the scans at the first step.
+
+    Args:
+        request: What was asked for.
+        preset: Size of the network.
+        normalisation: As in :class:`StepSettings`.
 
     Raises:
         DataError: A scan cannot be read.
+        ModelError: The model has another normalisation.
     """
     if request.parent is not None:
-        return Plan.model_validate(request.parent.preprocessing)
+        plan = Plan.model_validate(request.parent.preprocessing)
+        if normalisation not in ("auto", plan.normalisation):
+            raise ModelError(
+                f"The model's normalisation is {plan.normalisation}, not {normalisation}.",
+                "It is fixed by a model's first step.",
+                "Leave it out, or start another model.",
+            )
+        return plan
     grids: list[Grid] = []
+    hounsfield: list[bool] = []
     channels = 1
     for case in request.cases.cases:
         with naming(case):
             volume = read_volume(case.images)
             channels = channels if grids else volume.channels
             grids.append(volume.grid)
+            hounsfield.append(is_hounsfield(volume.array))
+    chosen = _normalisation(hounsfield) if normalisation == "auto" else normalisation
     dimension = find("network", request.network).dimension
-    return plan_for(grids, channels, dimension, 2 ** (len(preset.widths) - 1), preset.side, preset.patch_side)
+    return plan_for(grids, channels, dimension, 2 ** (len(preset.widths) - 1), preset.side, preset.patch_side, chosen)
+
+
+def _normalisation(hounsfield: Sequence[bool]) -> Normalisation:
+    """Choose the normalisation that fits most scans, and say where it does not fit all."""
+    count, most = sum(hounsfield), 2 * sum(hounsfield) > len(hounsfield)
+    chosen: Normalisation = "ct" if most else "zscore"
+    if 0 < count < len(hounsfield):
+        log.warning(
+            "Of %d scans %d look like CT in Hounsfield units. All are normalised as %s; if that is wrong, leave out "
+            "the other kind, or start the model again with --normalisation.",
+            len(hounsfield),
+            count,
+            "CT" if most else "scans without a common unit",
+        )
+    return chosen

@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.verdicts import Limits
+from IncrementalSegLib.preprocessing.intensity import NormalisationChoice
 from IncrementalSegLib.types import Json
 
 _CHOICES = {
     "exemplars": ("keep", "none"),
     "accept": ("gate", "always", "never"),
     "retention": ("paths", "copy"),
+    "normalisation": ("auto", "zscore", "ct"),
 }
 _LEAST = {"steps": 1, "seed": 0}
 
@@ -29,6 +31,8 @@ class StepSettings:
         accept: The candidate becomes current: ``gate``, unless the gate holds it back; ``always``; ``never``.
         retention: Scans that judge later steps are known by ``paths`` and sha256, or a ``copy`` is kept.
         limits: What the gate lets an older structure lose.
+        normalisation: How intensities are normalised, fixed at the first step: ``auto``, by the scans' values;
+            ``zscore``, scan by scan; ``ct``, one window of Hounsfield units.
 
     Raises:
         OptionError: A value that cannot be used.
@@ -41,6 +45,7 @@ class StepSettings:
     accept: Literal["gate", "always", "never"] = "gate"
     retention: Literal["paths", "copy"] = "paths"
     limits: Limits = field(default_factory=Limits)
+    normalisation: NormalisationChoice = "auto"
 
     def __post_init__(self) -> None:
         for name, known in _CHOICES.items():

@@ -107,7 +107,7 @@ class Step:
 
     def _run(self) -> StepResult:
         began = time.monotonic()
-        material = read_material(self.request, self.preset, self.seed, self.progress)
+        material = read_material(self.request, self.preset, self.settings, self.progress)
         ctx = self._context(material)
         predictor = self._predictor(ctx.model, material.plan)
         prepared = [*material.cases, *material.held]

@@ -12,9 +12,16 @@ from IncrementalSegLib.cli.learn import _show
 from IncrementalSegLib.engine.step.state import Curve
 
 
-def said(capsys: pytest.CaptureFixture[str], dice: float | None, curve: Curve) -> str:
+def said(
+    capsys: pytest.CaptureFixture[str],
+    dice: float | None,
+    curve: Curve,
+    parent: int | None = 1,
+    normalisation: str = "zscore",
+) -> str:
     record = SimpleNamespace(
-        number=2, structures=SimpleNamespace(names=("humerus", "scapula")), seconds=9.0, accepted=True,
+        number=2, parent=parent, preprocessing={"normalisation": normalisation},
+        structures=SimpleNamespace(names=("humerus", "scapula")), seconds=9.0, accepted=True,
         step={"method": "pcdd", "set_aside": []},
     )  # fmt: skip
     scores = {"validation": {"scapula": {"validation_dice": dice, "cases": 0 if dice is None else 1}}}
@@ -37,3 +44,12 @@ def test_one_that_was_learned_or_has_no_score_is_not(capsys: pytest.CaptureFixtu
     assert "Hardly" not in text
     assert "best weights from step 180 of 200" in text
     assert "early" not in text
+
+
+@pytest.mark.parametrize(("normalisation", "words"), [("ct", "Hounsfield units"), ("zscore", "scan by scan")])
+def test_the_first_step_says_how_intensities_are_normalised(
+    capsys: pytest.CaptureFixture[str], normalisation: str, words: str
+) -> None:
+    curve = Curve(200, 200, best_step=180)
+    assert words in said(capsys, 0.8, curve, None, normalisation)
+    assert "Intensities" not in said(capsys, 0.8, curve, 1, normalisation)

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from IncrementalSegLib.evaluation.domain import Domain, traits, word
-from IncrementalSegLib.preprocessing.intensity import zscore
+from IncrementalSegLib.preprocessing.intensity import Normaliser
 from IncrementalSegLib.sampling.phantom import phantom_case
 
 SIZE = (8, 48, 48)
 
 
 def look(array, spacing=(4.0, 2.0, 2.0)):
-    image = zscore(torch.from_numpy(np.ascontiguousarray(array, np.float32))).half()
+    image = Normaliser(array)().half()
     extent = [step * size for step, size in zip(spacing, array.shape[1:], strict=True)]
     return traits(image, array, spacing, extent, (1, 2))
 
