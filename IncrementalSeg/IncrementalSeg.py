@@ -88,6 +88,7 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.session.bridge.watch(self.session.changed)
         self.onSceneEndClose()
         if getattr(self.parent, "isEntered", False):  # reloaded while it is open: Slicer does not enter it again
             self.enter()

@@ -9,7 +9,7 @@ class IncrementalSegParameterNode:
     """The panel's parameter node.
 
     Attributes:
-        inputVolume: The scan to be segmented.
+        inputVolume: The scan to be segmented, where a person chose one; ``None``: the scan that is shown.
         segmentation: Where the result is put; ``None``: a new one.
         modelFolder: Folder of the open model; empty where none is.
         leftOut: Uuids of the structures not to be segmented; what is learned later is segmented too.

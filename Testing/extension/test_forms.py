@@ -18,7 +18,7 @@ SLICER = {
     "ctkSliderWidget": ("QWidget", "valueChanged(double) valueIsChanging(double) decimalsChanged(int)"),
     "qMRMLNodeComboBox": (
         "QWidget",
-        "currentNodeChanged(vtkMRMLNode*) currentNodeChanged(bool) nodeAdded(vtkMRMLNode*)",
+        "currentNodeChanged(vtkMRMLNode*) currentNodeChanged(bool) nodeActivated(vtkMRMLNode*) nodeAdded(vtkMRMLNode*)",
     ),
     "qMRMLPlotWidget": ("QWidget", ""),
     "qMRMLSegmentationShow3DButton": ("QPushButton", ""),

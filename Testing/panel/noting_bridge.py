@@ -17,6 +17,9 @@ class NotingBridge:
     def shownVolume(self):
         return SCAN
 
+    def sceneBusy(self):
+        return False
+
     def exportVolume(self, volume, folder, later):
         if self.refusal is not None:
             raise self.refusal

@@ -13,6 +13,7 @@ from panel.shoulders import IDS, SMALL, begin, card, result
 from phantom_scene import add_shoulder
 from standin.events import wait
 from standin.screenshot import screenshot
+from standin.window import segmentEditor
 
 from IncrementalSegLib.jobs import events
 
@@ -127,7 +128,8 @@ def test_the_scan_of_the_views_is_chosen_at_first(session, panel, tmp_path):
     session.opening.card, session.opening.folder = card(), tmp_path
     session.home()
     panel.render()
-    assert session.parameters.inputVolume is shown
+    assert session.parameters.inputVolume is None  # nobody has chosen one
+    assert session.segmenting.volume is shown
     assert panel.page.ui.volumeSelector.currentNode() is shown
 
 
@@ -220,7 +222,7 @@ def test_correct_opens_the_selected_structure(ready, mainWindow):
     ready.panel.render()
     ready.ui.resultTree.setCurrentItem(ready.ui.resultTree.topLevelItem(1))
     ready.panel.pressPrimary()
-    editor = slicer.modules.SegmentEditorWidget.editor
+    editor = segmentEditor()
     assert editor.segmentationNode() is ready.session.parameters.segmentation
     assert editor.currentSegmentID() == IDS["scapula"]
 

@@ -64,7 +64,7 @@ def leftovers(session):
 
 def test_the_quick_path_is_one_click(session):
     assert session.state is State.READY
-    assert session.parameters.inputVolume is SCAN
+    assert session.segmenting.volume is SCAN
     asked = start(session)
     assert session.state is State.SEGMENTING
     assert asked.arguments["model"] == str(session.opening.folder)
@@ -97,7 +97,7 @@ def test_a_structure_learned_later_is_chosen(session):
     ("spoil", "word"),
     [
         (lambda session: setattr(session.opening, "card", None), "model"),
-        (lambda session: setattr(session.parameters, "inputVolume", None), "scan"),
+        (lambda session: setattr(session.bridge, "shownVolume", lambda: None), "scan"),
         (lambda session: session.segmenting.leaveOut({HUMERUS, SCAPULA}), "structure"),
         (lambda session: setattr(session, "parameters", None), "scan"),
     ],

@@ -6,6 +6,7 @@ import pytest
 import qt
 import slicer
 from standin.screenshot import screenshot
+from standin.window import segmentEditor
 
 PAGE = """<?xml version="1.0" encoding="UTF-8"?>
 <ui version="4.0"><class>Page</class><widget class="qMRMLWidget" name="Page"><layout class="QVBoxLayout" name="rows">
@@ -191,7 +192,7 @@ def test_the_main_window_remembers_the_module(mainWindow):
 
 
 def test_the_segment_editor_remembers_what_is_edited(mainWindow):
-    editor, node = slicer.modules.SegmentEditorWidget.editor, add("s", "vtkMRMLSegmentationNode")
+    editor, node = segmentEditor(), add("s", "vtkMRMLSegmentationNode")
     assert editor.segmentationNodeID() == ""
     editor.setSegmentationNode(node)
     editor.saveStateForUndo()
@@ -204,3 +205,60 @@ def test_without_a_main_window_there_is_none():
     assert slicer.util.mainWindow() is None
     with pytest.raises(RuntimeError):
         slicer.util.selectModule("SegmentEditor")
+
+
+@pytest.fixture
+def said(selector):
+    """Return what the selector says: changed, and activated, by name."""
+    found = []
+    selector.connect(
+        "currentNodeChanged(vtkMRMLNode*)", lambda node: found.append(("changed", node and node.GetName()))
+    )
+    selector.connect("nodeActivated(vtkMRMLNode*)", lambda node: found.append(("activated", node and node.GetName())))
+    return found
+
+
+def test_the_selector_speaks_of_what_no_person_did(selector, said, tmp_path):
+    scene = slicer.mrmlScene
+    first = add("CT")
+    add("MR")
+    assert said == [("changed", "CT")]  # the first node that comes, also within a batch
+    first.SetName("CT 1")
+    assert said.pop() == ("changed", "CT 1")
+    scene.RemoveNode(first)
+    assert said.pop() == ("changed", "MR")
+    scene.SetRootDirectory(str(tmp_path))
+    assert scene.WriteToMRB(str(tmp_path / "s.mrb"), None)
+    scene.Clear()
+    assert said.pop() == ("changed", None)
+    assert scene.ReadFromMRB(str(tmp_path / "s.mrb"), False, None)
+    assert said[-1] == ("changed", "MR")
+    scene.Clear()
+    scene.StartState(scene.BatchProcessState)
+    add("CT")
+    assert said[-1] == ("changed", "CT")
+    scene.EndState(scene.BatchProcessState)
+    assert ("activated", "CT") not in said
+
+
+def test_the_selector_says_nothing_between_two_scans_of_one_name(selector, said):
+    add("CT")
+    other = add("CT")
+    selector.setCurrentNode(other)
+    assert selector.currentNode() is other
+    assert said == [("changed", "CT"), ("activated", "CT")]
+
+
+def test_setting_a_node_looks_as_if_a_person_chose_it(selector, said):
+    add("CT")
+    selector.setCurrentNode(add("MR"))
+    selector.setCurrentNode(selector.currentNode())
+    selector.setCurrentNode(None)
+    assert said[1:] == [("changed", "MR"), ("activated", "MR"), ("changed", None)]
+
+
+def test_a_selector_without_choice_takes_no_later_node(selector):
+    add("CT")
+    selector.setCurrentNode(None)
+    add("MR")
+    assert selector.currentNode() is None

@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def vtkErrors():
-    """Fail on what VTK and MRML only log."""
+    """Fail on what VTK and MRML only log, errors and warnings."""
     import vtk
 
     said = []
@@ -17,9 +17,10 @@ def vtkErrors():
     def note(_caller, _event, text):
         said.append(text)
 
-    tag = window.AddObserver("ErrorEvent", note)
+    tags = [window.AddObserver(event, note) for event in ("ErrorEvent", "WarningEvent")]
     yield said
-    window.RemoveObserver(tag)
+    for tag in tags:
+        window.RemoveObserver(tag)
     assert said == [], "VTK reported errors"
 
 

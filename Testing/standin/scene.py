@@ -2,7 +2,7 @@
 
 import types
 
-from standin import terminology
+from standin import hierarchy, terminology
 
 LOGICS = {  # module -> class of its logic
     "Markups": "vtkSlicerMarkupsLogic",
@@ -33,6 +33,7 @@ def start(slicer, folder):
     slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance().SetMRMLApplicationLogic(logic)
     _file_access(slicer, scene, folder)
     slicer.mrmlScene = scene
+    hierarchy.start(slicer)
     slicer.modules = types.SimpleNamespace(applicationLogic=logic)
     terminology.write(folder)
     for name, kind in LOGICS.items():

@@ -39,14 +39,21 @@ class qSlicerMainWindow(qt.QMainWindow):
 
 
 def openWindow():
-    """Return a main window; the Segment Editor's widget is there too."""
-    slicer.modules.SegmentEditorWidget = types.SimpleNamespace(editor=slicer.qMRMLSegmentEditorWidget())
+    """Return a main window; the module Segment Editor is there too, and not shown."""
+    panel = binding.keep(qt.QWidget())
+    qt.QVBoxLayout(panel).addWidget(slicer.qMRMLSegmentEditorWidget())
+    slicer.modules.segmenteditor = types.SimpleNamespace(widgetRepresentation=lambda: panel)
     return binding.keep(qSlicerMainWindow())
+
+
+def segmentEditor():
+    """Return the widget in the module Segment Editor."""
+    return slicer.modules.segmenteditor.widgetRepresentation().findChildren(slicer.qMRMLSegmentEditorWidget)[0]
 
 
 def closeWindow(window):
     """Delete the window."""
-    del slicer.modules.SegmentEditorWidget
+    del slicer.modules.segmenteditor
     window.delete()
 
 

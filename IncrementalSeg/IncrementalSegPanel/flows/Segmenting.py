@@ -65,9 +65,11 @@ class Segmenting:
 
     @property
     def volume(self) -> Any:
-        """The scan to be segmented, or ``None``."""
+        """The scan to be segmented, or ``None``: the one that a person has chosen, until then the one that is shown."""
         parameters = self._session.parameters
-        return None if parameters is None else parameters.inputVolume
+        if parameters is None:
+            return None
+        return parameters.inputVolume or self._session.bridge.shownVolume()
 
     @property
     def heads(self) -> list[Head]:
@@ -109,20 +111,18 @@ class Segmenting:
         return " ".join(part for part in (self._session.device, last) if part)
 
     def prepare(self) -> None:
-        """Choose the scan that is shown, and learn once what the worker computes on."""
-        parameters = self._session.parameters
-        if parameters is not None and parameters.inputVolume is None:
-            parameters.inputVolume = self._session.bridge.shownVolume()
+        """Learn once what the worker computes on."""
         if not self._asked:
             self._asked = True
             self._session.ask("doctor", {}, self._takeDevice, failed=lambda _failed: None)
 
     def chooseVolume(self, volume: Any) -> None:
-        """Choose the scan."""
-        if self._session.parameters is None or volume is self.volume:
+        """Choose the scan, as a person does; what a chooser says while the scene is loaded or closed is no choice."""
+        if self._session.parameters is None or self._session.bridge.sceneBusy():
             return
+        other = volume is not self.volume
         self._session.parameters.inputVolume = volume
-        if self._session.state is State.DONE:
+        if other and self._session.state is State.DONE:
             self.close()
         self._session.changed()
 

@@ -28,8 +28,11 @@ class SegmentPage(Page):
         self._outcome: object = None
         ui.resultTree.header().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         ui.resultTree.header().setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
-        ui.volumeSelector.setMRMLScene(slicer.mrmlScene)  # before it is heard: its first node need not be what is shown
-        ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", flow.chooseVolume)
+        ui.volumeSelector.setMRMLScene(slicer.mrmlScene)
+        ui.volumeSelector.connect(
+            "nodeActivated(vtkMRMLNode*)", flow.chooseVolume
+        )  # a person, as long as render blocks
+        ui.volumeSelector.connect("currentNodeChanged(bool)", self._showChoice)  # the scene: nobody has chosen that
         ui.uncertaintyBox.connect("toggled(bool)", flow.wantUncertainty)
         ui.overlayButton.connect("toggled(bool)", flow.showUncertainty)
         for button, act in (
@@ -143,6 +146,10 @@ class SegmentPage(Page):
         """Collect examples of the structure that is selected, this scan first."""
         segmentation = self.session.segmenting.outcome.segmentation
         self.session.teaching.begin(self._selected().name, improve=True, first=segmentation.GetID())
+
+    def _showChoice(self) -> None:
+        """Show the scan that is chosen again, where the selector went to another by itself."""
+        self.session.changed()
 
     def _selected(self) -> Head:
         """Return the structure that is selected, by default the first."""

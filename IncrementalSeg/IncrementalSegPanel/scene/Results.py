@@ -13,10 +13,8 @@ from IncrementalSegPanel.scene.Fingerprints import LABELMAP, unmark, untouched
 from IncrementalSegPanel.scene.Geometry import Matrix, imageToParent, parentToWorld
 from IncrementalSegPanel.scene.ResultFiles import Outlines
 from IncrementalSegPanel.scene.Terminology import describe, entryOfSegment
+from IncrementalSegPanel.scene.Visibility import SCAN_ROLE
 from IncrementalSegPanel.Texts import _
-
-SCAN_ROLE = "IncrementalSeg.scan"
-"""Role under which a result refers to its scan; survives saving and loading."""
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from IncrementalSegPanel.scene.ResultFiles import mapPieces, outlinePieces
 from IncrementalSegPanel.scene.Results import Before, createResult, putResult, resultOf, takeBack
 from IncrementalSegPanel.scene.ScanFiles import scanPieces, volume
 from IncrementalSegPanel.scene.Thumbnails import save
+from IncrementalSegPanel.scene.Views import sceneBusy, shownIds, shownScan, showScan
+from IncrementalSegPanel.scene.Visibility import follow, reveal
+from IncrementalSegPanel.scene.Watch import Watch
 from IncrementalSegPanel.Seams import Later
 from IncrementalSegPanel.Texts import _
 
@@ -43,14 +46,31 @@ class SceneBridge:
         self._measures = Measures()
         self._before: Before | None = None
         self._map: tuple[str, list[Shown]] | None = None
+        self._watch: Watch | None = None
 
     def shownVolume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """Return the scan that the slice views show, or the one that was loaded last; ``None`` where there is none."""
-        views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-        ids = [view.GetBackgroundVolumeID() for view in views]
-        ids += [node.GetActiveVolumeID() for node in slicer.util.getNodesByClass("vtkMRMLSelectionNode")]
-        nodes = [slicer.mrmlScene.GetNodeByID(found) for found in ids if found]
-        return next((node for node in nodes if node and node.GetClassName() == "vtkMRMLScalarVolumeNode"), None)
+        return shownScan()
+
+    def sceneBusy(self) -> bool:
+        """Return whether the scene is being loaded or closed, so that nothing in it was chosen by a person."""
+        return sceneBusy()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Let only results of the scans be visible that the slice views show, and tell whenever others are shown."""
+        self.unwatch()
+
+        def heard(shown: list[str]) -> None:
+            follow(shown)
+            changed()
+
+        self._watch = Watch(heard)
+
+    def unwatch(self) -> None:
+        """Follow the slice views no longer."""
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
 
     def exportVolume(self, volumeNode: slicer.vtkMRMLScalarVolumeNode, folder: Path, later: Later) -> Export:
         """Give the worker a scan to read: the file that it was loaded from if that will do, else one in ``folder``.
@@ -91,7 +111,9 @@ class SceneBridge:
         structures: Iterable[Structure],
         segmentationNode: slicer.vtkMRMLSegmentationNode | None = None,
     ) -> slicer.vtkMRMLSegmentationNode:
-        """Show what the worker outlined; segments that a person drew or changed stay as they are.
+        """Show what the worker outlined over its scan; segments that a person drew or changed stay as they are.
+
+        The slice views show the scan afterwards, and of all results only those of scans that they show are visible.
 
         Args:
             source: What :meth:`readSegmentation` read, to be shown once; or the worker's ``.seg.nrrd``.
@@ -120,6 +142,9 @@ class SceneBridge:
                 if node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is None:
                     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
                 putResult(result, node, structures, self._before)
+            reveal(node, [found for found in result if node.GetSegmentation().GetSegment(found) is not None])
+            self._application.fitViews(showScan(volumeNode))
+            follow(shownIds() or [volumeNode.GetID()])
         return node
 
     def undoSegmentation(self) -> None:

@@ -17,12 +17,13 @@ def needs_vtk(node):
         raise TypeError("method requires a VTK object")
 
 
-def observe(widget, subject, event, changed):
+def observe(widget, subject, event, changed, with_node=False):
     """Call when a VTK object says something, as long as the widget lives; return the observer's tag."""
 
-    def call(caller, _event):
+    @vtk.calldata_type(vtk.VTK_OBJECT if with_node else vtk.VTK_STRING)
+    def call(caller, _event, data=None):
         if shiboken6.isValid(widget):
-            changed()
+            changed(*([data] if with_node else []))
         else:
             caller.RemoveObserver(tag)
 
@@ -50,7 +51,12 @@ class qMRMLWidget(qt.QWidget):
 
 
 class qMRMLNodeComboBox(qt.QWidget):
-    """Chooses a node of the scene."""
+    """Chooses a node of the scene; most of what it says comes from the scene and not from a person.
+
+    ``currentNodeChanged`` comes when the *text* changes: with the first node that is added, also within a batch; with a
+    node that is renamed; with one that is removed, while it still is in the scene; at the end of an import and of a
+    close; but not between two nodes of one name. ``nodeActivated`` comes from a person, and from ``setCurrentNode``.
+    """
 
     standinClass = True
     currentNodeChanged = QtCore.Signal(object)
@@ -80,8 +86,8 @@ class qMRMLNodeComboBox(qt.QWidget):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         box = qt.QComboBox()
-        self.__dict__.update(_box=box, _scene=None, _node=None, _tags=(), _wanted={})
-        self.__dict__.update(_types=(), _none=False, _noneText="None")
+        self.__dict__.update(_box=box, _scene=None, _node=None, _tags=(), _wanted={}, _text="")
+        self.__dict__.update(_types=(), _none=False, _noneText="None", _count=0, _named=None)
         layout = qt.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(box)
@@ -135,9 +141,13 @@ class qMRMLNodeComboBox(qt.QWidget):
             self._scene.RemoveObserver(tag)
         self._scene, self._tags = scene, ()
         if scene is not None:
-            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent)
-            self._tags = tuple(observe(self, scene, event, self._scene_changed) for event in events)
+            events = (scene.NodeAddedEvent, scene.EndCloseEvent, scene.EndImportEvent)
+            tags = [observe(self, scene, event, self._scene_changed) for event in events]
+            tags.append(observe(self, scene, scene.NodeAboutToBeRemovedEvent, self._node_leaves, with_node=True))
+            self._tags = tuple(tags)
         self._fill()
+        if self._node is not None:
+            self.nodeActivated.emit(self._node)
 
     def addAttribute(self, node_type, name, value=None):
         """Offer only nodes of a type that have an attribute."""
@@ -152,7 +162,11 @@ class qMRMLNodeComboBox(qt.QWidget):
         if isinstance(node, str):
             raise TypeError("method requires a VTK object")
         needs_vtk(node)
-        self._choose(node if node in self._offered() else None)
+        chosen = node if node in self._offered() else None
+        other = chosen is not self._node
+        self._choose(chosen)
+        if other and chosen is not None:
+            self.nodeActivated.emit(chosen)
 
     def nodeCount(self):
         """Return how many nodes are offered."""
@@ -180,37 +194,53 @@ class qMRMLNodeComboBox(qt.QWidget):
         return True
 
     def _scene_changed(self):
-        if self._scene is not None and not self._scene.IsBatchProcessing():
+        if not self._scene.IsImporting():  # ids and references are not right yet
             self._fill()
 
-    def _fill(self):
-        offered = self._offered()
+    def _node_leaves(self, node):
+        if not self._scene.IsClosing():
+            self._fill(without=node)
+
+    def _fill(self, without=None):
+        offered = [node for node in self._offered() if node is not without]
+        before = self._box.currentIndex
         self._box.blockSignals(True)
         self._box.clear()
-        if self._none or not offered:
-            self._box.addItem(self._noneText if self._none else "")
+        if self._none:
+            self._box.addItem(self._noneText)
         for node in offered:
             self._box.addItem(node.GetName())
         self._box.blockSignals(False)
         kept = self._node if self._node in offered else None
-        if kept is None and offered and not self._none:
-            kept = offered[0]  # like Slicer: without "None" the first node is chosen
-        self._choose(kept)
+        if kept is None and offered and not self._none and (self._node is not None or not self._count):
+            kept = offered[max(0, min(before - 1, len(offered) - 1))]  # a neighbour, or the first of all
+        self._count = len(offered)
+        self._choose(kept, offered)
 
-    def _choose(self, node):
-        offered = self._offered()
-        row = 0 if self._none or not offered else -1
-        if node is not None:
-            row = offered.index(node) + self._none
+    def _choose(self, node, offered=None):
+        offered = self._offered() if offered is None else offered
         self._box.blockSignals(True)
-        self._box.setCurrentIndex(row)
+        self._box.setCurrentIndex(offered.index(node) + self._none if node is not None else self._none - 1)
         self._box.blockSignals(False)
-        if node is self._node:
-            return
         self._node = node
-        self.currentNodeChanged.emit(node)
-        self.nodePresent.emit(node is not None)
-        self.currentNodeIDChanged.emit(self._get_id())
+        self._hear(node)
+        text = self._box.currentText
+        if text != self._text:
+            self._text = text
+            self.currentNodeChanged.emit(node)
+            self.nodePresent.emit(node is not None)
+            self.currentNodeIDChanged.emit(self._get_id())
+
+    def _hear(self, node):
+        """Hear of a new name of the node."""
+        if self._named is not None:
+            self._named[0].RemoveObserver(self._named[1])
+        tag = None if node is None else observe(self, node, vtk.vtkCommand.ModifiedEvent, self._renamed)
+        self._named = None if node is None else (node, tag)
+
+    def _renamed(self):
+        if self._node.GetName() != self._text:
+            self._fill()
 
     def _activated(self, row):
         offered = self._offered()
