@@ -40,9 +40,7 @@ def read(path: Path, notes: list[Note]) -> RawImage:
     """
     with understood(path.name):
         sources = _series(path, notes) if path.is_dir() else [_scan(read_source(path))]
-        if any(source.dataset.get("PhotometricInterpretation") == "MONOCHROME1" for source in sources):
-            said = f"{path.name} is stored with dark as the highest value (MONOCHROME1): it is read as stored."
-            notes.append(Note("inverted", said))
+        _look_at_brightness(sources, path, notes)
         frames = [frame for source in sources for frame in frames_of(source)]
         ordered, grid = arrange(frames, path.name, notes)
         return RawImage(dicom_pixels.read(ordered, {source.path: source for source in sources}, path.name), grid)
@@ -54,7 +52,10 @@ def segmentation(path: Path) -> Source | None:
     Raises:
         DataError: The folder holds several of them, or one cannot be read.
     """
-    files = _files(path) if path.is_dir() else [path]
+    try:
+        files = _files(path) if path.is_dir() else [path]
+    except PermissionError:  # said by the reader of scans
+        return None
     with understood(path.name):
         found = [source for source in _sources(files) if source.sop_class in _SEGMENTATIONS]
     if len(found) > 1:
@@ -63,6 +64,20 @@ def segmentation(path: Path) -> Source | None:
             f"The folder {path} holds {len(found)} DICOM segmentations: {listing}.", todo="Name one of the files."
         )
     return found[0] if found else None
+
+
+def _look_at_brightness(sources: list[Source], path: Path, notes: list[Note]) -> None:
+    """Say that high values are dark, or refuse slices of which only some are so."""
+    kinds = {str(source.dataset.get("PhotometricInterpretation")) for source in sources}
+    if len(kinds) > 1:
+        raise DataError(
+            f"The slices of {path.name} store their values in different ways: {', '.join(sorted(kinds))}.",
+            "They are no slices of one scan.",
+            "Export the series again.",
+        )
+    if kinds == {"MONOCHROME1"}:
+        said = f"{path.name} is stored with dark as the highest value (MONOCHROME1): it is read as stored."
+        notes.append(Note("inverted", said))
 
 
 def _series(folder: Path, notes: list[Note]) -> list[Source]:

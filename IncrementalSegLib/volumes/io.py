@@ -90,7 +90,8 @@ def read_image(path: Path, notes: list[Note] | None = None) -> RawImage:
     """
     said: list[Note] = []
     try:
-        raw = _reader(path)(path, said)
+        with np.errstate(all="ignore"):  # numbers of a damaged header; what is not finite is refused where it counts
+            raw = _reader(path)(path, said)
     except PermissionError as error:
         raise DataError(f"{path} may not be read by you.", todo="Change its rights, or copy it.") from error
     array = raw.array.astype(np.float32, copy=False) if raw.array.dtype.kind == "f" else raw.array

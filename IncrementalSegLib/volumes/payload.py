@@ -66,13 +66,18 @@ def beside(header: Path, named: str) -> Path:
             "Export the scan as one file, for example from 3D Slicer.",
         )
     data = header.parent / named
-    if Path(named).name != named or "\\" in named or data.resolve().parent != header.resolve().parent:
+    try:
+        own = Path(named).name == named and "\\" not in named and data.resolve().parent == header.resolve().parent
+        missing = own and not data.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        own = missing = False
+    if not own:
         raise DataError(
             f"{header.name} names the file {named[:80]!r} for its voxels, which does not lie beside it.",
             "A header may only name a file of its own folder.",
             "Put both files into one folder, or export the scan as one file.",
         )
-    if not data.exists():
+    if missing:
         raise DataError(
             f"{header.name} is only a header: its voxels lie in {named}, which is not beside it.",
             todo="Copy both files, or export the scan as one file.",

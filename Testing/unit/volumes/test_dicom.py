@@ -338,6 +338,12 @@ def test_inverted_pixels_are_said(tmp_path):
     volume, notes = read(write_series(tmp_path / "s", ARRAY, change=change))
     same_as_written(volume)
     assert notes == ["inverted"]
+    one = tmp_path / "s" / "003"
+    data = dcmread(one)
+    data.PhotometricInterpretation = "MONOCHROME2"
+    data.save_as(one)
+    with pytest.raises(DataError, match="MONOCHROME1, MONOCHROME2"):
+        read(tmp_path / "s")
 
 
 def test_colours_become_channels(tmp_path):

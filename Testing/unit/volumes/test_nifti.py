@@ -189,3 +189,14 @@ def test_several_packed_parts_in_a_row_are_one_file(tmp_path):
     volume, notes = read(tmp_path / "b.nii.gz")
     np.testing.assert_array_equal(volume.array[0].T, samples())
     assert notes == []
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e-300])
+def test_numbers_that_overflow_are_refused_without_a_warning(tmp_path, value):
+    path = write(tmp_path / "a.nii", samples(), image=nibabel.Nifti2Image)
+    data = bytearray(path.read_bytes())
+    data[400:408] = struct.pack("<d", value)  # the first number of the sform
+    data[408:424] = bytes(16)
+    path.write_bytes(data)
+    with pytest.raises(DataError):
+        read(tmp_path / "a.nii")

@@ -151,7 +151,7 @@ def outside(folder):
 
 
 @pytest.mark.parametrize(
-    "named", ["/etc/passwd", "../out.raw", "link.raw", "sub/../../out.raw", "..", ".", "link.raw/"]
+    "named", ["/etc/passwd", "a\0b", "9" * 400, "../out.raw", "link.raw", "sub/../../out.raw", "..", ".", "link.raw/"]
 )
 def test_a_header_names_files_of_its_own_folder_only(tmp_path, named):
     folder = outside(tmp_path)
