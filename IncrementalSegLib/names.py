@@ -47,6 +47,18 @@ def tame(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", shown).split())[:LONGEST].strip()
 
 
+def name_key(name: str) -> str:
+    r"""Return what two spellings of one name share: the only way to compare names of structures, labels and cases.
+
+    Letter case, blanks around and between words, Unicode forms and invisible signs do not matter.
+
+    Example:
+        >>> name_key("Left  Kidney ") == name_key("left\u00a0kidney")
+        True
+    """
+    return " ".join(unicodedata.normalize("NFKC", tame(unicodedata.normalize("NFKC", name)).casefold()).split())
+
+
 def checked(name: str, kind: str = "a structure") -> str:
     """Return a name that a person chose, as :func:`tame` has it.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from IncrementalSegLib.errors import ModelError, OptionError, UnknownNameError
-from IncrementalSegLib.names import checked, tame
+from IncrementalSegLib.names import checked, name_key, tame
 from IncrementalSegLib.terminology import color_of, terminology_of
 from IncrementalSegLib.types import Json, StructureId
 
@@ -18,7 +19,7 @@ class Structure:
 
     Attributes:
         id: Uuid as 32 hexadecimal digits; never changes and is never reused.
-        name: The name that people see; unique in a model without regard to case.
+        name: The name that people see; unique in a model as :func:`name_key` compares.
         step: Number of the step that taught it first, from 1.
         color: Red, green, blue, each 0..255.
         terminology: Slicer's serialised terminology entry, or ``None``.
@@ -65,7 +66,7 @@ class StructureList:
         return len(self.items)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and any(item.name.casefold() == name.casefold() for item in self.items)
+        return isinstance(name, str) and any(name_key(item.name) == name_key(name) for item in self.items)
 
     @property
     def ids(self) -> tuple[StructureId, ...]:
@@ -78,13 +79,13 @@ class StructureList:
         return tuple(item.name for item in self.items)
 
     def named(self, name: str) -> Structure:
-        """Return the structure called ``name``, without regard to case.
+        """Return the structure called ``name``, as :func:`name_key` compares.
 
         Raises:
             UnknownNameError: The model does not know it.
         """
         for item in self.items:
-            if item.name.casefold() == name.casefold():
+            if name_key(item.name) == name_key(name):
                 return item
         raise UnknownNameError("structure", name, self.names)
 
@@ -167,7 +168,9 @@ def check_name(name: str) -> str:
     name = checked(name)
     if set(name) & set(",;="):
         raise OptionError(
-            f"{name!r} cannot be the name of a structure.", todo="Use a name without comma, semicolon and equals sign."
+            f"{name!r} cannot be the name of a structure.",
+            todo="Use a name without comma, semicolon and equals sign; a label in the data that has one is quoted: "
+            'left kidney="kidney, left".',
         )
     return name
 
@@ -190,16 +193,17 @@ def requests_of(structures: str | Sequence[Request]) -> list[Request]:
 def parse_names(text: str) -> list[Request]:
     """Read ``"liver, left kidney=kidney_left"``: comma-separated names, each ``MODEL[=LABEL IN DATA]``.
 
+    A name that holds a comma, a semicolon or an equals sign stands in double quotes.
+
     Example:
-        >>> [(item.name, item.label) for item in parse_names("Femur, tibia=shin")]
-        [('Femur', 'Femur'), ('tibia', 'shin')]
+        >>> [(item.name, item.label) for item in parse_names('Femur, tibia=shin, left kidney="kidney, left"')]
+        [('Femur', 'Femur'), ('tibia', 'shin'), ('left kidney', 'kidney, left')]
 
     Raises:
         OptionError: No name, an empty one, or a name or label that stands there twice.
     """
     pairs: list[tuple[str, str]] = []
-    for part in text.split(","):
-        name, _, label = (piece.strip() for piece in part.partition("="))
+    for name, label in split_names(text, ","):
         if not name:
             raise OptionError(
                 f"The list of structures {text!r} has an empty name.", todo="Write for example: femur, tibia=shin."
@@ -208,8 +212,43 @@ def parse_names(text: str) -> list[Request]:
     return requests_of([Request(name, label) for name, label in pairs])
 
 
+def write_names(requests: Iterable[Request]) -> str:
+    """Return the text that :func:`parse_names` reads."""
+    return ", ".join(f"{_quoted(item.name)}={_quoted(item.label)}" for item in requests)
+
+
+def split_names(text: str, separator: str) -> list[tuple[str, str]]:
+    """Split ``NAME`` or ``NAME=VALUE`` at a separator; double quotes around either protect what is in them.
+
+    Args:
+        text: For example ``1=liver;2="kidney; left"``.
+        separator: One sign.
+
+    Returns:
+        Name and value of each part, without blanks around them; the value is empty where there is none.
+    """
+    piece = r'\s*(?:"((?:[^"]|"")*)"\s*(?=[{0}]|$)|([^{0}]*))'
+    pattern = re.compile(piece.format(f"={separator}") + "(?:=" + piece.format(separator) + ")?")
+    found, at = [], 0
+    while at <= len(text):
+        match = pattern.match(text, at)
+        assert match is not None  # every part of it may be empty
+        name, plain_name, value, plain_value = (part or "" for part in match.groups())
+        found.append((_unquoted(name) or plain_name.strip(), _unquoted(value) or plain_value.strip()))
+        at = match.end() + 1
+    return found
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if set(name) & set(',;="') else name
+
+
+def _unquoted(text: str) -> str:
+    return text.replace('""', '"').strip()
+
+
 def _refuse_twice(values: Sequence[str], what: str) -> None:
-    folded = [value.casefold() for value in values]
-    for value in values:
-        if folded.count(value.casefold()) > 1:
+    keys = [name_key(value) for value in values]
+    for value, key in zip(values, keys, strict=True):
+        if keys.count(key) > 1:
             raise OptionError(what.format(value), todo="Name it once.")

@@ -9,10 +9,12 @@ import typer
 
 from IncrementalSegLib.cli.learn import Exemplars
 from IncrementalSegLib.cli.output import (
+    AcceptGrid,
     AsJson,
     CaseNames,
     DataPath,
     ModelPath,
+    Strict,
     print_json,
     print_table,
     progress_bar,
@@ -28,13 +30,24 @@ def command(
     ] = None,
     cases: CaseNames = None,
     exemplars: Annotated[Exemplars, typer.Option(help="Whether scans of this step may be kept.")] = Exemplars.keep,
+    strict: Strict = False,
+    accept_grid: AcceptGrid = False,
     as_json: AsJson = False,
 ) -> None:
     """Recommend a method for teaching MODEL from these scans, with the reasons; nothing is written."""
     from IncrementalSegLib.engine.planning.advice import advise
 
     with progress_bar() as progress:
-        advice = advise(model, data, structures, cases=cases, exemplars=exemplars.value, progress=progress)
+        advice = advise(
+            model,
+            data,
+            structures,
+            cases=cases,
+            exemplars=exemplars.value,
+            strict=strict,
+            accept_grid=accept_grid,
+            progress=progress,
+        )
     found = advice.to_json()
     if as_json:
         print_json(found)

@@ -7,23 +7,33 @@ from typing import Annotated
 
 import typer
 
-from IncrementalSegLib.cli.output import AsJson, print_json, print_table, progress_bar, say
+from IncrementalSegLib.cli.output import AcceptGrid, AsJson, Strict, print_json, print_table, progress_bar, say
 
 
 def command(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="nnU-Net or Decathlon folder, or a manifest.")],
+    strict: Strict = False,
+    accept_grid: AcceptGrid = False,
     as_json: AsJson = False,
 ) -> None:
     """Give a verdict per case of DATA: ok, warning or refused, with what to do."""
     from IncrementalSegLib.sampling.checks import check_data
+    from IncrementalSegLib.volumes.notes import summary
 
     with progress_bar() as progress:
-        verdicts = check_data(data, progress=lambda done, total: progress("Checking", done / total))
+        verdicts = check_data(
+            data,
+            progress=lambda done, total: progress("Checking", done / total),
+            strict=strict,
+            accept_grid=accept_grid,
+        )
     if as_json:
-        print_json({"cases": [item.to_json() for item in verdicts]})
+        print_json(verdicts.to_json())
     else:
         print_table("Cases", ("case", "verdict", "message"), [(v.case, v.verdict, v.message) for v in verdicts])
         counts = {name: sum(item.verdict == name for item in verdicts) for name in ("ok", "warning", "refused")}
         say("  ".join(f"{count} {name}" for name, count in counts.items()))
-    if any(item.verdict == "refused" for item in verdicts):
+        for sentence in summary(verdicts.of_data):
+            say(sentence)
+    if any(item.verdict == "refused" for item in verdicts) or (strict and verdicts.of_data):
         raise typer.Exit(1)

@@ -8,11 +8,13 @@ import typer
 
 from IncrementalSegLib.cli.learn import Exemplars, Network, PresetName, Retention, parse_options
 from IncrementalSegLib.cli.output import (
+    AcceptGrid,
     AsJson,
     CaseNames,
     DataPath,
     DeviceName,
     ModelPath,
+    Strict,
     print_json,
     print_table,
     progress_bar,
@@ -35,6 +37,8 @@ def command(
     exemplars: Annotated[Exemplars, typer.Option(help="Whether scans would be kept.")] = Exemplars.keep,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Decides the split.")] = 0,
     retention: Annotated[Retention, typer.Option(help="Whether scans that judge are copied.")] = Retention.paths,
+    strict: Strict = False,
+    accept_grid: AcceptGrid = False,
     device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +60,8 @@ def command(
             exemplars=exemplars.value,
             seed=seed,
             retention=retention.value,
+            strict=strict,
+            accept_grid=accept_grid,
             device=device,
             progress=progress,
         )

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from IncrementalSegLib.cli.output import (
+    AcceptGrid,
     AsJson,
     CaseNames,
     DataPath,
     DeviceName,
     ModelPath,
+    Strict,
     number,
     print_json,
     print_table,
@@ -36,6 +38,8 @@ def command(
         Path | None, typer.Option(metavar="FOLDER", help="Write a page that compares with the version before.")
     ] = None,
     against: Annotated[int | None, typer.Option(metavar="N", help="The version to compare with; the parent.")] = None,
+    strict: Strict = False,
+    accept_grid: AcceptGrid = False,
     device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -51,6 +55,8 @@ def command(
             "structures": structures,
             "version": version,
             "largest_component": largest_component,
+            "strict": strict,
+            "accept_grid": accept_grid,
             "device": device,
             "progress": progress,
         }

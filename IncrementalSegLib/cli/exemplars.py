@@ -9,10 +9,12 @@ import typer
 
 from IncrementalSegLib.cli.learn import parse_options
 from IncrementalSegLib.cli.output import (
+    AcceptGrid,
     AsJson,
     CaseNames,
     DeviceName,
     ModelPath,
+    Strict,
     print_json,
     print_table,
     progress_bar,
@@ -31,6 +33,8 @@ def command(
     structures: Annotated[str | None, typer.Option(metavar="NAMES", help="remember: what was looked for.")] = None,
     cases: CaseNames = None,
     option: Annotated[list[str] | None, typer.Option(metavar="k=v", help="remember: option of the method.")] = None,
+    strict: Strict = False,
+    accept_grid: AcceptGrid = False,
     device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -53,7 +57,7 @@ def command(
             with progress_bar() as progress:
                 remember_again(
                     model, data, method, structures=structures, cases=cases, options=parse_options(option or []),
-                    device=device, progress=progress,
+                    strict=strict, accept_grid=accept_grid, device=device, progress=progress,
                 )  # fmt: skip
         case other:
             raise typer.BadParameter(f"{' '.join(other)!r}: write pin ID, ban ID, budget N, or remember")

@@ -11,6 +11,7 @@ from IncrementalSegLib.cli.output import (
     AsJson,
     DeviceName,
     ModelPath,
+    Strict,
     number,
     print_json,
     print_table,
@@ -44,6 +45,7 @@ def command(
     limit_harm: LimitHarm = 3.0,
     limit_mean: LimitMean = 1.0,
     report: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write a page with pictures.")] = None,
+    strict: Strict = False,
     device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +58,15 @@ def command(
     limits = limits_of(limit_harm, limit_mean)
     with progress_bar() as progress:
         found = gate(
-            model, version, against=against, data=data, report=report, limits=limits, device=device, progress=progress
+            model,
+            version,
+            against=against,
+            data=data,
+            report=report,
+            limits=limits,
+            strict=strict,
+            device=device,
+            progress=progress,
         )
     if as_json:
         print_json(found.to_json())

@@ -14,10 +14,12 @@ from IncrementalSegLib.cli.events import EventLines, event_lines, print_finished
 from IncrementalSegLib.cli.gate import HELD_BACK, LimitHarm, LimitMean, limits_of, show
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.output import (
+    AcceptGrid,
     AsJson,
     CaseNames,
     DeviceName,
     ModelPath,
+    Strict,
     number,
     print_json,
     print_table,
@@ -127,6 +129,8 @@ def command(
     report: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write a page on what was kept.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the step that was interrupted.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Give up the step that was interrupted.")] = False,
+    strict: Strict = False,
+    accept_grid: AcceptGrid = False,
     device: DeviceName = "auto",
     events: Annotated[bool, typer.Option("--events", help="Print one event per line, as a worker does.")] = False,
     as_json: AsJson = False,
@@ -162,6 +166,8 @@ def command(
                 normalisation=normalisation.value,
                 report=report,
                 restart=restart,
+                strict=strict,
+                accept_grid=accept_grid,
                 device=device,
                 progress=progress,
                 on_look=on_look,

@@ -25,6 +25,16 @@ DataPath = Annotated[Path, typer.Option("--data", metavar="DATA", help="nnU-Net 
 CaseNames = Annotated[
     str | None, typer.Option("--cases", metavar="FILE|a,b,c", help="Case ids, or a file with one id per line.")
 ]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="What there is to know of a case (`check` lists it) is an error.")
+]
+AcceptGrid = Annotated[
+    bool,
+    typer.Option(
+        "--accept-grid",
+        help="Take labels of their image's size voxel by voxel, wherever their headers put them.",
+    ),
+]
 DeviceName = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
 
 

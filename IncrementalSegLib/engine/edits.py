@@ -17,9 +17,11 @@ from IncrementalSegLib.engine.step.remembering import descriptor_weights, rememb
 from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.names import name_key
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
+from IncrementalSegLib.sampling.datasets import looked_for, open_cases
 from IncrementalSegLib.sampling.prepare import prepare_case, require_voxels
+from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store import edits as store_edits
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
@@ -83,6 +85,8 @@ def remember_again(
     structures: str | None = None,
     cases: str | None = None,
     options: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    accept_grid: bool = False,
     device: str = "auto",
     progress: Progress = silent,
 ) -> VersionRecord:
@@ -95,6 +99,8 @@ def remember_again(
         structures: ``"femur, tibia=LABEL IN DATA"``; by default every structure that the data names too.
         cases: Case ids or a file; all by default.
         options: Options of the method.
+        strict: What a person should know of a case (``check`` lists it) is an error.
+        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
 
@@ -103,16 +109,17 @@ def remember_again(
     """
     folder = open_model(model)
     with folder.writing():  # what is chosen must fit the weights it is stored beside
-        return _remember(folder, data, method, structures, cases, options or {}, device, progress)
+        dataset = open_cases(data, cases, accept_grid=accept_grid)
+        return _remember(folder, dataset, method, structures, options or {}, strict, device, progress)
 
 
 def _remember(
     folder: ModelFolder,
-    data: str | Path,
+    dataset: Dataset,
     method: str,
     structures: str | None,
-    cases: str | None,
     options: Mapping[str, Any],
+    strict: bool,
     device: str,
     progress: Progress,
 ) -> VersionRecord:
@@ -124,18 +131,19 @@ def _remember(
             todo="`incrementalseg methods` says what each method makes.",
         )
     history = History.of(folder)
-    dataset = open_data(data)
     wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
-    dataset = looked_for(select_cases(dataset, cases) if cases is not None else dataset, wanted)
+    dataset = looked_for(dataset, wanted)
+    reader = CaseReader(dataset, strict=strict)
     dataset = _without_set_aside(without_forgotten(dataset, history), history)
-    ids = {request.label.casefold(): record.structures.named(request.name).id for request in wanted}
+    ids = {name_key(request.label): record.structures.named(request.name).id for request in wanted}
     runtime = start(device)
     loaded = load(folder, runtime)
     prepared = []
     for done, case in enumerate(dataset.cases):
         progress("Reading", done / len(dataset.cases))
-        structure_of = {name: ids[name.casefold()] for name in case.looked_for}
-        prepared.append(prepare_case(case, structure_of, loaded.plan))
+        structure_of = {name: ids[name_key(name)] for name in case.looked_for}
+        prepared.append(prepare_case(case, structure_of, loaded.plan, reader.read))
+    reader.finish()
     taught = tuple(dict.fromkeys(ids.values()))
     require_voxels(prepared, {item: record.structures.by_id(item).name for item in taught})
     memory, exemplars, prototypes, counts = read_memories(folder)

@@ -8,8 +8,10 @@ from IncrementalSegLib.engine.pictures import TRUTH, Contour, outline_picture, w
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.scores.views import view
 from IncrementalSegLib.errors import DataError, UnknownNameError
+from IncrementalSegLib.names import name_key
 from IncrementalSegLib.preprocessing.plan import plan_for
-from IncrementalSegLib.sampling.datasets import open_data, read_case
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.types import Json
 
 _SIDE = 160
@@ -35,7 +37,7 @@ def examples(data: str | Path, label: str, output: str | Path, progress: Progres
         ModelError: A picture cannot be written.
     """
     dataset = open_data(data)
-    name = next((known for known in dataset.names if known.casefold() == label.casefold()), None)
+    name = next((known for known in dataset.names if name_key(known) == name_key(label)), None)
     if name is None:
         raise UnknownNameError("label", label, dataset.names)
     found: dict[str, Json] = {}
@@ -44,7 +46,7 @@ def examples(data: str | Path, label: str, output: str | Path, progress: Progres
         if name not in case.looked_for:
             continue
         try:
-            volume, masks = read_case(case)
+            volume, masks = read_case(case, [])
         except DataError:
             continue
         picture = None

@@ -119,6 +119,8 @@ def case_entry(case: Case, structure_of: dict[str, StructureId], *, findable: bo
             "values": {name: list(values) for name, values in case.values.items()},
             "masks": {name: str(path.resolve()) for name, path in case.masks.items()},
             "labels_sha256": fingerprint(labels),
+            "complete": case.complete,
+            "by_index": case.by_index,
         }
     return entry
 

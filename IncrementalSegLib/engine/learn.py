@@ -55,6 +55,8 @@ def learn(
     report: str | Path | None = None,
     previews: str | Path | None = None,
     restart: bool = False,
+    strict: bool = False,
+    accept_grid: bool = False,
     device: str = "auto",
     progress: Progress = silent,
     on_look: OnLook | None = None,
@@ -85,6 +87,8 @@ def learn(
         previews: Folder for a picture of each new structure, replaced now and then while it is learned;
             drawn only where somebody looks.
         restart: Give up a step of this model that is unfinished.
+        strict: What a person should know of a case (``check`` lists it) is an error.
+        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.  A :class:`Stop` that it raises ends the step as it says; anything
             else ends it as a crash does, and :func:`resume` continues from the last checkpoint.
@@ -103,7 +107,9 @@ def learn(
         >>> learn("new-model", "scans", "humerus", steps=1).record.number
         1
     """
-    settings = StepSettings(preset, steps, exemplars, seed, accept, retention, limits or Limits(), normalisation)
+    settings = StepSettings(
+        preset, steps, exemplars, seed, accept, retention, limits or Limits(), normalisation, strict
+    )
     runtime = start(device)
     folder = create_or_open(model)
     with folder.writing():  # one step at a time
@@ -112,7 +118,15 @@ def learn(
         _warn_of_candidates(folder)
         wanted = requests_of(structures)
         request = resolve(
-            folder, data, wanted, cases=cases, improve=improve, method=method, options=options, network=network
+            folder,
+            data,
+            wanted,
+            cases=cases,
+            improve=improve,
+            method=method,
+            options=options,
+            network=network,
+            accept_grid=accept_grid,
         )
         if restart:  # only now, so that a wrong path costs nothing
             Unfinished(folder.path).remove()
@@ -124,6 +138,7 @@ def learn(
             "method": request.method.registered_name,
             "options": request.method.options.model_dump(mode="json", exclude_unset=True),
             "network": network,
+            "accept_grid": accept_grid,
             "settings": asdict(settings),
         }
         return Step(
@@ -195,6 +210,7 @@ def resume(
             method=asked["method"],
             options=asked["options"],
             network=asked["network"],
+            accept_grid=asked.get("accept_grid", False),
             identities=[Structure.from_json(item) for item in asked["structures"]],
         )
         request = replace(request, id=asked["id"])

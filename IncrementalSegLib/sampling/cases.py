@@ -9,9 +9,13 @@ from pathlib import Path
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.names import tame
+from IncrementalSegLib.volumes.notes import Note
 
 IGNORE = "ignore"
 """Label name of voxels in which nobody looked for anything, as in nnU-Net; no structure is called so."""
+
+Notes = dict[str, tuple[Note, ...]]
+"""Notes by case, or by the image or table that they are about."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class Case:
         label: Integer label map or ``.seg.nrrd`` with named segments, or ``None``.
         values: Label name -> values in the integer map; empty for ``.seg.nrrd``.  :data:`IGNORE` may be one.
         masks: Label name -> file whose non-zero voxels are that structure.
+        complete: ``values`` names every value of the map; else only those that are wanted.
+        holds: Names in the files of the case, where they alone say what was looked for: a structure that is not
+            among them is unknown.  Empty where the data set itself says what was looked for.
+        by_index: Take a label of the image's size voxel by voxel, wherever its header puts it.
     """
 
     id: str
@@ -39,6 +47,9 @@ class Case:
     label: Path | None = None
     values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     masks: Mapping[str, Path] = field(default_factory=dict)
+    complete: bool = True
+    holds: tuple[str, ...] = ()
+    by_index: bool = False
 
     def __post_init__(self) -> None:
         values: dict[str, tuple[int, ...]] = {}
@@ -64,12 +75,14 @@ class Dataset:
         root: Folder or manifest file it was opened from.
         names: Label names that occur anywhere, in the order of their values.
         cases: The cases, sorted by id.
+        notes: Doubts about the data set that need no voxel: images without a label, an encoding that was assumed.
     """
 
     name: str
     root: Path
     names: tuple[str, ...]
     cases: tuple[Case, ...]
+    notes: Notes = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", tame(self.name))

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import median
 
-from IncrementalSegLib.errors import IncrementalSegError, UnknownNameError
-from IncrementalSegLib.sampling.cases import Case, Dataset
-from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.errors import UnknownNameError
+from IncrementalSegLib.names import name_key
+from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
+from IncrementalSegLib.sampling.datasets import open_cases
+from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.types import Json
-from IncrementalSegLib.volumes.checks import check_image, check_segmentation, one_line
-from IncrementalSegLib.volumes.labels import read_label
-from IncrementalSegLib.volumes.notes import Note, Verdict
-from IncrementalSegLib.volumes.volume import Grid
-
-_SPACING_RATIO = 3.0
-"""A spacing this many times the median of the data set, or this small a part of it, is told."""
+from IncrementalSegLib.volumes.labels import ACCEPTED
+from IncrementalSegLib.volumes.notes import Note, Verdict, counted
 
 
 @dataclass(frozen=True)
@@ -42,102 +37,69 @@ class CaseVerdict:
         return asdict(self) | {"structures": list(self.structures)}
 
 
-@dataclass(frozen=True)
-class _Read:
-    """What is remembered of a case until all are read."""
+class Verdicts(list[CaseVerdict]):
+    """One verdict per case, in the order of the data set.
 
-    notes: tuple[Note, ...]
-    grid: Grid | None = None
-    channels: int = 0
+    Args:
+        cases: The verdicts.
+        notes: Case, image or table -> its notes.
+    """
+
+    def __init__(self, cases: Iterable[CaseVerdict], notes: Notes) -> None:
+        super().__init__(cases)
+        self.notes = notes
+
+    @property
+    def of_data(self) -> Notes:
+        """The notes that belong to no case, for example on images without a label."""
+        cases = {item.case for item in self}
+        return {name: found for name, found in self.notes.items() if name not in cases}
+
+    def to_json(self) -> Json:
+        """Return the object that ``check --json`` prints."""
+        return {"cases": [item.to_json() for item in self], "notes": counted(self.notes)}
 
 
 def check_data(
     data: Path | str | Dataset,
     names: Iterable[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> list[CaseVerdict]:
+    *,
+    strict: bool = False,
+    accept_grid: bool = False,
+) -> Verdicts:
     """Read every case of a data set and judge it; a broken case does not stop the others.
 
     Args:
         data: The data set, or its path.
         names: Labels to judge; ``None`` judges all that were looked for.
         progress: Called with the number of cases done and of all cases.
-
-    Returns:
-        One verdict per case, in the order of the data set.
+        strict: A case with a note is refused.
+        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
 
     Raises:
         DataError: The data set cannot be opened at all.
         UnknownNameError: The data set has no such label.
     """
-    dataset = data if isinstance(data, Dataset) else open_data(data)
-    wanted = None if names is None else {name.casefold() for name in names}
+    dataset = open_cases(data, accept_grid=accept_grid)
+    wanted = None if names is None else {name_key(name) for name in names}
     for name in wanted or ():
-        if name not in {known.casefold() for known in dataset.names}:
+        if name not in {name_key(known) for known in dataset.names}:
             raise UnknownNameError("label", name, dataset.names)
-    seen = []
+    reader = CaseReader(dataset)
     for done, case in enumerate(dataset.cases, start=1):
-        seen.append(_read(case, wanted))
+        kept = frozenset(name for name in case.looked_for if wanted is None or name_key(name) in wanted)
+        reader.judge(replace(case, looked_for=kept), labels=wanted is None or bool(kept))
         if progress is not None:
             progress(done, len(dataset.cases))
-    compared = _compared(seen)
-    return [_verdict(case, read.notes) for case, read in zip(dataset.cases, compared, strict=True)]
+    reader.compare()
+    verdicts = (_verdict(case, reader.notes.get(case.id, ()), strict) for case in dataset.cases)
+    return Verdicts(verdicts, reader.notes)
 
 
-def _read(case: Case, wanted: set[str] | None) -> _Read:
-    try:
-        volume, notes = check_image(case.images)
-        if volume is None:
-            return _Read(tuple(notes))
-        labels = sorted(name for name in case.looked_for if wanted is None or name.casefold() in wanted)
-        if labels:
-            notes += check_segmentation(volume, labels, case.label, case.values, case.masks)
-        elif wanted is None:
-            if case.label is not None:  # what it declares is unknown, perhaps because it is broken
-                read_label(case.label, volume.grid)
-            notes.append(Note("nothing-looked-for", "Nothing was looked for: name its structures, or remove the case."))
-        return _Read(tuple(notes), volume.grid, volume.channels)
-    except IncrementalSegError as error:
-        return _Read((Note("refused", one_line(error), "refused"),))
-    except (OSError, ValueError, RuntimeError, MemoryError) as error:
-        said = f"{type(error).__name__}: {one_line(error)} Export the case again."
-        return _Read((Note("refused", said, "refused"),))
-
-
-def _compared(seen: list[_Read]) -> list[_Read]:
-    """Add what is only seen beside the other cases: axes, channels, spacing."""
-    whole = [read for read in seen if read.grid is not None]
-    if len(whole) < 3:
-        return seen
-    planar = Counter(read.grid.planar for read in whole if read.grid).most_common(1)[0][0]
-    channels = Counter(read.channels for read in whole).most_common(1)[0][0]
-    spacings = [sorted(read.grid.spacing) for read in whole if read.grid and read.grid.planar == planar]
-    usual = [median(axis) for axis in zip(*spacings, strict=True)]
-    return [replace(read, notes=(*read.notes, *_odd(read, planar, channels, usual))) for read in seen]
-
-
-def _odd(read: _Read, planar: bool, channels: int, usual: list[float]) -> Iterable[Note]:
-    if read.grid is None:
-        return
-    if read.grid.planar != planar:
-        kinds = ("a picture", "volumes") if read.grid.planar else ("a volume", "pictures")
-        said = f"It is {kinds[0]} and the other cases are {kinds[1]}: keep them in two data sets."
-        yield Note("other-axes", said, "refused")
-        return
-    if read.channels != channels:
-        said = f"It has {read.channels} channels and the other cases {channels}: add or remove channels."
-        if any(note.kind == "fourth-axis" for note in read.notes):
-            said = f"It has {read.channels} channels or time frames and the other cases {channels}: save one of them."
-        yield Note("other-channels", said, "refused")
-    ratios = [own / other for own, other in zip(sorted(read.grid.spacing), usual, strict=True)]
-    if not planar and (max(ratios) > _SPACING_RATIO or min(ratios) < 1 / _SPACING_RATIO):
-        own = " x ".join(f"{value:.3g}" for value in read.grid.spacing)
-        others = " x ".join(f"{value:.3g}" for value in usual)
-        said = f"Its spacing of {own} mm is very unlike the other cases ({others} mm): check the header."
-        yield Note("other-spacing", said)
-
-
-def _verdict(case: Case, notes: Iterable[Note]) -> CaseVerdict:
+def _verdict(case: Case, notes: Iterable[Note], strict: bool) -> CaseVerdict:
     found = sorted(notes, key=lambda note: note.verdict != "refused")
-    verdict = found[0].verdict if found else "ok"
+    verdict: Verdict = found[0].verdict if found else "ok"
+    if strict and any(note.kind != ACCEPTED for note in found):
+        verdict = "refused"
     return CaseVerdict(case.id, verdict, " ".join(note.message for note in found), tuple(sorted(case.looked_for)))

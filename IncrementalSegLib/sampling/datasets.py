@@ -1,4 +1,4 @@
-"""Open labelled scans in any of the known layouts, choose among them, and read a case."""
+"""Open labelled scans in any of the known layouts, and choose among them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from IncrementalSegLib.errors import DataError, UnknownNameError
-from IncrementalSegLib.names import tame
-from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset
-from IncrementalSegLib.sampling.readers_folders import DATASET_FILE, open_decathlon, open_nnunet, read_json
+from IncrementalSegLib.names import name_key
+from IncrementalSegLib.sampling.cases import Case, Dataset
+from IncrementalSegLib.sampling.collecting import read_json, read_text, respelled
+from IncrementalSegLib.sampling.readers_folders import DATASET_FILE, open_decathlon, open_nnunet
 from IncrementalSegLib.sampling.readers_manifest import open_manifest
-from IncrementalSegLib.structures import Request
-from IncrementalSegLib.volumes.io import read_volume
-from IncrementalSegLib.volumes.segmentations import read_masks
-from IncrementalSegLib.volumes.volume import Volume
+from IncrementalSegLib.structures import Request, split_names
+from IncrementalSegLib.volumes.notes import Note
 
 _MANIFESTS = ("manifest.csv", "manifest.json")
 _LAYOUTS = (
@@ -60,33 +56,57 @@ def open_data(path: Path | str) -> Dataset:
     raise DataError(f"The folder {path} holds {found}.", _LAYOUTS, "Name one of them.")
 
 
+def open_cases(
+    data: Path | str | Dataset, cases: str | Sequence[str] | None = None, *, accept_grid: bool = False
+) -> Dataset:
+    """Return a data set that may be open already, with the named cases.
+
+    Args:
+        data: The data set, or its path.
+        cases: As for :func:`select_cases`; ``None`` keeps all.
+        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
+
+    Raises:
+        IncrementalSegError: As for :func:`open_data` and :func:`select_cases`.
+    """
+    dataset = data if isinstance(data, Dataset) else open_data(data)
+    if accept_grid:
+        dataset = replace(dataset, cases=tuple(replace(case, by_index=True) for case in dataset.cases))
+    return dataset if cases is None else select_cases(dataset, cases)
+
+
 def select_cases(dataset: Dataset, cases: str | Sequence[str]) -> Dataset:
     """Keep the named cases.
 
     Args:
         dataset: The data set.
-        cases: Comma-separated case ids, or a text file with one id per line (``#`` starts a comment); as a list
-            they are taken as they are.
+        cases: Comma-separated case ids, in double quotes where they hold a comma, or a text file with one id per line
+            (``#`` starts a comment); as a list they are taken as they are.
 
     Raises:
         UnknownNameError: The data set has no such case.
         DataError: No case is named, or the file cannot be read.
     """
-    wanted = [tame(name) for name in (_ids(cases) if isinstance(cases, str) else cases)]
-    known = {case.id for case in dataset.cases}
+    wanted = _ids(cases) if isinstance(cases, str) else cases
+    by_key: dict[str, list[str]] = {}
+    for case in dataset.cases:
+        by_key.setdefault(name_key(case.id), []).append(case.id)
+    chosen = set()
     for case_id in wanted:
-        if case_id not in known:
-            raise UnknownNameError("case", case_id, known)
+        alike = by_key.get(name_key(case_id), [])
+        if case_id not in alike and len(alike) != 1:  # two may differ in nothing but case
+            raise UnknownNameError("case", case_id, {case.id for case in dataset.cases})
+        chosen.add(case_id if case_id in alike else alike[0])
     if not wanted:
         raise DataError(f"{cases!r} names no case.", todo="Write case ids, separated by commas, or one per line.")
-    return replace(dataset, cases=tuple(case for case in dataset.cases if case.id in set(wanted)))
+    return replace(dataset, cases=tuple(case for case in dataset.cases if case.id in chosen))
 
 
 def looked_for(dataset: Dataset, requests: Sequence[Request]) -> Dataset:
     """Restrict a data set to the requested labels: what else its cases hold becomes unknown.
 
-    Each case keeps those of the labels that were looked for in it; a case with none is dropped.  The
-    labels are compared without regard to case and spelled as in the requests afterwards.
+    Each case keeps those of the labels that were looked for in it; a case with none is dropped, and where the files
+    alone say what was looked for, that is noted.  The labels are spelled as in the requests afterwards.
 
     Args:
         dataset: The data set.
@@ -96,50 +116,42 @@ def looked_for(dataset: Dataset, requests: Sequence[Request]) -> Dataset:
         UnknownNameError: The data set has no such label.
         DataError: The labels exist, but were looked for in no case.
     """
-    known = {name.casefold() for name in dataset.names}
-    spelled = {request.label.casefold(): request.label for request in requests}
-    for folded, label in spelled.items():
-        if folded not in known:
+    known = {name_key(name) for name in dataset.names}
+    spelled = {name_key(request.label): request.label for request in requests}
+    for key, label in spelled.items():
+        if key not in known:
             raise UnknownNameError("label", label, dataset.names)
     cases = []
+    notes = dict(dataset.notes)
     for case in dataset.cases:
-        kept = frozenset(spelled[name.casefold()] for name in case.looked_for if name.casefold() in spelled)
+        kept = frozenset(name for name in case.looked_for if name_key(name) in spelled)
         if kept:
-            values = {spelled.get(name.casefold(), name): found for name, found in case.values.items()}
-            masks = {spelled.get(name.casefold(), name): file for name, file in case.masks.items()}
-            cases.append(replace(case, looked_for=kept, values=values, masks=masks))
+            cases.append(respelled(replace(case, looked_for=kept), spelled))
+        missing = spelled.keys() - {name_key(name) for name in kept}
+        if missing and (found := _unknown(case, [spelled[key] for key in spelled if key in missing], bool(kept))):
+            notes[case.id] = (*notes.get(case.id, ()), found)
     if not cases:
         labels = ", ".join(spelled.values())
         raise DataError(
             f"{labels} was looked for in none of the {len(dataset.cases)} cases.",
             todo="Choose other cases, or say in the manifest (column looked_for) where it was.",
         )
-    names = tuple(spelled.get(name.casefold(), name) for name in dataset.names)
-    return replace(dataset, names=names, cases=tuple(cases))
+    names = tuple(spelled.get(name_key(name), name) for name in dataset.names)
+    return replace(dataset, names=names, cases=tuple(cases), notes=notes)
 
 
-def read_case(case: Case) -> tuple[Volume, dict[str, NDArray[np.bool_]]]:
-    """Read the scan of a case and the masks of what was looked for in it.
-
-    Args:
-        case: The case.
-
-    Returns:
-        The volume, which knows where nobody looked for anything (the label :data:`~.cases.IGNORE`), and
-        label name -> ``(D, H, W)`` bool mask on its grid, sorted by name.
-
-    Raises:
-        DataError: A file is missing, unreadable or does not fit; the message names the case.
-    """
-    try:
-        volume = read_volume(case.images)
-        names = sorted(case.looked_for | ({IGNORE} & case.values.keys()))
-        masks = read_masks(volume.grid, names, case.label, case.values, case.masks)
-        unlabelled = masks.pop(IGNORE, None)
-        return replace(volume, unlabelled=unlabelled), masks
-    except (DataError, UnknownNameError) as error:
-        kind = type(error) if isinstance(error, DataError) else DataError
-        raise kind(f"Case {case.id!r}: {error.what}", error.why, error.todo) from error
+def _unknown(case: Case, missing: Sequence[str], used: bool) -> Note | None:
+    """Return what to say of labels that a case lacks where no person said what was looked for in it."""
+    label = next(iter([case.label] if case.label is not None else case.masks.values()), None)
+    if label is None and not case.looked_for:
+        return Note("without-label", f"the image {case.images[0].name} has no label and is not used.")
+    if not case.holds or label is None:
+        return None
+    listing = ", ".join(case.holds[:10]) + (", ..." if len(case.holds) > 10 else "")
+    source = label.name if case.label is not None else "its masks"
+    said = f"{source} names {listing}, but not {', '.join(missing)}: unknown there"
+    end = "." if used else ", so the case is not used."
+    return Note("unknown-there", f"{said}{end} If it was looked for and is absent, say so in the column looked_for.")
 
 
 def _open_folder(root: Path) -> Dataset:
@@ -161,9 +173,7 @@ def _ids(text: str) -> list[str]:
     except OSError:  # a long list of ids is no file name
         is_file = False
     if not is_file:
-        return [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The list of cases {file} cannot be read ({error}).", todo="Give a text file.") from error
+        parts = (name if not value else f"{name}={value}" for name, value in split_names(text, ","))
+        return [part for part in parts if part]
+    lines = read_text(file).split("\n")
     return [line.partition("#")[0].strip() for line in lines if line.partition("#")[0].strip()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -11,25 +11,32 @@ from IncrementalSegLib.preprocessing.pipeline import forward, forward_mask, to_p
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case
-from IncrementalSegLib.sampling.datasets import read_case
+from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.types import StructureId
+from IncrementalSegLib.volumes.labels import Mask
 from IncrementalSegLib.volumes.volume import Volume
+
+Read = Callable[[Case], tuple[Volume, dict[str, Mask]]]
+"""Reads a case: its scan and the masks of what was looked for."""
 
 _SHARED = 0.01  # less is a seam of the two masks' resampling
 
 
-def prepare_case(case: Case, structure_of: Mapping[str, StructureId], plan: Plan) -> PreparedCase:
+def prepare_case(
+    case: Case, structure_of: Mapping[str, StructureId], plan: Plan, read: Read = read_case
+) -> PreparedCase:
     """Read a case and prepare its image and the masks of what was looked for.
 
     Args:
         case: The case; its ``looked_for`` holds label names.
         structure_of: Label name -> uuid.
         plan: The model's plan.
+        read: Reads the case.
 
     Raises:
         DataError: The case cannot be read or does not fit the plan.
     """
-    volume, masks = read_case(case)
+    volume, masks = read(case)
     return prepare(case, volume, {structure_of[name]: masks[name] for name in sorted(case.looked_for)}, plan)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset
+from IncrementalSegLib.names import name_key
+from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset, Notes
+from IncrementalSegLib.sampling.collecting import Values, case_names, collected, named_segments, named_values
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import name_of
+from IncrementalSegLib.volumes.notes import Note
 
 DATASET_FILE = "dataset.json"
 
@@ -28,17 +28,25 @@ def open_nnunet(root: Path, description: Json) -> Dataset:
         DataError: The description lacks what the layout needs.
     """
     values = named_values(description.get("labels"), root / DATASET_FILE)
-    names = [name for name in values if name != IGNORE]
     channel_names = description.get("channel_names", {"0": ""})
     if not isinstance(channel_names, Mapping) or not channel_names:
         raise DataError(
             f"{root / DATASET_FILE} has the channel_names {channel_names!r}.", todo='Write {"0": NAME, "1": NAME, ...}.'
         )
     ending = str(description.get("file_ending", ".nii.gz"))
-    cases = []
-    for case_id, images, label in _nnunet_files(root, description, ending, len(channel_names)):
-        cases.append(Case(case_id, case_id, images, frozenset(names), label, values))
-    return collected(str(description.get("name", root.name)), root, names, cases)
+    listed = description.get("dataset")
+    if isinstance(listed, Mapping):
+        cases, unlabelled = _listed(root, listed, values)
+    else:
+        cases = []
+        for label in sorted((root / "labelsTr").glob(f"*{ending}")):
+            name = label.name.removesuffix(ending)
+            images = (root / "imagesTr" / f"{name}_{channel:04d}{ending}" for channel in range(len(channel_names)))
+            if not name.startswith("."):
+                cases.append(_case(name, name, images, label, values))
+        unlabelled = _without_label(root / "imagesTr", cases)
+    names = [name for name in values if name != IGNORE]
+    return collected(str(description.get("name", root.name)), root, names, cases, unlabelled)
 
 
 def open_decathlon(root: Path, description: Json) -> Dataset:
@@ -52,104 +60,80 @@ def open_decathlon(root: Path, description: Json) -> Dataset:
         DataError: The description lacks what the layout needs.
     """
     values = named_values(description.get("labels"), root / DATASET_FILE)
-    names = [name for name in values if name != IGNORE]
-    cases = []
+    rows = []
     for row in description["training"]:
-        if not isinstance(row, Mapping) or "image" not in row or "label" not in row:
+        if not isinstance(row, Mapping) or not row.get("image"):
             raise DataError(
                 f"{root / DATASET_FILE} lists the training case {row!r}.",
                 todo='Each one needs {"image": PATH, "label": PATH}.',
             )
         listed = row["image"] if isinstance(row["image"], list) else [row["image"]]
-        label = root / str(row["label"])
-        images = tuple(file for image in listed for file in _channels_of(root / str(image)))
-        case_id = name_of(Path(str(listed[0])))
-        cases.append(Case(case_id, str(row.get("patient", case_id)), images, frozenset(names), label, values))
-    return collected(str(description.get("name", root.name)), root, names, cases)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        DataError: It cannot be read or is no JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read as JSON ({error}).", todo="Correct the file.") from error
-
-
-def named_values(labels: object, source: Path) -> dict[str, tuple[int, ...]]:
-    """Read a table of label names in either direction: name -> value(s), or value -> name.
-
-    Args:
-        labels: The table; the value 0 is the background and no structure.
-        source: The file it stands in, for the message.
-
-    Returns:
-        Name -> values, in the order of the values.
-
-    Raises:
-        DataError: It is no such table.
-    """
-    if not isinstance(labels, Mapping) or not labels:
+        rows.append((row, [root / str(image) for image in listed]))
+    cases: list[Case] = []
+    unlabelled: Notes = {}
+    for (row, images), name in zip(rows, case_names([images[0] for _, images in rows], root), strict=True):
+        files = [file for image in images for file in _channels_of(image)]
+        if row.get("label"):
+            cases.append(_case(name, str(row.get("patient", name)), files, root / str(row["label"]), values))
+        else:
+            unlabelled[name] = (_unlabelled(files[0]),)
+    if rows and not cases:
         raise DataError(
-            f"{source} has no table of labels.", todo='Add "labels", for example {"liver": 1, "spleen": 2}.'
+            f"{root / DATASET_FILE} gives none of its {len(rows)} training cases a label; the first is {rows[0][0]!r}.",
+            todo='Each one needs {"image": PATH, "label": PATH}.',
         )
-    values: dict[str, tuple[int, ...]] = {}
-    for key, entry in labels.items():
-        is_value = isinstance(key, int) or (isinstance(key, str) and key.strip().isdigit() and isinstance(entry, str))
-        name, numbers = (entry, key) if is_value else (key, entry)
-        numbers = list(numbers) if isinstance(numbers, (list, tuple)) else [numbers]
-        try:
-            found = tuple(int(number) for number in numbers)
-        except (TypeError, ValueError) as error:
+    names = [name for name in values if name != IGNORE]
+    used = {file.resolve() for _, images in rows for image in images for file in _channels_of(image)}
+    unlabelled |= _without_label(root / "imagesTr", cases, used)
+    return collected(str(description.get("name", root.name)), root, names, cases, unlabelled)
+
+
+def _case(name: str, patient: str, images: Iterable[Path], label: Path, values: Values) -> Case:
+    """Return a case; of a label that names its own segments only these were looked for."""
+    names = frozenset(known for known in values if known != IGNORE)
+    segments = named_segments(label)
+    if not segments:
+        return Case(name, patient, tuple(images), names, label, values)
+    held = {name_key(segment) for segment in segments}
+    found = frozenset(known for known in names if name_key(known) in held)
+    return Case(name, patient, tuple(images), found, label, values, holds=segments)
+
+
+def _listed(root: Path, listed: Mapping[str, object], values: Values) -> tuple[list[Case], Notes]:
+    """Return the cases of a description that lists their paths, and a note on each that has no label."""
+    cases: list[Case] = []
+    unlabelled: Notes = {}
+    for name, row in listed.items():
+        if not isinstance(row, Mapping) or not isinstance(row.get("images"), list) or not row["images"]:
             raise DataError(
-                f"{source} gives the label {name!r} the value {entry!r}.", todo="Values are whole numbers."
-            ) from error
-        name = str(name).strip()
-        if found and any(found):
-            values[IGNORE if name.casefold() == IGNORE else name] = found
-    return dict(sorted(values.items(), key=lambda item: (min(item[1]), len(item[1]))))
+                f"{root / DATASET_FILE} lists the case {name!r} as {row!r}.",
+                todo='Each one needs {"images": [PATH, ...], "label": PATH}.',
+            )
+        images = [root / str(image) for image in row["images"]]
+        if row.get("label"):
+            cases.append(_case(name, name, images, root / str(row["label"]), values))
+        else:
+            unlabelled[name] = (_unlabelled(images[0]),)
+    return cases, unlabelled
 
 
-def collected(name: str, root: Path, names: Iterable[str], cases: Iterable[Case]) -> Dataset:
-    """Return the cases as a data set, sorted by id.
+def _without_label(folder: Path, cases: Iterable[Case], known: Collection[Path] = ()) -> Notes:
+    """Return a note on each image of a folder that no case uses, one for each case."""
+    cases = list(cases)
+    used = {image.resolve() for case in cases for image in case.images} | set(known)
+    labelled = {case.id for case in cases}
+    found: Notes = {}
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if file.name.startswith(".") or file.resolve() in used:
+            continue
+        name = re.sub(r"_\d{4}$", "", name_of(file))
+        channel = Note("unused-channel", f"the image {file.name} is none of the channels that {DATASET_FILE} names.")
+        found.setdefault(name, (channel if name in labelled else _unlabelled(file),))
+    return found
 
-    Raises:
-        DataError: No case, or two of one name.
-    """
-    ordered = tuple(sorted(cases, key=lambda case: case.id))
-    if not ordered:
-        raise DataError(f"{root} holds no case with an image and a label.", todo="Add cases, or name another folder.")
-    for first, second in itertools.pairwise(ordered):
-        if first.id == second.id:
-            raise DataError(f"Two cases in {root} are called {first.id!r}.", todo="Give each case its own name.")
-    return Dataset(name, root, tuple(names), ordered)
 
-
-def _nnunet_files(
-    root: Path, description: Json, ending: str, channels: int
-) -> Iterable[tuple[str, tuple[Path, ...], Path]]:
-    """Yield case, images and label; ``dataset`` in the description lists paths explicitly."""
-    listed = description.get("dataset")
-    if isinstance(listed, Mapping):
-        for case_id, row in listed.items():
-            if not isinstance(row, Mapping) or not isinstance(row.get("images"), list):
-                raise DataError(
-                    f"{root / DATASET_FILE} lists the case {case_id!r} as {row!r}.",
-                    todo='Each one needs {"images": [PATH, ...], "label": PATH}.',
-                )
-            if row.get("label"):
-                yield str(case_id), tuple(root / str(image) for image in row["images"]), root / str(row["label"])
-        return
-    labels = sorted((root / "labelsTr").glob(f"*{ending}"))
-    for label in labels:
-        case_id = label.name.removesuffix(ending)
-        if not case_id.startswith("."):
-            images = (root / "imagesTr" / f"{case_id}_{channel:04d}{ending}" for channel in range(channels))
-            yield case_id, tuple(images), label
+def _unlabelled(image: Path) -> Note:
+    return Note("without-label", f"the image {image.name} has no label and is not used.")
 
 
 def _channels_of(image: Path) -> tuple[Path, ...]:

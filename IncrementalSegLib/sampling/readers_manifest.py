@@ -2,78 +2,98 @@
 
 Columns: ``image`` (channels separated by ``;``), ``patient``, ``looked_for`` (names separated by ``;``), ``label``
 (integer map, ``.seg.nrrd`` or ``NAME=mask;NAME2=mask2``), ``values`` (``1=liver;2=spleen``) and ``case``.  Every other
-column is the name of a structure and holds its mask files.  Relative paths start at the manifest.
+column is the name of a structure and holds its mask files.  Relative paths start at the manifest.  A name that holds a
+separator stands in double quotes.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.errors import DataError, UnknownNameError
-from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset
-from IncrementalSegLib.sampling.readers_folders import collected, named_values, read_json
+from IncrementalSegLib.names import name_key, tame
+from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset, Notes
+from IncrementalSegLib.sampling.collecting import (
+    Values,
+    case_names,
+    collected,
+    named_segments,
+    named_values,
+    read_json,
+    read_text,
+    united,
+)  # fmt: skip
+from IncrementalSegLib.structures import split_names
 from IncrementalSegLib.volumes.io import name_of
-from IncrementalSegLib.volumes.labels import segment_names
+from IncrementalSegLib.volumes.labels import is_seg
+from IncrementalSegLib.volumes.notes import Note
 
 COLUMNS = ("image", "patient", "looked_for", "label", "values", "case")
 _VALUE_TABLE = "labels.json"
 
-Values = dict[str, tuple[int, ...]]
+Rows = list[dict[str, Any]]
 
 
 def open_manifest(path: Path) -> Dataset:
-    """Open a CSV or JSON manifest; of the labels only the headers of ``.seg.nrrd`` files are read.
+    """Open a CSV or JSON manifest; of the labels only the headers of files with segments are read.
 
     Args:
         path: The manifest. A JSON manifest is a list of rows, or ``{"labels": ..., "cases": [rows]}``.
 
     Raises:
         DataError: The file is no manifest, or a row cannot be understood; the message names the row.
-        UnknownNameError: A row looks for a name that occurs nowhere else.
+        UnknownNameError: A row looks for a name that occurs nowhere else, or a column is none.
     """
-    rows, shared = _rows_of_json(path) if path.suffix.lower() == ".json" else (_rows_of_csv(path), None)
+    said: list[Note] = []
+    rows, shared = _rows_of_json(path) if path.suffix.lower() == ".json" else (_rows_of_csv(path, said), None)
     if shared is None and (path.parent / _VALUE_TABLE).is_file():
         shared = named_values(read_json(path.parent / _VALUE_TABLE), path.parent / _VALUE_TABLE)
+    _refuse_strange_columns(rows, path)
+    names = _case_names(rows, path)
     cases, unsure = [], set()
     for number, row in enumerate(rows, start=1):
-        case, undeclared = _case(row, path.parent, shared or {}, f"Row {number} of {path.name}")
+        case, undeclared = _case(row, path.parent, shared or {}, f"Row {number} of {path.name}", names[number - 1])
         cases.append(case)
         unsure |= undeclared
     declared = _declared(cases)
     for name in sorted(unsure):
-        if name.casefold() not in {known.casefold() for known in declared}:
+        if name_key(name) not in {name_key(known) for known in declared}:
             raise UnknownNameError("label", name, declared, f"A row of {path.name} looks for it.")
-    names = {name.casefold(): name for case in cases for name in sorted(case.looked_for)}
-    ordered = {name.casefold(): name for name in declared} | names
-    return collected(path.parent.name or path.stem, path, ordered.values(), cases)
+    labels = [*declared, *(name for case in cases for name in sorted(case.looked_for))]
+    notes: Notes = {path.name: tuple(said)} if said else {}
+    return collected(path.parent.name or path.stem, path, labels, cases, notes)
 
 
-def _rows_of_csv(path: Path) -> list[dict[str, Any]]:
+def _rows_of_csv(path: Path, notes: list[Note]) -> Rows:
+    text = read_text(path, notes)
+    first, _, rest = text.partition("\n")
+    told = first.strip().strip('"').casefold()
+    if told.startswith("sep=") and len(told) == 5:  # a line for spreadsheets
+        delimiter, text = told[4], rest
+    else:
+        # A table saved where the comma is the decimal sign has ";" or tabs between its columns.
+        delimiter = max(",\t;", key=lambda mark: (first.count(mark), mark == ","))
+    rows: Rows = []
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error}).", todo="Save the table as CSV in UTF-8.") from error
-    head = text.partition("\n")[0]
-    # A table saved where the comma is the decimal sign has ";" or tabs between its columns.
-    delimiter = max(",\t;", key=lambda mark: (head.count(mark), mark == ","))
-    table = csv.DictReader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
-    rows: list[dict[str, Any]] = []
-    for row in table:
-        if None in row or any(isinstance(cell, list) for cell in row.values()):
-            raise DataError(
-                f"Row {len(rows) + 1} of {path.name} has more cells than the table has columns.",
-                todo='Put cells that hold the separator into quotes ("a;b").',
-            )
-        cells = {key.strip(): (cell or "").strip() for key, cell in row.items() if key and key.strip()}
-        if any(cells.values()):
-            rows.append(cells)
+        for row in csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True):
+            if None in row or any(isinstance(cell, list) for cell in row.values()):
+                raise DataError(
+                    f"Row {len(rows) + 1} of {path.name} has more cells than the table has columns.",
+                    todo='Put cells that hold the separator into quotes ("a;b").',
+                )
+            cells = {key.strip(): (cell or "").strip() for key, cell in row.items() if key and key.strip()}
+            if any(cells.values()):
+                rows.append(cells)
+    except csv.Error as error:
+        raise DataError(f"{path.name} cannot be read as a table ({error}).", todo="Save it as CSV in UTF-8.") from error
     return _with_images(rows, path)
 
 
-def _rows_of_json(path: Path) -> tuple[list[dict[str, Any]], Values | None]:
+def _rows_of_json(path: Path) -> tuple[Rows, Values | None]:
     content = read_json(path)
     shared = None
     if isinstance(content, Mapping):
@@ -86,7 +106,7 @@ def _rows_of_json(path: Path) -> tuple[list[dict[str, Any]], Values | None]:
     return _with_images([dict(row) for row in content], path), shared
 
 
-def _with_images(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+def _with_images(rows: Rows, path: Path) -> Rows:
     folded = [{_column(key): cell for key, cell in row.items()} for row in rows]
     if not folded or not any("image" in row for row in folded):
         raise DataError(
@@ -96,45 +116,89 @@ def _with_images(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]
 
 
 def _column(header: str) -> str:
-    known = header.strip().casefold().replace(" ", "_")
-    return known if known in COLUMNS else header.strip()
+    known = name_key(header).replace(" ", "_").replace("-", "_")
+    return known if known in COLUMNS else tame(header)
 
 
-def _case(row: Mapping[str, Any], root: Path, shared: Values, where: str) -> tuple[Case, set[str]]:
+def _refuse_strange_columns(rows: Rows, path: Path) -> None:
+    """Refuse a column that is none of a manifest, and of which no cell names a file: it is no structure either."""
+    cells: dict[str, list[str]] = {}
+    for row in rows:
+        for column, cell in row.items():
+            if column not in (*COLUMNS, "masks") and cell:
+                cells.setdefault(column, []).append(str(cell))
+    for column, found in cells.items():
+        if not any(_is_path(cell) or (path.parent / cell).exists() for cell in found):
+            raise UnknownNameError(
+                f"column of {path.name}",
+                column,
+                COLUMNS,
+                f"Any other column is a structure and holds its mask files, and {found[0]!r} is no file.",
+            )
+
+
+def _is_path(cell: str) -> bool:
+    return "/" in cell or "\\" in cell or name_of(Path(cell)) != Path(cell).name
+
+
+def _case_names(rows: Rows, path: Path) -> list[str]:
+    """Return the column ``case`` of each row; where it is empty, the name of its file, or of its folder."""
+    images = []
+    for number, row in enumerate(rows, start=1):
+        parts = _parts(row.get("image"), f"Row {number} of {path.name}")
+        if not parts:
+            raise DataError(f"Row {number} of {path.name} names no image.", todo="Fill the column 'image'.")
+        images.append(path.parent / parts[0])
+    given = [str(row.get("case") or "").strip() for row in rows]
+    own = iter(case_names([image for image, name in zip(images, given, strict=True) if not name], path.parent))
+    return [name or next(own) for name in given]
+
+
+def _case(row: Mapping[str, Any], root: Path, shared: Values, where: str, name: str) -> tuple[Case, set[str]]:
     """Return a row's case, and the names that it looks for without declaring where they are."""
-    images = tuple(root / part for part in _parts(row.get("image")))
-    if not images:
-        raise DataError(f"{where} names no image.", todo="Fill the column 'image'.")
-    label, masks = _label(row.get("label"), root)
-    masks |= _mask_columns(row, root)
-    asked = _parts(row.get("looked_for"))
-    values = _values(row.get("values"), where) or dict(shared)
-    if label is not None and not values and len(asked) == 1 and not _segments(label) and not _is_seg(label):
+    images = tuple(root / part for part in _parts(row.get("image"), where))
+    label, masks = _label(row.get("label"), root, where)
+    for column, file in _mask_columns(row, root).items():
+        _add_mask(masks, column, file, where)
+    asked = _parts(row.get("looked_for"), where)
+    own = _values(row.get("values"), where)
+    values = own or dict(shared)
+    segments = named_segments(label) if label is not None else ()
+    if label is not None and not values and len(asked) == 1 and not segments and not is_seg(label):
         # One structure and no table: whatever is not zero is that structure.
         masks, label = {asked[0]: label} | masks, None
-    values = {} if label is None or _segments(label) else values
-    declared = [*masks, *(_names_in(label, values, asked, masks, where) if label is not None else ())]
-    spelled = {name.casefold(): name for name in declared}
-    looked_for = {spelled.get(name.casefold(), name) for name in asked} or set(declared)
-    undeclared = {name for name in looked_for if name.casefold() not in spelled}
+    values = {} if label is None or segments else values
+    declared = [*masks]
+    if label is not None:
+        declared += segments or _names_in(label, values, asked, masks, where)
+    spelled = {name_key(name): name for name in declared}
+    looked_for = {spelled.get(name_key(name), name) for name in asked} or set(declared)
+    undeclared = {name for name in looked_for if name_key(name) not in spelled}
     if undeclared and values:
         raise UnknownNameError("label", min(undeclared), declared, f"{where} looks for it.")
-    case_id = str(row.get("case") or name_of(images[0]))
-    patient = str(row.get("patient") or case_id)
-    case = Case(case_id, patient, images, frozenset(looked_for), label, values, masks)
+    case = Case(
+        name,
+        str(row.get("patient") or name).strip(),
+        images,
+        frozenset(looked_for),
+        label,
+        values,
+        masks,
+        complete=not own,
+        holds=() if asked or (values and not own) else tuple(declared),
+    )
     return case, undeclared if label is None else set()
 
 
 def _names_in(label: Path, values: Values, asked: list[str], masks: Mapping[str, Path], where: str) -> Iterable[str]:
-    """Return the structures that a label file declares; a broken ``.seg.nrrd`` is left to the check of its case."""
-    segments = _segments(label)
-    in_masks = {name.casefold() for name in asked} <= {name.casefold() for name in masks}
-    if not segments and not values and not _is_seg(label) and not (asked and in_masks):
+    """Return the structures that the table of an integer map declares."""
+    in_masks = {name_key(name) for name in asked} <= {name_key(name) for name in masks}
+    if not values and not is_seg(label) and not (asked and in_masks):
         raise DataError(
             f"{where}: nothing says which values of {label.name} mean which structure.",
             todo="Fill the column 'values' (1=liver;2=spleen), or put a labels.json beside the manifest.",
         )
-    return segments or [name for name in values if name != IGNORE]
+    return [name for name in values if name != IGNORE]
 
 
 def _declared(cases: Iterable[Case]) -> list[str]:
@@ -142,26 +206,34 @@ def _declared(cases: Iterable[Case]) -> list[str]:
     for case in cases:
         values = (name for name in case.values if name != IGNORE)
         for name in (*values, *case.masks, *sorted(case.looked_for if case.label is not None else ())):
-            names.setdefault(name.casefold(), name)
+            names.setdefault(name_key(name), name)
     return list(names.values())
 
 
-def _parts(cell: object) -> list[str]:
-    parts = cell if isinstance(cell, (list, tuple)) else str(cell or "").split(";")
-    return [str(part).strip() for part in parts if str(part).strip()]
+def _parts(cell: object, where: str) -> list[str]:
+    """Return the names or paths in a cell; in quotes they may hold a semicolon."""
+    if isinstance(cell, (list, tuple)):
+        return [str(part).strip() for part in cell if str(part).strip()]
+    parts = [name if not value else f"{name}={value}" for name, value in split_names(str(cell or ""), ";")]
+    return [part for part in parts if part]
 
 
-def _label(cell: object, root: Path) -> tuple[Path | None, dict[str, Path]]:
+def _label(cell: object, root: Path, where: str) -> tuple[Path | None, dict[str, Path]]:
     """Read the column ``label``: a path, or ``NAME=mask;NAME2=mask2``."""
+    masks: dict[str, Path] = {}
     if isinstance(cell, Mapping):
-        return None, {str(name).strip(): root / str(path) for name, path in cell.items() if path}
-    text = str(cell or "").strip()
-    if not text:
-        return None, {}
-    if "=" not in text or (root / text).exists():
-        return root / text, {}
-    pairs = (part.partition("=") for part in _parts(text))
-    return None, {name.strip(): root / path.strip() for name, _, path in pairs if name.strip() and path.strip()}
+        pairs = [(str(name), str(path or "")) for name, path in cell.items()]
+    else:
+        text = str(cell or "").strip()
+        if not text:
+            return None, {}
+        if "=" not in text or (root / text).exists():
+            return root / text, {}
+        pairs = split_names(text, ";")
+    for name, path in pairs:
+        if name.strip() and path.strip():
+            _add_mask(masks, name, root / path.strip(), where)
+    return None, masks
 
 
 def _mask_columns(row: Mapping[str, Any], root: Path) -> dict[str, Path]:
@@ -174,31 +246,25 @@ def _mask_columns(row: Mapping[str, Any], root: Path) -> dict[str, Path]:
     return masks
 
 
+def _add_mask(masks: dict[str, Path], name: str, file: Path, where: str) -> None:
+    twin = next((known for known in masks if name_key(known) == name_key(name)), None)
+    if twin is not None and masks[twin] != file:
+        raise DataError(
+            f"{where} gives two masks to {name!r}: {masks[twin].name} and {file.name}.", todo="Join them to one file."
+        )
+    masks.setdefault(twin or tame(name), file)
+
+
 def _values(cell: object, where: str) -> Values:
     """Read the column ``values``: ``1=liver;2=spleen`` (a name may have several values), or a JSON table."""
     if isinstance(cell, Mapping):
         return named_values(cell, Path(where))
-    found: dict[str, tuple[int, ...]] = {}
-    for part in _parts(cell):
-        number, _, name = (piece.strip() for piece in part.partition("="))
-        number, name = (name, number) if not number.isdigit() else (number, name)
+    pairs = []
+    for first, second in split_names(str(cell or ""), ";"):
+        if not first and not second:
+            continue
+        number, name = (first, second) if first.isdigit() else (second, first)
         if not number.isdigit() or not name:
             raise DataError(f"{where} has the values {cell!r}.", todo="Write them as 1=liver;2=spleen.")
-        name = IGNORE if name.casefold() == IGNORE else name
-        if int(number):
-            found[name] = (*found.get(name, ()), int(number))
-    return found
-
-
-def _segments(label: Path) -> tuple[str, ...]:
-    """Return the names in a ``.seg.nrrd``; empty for other files and for one that cannot be read."""
-    if label.suffix.lower() not in (".nrrd", ".nhdr") or not label.is_file():
-        return ()
-    try:
-        return segment_names(label)
-    except DataError:
-        return ()
-
-
-def _is_seg(label: Path) -> bool:
-    return label.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
+        pairs.append((name, (int(number),)))
+    return united(pairs, where)

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, cast
 
 from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.names import name_key
 from IncrementalSegLib.structures import Structure, StructureList
 from IncrementalSegLib.types import Json
 
@@ -140,7 +141,7 @@ def _structures(value: object) -> bool:
     if not isinstance(value, list) or not all(_structure(item) for item in value):
         return False
     items = cast(list[Json], value)
-    ids, names = {item["id"] for item in items}, {item["name"].casefold() for item in items}
+    ids, names = {item["id"] for item in items}, {name_key(item["name"]) for item in items}
     return len(ids) == len(names) == len(items)
 
 

@@ -1,35 +1,24 @@
-"""Pre-flight verdicts of one image and one segmentation: what is wrong with them and what to do."""
+"""Notes on one image and its masks: what is wrong with them and what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 
-from IncrementalSegLib.errors import IncrementalSegError
-from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.labels import Mask
 from IncrementalSegLib.volumes.notes import Note
-from IncrementalSegLib.volumes.segmentations import read_masks
 from IncrementalSegLib.volumes.volume import Volume
 
 
-def check_image(paths: Sequence[Path]) -> tuple[Volume | None, list[Note]]:
-    """Read a scan and judge it.
+def judge_image(volume: Volume, name: str) -> list[Note]:
+    """Return what to say of the samples of a scan.
 
     Args:
-        paths: One file or folder, or one per channel.
-
-    Returns:
-        The volume, ``None`` where it is refused, and the notes; none where nothing is wrong.
+        volume: The scan.
+        name: Name of its file, for the message.
     """
     notes: list[Note] = []
-    try:
-        volume = read_volume(paths, notes)
-    except IncrementalSegError as error:
-        return None, [Note("refused", one_line(error), "refused")]
-    name = Path(paths[0]).name
     array = volume.array
     finite = np.isfinite(array) if array.dtype.kind == "f" else np.ones((), dtype=np.bool_)
     bad = int(array[0].size - finite.all(axis=0).sum()) if finite.ndim else 0
@@ -38,35 +27,19 @@ def check_image(paths: Sequence[Path]) -> tuple[Volume | None, list[Note]]:
     seen = array[finite] if bad else array
     if seen.min() == seen.max():
         notes.append(Note("constant", f"{name} has the same value everywhere: check that it is the right scan."))
-    return volume, notes
+    return notes
 
 
-def check_segmentation(
-    volume: Volume,
-    names: Iterable[str],
-    label: Path | None = None,
-    values: Mapping[str, Sequence[int]] | None = None,
-    masks: Mapping[str, Path] | None = None,
-) -> list[Note]:
-    """Read the labels of a scan and judge them.
+def judge_masks(volume: Volume, masks: Mapping[str, Mask]) -> list[Note]:
+    """Return what to say of the outlines in a scan.
 
     Args:
         volume: The scan.
-        names: The structures that were looked for.
-        label: Integer label map or ``.seg.nrrd``.
-        values: Name -> values in the integer map, for all names that the data set knows.
-        masks: Name -> mask file.
-
-    Returns:
-        The notes; none where nothing is wrong.
+        masks: Label name -> ``(D, H, W)`` bool on its grid, for every structure that was looked for.
     """
     notes: list[Note] = []
-    try:
-        found = read_masks(volume.grid, names, label, values, masks, notes)
-    except IncrementalSegError as error:
-        return [Note("refused", one_line(error), "refused")]
-    empty = [name for name, mask in found.items() if not mask.any()]
-    if empty and len(empty) == len(found):
+    empty = [name for name, mask in masks.items() if not mask.any()]
+    if empty and len(empty) == len(masks):
         said = "Nothing is annotated: remove the case, unless none of its structures is in the scan."
         notes.append(Note("nothing-annotated", said))
     elif empty:
@@ -77,7 +50,7 @@ def check_segmentation(
         Note(
             "in-the-void", f"Most of {name} lies where the scan shows nothing: check that both are of the same patient."
         )
-        for name, mask in found.items()
+        for name, mask in masks.items()
         if _in_the_void(mask, volume)
     ]
     return notes

@@ -89,6 +89,16 @@ def same_lattice(first: Grid, second: Grid) -> bool:
     return aligned and float(np.abs(np.abs(steps) - whole).max()) <= 2 * DIRECTION_TOLERANCE and _permutes(whole)
 
 
+def same_corners(first: Grid, second: Grid) -> bool:
+    """Tell whether the outermost samples of both grids lie at the same places, up to half a sample.
+
+    The order in which the samples are stored does not matter.
+    """
+    inner, outer = (_ends(grid) for grid in (first, second))
+    apart = np.abs(_within(_positions(inner, first), second)[:, np.newaxis] - outer).max(axis=-1)
+    return bool((apart.min(axis=1) <= 0.5 + ORIGIN_TOLERANCE).all())
+
+
 def overlap(first: Grid, second: Grid) -> bool:
     """Tell whether the boxes of the two grids share a part of the patient."""
     if first.planar or second.planar:
@@ -137,10 +147,23 @@ def place(image: sitk.Image, grid: Grid) -> None:
 
 def _box(grid: Grid, frame: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the lowest and highest corner of ``grid`` in samples of ``frame``, x, y, z."""
-    ends = [(-0.5, size - 0.5) for size in reversed(grid.shape)]
-    corners = np.array(list(itertools.product(*ends))) * grid.spacing @ grid.matrix.T + grid.origin
-    within = (corners - frame.origin) @ np.linalg.inv(frame.matrix).T / frame.spacing
+    within = _within(_positions(_ends(grid, 0.5), grid), frame)
     return within.min(axis=0), within.max(axis=0)
+
+
+def _ends(grid: Grid, beyond: float = 0.0) -> NDArray[np.float64]:
+    """Return the eight corners of a grid in its own samples, x, y, z."""
+    return np.array(list(itertools.product(*((-beyond, size - 1 + beyond) for size in reversed(grid.shape)))))
+
+
+def _positions(samples: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Return where samples of a grid lie, in mm."""
+    return np.asarray(samples * grid.spacing @ grid.matrix.T + grid.origin)
+
+
+def _within(positions: NDArray[np.float64], frame: Grid) -> NDArray[np.float64]:
+    """Return positions in mm as samples of ``frame``."""
+    return np.asarray((positions - frame.origin) @ np.linalg.inv(frame.matrix).T / frame.spacing)
 
 
 def _offset(first: Grid, second: Grid) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, GeometryError
+from IncrementalSegLib.names import name_key
 from IncrementalSegLib.volumes import dicom, dicom_seg, nrrd
-from IncrementalSegLib.volumes.grids import difference, inside, overlap, resample_nearest, same_lattice
+from IncrementalSegLib.volumes.grids import difference, inside, overlap, resample_nearest, same_corners, same_lattice
 from IncrementalSegLib.volumes.io import read_image
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.volume import Grid
 
 _ALL_COUNT = "{} holds {}: as it outlines one structure, all of them count as it."
+ACCEPTED = "accepted-grid"
+"""Kind of the note on a label whose header was set aside because a person asked for it."""
+
+_BY_INDEX = (
+    " If one slice shows that they belong together voxel by voxel, add --accept-grid (Python: accept_grid=True): "
+    "the header of the label is set aside then."
+)
+
+_CROPPED = (".seg.nrrd", ".seg.nhdr")  # 3D Slicer saves them as large as what they hold
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[Any]
 """Whole numbers of any width."""
+
+Segment = tuple[str, int, int]
+"""Name, layer and value."""
+
+_SEGMENT_FIELD = re.compile(r"Segment(\d+)_(?:ID|Name|LabelValue)")
 
 
 @dataclass(frozen=True)
@@ -35,29 +51,35 @@ class LabelFile:
     """
 
     layers: Labels
-    segments: tuple[tuple[str, int, int], ...]
+    segments: tuple[Segment, ...]
 
     def segment(self, name: str) -> Mask:
-        """Return the union of the segments of that name, without regard to case; empty where there is none."""
+        """Return the union of the segments of that name (:func:`name_key` compares); empty where there is none."""
         mask = np.zeros(self.layers.shape[1:], dtype=np.bool_)
         for known, layer, value in self.segments:
-            if known.casefold() == name.casefold():
+            if name_key(known) == name_key(name):
                 mask |= self.layers[layer] == value
         return mask
 
 
-def read_label(path: Path, grid: Grid, notes: list[Note] | None = None) -> LabelFile:
+def read_label(path: Path, grid: Grid, notes: list[Note] | None = None, by_index: bool = False) -> LabelFile:
     """Read an integer label map, ``.seg.nrrd`` or DICOM segmentation onto the grid of its image.
+
+    Args:
+        path: The file.
+        grid: The grid of the image.
+        notes: Assumptions and repairs are appended here.
+        by_index: Take the voxels of a label of the image's size one by one, wherever its header puts them.
 
     Raises:
         DataError: Unreadable, several channels, or values that are not whole numbers.
-        GeometryError: It does not overlap the image.
+        GeometryError: It does not overlap the image, or has its size and another place.
     """
     if (source := dicom.segmentation(path)) is not None:
         layers, own, found = dicom_seg.read(source, [] if notes is None else notes)
-        return LabelFile(_on_grid(layers, own, grid, path, notes, cropped=True), found)
+        return LabelFile(_on_grid(layers, own, grid, path, notes, by_index, cropped=True), found)
     raw = read_image(path, notes)
-    segments = _segments(raw.metadata, len(raw.array))
+    segments = _segments(raw.metadata, len(raw.array), path)
     array = raw.array
     if not segments and len(array) > 1:
         if not (array == array[:1]).all():
@@ -67,18 +89,18 @@ def read_label(path: Path, grid: Grid, notes: list[Note] | None = None) -> Label
             )
         array = array[:1]
     labels = _whole_numbers(array, path)
-    return LabelFile(_on_grid(labels, raw.grid, grid, path, notes, cropped=bool(segments)), segments)
+    return LabelFile(_on_grid(labels, raw.grid, grid, path, notes, by_index, cropped=bool(segments)), segments)
 
 
-def read_mask(path: Path, grid: Grid, notes: list[Note] | None = None) -> Mask:
-    """Read the non-zero voxels of a file onto the grid of its image as (D, H, W) bool.
+def read_mask(path: Path, grid: Grid, notes: list[Note] | None = None, by_index: bool = False) -> Mask:
+    """Read the non-zero voxels of a file onto the grid of its image as (D, H, W) bool; arguments as for a label.
 
     Raises:
         DataError: Unreadable, or it holds voxels that are not finite.
-        GeometryError: It does not overlap the image.
+        GeometryError: It does not overlap the image, or has its size and another place.
     """
     if dicom.segmentation(path) is not None:
-        label = read_label(path, grid, notes)
+        label = read_label(path, grid, notes, by_index)
         if notes is not None and len(label.segments) > 1:
             notes.append(
                 Note(
@@ -93,7 +115,17 @@ def read_mask(path: Path, grid: Grid, notes: list[Note] | None = None) -> Mask:
     if notes is not None:
         notes += _several(raw.array, path)
     filled = np.asarray(raw.array.any(axis=0, keepdims=True), dtype=np.uint8)
-    return np.asarray(_on_grid(filled, raw.grid, grid, path, notes)[0] > 0)
+    return np.asarray(_on_grid(filled, raw.grid, grid, path, notes, by_index)[0] > 0)
+
+
+def is_seg(path: Path) -> bool:
+    """Tell whether a file names its own segments, as 3D Slicer saves them, be they none."""
+    return path.name.lower().endswith(_CROPPED)
+
+
+def values_in(labels: Labels) -> list[int]:
+    """Return the values of a map ``(D, H, W)`` in order; slice by slice, because a sort of the whole takes memory."""
+    return sorted({int(value) for plane in labels for value in np.unique(plane)})
 
 
 def segment_names(path: Path) -> tuple[str, ...]:
@@ -106,8 +138,7 @@ def segment_names(path: Path) -> tuple[str, ...]:
         source = dicom.segmentation(path)
         return () if source is None else dicom_seg.names(source)
     header = nrrd.read_header(path)
-    layers = 1 + sum(key.endswith("_Layer") for key in header.pairs)
-    return tuple(dict.fromkeys(name for name, _, _ in _segments(header.pairs, layers)))
+    return tuple(dict.fromkeys(name for name, _, _ in _segments(header.pairs, nrrd.layers(header, path), path)))
 
 
 def _several(array: NDArray[Any], path: Path) -> list[Note]:
@@ -124,18 +155,43 @@ def _some(words: Iterable[str]) -> str:
     return ", ".join(first[:5]) + (", ..." if len(first) > 5 else "")
 
 
-def _segments(metadata: Mapping[str, str], layers: int) -> tuple[tuple[str, int, int], ...]:
-    """Return (name, layer, value) of each segment.
+def _segments(metadata: Mapping[str, str], layers: int, path: Path) -> tuple[Segment, ...]:
+    """Return the segments in the order of their numbers.
 
     Files of before Slicer 4.11 name no layer and no value: each segment has a layer of its own with the value 1.
     """
-    found: list[tuple[str, int, int]] = []
-    while f"Segment{len(found)}_ID" in metadata:
-        key = f"Segment{len(found)}_"
-        layer = int(metadata.get(key + "Layer", min(len(found), layers - 1)))
-        value = int(metadata.get(key + "LabelValue", 1))
-        found.append((metadata.get(key + "Name", metadata[key + "ID"]), layer, value))
+    numbers = sorted({int(match[1]) for key in metadata if (match := _SEGMENT_FIELD.fullmatch(key))})
+    found: list[Segment] = []
+    for place, number in enumerate(numbers):
+        key = f"Segment{number}_"
+        name = metadata.get(key + "Name") or metadata.get(key + "ID") or f"Segment {number}"
+        layer = _whole(metadata.get(key + "Layer"), min(place, layers - 1))
+        value = _whole(metadata.get(key + "LabelValue"), 1)
+        if layer is None or not 0 <= layer < layers or value is None or value < 1:
+            given = ", ".join(
+                f"{field} {metadata[key + field]!r}" for field in ("Layer", "LabelValue") if key + field in metadata
+            )
+            raise DataError(
+                f"The segment {name!r} of {path.name} has the {given}.",
+                f"The file holds {layers} {'layer' if layers == 1 else 'layers'}, counted from 0; values count from 1.",
+                "Save it again with 3D Slicer.",
+            )
+        twin = next((other for other, *where in found if where == [layer, value]), None)
+        if twin is not None and name_key(twin) != name_key(name):
+            raise DataError(
+                f"The segments {twin!r} and {name!r} of {path.name} are both the value {value} of layer {layer}.",
+                "Their voxels cannot be told apart.",
+                "Save it again with 3D Slicer.",
+            )
+        found.append((name, layer, value))
     return tuple(found)
+
+
+def _whole(text: str | None, default: int) -> int | None:
+    """Return a whole number of a header; ``None`` where the text is none."""
+    if text is None or not text.strip():
+        return default
+    return int(text) if re.fullmatch(r"\s*\d{1,9}\s*", text) else None
 
 
 def _whole_numbers(array: NDArray[Any], path: Path) -> Labels:
@@ -151,7 +207,14 @@ def _whole_numbers(array: NDArray[Any], path: Path) -> Labels:
 
 
 def _on_grid(
-    layers: Labels, source: Grid, target: Grid, path: Path, notes: list[Note] | None, *, cropped: bool = False
+    layers: Labels,
+    source: Grid,
+    target: Grid,
+    path: Path,
+    notes: list[Note] | None,
+    by_index: bool,
+    *,
+    cropped: bool = False,
 ) -> Labels:
     """Bring labels to the grid of their image; ``cropped``: the format saves no more than what it outlines."""
     found = difference(source, target)
@@ -161,10 +224,22 @@ def _on_grid(
         raise GeometryError(
             f"The label {path.name} does not fit its picture: {found}.", todo="Give a label of the same size."
         )
+    if by_index and source.shape == target.shape:
+        if notes is not None:
+            said = f"The header of {path.name} was set aside ({found}): its voxels are taken one by one, as was asked."
+            notes.append(Note(ACCEPTED, said))
+        return layers
+    lost = source.shape == target.shape and not same_corners(source, target)
     if not overlap(source, target):
         raise GeometryError(
             f"The label {path.name} and its image do not overlap in the patient: {found}.",
-            todo="Check that they belong together and that neither lost its origin.",
+            todo=f"Check that they belong together and that neither lost its origin.{_BY_INDEX if lost else ''}",
+        )
+    if lost:
+        raise GeometryError(
+            f"The label {path.name} has the size of its image and another place: {found}.",
+            "One of the two lost its header or was mirrored, and left may be taken for right.",
+            f"Export it again.{_BY_INDEX}",
         )
     if notes is not None:
         notes += _doubts(source, target, path, found, cropped=cropped)
@@ -179,7 +254,7 @@ def _doubts(source: Grid, target: Grid, path: Path, found: str, *, cropped: bool
     if not inside(source, target):
         said = f"The label {path.name} reaches beyond its image ({found}): check that both are of the same patient."
         return [Note("beyond-image", said)]
-    if not inside(target, source) and not cropped:
+    if not inside(target, source) and not (cropped or is_seg(path)):
         said = f"The label {path.name} covers a part of its image ({found}): outside of it nothing is outlined."
         return [Note("part-of-image", said)]
     return []

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from IncrementalSegLib.types import Json
+
 Verdict = Literal["ok", "warning", "refused"]
 
 
@@ -17,11 +19,13 @@ class Note:
         kind: What notes of the same cause share, for example ``"other-grid"``; they are counted by it.
         message: One line that names the file and says what to do.
         verdict: ``"warning"``: the file is used; ``"refused"``: it cannot be used.
+        values: Values of a map that it is about, so that cases can be compared.
     """
 
     kind: str
     message: str
     verdict: Literal["warning", "refused"] = "warning"
+    values: tuple[int, ...] = ()
 
 
 def summary(notes: Mapping[str, Sequence[Note]]) -> list[str]:
@@ -36,6 +40,19 @@ def summary(notes: Mapping[str, Sequence[Note]]) -> list[str]:
     """
     return [
         f"{case}: {note.message}" if count == 1 else f"{count} cases, first {case}: {note.message}"
+        for case, note, count in _first_of_each(notes)
+    ]
+
+
+def counted(notes: Mapping[str, Sequence[Note]]) -> list[Json]:
+    """Return the kinds of notes as JSON: ``kind``, ``count`` of cases, and ``case`` and ``message`` of the first.
+
+    Example:
+        >>> counted({"p1": [Note("repaired", "a.nii was repaired.")]})
+        [{'kind': 'repaired', 'count': 1, 'case': 'p1', 'message': 'a.nii was repaired.'}]
+    """
+    return [
+        {"kind": note.kind, "count": count, "case": case, "message": note.message}
         for case, note, count in _first_of_each(notes)
     ]
 

@@ -92,6 +92,16 @@ def read_header(path: Path) -> NrrdHeader:
     return NrrdHeader(fields, pairs, length)
 
 
+def layers(header: NrrdHeader, path: Path) -> int:
+    """Return the number of samples at each voxel, which of a segmentation are its layers.
+
+    Raises:
+        DataError: The axes cannot be understood.
+    """
+    axes = nrrd_axes.read_axes(header.fields, header.pairs, path.name)
+    return 1 if axes.other is None else axes.sizes[axes.other]
+
+
 def read(path: Path, notes: list[Note]) -> RawImage:
     """Read an image or segmentation with its text fields.
 

@@ -11,15 +11,22 @@ import numpy as np
 import SimpleITK as sitk
 
 from IncrementalSegLib.errors import DataError, UnknownNameError
+from IncrementalSegLib.names import name_key
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.volumes.grids import place
 from IncrementalSegLib.volumes.io import image_of, name_of, write_atomically, write_image
-from IncrementalSegLib.volumes.labels import LabelFile, Labels, Mask, read_label, read_mask
+from IncrementalSegLib.volumes.labels import LabelFile, Labels, Mask, is_seg, read_label, read_mask, values_in
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.volume import Grid
 
 _REPRESENTATION = "Binary labelmap"
 _MAP_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".png")
+
+UNNAMED = "unnamed-values"
+"""Kind of the note on values of a map that nobody named."""
+
+UNWANTED = "unwanted-values"
+"""The same where only the wanted values were named: worth a word where other cases lack them."""
 
 T = TypeVar("T")
 
@@ -31,6 +38,9 @@ def read_masks(
     values: Mapping[str, Sequence[int]] | None = None,
     masks: Mapping[str, Path] | None = None,
     notes: list[Note] | None = None,
+    *,
+    complete: bool = True,
+    by_index: bool = False,
 ) -> dict[str, Mask]:
     """Read the named structures as masks on the grid of their image.
 
@@ -42,36 +52,39 @@ def read_masks(
         values: Name -> values in the integer map.
         masks: Name -> file whose non-zero voxels are the structure.
         notes: What a person should know (another grid, values without a name) is appended here.
+        complete: ``values`` names every value; else only those that are wanted (:data:`UNWANTED`).
+        by_index: Take the voxels of a label of the image's size one by one, wherever its header puts them.
 
     Returns:
         Name -> ``(D, H, W)`` bool, in the order of ``names``.
 
     Raises:
         DataError: A file is unreadable or is no label.
-        GeometryError: A label does not overlap its image.
+        GeometryError: A label does not overlap its image, or has its size and another place.
         UnknownNameError: The integer map has no value for a name.
     """
     values, masks = _folded(values or {}), _folded(masks or {})
     content: LabelFile | None = None
     result: dict[str, Mask] = {}
     for name in names:
-        key = name.casefold()
+        key = name_key(name)
         if key in masks:
-            result[name] = read_mask(masks[key], grid, notes)
+            result[name] = read_mask(masks[key], grid, notes, by_index)
             continue
         if label is None:
             result[name] = np.zeros(grid.shape, dtype=np.bool_)
             continue
         if content is None:
-            content = read_label(label, grid, notes)
-            if notes is not None and not content.segments:
-                notes += _unnamed(content, values, label)
-        if content.segments:
+            content = read_label(label, grid, notes, by_index)
+        if content.segments or is_seg(label):
             result[name] = content.segment(name)
         elif key in values:
             result[name] = np.isin(content.layers[0], list(values[key]))
         else:
             raise UnknownNameError("label value for the structure", name, values, f"{label.name} is an integer map.")
+    if notes is not None and content is not None and label is not None and not content.segments:
+        bare = [name for name in result if not result[name].any()]
+        notes += _unnamed(content, values, label, bare, UNNAMED if complete or bare else UNWANTED)
     return result
 
 
@@ -163,18 +176,21 @@ def value_table(path: Path) -> Path:
     return path.with_name(f"{name_of(path)}.json")
 
 
-def _unnamed(content: LabelFile, values: Mapping[str, Sequence[int]], label: Path) -> list[Note]:
+def _unnamed(
+    content: LabelFile, values: Mapping[str, Sequence[int]], label: Path, bare: Sequence[str], kind: str
+) -> list[Note]:
     known = {0, *(value for named in values.values() for value in named)}
-    found = [str(value) for value in np.unique(content.layers[0]).tolist() if value not in known]
+    found = tuple(value for value in values_in(content.layers[0]) if value not in known)
     if not found:
         return []
-    listing = ", ".join(found[:10]) + (", ..." if len(found) > 10 else "")
-    said = f"{label.name} holds values without a name ({listing}): name them in the data set, or they are not used."
-    return [Note("unnamed-values", said)]
+    listing = ", ".join(map(str, found[:10])) + (", ..." if len(found) > 10 else "")
+    instead = f", and nothing of {', '.join(bare)}" if bare else ""
+    said = f"{label.name} holds values without a name ({listing}){instead}"
+    return [Note(kind, f"{said}: name them in the data set, or they are not used.", values=found)]
 
 
 def _folded(table: Mapping[str, T]) -> dict[str, T]:
-    return {name.casefold(): entry for name, entry in table.items()}
+    return {name_key(name): entry for name, entry in table.items()}
 
 
 def _mask_of(masks: Mapping[str, Mask], structure: Structure, grid: Grid) -> Mask:

@@ -89,11 +89,15 @@ def rename(model: Path, old: str, new: str) -> Json:
     return read_card(model)
 
 
-def check(data: Path, progress: Progress = silent) -> Json:
+def check(data: Path, strict: bool = False, accept_grid: bool = False, progress: Progress = silent) -> Json:
     """Judge every case of a data set, as ``check --json`` prints it.
 
     Raises:
         DataError: The data set cannot be opened at all.
     """
-    verdicts = check_data(data, progress=lambda done, total: progress("Checking", done / total))
-    return {"cases": [item.to_json() for item in verdicts]}
+    return check_data(
+        data,
+        progress=lambda done, total: progress("Checking", done / total),
+        strict=strict,
+        accept_grid=accept_grid,
+    ).to_json()

@@ -8,7 +8,7 @@ from IncrementalSegLib import evaluate, learn, open_data, segment
 from IncrementalSegLib.preprocessing.pipeline import forward as prepare_image
 from IncrementalSegLib.preprocessing.pipeline import forward_mask, inverse
 from IncrementalSegLib.preprocessing.plan import plan_for
-from IncrementalSegLib.sampling.datasets import read_case
+from IncrementalSegLib.sampling.reading import read_case
 
 FEW = {"passes": 3, "candidates": 8, "keep": 4}
 

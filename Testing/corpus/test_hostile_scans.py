@@ -10,9 +10,10 @@ from hostile_data import DATA, GOOD, LABELS, labelled
 from hostile_scans import SCANS, image, series
 
 from IncrementalSegLib.errors import DataError, IncrementalSegError
+from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.checks import check_data
 from IncrementalSegLib.sampling.datasets import open_data
-from IncrementalSegLib.volumes.checks import check_image
+from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.volumes.io import read_volume
 
 MACHINE = re.compile(r"0x[0-9a-f]{4}|sitk::|itk::|ITK ERROR|Traceback|Error:|<class|SimpleITK-build")
@@ -38,12 +39,13 @@ def test_scan(name, tmp_path, capfd):
     capfd.readouterr()
     tracemalloc.start()
     try:
-        volume, findings = check_image([path])
+        reader = CaseReader()
+        reader.judge(Case("scan", "scan", (path,), frozenset()), labels=False)
         assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
     finally:
         tracemalloc.stop()
+    findings = reader.notes.get("scan", ())
     judge(entry, findings, capfd)
-    assert (volume is None) == (entry.verdict == "refused")
     if entry.verdict == "refused":
         with pytest.raises(DataError) as caught:
             read_volume(path)

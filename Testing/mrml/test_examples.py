@@ -13,7 +13,8 @@ from IncrementalSegPanel.scene.Pseudonyms import named  # noqa: E402
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge  # noqa: E402
 
 from IncrementalSegLib.errors import DataError  # noqa: E402
-from IncrementalSegLib.sampling.datasets import open_data, read_case  # noqa: E402
+from IncrementalSegLib.sampling.datasets import open_data  # noqa: E402
+from IncrementalSegLib.sampling.reading import read_case  # noqa: E402
 from IncrementalSegLib.structures import Structure  # noqa: E402
 from IncrementalSegLib.volumes.io import read_volume, write_volume  # noqa: E402
 from IncrementalSegLib.volumes.segmentations import write_seg_nrrd  # noqa: E402

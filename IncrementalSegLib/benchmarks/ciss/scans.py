@@ -13,7 +13,8 @@ from IncrementalSegLib.benchmarks.ciss.protocol import Protocol, Source
 from IncrementalSegLib.benchmarks.phantoms import phantoms
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.sampling.datasets import looked_for, open_data, read_case
+from IncrementalSegLib.sampling.datasets import looked_for, open_data
+from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.structures import Request
 
 _TEST_SEED = 2026

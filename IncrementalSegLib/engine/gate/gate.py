@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from IncrementalSegLib.engine.gate.bench import Pictures
@@ -18,10 +18,12 @@ from IncrementalSegLib.evaluation.report import check_report, write_report
 from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.evaluation.retention_page import retention_page
 from IncrementalSegLib.evaluation.verdicts import Limits
+from IncrementalSegLib.sampling.cases import Notes
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.structures import StructureList
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.volumes.notes import counted
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,25 @@ class Judgement:
         against: The version it was compared with.
         report: What became of the structures that both know.
         page: The page that was written, or ``None``.
+        notes: Case -> what a person should know of it.
     """
 
     version: int
     against: int
     report: RetentionReport
     page: Path | None = None
+    notes: Notes = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the object that ``gate --json`` prints."""
         written = {} if self.page is None else {"report": str(self.page)}
-        return {"version": self.version, "against": self.against, **self.report.to_json(), **written}
+        return {
+            "version": self.version,
+            "against": self.against,
+            **self.report.to_json(),
+            "notes": counted(self.notes),
+            **written,
+        }
 
 
 def gate(
@@ -54,6 +64,7 @@ def gate(
     data: str | Path | None = None,
     report: str | Path | None = None,
     limits: Limits | None = None,
+    strict: bool = False,
     device: str = "auto",
     progress: Progress = silent,
 ) -> Judgement:
@@ -66,10 +77,12 @@ def gate(
         data: A data set that may hold scans which lie elsewhere now.
         report: Folder for a page with pictures; no page by default.
         limits: What may be lost.
+        strict: What a person should know of a case (``check`` lists it) is an error.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
 
     Raises:
+        DataError: ``strict``, and there is something to know of a scan.
         OptionError: There is no version to compare with, or both are the same.
         IncrementalSegError: Something named is unknown, or cannot be read or written.
     """
@@ -102,10 +115,12 @@ def gate(
         pictures=pictures,
         progress=progress,
     )
+    if strict:
+        evidence.reader.refuse_notes()
     page = None
     if report is not None and pictures is not None:
         page = write_gate_page(found, pictures, report, opened.name, number, later.number)
-    return Judgement(later.number, number, found, page)
+    return Judgement(later.number, number, found, page, evidence.reader.notes)
 
 
 def write_gate_page(

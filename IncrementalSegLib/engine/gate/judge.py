@@ -17,6 +17,7 @@ from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Dataset
+from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.structures import StructureList
 from IncrementalSegLib.types import StructureId
 
@@ -33,6 +34,7 @@ class Evidence:
             the step.
         moved: A data set in which scans are looked for that lie elsewhere now.
         trained: Fingerprints of further scans that taught one of the versions, which cannot judge.
+        reader: Reads the scans, and knows afterwards what a person should know of them.
     """
 
     history: History
@@ -41,6 +43,7 @@ class Evidence:
     others: Sequence[PreparedCase] = ()
     moved: Dataset | None = None
     trained: frozenset[str] = frozenset()
+    reader: CaseReader = field(default_factory=CaseReader)
 
 
 def judge(
@@ -66,7 +69,9 @@ def judge(
     """
     limits, rng = limits or Limits(), np.random.default_rng(0)
     trained = evidence.history.trained | evidence.trained
-    judges = find_judges(evidence.history, structures.ids, evidence.copies, evidence.moved, trained)
+    judges = find_judges(
+        evidence.history, structures.ids, evidence.copies, evidence.moved, trained, reader=evidence.reader
+    )
     bench = Bench(before, after, pictures, progress)
     scores, unusable = bench.measure(judges.scans)
     rows = []
@@ -83,6 +88,7 @@ def judge(
             note = f"{means}, because {reason}" if means else reason
         old, new = [pair[0] for pair in found], [pair[1] for pair in found]
         rows.append(StructureRow.of(item.name, item.id, old, new, limits, rng, basis=basis, note=note, absent=absent))
+    evidence.reader.tell()
     progress(PHASE, 1.0)
     return RetentionReport.of(rows, limits, rng)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.errors import DataError, ModelError
 from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset
-from IncrementalSegLib.sampling.datasets import read_case
+from IncrementalSegLib.sampling.reading import CaseReader, read_case
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.types import Json, StructureId
@@ -60,7 +60,7 @@ class RetentionCopies:
         Raises:
             DataError: The case cannot be read.
         """
-        volume, masks = read_case(case)
+        volume, masks = read_case(case, [])
         key = fingerprint(case.images)
         outlined = {structure_of[name]: mask for name, mask in masks.items()}
         known = self.scans.get(key, {"structures": []})
@@ -140,6 +140,7 @@ def find_judges(
     moved: Dataset | None = None,
     trained: Collection[str] = (),
     only: Collection[str] | None = None,
+    reader: CaseReader | None = None,
 ) -> Judges:
     """Find the scans that were set aside when the structures were taught or improved.
 
@@ -152,7 +153,9 @@ def find_judges(
         moved: A data set that may hold scans which lie elsewhere now.
         trained: Fingerprints of scans that taught one of the versions and would flatter it.
         only: Fingerprints of the scans to look for; all by default.
+        reader: Reads the scans that lie on the disk; copies were read before.
     """
+    reader = reader or CaseReader()
     elsewhere = _by_content(moved) if moved is not None else {}
     scans: list[RetentionScan] = []
     lost: dict[StructureId, list[str]] = {}
@@ -171,7 +174,7 @@ def find_judges(
         copied = copies.scans.get(key, {}).get("structures", ())
         found = items if case is not None else tuple(item for item in items if item in copied)
         if found:
-            read = _reader(case, entry, found) if case is not None else partial(copies.read, key, found)
+            read = _reading(reader, case, entry, found) if case is not None else partial(copies.read, key, found)
             images = case.images if case is not None else ()
             scans.append(RetentionScan(name, entry["patient"], found, read, images))
         for item in (item for item in items if item not in found):
@@ -203,14 +206,20 @@ def _locate(entry: Json, elsewhere: Case | None) -> tuple[Case | None, str]:
             label=Path(entry["label"]) if entry["label"] is not None else None,
             values={name: tuple(values) for name, values in entry["values"].items()},
             masks={name: Path(path) for name, path in entry["masks"].items()},
+            **_how_read(entry),
         )
         problem = _problem(case, entry)
         if not problem:
             return case, ""
     if elsewhere is not None and not _problem(elsewhere, entry):
         values = {name: tuple(values) for name, values in entry["values"].items()}
-        return replace(elsewhere, looked_for=frozenset(entry["looked_for"].values()), values=values), ""
+        names = frozenset(entry["looked_for"].values())
+        return replace(elsewhere, looked_for=names, values=values, **_how_read(entry)), ""
     return None, problem
+
+
+def _how_read(entry: Json) -> Json:
+    return {"complete": entry.get("complete", True), "by_index": entry.get("by_index", False)}
 
 
 def _problem(case: Case, entry: Json) -> str:
@@ -236,9 +245,13 @@ def _by_content(dataset: Dataset) -> dict[str, Case]:
     return found
 
 
-def _reader(case: Case, entry: Json, structures: Sequence[StructureId]) -> Callable[[], tuple[Volume, Masks]]:
+def _reading(
+    reader: CaseReader, case: Case, entry: Json, structures: Sequence[StructureId]
+) -> Callable[[], tuple[Volume, Masks]]:
+    narrowed = replace(case, looked_for=frozenset(entry["looked_for"][item] for item in structures))
+
     def read() -> tuple[Volume, Masks]:
-        volume, masks = read_case(replace(case, looked_for=frozenset(entry["looked_for"][item] for item in structures)))
+        volume, masks = reader.read(narrowed)
         return volume, {item: masks[entry["looked_for"][item]] for item in structures}
 
     return read

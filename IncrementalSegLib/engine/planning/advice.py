@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,18 +15,17 @@ from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.step.split import FEWEST_CASES
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, Traits, word
+from IncrementalSegLib.names import name_key
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.registry import find, names
-from IncrementalSegLib.sampling.cases import Case, Dataset, naming
-from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
+from IncrementalSegLib.sampling.cases import Case, Dataset, Notes, naming
+from IncrementalSegLib.sampling.datasets import looked_for, open_cases
+from IncrementalSegLib.sampling.reading import CaseReader, sample
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
 from IncrementalSegLib.structures import Request, StructureList, requests_of
 from IncrementalSegLib.types import Json, StructureId
-from IncrementalSegLib.volumes.io import read_volume
-
-MOST_SCANS = 20
-"""Of more scans this many are looked at, evenly spread over the data set."""
+from IncrementalSegLib.volumes.notes import counted
 
 OTHER_WORLD = 3.0
 """Beyond this distance (MR against CT) a new trunk is recommended; our own choice."""
@@ -72,6 +71,7 @@ class Advice:
         cautions: What a person should know before the start.
         scans: How many scans were looked at.
         standings: Of the structures that the model knows.
+        notes: Case -> what a person should know of it; of many cases an evenly spread sample is read.
     """
 
     method: str | None
@@ -79,6 +79,7 @@ class Advice:
     cautions: tuple[str, ...] = ()
     scans: int = 0
     standings: tuple[Standing, ...] = ()
+    notes: Notes = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the object that ``advise --json`` prints."""
@@ -88,6 +89,7 @@ class Advice:
             "cautions": list(self.cautions),
             "scans": self.scans,
             "structures": {item.name: item.to_json() for item in self.standings},
+            "notes": counted(self.notes),
         }
 
 
@@ -98,6 +100,8 @@ def advise(
     *,
     cases: str | None = None,
     exemplars: Literal["keep", "none"] = "keep",
+    strict: bool = False,
+    accept_grid: bool = False,
     progress: Progress = silent,
 ) -> Advice:
     """Recommend a method for a step; nothing is written.
@@ -108,6 +112,8 @@ def advise(
         structures: What the step would teach, as for ``learn``; by default all cases are looked at.
         cases: Case ids, comma-separated, or a file with one id per line; all by default.
         exemplars: Whether scans of this step may be kept.
+        strict: What a person should know of a case (``check`` lists it) is an error.
+        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
         progress: Receives progress.
 
     Raises:
@@ -118,44 +124,61 @@ def advise(
         'finetune'
     """
     folder = create_or_open(model)
-    dataset = open_data(data) if not isinstance(data, Dataset) else data
-    if cases is not None:
-        dataset = select_cases(dataset, cases)
+    dataset = open_cases(data, cases, accept_grid=accept_grid)
     if structures is not None:
         dataset = looked_for(dataset, requests_of(structures))
+    reader = CaseReader(dataset, strict=strict)
     if not folder.current:
+        for case in _spread(dataset, strict, progress):
+            reader.judge(case)
+        reader.finish()
         reason = (
             "This is the model's first step: there is nothing to keep yet, and every method of a family trains alike."
         )
-        return Advice("finetune", (reason,), tuple(_plain_cautions(dataset, StructureList(), exemplars)))
+        return Advice(
+            "finetune", (reason,), tuple(_plain_cautions(dataset, StructureList(), exemplars)), notes=reader.notes
+        )
     record = folder.record()
-    found, refusals = _look(dataset.cases, Plan.model_validate(record.preprocessing), progress)
+    plan = Plan.model_validate(record.preprocessing)
+    found, refusals = _look(_spread(dataset, strict, progress), plan, reader)
+    reader.finish()
     cautions = _plain_cautions(dataset, record.structures, exemplars)
     if not found:
         reasons = (f"The model cannot take these scans. {refusals[0]}", "Teach them to a model of their own.")
-        return Advice(None, reasons, tuple(cautions))
+        return Advice(None, reasons, tuple(cautions), notes=reader.notes)
     if refusals:
-        cautions.insert(0, f"Of {len(found) + len(refusals)} scans {len(refusals)} would be refused. {refusals[0]}")
+        scans = len(sample(dataset.cases, strict))
+        cautions.insert(0, f"Of {scans} scans {len(refusals)} would be refused. {refusals[0]}")
     standings = _standings(folder, record.structures, found)
     method, why, doubts = _recommend(record.output, standings)
-    return Advice(method, tuple(why), (*doubts, *cautions), len(found), standings)
+    return Advice(method, tuple(why), (*doubts, *cautions), len(found), standings, reader.notes)
 
 
-def _look(cases: Sequence[Case], plan: Plan, progress: Progress) -> tuple[list[Traits], list[str]]:
-    """Return what the scans look like, and why others cannot be used."""
+def _spread(dataset: Dataset, strict: bool, progress: Progress) -> Iterator[Case]:
+    """Yield the cases to look at."""
+    cases = sample(dataset.cases, strict)
+    for done, case in enumerate(cases):
+        progress("Looking at the scans", done / len(cases))
+        yield case
+    progress("Looking at the scans", 1.0)
+
+
+def _look(cases: Iterable[Case], plan: Plan, reader: CaseReader) -> tuple[list[Traits], list[str]]:
+    """Return what the scans look like, and why cases cannot be used."""
     found, refusals = [], []
-    rows = np.unique(np.linspace(0, len(cases) - 1, min(len(cases), MOST_SCANS)).astype(int))
-    for done, row in enumerate(rows):
-        progress("Looking at the scans", done / len(rows))
-        case = cases[row]
+    for case in cases:
+        volume = reader.judge(case)
+        refused = [note.message for note in reader.notes.get(case.id, ()) if note.verdict == "refused"]
+        if refused:
+            refusals.append(f"The case {case.id!r} cannot be used: {refused[0]}")
+        if volume is None:
+            continue
         try:
             with naming(case):
-                volume = read_volume(case.images)
                 plan.check(volume, f"The case {case.id!r}")
                 found.append(look_at(volume, forward(volume, plan)[0], plan))
         except DataError as error:
             refusals.append(error.what)
-    progress("Looking at the scans", 1.0)
     return found, refusals
 
 
@@ -251,8 +274,8 @@ def _plain_cautions(dataset: Dataset, known: StructureList, exemplars: str) -> l
             f"With {count} {'case' if count == 1 else 'cases'} none is set aside: nothing will measure the new "
             f"structure. From {FEWEST_CASES} cases on one is."
         )
-    labels = {name.casefold() for case in dataset.cases for name in case.looked_for}
-    absent = [name for name in known.names if name.casefold() not in labels]
+    labels = {name_key(name) for case in dataset.cases for name in case.looked_for}
+    absent = [name for name in known.names if name_key(name) not in labels]
     if absent:
         cautions.append(
             f"{', '.join(absent)} need not be outlined in the new scans: what was not looked for is unknown there, "

@@ -28,8 +28,8 @@ from IncrementalSegLib.engine.step.trainer import CHECKPOINT_SECONDS, Trainer
 from IncrementalSegLib.exemplars.memory import ORDERS, ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.sampling.cases import Case, naming
-from IncrementalSegLib.sampling.datasets import read_case
 from IncrementalSegLib.sampling.prepare import prepare_case
+from IncrementalSegLib.sampling.reading import sample
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.strategy.context import StepContext
@@ -114,7 +114,7 @@ class DryRun(Step):
         def present(case: Case) -> frozenset[str]:
             if case.id not in shown:
                 with naming(case):
-                    shown[case.id] = frozenset(name for name, mask in read_case(case)[1].items() if mask.any())
+                    shown[case.id] = frozenset(name for name, mask in self.reader.read(case)[1].items() if mask.any())
             return shown[case.id]
 
         def divide() -> tuple[list[Case], list[Case]]:
@@ -124,16 +124,28 @@ class DryRun(Step):
         splitting, (training, aside) = self._timed(divide)
         blind = not_judged(request, aside, present)
         few, held = _spread(training, TRAINING_CASES), _spread(aside, CASES_ASIDE)
-        sample = (*few, *held)
-        narrowed = replace(request, cases=replace(request.cases, cases=sample))
-        planning, plan = self._timed(lambda: model_plan(narrowed, self.preset, self.settings.normalisation))
-        reading, prepared = self._timed(lambda: [prepare_case(case, request.structure_of, plan) for case in sample])
-        hashing, _ = self._timed(lambda: [fingerprint(case.images) for case in sample])
+        read = (*few, *held)
+        narrowed = replace(request, cases=replace(request.cases, cases=read))
+        planning, plan = self._timed(
+            lambda: model_plan(narrowed, self.preset, self.reader, self.settings.normalisation)
+        )
+        reading, prepared = self._timed(
+            lambda: [prepare_case(case, request.structure_of, plan, self.reader.read) for case in read]
+        )
+        hashing, _ = self._timed(lambda: [fingerprint(case.images) for case in read])
         cases, held_cases = prepared[: len(few)], prepared[len(few) :]
         material = Material(plan, training, aside, cases, held_cases, (), (), Seen(), blind)
-        factor = (len(training) + len(aside)) / len(sample)
+        factor = (len(training) + len(aside)) / len(read)
+        self._look(case for case in sample(request.cases.cases, self.settings.strict) if case not in read)
         seconds = splitting + factor * (planning + reading + hashing)
         return material, len(training) / len(few), len(aside) / max(1, len(held)), seconds
+
+    def _look(self, others: Iterable[Case]) -> None:
+        """Read further cases for what a person should know of them."""
+        for case in others:
+            self.progress(PHASE, 0.0)
+            self.reader.read(case)
+        self.reader.finish()
 
     def _step_seconds(self, trainer: Trainer) -> float:
         """Return the mean seconds of an optimiser step over the method's phases."""

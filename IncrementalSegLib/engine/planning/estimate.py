@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,9 +12,10 @@ from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.engine.step.settings import StepSettings
-from IncrementalSegLib.sampling.cases import Dataset
+from IncrementalSegLib.sampling.cases import Dataset, Notes
 from IncrementalSegLib.structures import Request
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.volumes.notes import counted
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Estimate:
         device: Name of the device.
         method: Name of the method.
         unjudged: Names of structures of which no later step could measure what is kept.
+        notes: Case -> what a person should know of it; of many cases an evenly spread sample is read.
     """
 
     seconds: dict[str, float]
@@ -38,6 +40,7 @@ class Estimate:
     device: str
     method: str
     unjudged: tuple[str, ...] = ()
+    notes: Notes = field(default_factory=dict)
 
     @property
     def total(self) -> float:
@@ -55,6 +58,7 @@ class Estimate:
             "device": self.device,
             "method": self.method,
             "unjudged": list(self.unjudged),
+            "notes": counted(self.notes),
         }
 
 
@@ -73,6 +77,8 @@ def estimate(
     exemplars: Literal["keep", "none"] = "keep",
     seed: int = 0,
     retention: Literal["paths", "copy"] = "paths",
+    strict: bool = False,
+    accept_grid: bool = False,
     device: str = "auto",
     progress: Progress = silent,
 ) -> Estimate:
@@ -95,6 +101,8 @@ def estimate(
         exemplars: Whether scans would be kept.
         seed: Decides the split.
         retention: Whether scans that judge would be copied.
+        strict: What a person should know of a case (``check`` lists it) is an error.
+        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
 
@@ -105,11 +113,28 @@ def estimate(
         >>> estimate("model-to-be", "scans", "humerus", steps=1).steps
         1
     """
-    settings = StepSettings(preset, steps, exemplars, seed, retention=retention)
+    settings = StepSettings(preset, steps, exemplars, seed, retention=retention, strict=strict)
     runtime = start(device)
     request = resolve(
-        model, data, structures, cases=cases, improve=improve, method=method, options=options, network=network
+        model,
+        data,
+        structures,
+        cases=cases,
+        improve=improve,
+        method=method,
+        options=options,
+        network=network,
+        accept_grid=accept_grid,
     )
-    found = DryRun(request, runtime, settings, progress=progress).measure()
-    chosen = request.method.registered_name
-    return Estimate(found.seconds, found.steps, found.memory, found.disk, runtime.name, chosen, found.unjudged)
+    trial = DryRun(request, runtime, settings, progress=progress)
+    found = trial.measure()
+    return Estimate(
+        found.seconds,
+        found.steps,
+        found.memory,
+        found.disk,
+        runtime.name,
+        request.method.registered_name,
+        found.unjudged,
+        trial.reader.notes,
+    )

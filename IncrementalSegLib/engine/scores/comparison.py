@@ -25,11 +25,12 @@ from IncrementalSegLib.evaluation.content import (
 from IncrementalSegLib.evaluation.report import check_report, verdict, write_report
 from IncrementalSegLib.evaluation.worst import SHOWN, worst_slices
 from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.names import name_key
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.cases import Case, Dataset
-from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.datasets import open_cases
 from IncrementalSegLib.store.versions import ModelFolder, open_model
-from IncrementalSegLib.structures import Request, parse_names
+from IncrementalSegLib.structures import Request, parse_names, write_names
 from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.volume import Volume
 
@@ -47,6 +48,8 @@ def compare_versions(
     before: int | None = None,
     version: int | None = None,
     largest_component: bool = False,
+    strict: bool = False,
+    accept_grid: bool = False,
     device: str = "auto",
     progress: Progress = silent,
 ) -> tuple[Evaluation, Path]:
@@ -61,6 +64,8 @@ def compare_versions(
         before: Version to compare with; by default the parent.
         version: Version to evaluate; the current one by default.
         largest_component: Keep only the largest component of each structure.
+        strict: What a person should know of a case (``check`` lists it) is an error.
+        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
 
@@ -79,7 +84,7 @@ def compare_versions(
         raise OptionError(
             f"Version {record.number} has no version before it.", todo="Name one with --against, or leave out --report."
         )
-    dataset = data if isinstance(data, Dataset) else open_data(data)
+    dataset = open_cases(data, accept_grid=accept_grid)
     plan = Plan.model_validate(record.preprocessing)
     sides: list[tuple[Evaluation | None, Rows]] = []
     for number in (parent, record.number):
@@ -96,6 +101,7 @@ def compare_versions(
                 structures=asked,
                 version=number,
                 largest_component=largest_component,
+                strict=strict,
                 device=device,
                 watch=_collect(rows, plan),
                 progress=progress,
@@ -129,16 +135,16 @@ def compare_versions(
 def _known(opened: ModelFolder, number: int, text: str | None, dataset: Dataset) -> str | None:
     """Return which of the structures asked for a version knew, by today's names; empty where it knew none."""
     older = opened.record(number).structures
-    today = {item.name.casefold(): item.id for item in opened.record().structures}
+    today = {name_key(item.name): item.id for item in opened.record().structures}
     if text is None:
-        labels = {name.casefold() for name in dataset.names}
-        return None if any(item.name.casefold() in labels for item in older) else ""
+        labels = {name_key(name) for name in dataset.names}
+        return None if any(name_key(item.name) in labels for item in older) else ""
     asked: list[Request] = []
     for request in parse_names(text):
-        uuid = today.get(request.name.casefold())
-        same = [item for item in older if item.id == uuid or item.name.casefold() == request.name.casefold()]
+        uuid = today.get(name_key(request.name))
+        same = [item for item in older if item.id == uuid or name_key(item.name) == name_key(request.name)]
         asked += [Request(same[0].name, request.label)] if same else []
-    return ", ".join(f"{request.name}={request.label}" for request in asked)
+    return write_names(asked)
 
 
 def _collect(rows: Rows, plan: Plan) -> Watch:

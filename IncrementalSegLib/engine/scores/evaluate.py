@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,15 @@ from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.scoring import Watch, score_cases
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import StructureScore, summarise
-from IncrementalSegLib.sampling.cases import Case, Dataset
-from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
+from IncrementalSegLib.names import name_key
+from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
+from IncrementalSegLib.sampling.datasets import looked_for, open_cases
+from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.structures import Request, StructureList, parse_names
 from IncrementalSegLib.types import Json, StructureId
+from IncrementalSegLib.volumes.notes import counted
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class Evaluation:
     Attributes:
         version: Number of the version.
         structures: Structure name -> scores.
-        warnings: What a person should know, for example cases that were seen in training.
+        warnings: What a person should know of the scores, for example cases that were seen in training.
+        notes: Case -> what a person should know of it.
     """
 
     version: int
     structures: Mapping[str, StructureScore]
     warnings: tuple[str, ...] = ()
+    notes: Notes = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the object that ``evaluate --json`` prints."""
@@ -43,6 +48,7 @@ class Evaluation:
             "version": self.version,
             "structures": {name: score.to_json() for name, score in self.structures.items()},
             "warnings": list(self.warnings),
+            "notes": counted(self.notes),
         }
 
 
@@ -54,6 +60,8 @@ def evaluate(
     structures: str | None = None,
     version: int | None = None,
     largest_component: bool = False,
+    strict: bool = False,
+    accept_grid: bool = False,
     device: str = "auto",
     watch: Watch | None = None,
     progress: Progress = silent,
@@ -67,6 +75,8 @@ def evaluate(
         structures: ``"femur, tibia=LABEL IN DATA"``; by default every structure that the data names too.
         version: Version of the model; the current one by default.
         largest_component: Keep only the largest component of each structure.
+        strict: What a person should know of a case (``check`` lists it) is an error.
+        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
         device: ``auto``, ``cpu`` or ``cuda``.
         watch: Called with each case, its volume, true masks and prediction, for pictures.
         progress: Receives progress.
@@ -80,14 +90,13 @@ def evaluate(
     """
     folder = open_model(model)
     record = folder.record(version)
-    dataset = open_data(data) if not isinstance(data, Dataset) else data
+    dataset = open_cases(data, cases, accept_grid=accept_grid)
     wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
-    if cases is not None:
-        dataset = select_cases(dataset, cases)
     dataset = looked_for(dataset, wanted)
-    ids = {request.label.casefold(): record.structures.named(request.name).id for request in wanted}
+    reader = CaseReader(dataset, strict=strict)
+    ids = {name_key(request.label): record.structures.named(request.name).id for request in wanted}
     structure_of = {
-        label: ids[label.casefold()] for label in sorted({name for case in dataset.cases for name in case.looked_for})
+        label: ids[name_key(label)] for label in sorted({name for case in dataset.cases for name in case.looked_for})
     }
     runtime = start(device)
     scores = score_cases(
@@ -97,8 +106,10 @@ def evaluate(
         largest=largest_component,
         seen=_seen(folder, record.number),
         watch=watch,
+        reader=reader,
         progress=progress,
     )
+    reader.finish()
     rng = np.random.default_rng(0)
     named = {record.structures.by_id(item).name: summarise(found, rng) for item, found in scores.items()}
     warnings = tuple(
@@ -113,13 +124,13 @@ def evaluate(
             for name in record.structures.names
             if name not in named
         )
-    return Evaluation(record.number, named, warnings)
+    return Evaluation(record.number, named, warnings, reader.notes)
 
 
 def common_names(known: StructureList, dataset: Dataset) -> list[Request]:
     """Return the structures that the data names too."""
-    labels = {name.casefold(): name for name in dataset.names}
-    found = [Request(item.name, labels[item.name.casefold()]) for item in known if item.name.casefold() in labels]
+    labels = {name_key(name): name for name in dataset.names}
+    found = [Request(item.name, labels[name_key(item.name)]) for item in known if name_key(item.name) in labels]
     if not found:
         raise DataError(
             f"The data names none of the model's structures ({', '.join(known.names)}).",

@@ -17,7 +17,7 @@ from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case
-from IncrementalSegLib.sampling.datasets import read_case
+from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.volume import Volume
 
@@ -95,6 +95,7 @@ def score_cases(
     largest: bool = False,
     seen: Callable[[Case, StructureId], bool] = lambda case, structure: False,
     watch: Watch | None = None,
+    reader: CaseReader | None = None,
     progress: Progress,
 ) -> dict[StructureId, list[CaseScore]]:
     """Segment cases and compare with their labels, on each scan's own grid.
@@ -106,12 +107,14 @@ def score_cases(
         largest: Keep only the largest component.
         seen: Whether a case taught a structure.
         watch: Called with each case, its volume, true masks and prediction, for pictures.
+        reader: Reads the cases, and knows afterwards what a person should know of them.
         progress: Receives progress.
     """
+    reader = reader or CaseReader()
     scores: dict[StructureId, list[CaseScore]] = {item: [] for item in structure_of.values()}
     for done, case in enumerate(cases):
         progress("Checking", done / len(cases))
-        volume, masks = read_case(case)
+        volume, masks = reader.read(case)
         truth = {structure_of[name]: masks[name] for name in case.looked_for if name in structure_of}
         predictor.plan.check(volume, f"The case {case.id!r}")
         prediction = predictor.predict(

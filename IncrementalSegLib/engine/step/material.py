@@ -20,10 +20,9 @@ from IncrementalSegLib.preprocessing.plan import Plan, plan_for
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case, naming
-from IncrementalSegLib.sampling.datasets import read_case
 from IncrementalSegLib.sampling.prepare import prepare, require_apart, require_voxels
+from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.types import Json, StructureId
-from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.volume import Grid
 
 log = logging.getLogger(__name__)
@@ -56,22 +55,26 @@ class Material:
     unjudged: tuple[StructureId, ...] = ()
 
 
-def read_material(request: StepRequest, preset: Preset, settings: StepSettings, progress: Progress) -> Material:
-    """Read, split and prepare the scans of a step.
+def read_material(
+    request: StepRequest, preset: Preset, settings: StepSettings, progress: Progress, reader: CaseReader
+) -> Material:
+    """Read, split and prepare the scans of a step, and say what a person should know of them.
 
     Args:
         request: What was asked for.
         preset: Size of the network.
         settings: How the step is done.
         progress: Receives progress.
+        reader: Reads the cases.
 
     Raises:
         IncrementalSegError: A scan cannot be read or does not fit, or a structure has no voxel.
     """
-    history, plan = request.history, model_plan(request, preset, settings.normalisation)
-    read = _Reading(request, plan, progress)
+    history, plan = request.history, model_plan(request, preset, reader, settings.normalisation)
+    read = _Reading(request, plan, progress, reader)
     training, aside = split(request.cases.cases, settings.seed, history.trained, history.set_aside, read.present)
     read.all([*training, *aside])
+    reader.finish()
     cases, held = ([read.prepared[case.id] for case in side] for side in (training, aside))
     entries = [case_entry(case, request.structure_of, findable=False) for case in training]
     judges = [case_entry(case, request.structure_of, findable=True) for case in aside]
@@ -112,8 +115,8 @@ def cannot_be_judged(names: Sequence[str]) -> str:
 class _Reading:
     """Read and prepare each case once, those first that decide the split."""
 
-    def __init__(self, request: StepRequest, plan: Plan, progress: Progress) -> None:
-        self.request, self.plan, self.progress = request, plan, progress
+    def __init__(self, request: StepRequest, plan: Plan, progress: Progress, reader: CaseReader) -> None:
+        self.request, self.plan, self.progress, self.reader = request, plan, progress, reader
         self.prepared: dict[str, PreparedCase] = {}
         self.looks: dict[str, Traits] = {}
         self._present: dict[str, frozenset[str]] = {}
@@ -133,19 +136,22 @@ class _Reading:
     def _read(self, case: Case) -> None:
         self.progress("Reading", len(self.prepared) / len(self.request.cases.cases))
         with naming(case):
-            volume, masks = read_case(case)
+            volume, masks = self.reader.read(case)
             wanted = {self.request.structure_of[name]: masks[name] for name in sorted(case.looked_for)}
             self.prepared[case.id] = prepare(case, volume, wanted, self.plan)
             self.looks[case.id] = look_at(volume, self.prepared[case.id].image, self.plan)
         self._present[case.id] = frozenset(name for name in case.looked_for if masks[name].any())
 
 
-def model_plan(request: StepRequest, preset: Preset, normalisation: NormalisationChoice = "auto") -> Plan:
+def model_plan(
+    request: StepRequest, preset: Preset, reader: CaseReader, normalisation: NormalisationChoice = "auto"
+) -> Plan:
     """Return the model's plan, chosen from the scans at the first step.
 
     Args:
         request: What was asked for.
         preset: Size of the network.
+        reader: Reads the scans.
         normalisation: As in :class:`StepSettings`.
 
     Raises:
@@ -166,7 +172,7 @@ def model_plan(request: StepRequest, preset: Preset, normalisation: Normalisatio
     channels = 1
     for case in request.cases.cases:
         with naming(case):
-            volume = read_volume(case.images)
+            volume = reader.scan(case)
             channels = channels if grids else volume.channels
             grids.append(volume.grid)
             hounsfield.append(is_hounsfield(volume.array))

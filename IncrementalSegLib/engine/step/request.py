@@ -14,9 +14,10 @@ from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.memories import can_rehearse
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError, command_line
+from IncrementalSegLib.names import name_key
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
+from IncrementalSegLib.sampling.datasets import looked_for, open_cases
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, create_or_open
 from IncrementalSegLib.strategy.method import Method
 from IncrementalSegLib.structures import Request, Structure, StructureList, requests_of
@@ -72,6 +73,7 @@ def resolve(
     options: Mapping[str, Any] | None = None,
     network: str | None = None,
     identities: Sequence[Structure] = (),
+    accept_grid: bool = False,
 ) -> StepRequest:
     """Check a request against the model and the data; a model that is already locked is passed as its folder.
 
@@ -87,11 +89,9 @@ def resolve(
     known = parent.structures if parent is not None else StructureList()
     history = History.of(folder) if folder is not None else History()
     taught, listing = _taught(wanted, known, history.number + 1, improve, identities)
-    dataset = open_data(data) if not isinstance(data, Dataset) else data
-    if cases is not None:
-        dataset = select_cases(dataset, cases)
+    dataset = open_cases(data, cases, accept_grid=accept_grid)
     dataset = without_forgotten(looked_for(dataset, wanted), history)
-    labels = {label.casefold(): label for case in dataset.cases for label in case.looked_for}
+    labels = {name_key(label): label for case in dataset.cases for label in case.looked_for}
     chosen = build_method(method or _usual_method(folder), options or {})
     if parent is not None:
         _check_fit(chosen, parent, folder, network)
@@ -103,9 +103,9 @@ def resolve(
         structures=listing,
         taught=tuple(item.id for item in taught),
         structure_of={
-            labels[request.label.casefold()]: item.id
+            labels[name_key(request.label)]: item.id
             for request, item in zip(wanted, taught, strict=True)
-            if request.label.casefold() in labels
+            if name_key(request.label) in labels
         },
         cases=dataset,
         network=network or (parent.architecture["config"]["network"] if parent is not None else "unet2d"),

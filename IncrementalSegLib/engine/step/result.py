@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from IncrementalSegLib.engine.step.saving import RETENTION
 from IncrementalSegLib.engine.step.state import Curve
 from IncrementalSegLib.evaluation.retention import RetentionReport
+from IncrementalSegLib.sampling.cases import Notes
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.volumes.notes import counted
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,14 @@ class StepResult:
         curve: What happened while training.
         report: What became of the older structures.
         page: The page about it, where one was asked for.
+        notes: Case -> what a person should know of it; empty of a step that was finished before.
     """
 
     record: VersionRecord
     curve: Curve
     report: RetentionReport
     page: Path | None = None
+    notes: Notes = field(default_factory=dict)
 
     @classmethod
     def of(cls, folder: ModelFolder, number: int) -> StepResult:
@@ -53,4 +57,5 @@ class StepResult:
             "validation": {
                 self.record.structures.by_id(item).name: score for item, score in self.record.scores.items()
             },
+            "notes": counted(self.notes),
         } | ({} if self.page is None else {"report": str(self.page)})

@@ -33,6 +33,7 @@ class StepSettings:
         limits: What the gate lets an older structure lose.
         normalisation: How intensities are normalised, fixed at the first step: ``auto``, by the scans' values;
             ``zscore``, scan by scan; ``ct``, one window of Hounsfield units.
+        strict: What a person should know of a case is an error.
 
     Raises:
         OptionError: A value that cannot be used.
@@ -46,6 +47,7 @@ class StepSettings:
     retention: Literal["paths", "copy"] = "paths"
     limits: Limits = field(default_factory=Limits)
     normalisation: NormalisationChoice = "auto"
+    strict: bool = False
 
     def __post_init__(self) -> None:
         for name, known in _CHOICES.items():

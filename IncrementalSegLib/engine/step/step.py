@@ -42,6 +42,7 @@ from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.patches import PatchPool
+from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.types import Json, StructureId
@@ -81,7 +82,7 @@ class Step:
             check_report(Path(report))
         self.request, self.runtime, self.settings, self.progress = request, runtime, settings, progress
         self.asked, self.resuming, self.report, self.seed = asked or {}, resuming, report, settings.seed
-        self.previews, self.on_look = previews, on_look
+        self.previews, self.on_look, self.reader = previews, on_look, CaseReader(request.cases, strict=settings.strict)
         self.dimension = find("network", request.network).dimension
         chosen = settings.preset or ("standard" if runtime.device.type == "cuda" else "quick")
         self.preset: Preset = find_preset(chosen, self.dimension)
@@ -107,7 +108,7 @@ class Step:
 
     def _run(self) -> StepResult:
         began = time.monotonic()
-        material = read_material(self.request, self.preset, self.settings, self.progress)
+        material = read_material(self.request, self.preset, self.settings, self.progress, self.reader)
         ctx = self._context(material)
         predictor = self._predictor(ctx.model, material.plan)
         prepared = [*material.cases, *material.held]
@@ -151,13 +152,14 @@ class Step:
             "learning_rate": self.preset.learning_rate,
             "device": self.runtime.name,
             "precision": self.runtime.precision,
+            "notes": self.reader.counts,
         }
         seconds = time.monotonic() - began
         record = save(request, ctx, material, curve, settings, selection, report, scores, step, seconds)
         page = None
         if self.report is not None and pictures is not None and record.parent is not None:
             page = self._page(report, pictures, record.parent, record.number)
-        return StepResult(record, curve, report, page)
+        return StepResult(record, curve, report, page, self.reader.notes)
 
     def _page(self, report: RetentionReport, pictures: Pictures, before: int, after: int) -> Path | None:
         """Write the page; a version that stands is not lost for it."""
@@ -184,7 +186,7 @@ class Step:
             self._predictor(ctx.teacher_model, after.plan),
             after,
             parent.structures,
-            Evidence(history, RetentionCopies.of(folder), exemplars, ctx.cases),
+            Evidence(history, RetentionCopies.of(folder), exemplars, ctx.cases, reader=self.reader),
             limits=self.settings.limits,
             pictures=pictures,
             progress=self.progress,

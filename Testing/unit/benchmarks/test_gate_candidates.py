@@ -9,7 +9,8 @@ from scans import write_dataset
 from IncrementalSegLib.benchmarks.gate.candidates import FAMILIES, NEXT, TEACHING, deal
 from IncrementalSegLib.benchmarks.gate.scans import Scans, smaller_scans
 from IncrementalSegLib.registry import find
-from IncrementalSegLib.sampling.datasets import open_data, read_case
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.reading import read_case
 
 
 def test_no_patient_both_teaches_and_judges(tmp_path):

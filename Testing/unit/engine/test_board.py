@@ -12,7 +12,8 @@ from IncrementalSegLib.engine.board import overview, thumbnails
 from IncrementalSegLib.engine.edits import ban, budget
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.sampling.datasets import open_data, read_case
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.store.versions import open_model
 
 

@@ -18,7 +18,8 @@ from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import DataError, MissingNeedError, ModelError
 from IncrementalSegLib.networks.segmenter import Segmenter
-from IncrementalSegLib.sampling.datasets import open_data, read_case
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.volumes.io import read_volume

@@ -8,7 +8,8 @@ import SimpleITK as sitk
 
 from IncrementalSegLib.engine.examples import examples
 from IncrementalSegLib.errors import UnknownNameError
-from IncrementalSegLib.sampling.datasets import open_data, read_case
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.reading import read_case
 
 
 def test_each_case_is_measured_and_drawn(data, tmp_path):

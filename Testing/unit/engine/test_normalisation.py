@@ -12,6 +12,7 @@ from IncrementalSegLib.engine.step.material import model_plan
 from IncrementalSegLib.engine.step.presets import find_preset
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.versions import open_model
 
 
@@ -36,7 +37,7 @@ def ct_dataset(folder, kinds):
 
 def plan_of(tmp_path, kinds, normalisation="auto"):
     request = resolve(tmp_path / "model", ct_dataset(tmp_path / "data", kinds), "liver")
-    return model_plan(request, find_preset("quick", 2), normalisation)
+    return model_plan(request, find_preset("quick", 2), CaseReader(), normalisation)
 
 
 @pytest.mark.parametrize(("kinds", "chosen"), [("CCCC", "ct"), ("MMMM", "zscore"), ("CCCM", "ct"), ("CMMM", "zscore")])

@@ -139,7 +139,8 @@ def test_other_grid_is_resampled_and_told(tmp_path):
 
 def test_labels_that_fit_nothing_are_refused(tmp_path):
     labels = np.ones(GRID.shape, np.uint8)
-    far = save(tmp_path / "far.nrrd", labels, Grid(GRID.shape, GRID.spacing, (500.0, 0.0, 0.0), GRID.direction))
+    beyond = Grid((7, 9, 10), GRID.spacing, (500.0, 0.0, 0.0), GRID.direction)
+    far = save(tmp_path / "far.nrrd", labels[1:], beyond)
     with pytest.raises(GeometryError, match="do not overlap"):
         read_masks(GRID, ["a"], far, {"a": (1,)})
     with pytest.raises(GeometryError, match="do not overlap"):

@@ -21,7 +21,8 @@ from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.evaluation.retention import Limits
 from IncrementalSegLib.sampling.cases import Case
-from IncrementalSegLib.sampling.datasets import open_data, read_case
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import open_model

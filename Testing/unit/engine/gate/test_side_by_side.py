@@ -16,7 +16,8 @@ from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.pictures import FOUND
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.sampling.datasets import open_data, read_case
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.store.versions import open_model
 
 STEP = {"options": FEW, "preset": "quick", "device": "cpu", "seed": 1, "accept": "never"}

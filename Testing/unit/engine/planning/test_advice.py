@@ -107,7 +107,7 @@ def test_the_first_step_has_nothing_to_keep(same, tmp_path):
 
 def test_one_json_object(taught, other):
     found = json.loads(json.dumps(advise(taught, other).to_json(), allow_nan=False))
-    assert set(found) == {"method", "reasons", "cautions", "scans", "structures"}
+    assert set(found) == {"method", "reasons", "cautions", "scans", "structures", "notes"}
     assert found["structures"]["humerus"]["features"]["word"] == "far"
     assert set(found["structures"]["humerus"]) == {"features", "intensity", "spacing", "exemplars"}
 

@@ -18,7 +18,8 @@ from IncrementalSegLib.errors import (
     OptionError,
     UnknownNameError,
 )
-from IncrementalSegLib.sampling.datasets import open_data, read_case
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.store.versions import open_model
 
 

@@ -11,7 +11,8 @@ from IncrementalSegLib.engine.progress import silent
 from IncrementalSegLib.engine.scores.scoring import score_cases, validate
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.preprocessing.plan import Plan
-from IncrementalSegLib.sampling.datasets import open_data, read_case
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.reading import read_case
 
 
 class Oracle:

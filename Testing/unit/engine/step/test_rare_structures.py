@@ -12,6 +12,8 @@ from IncrementalSegLib.engine.planning.estimate import estimate
 from IncrementalSegLib.engine.step.material import read_material
 from IncrementalSegLib.engine.step.presets import find_preset
 from IncrementalSegLib.engine.step.request import resolve
+from IncrementalSegLib.engine.step.settings import StepSettings
+from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.versions import open_model
 
 TINY = {"options": FEW, "preset": "quick", "device": "cpu", "steps": 1}
@@ -37,7 +39,11 @@ def rare(small_presets, tmp_path):
 def test_one_of_two_scans_that_show_it_judges(rare, tmp_path, structures, seed):
     data = rare(2)
     material = read_material(
-        resolve(tmp_path / "model", data, structures), find_preset("quick", 2), seed, lambda *args: None
+        resolve(tmp_path / "model", data, structures),
+        find_preset("quick", 2),
+        StepSettings(seed=seed),
+        lambda *args: None,
+        CaseReader(),
     )
     assert len(material.aside) == 1
     assert material.aside[0].id in ("c0", "c1")

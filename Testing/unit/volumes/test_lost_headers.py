@@ -1,0 +1,70 @@
+"""Labels of the image's size whose header puts them elsewhere: refused, or taken voxel by voxel where that is asked."""
+
+import itertools
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from IncrementalSegLib.errors import GeometryError
+from IncrementalSegLib.structures import Structure
+from IncrementalSegLib.volumes.io import image_of, write_image
+from IncrementalSegLib.volumes.segmentations import read_masks, write_seg_nrrd
+from IncrementalSegLib.volumes.volume import Grid
+
+TURNED = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+GRID = Grid((6, 6, 6), (2.0, 2.0, 2.0), (-7.0, 8.0, 9.0), TURNED)
+MASK = np.zeros(GRID.shape, np.uint8)
+MASK[1:3, 2:5, 0:2] = 1
+
+LOST = {
+    "x mirrored": Grid(GRID.shape, GRID.spacing, GRID.origin, (0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)),
+    "nothing left": Grid(GRID.shape),
+    "no directions": Grid(GRID.shape, GRID.spacing, GRID.origin),
+    "no origin": Grid(GRID.shape, GRID.spacing, (0.0, 0.0, 0.0), TURNED),
+    "no spacing": Grid(GRID.shape, (1.0, 1.0, 1.0), GRID.origin, TURNED),
+    "one voxel further": Grid(GRID.shape, GRID.spacing, (-5.0, 8.0, 9.0), TURNED),
+    "far away": Grid(GRID.shape, GRID.spacing, (900.0, 8.0, 9.0), TURNED),
+}
+
+
+def written(folder, form, grid):
+    """Return the arguments that read the mask ``a`` from a file of that form."""
+    if form == "segments":
+        write_seg_nrrd(folder / "m.seg.nrrd", {"a": MASK > 0}, grid, [Structure.create("a", 1)])
+        return {"label": folder / "m.seg.nrrd"}
+    path = folder / "m.nii.gz"
+    write_image(path, image_of(MASK[np.newaxis], grid))
+    return {"label": path, "values": {"a": (1,)}} if form == "map" else {"masks": {"a": path}}
+
+
+@pytest.mark.parametrize("form", ["map", "segments", "mask"])
+@pytest.mark.parametrize("grid", LOST.values(), ids=LOST)
+def test_lost_header_is_refused_and_its_voxels_are_taken_one_by_one_where_asked(tmp_path, form, grid):
+    given = written(tmp_path, form, grid)
+    with pytest.raises(
+        GeometryError, match=r"(has the size of its image and another place|do not overlap).*--accept-grid"
+    ):
+        read_masks(GRID, ["a"], **given)
+    notes = []
+    found = read_masks(GRID, ["a"], **given, notes=notes, by_index=True)["a"]
+    np.testing.assert_array_equal(found, MASK > 0)
+    assert [note.kind for note in notes] == ["accepted-grid"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("mirrored", [(False, False, False), (True, False, False), (False, True, True)])
+def test_same_samples_in_another_order_are_no_lost_header(tmp_path, order, mirrored):
+    image = sitk.Flip(sitk.PermuteAxes(image_of(MASK[np.newaxis], GRID), list(order)), list(mirrored))
+    write_image(tmp_path / "m.nii.gz", image)
+    notes = []
+    found = read_masks(GRID, ["a"], tmp_path / "m.nii.gz", {"a": (1,)}, notes=notes)["a"]
+    np.testing.assert_array_equal(found, MASK > 0)
+    assert notes == []
+
+
+def test_header_off_by_up_to_half_a_voxel_is_no_lost_header(tmp_path):
+    given = written(tmp_path, "map", Grid(GRID.shape, GRID.spacing, (-6.1, 8.9, 9.0), TURNED))
+    notes = []
+    np.testing.assert_array_equal(read_masks(GRID, ["a"], **given, notes=notes)["a"], MASK > 0)
+    assert [note.kind for note in notes] == ["other-grid"]
