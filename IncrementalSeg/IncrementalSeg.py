@@ -106,6 +106,7 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self) -> None:
         """Let go of everything; a step that runs is paused."""
         self.removeObservers()
+        self.session.bridge.unwatch()
         self.closing.stop()
         self.panel.close()
         self.session.close()

@@ -62,7 +62,6 @@ class Session:
         """Let go of the scene, and of what is not begun yet; a step that runs is paused when the worker ends."""
         self.teaching.leave()
         self.segmenting.forget()
-        self.bridge.unwatch()
         self.bridge.endScene()
 
     def listen(self, listener: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ class NotingBridge:
 
     def __init__(self):
         self.done, self.refusal, self.exports = [], None, []
+        self.undone = SimpleNamespace(taken=True, kept=())
 
     def shownVolume(self):
         return SCAN
@@ -52,6 +53,10 @@ class NotingBridge:
             raise self.refusal
         self.done.append(("show", Path(reading.result).name, volume, [item.name for item in structures]))
         return "node"
+
+    def undoSegmentation(self):
+        self.done.append(("undoSegmentation",))
+        return self.undone
 
     def __getattr__(self, name):
         return lambda *arguments: self.done.append((name, *arguments))

@@ -211,7 +211,7 @@ def test_a_result_can_teach_its_selected_structure(ready):
     assert len(flow.rows) > 1
     assert not flow.rows[0].ticked
     assert "nobody corrected" in " ".join(flow.rows[0].example.hints)
-    logic.SetSegmentStatus(node.GetSegmentation().GetSegment(IDS["scapula"]), logic.InProgress)
+    logic.SetSegmentStatus(node.GetSegmentation().GetSegment(IDS["scapula"]), logic.Completed)
     flow.refresh()
     assert flow.rows[0].ticked
 

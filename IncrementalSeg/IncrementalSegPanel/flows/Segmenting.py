@@ -6,7 +6,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,10 +172,13 @@ class Segmenting:
             self._session.home()
 
     def undo(self) -> None:
-        """Take the result out of the scene again; what was there before is back."""
+        """Take the result out of the scene again; what was there before is back, what was changed since stays."""
         if self._session.state is State.DONE:
-            self._session.bridge.undoSegmentation()
+            undone = self._session.bridge.undoSegmentation()
             self.close()
+            said = _undone(undone.taken, undone.kept)
+            if said:
+                self._session.warn(said)
 
     def close(self) -> None:
         """Show the result no longer; it stays in the scene."""
@@ -282,3 +285,13 @@ class Segmenting:
             self._session.device = _("No GPU is used: {}.").format(name)
         elif name:
             self._session.device = _("GPU ready: {}.").format(name)
+
+
+def _undone(taken: bool, kept: Sequence[str]) -> str:
+    """Say what could not be undone; empty where all was."""
+    names = ", ".join(kept)
+    if kept and taken:
+        return _("Changed since, and therefore still there: {names}.").format(names=names)
+    if kept:
+        return _("There is nothing to undo: what was found has been changed since ({names}).").format(names=names)
+    return "" if taken else _("There is nothing to undo: the result is not in the scene any more.")

@@ -10,7 +10,7 @@ import slicer
 import vtk
 
 from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegPanel.scene.Fingerprints import LABELMAP, made, touched
+from IncrementalSegPanel.scene.Fingerprints import LABELMAP, fingerprint, made, touched, untouched
 from IncrementalSegPanel.scene.Geometry import ijkToWorld, parentToWorld
 from IncrementalSegPanel.scene.Segments import Measure, measure, ownLabelmap, sameGrid
 from IncrementalSegPanel.scene.Terminology import entryOf, entryOfSegment, nameOf
@@ -36,7 +36,7 @@ class Example:
         ml: Volume of the segment in ml.
         slices: In how many slices of the segmentation it appears.
         hints: What a person should know, one sentence each.
-        edited: Whether a person worked on it in the Segment Editor.
+        edited: Whether a person worked on it: in the Segment Editor, or on what a model made.
         uncorrected: Whether a model made it and nobody corrected it.
         similar: Whether its name or code is that of the structure asked for.
         obstacle: Why it cannot teach; empty where it can.
@@ -63,6 +63,7 @@ class Measures:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], tuple[tuple[object, ...], _Counted]] = {}
+        self._prints: dict[tuple[str, str], tuple[tuple[object, ...], str]] = {}
 
     def of(self, node: slicer.vtkMRMLSegmentationNode, segmentId: str) -> _Counted:
         """Return the image that holds a segment, and what was counted of it there; ``None`` where it is empty.
@@ -84,10 +85,23 @@ class Measures:
             known = self._known[node.GetID(), segmentId] = (state, (image, measure(image, value)))
         return known[1]
 
+    def uncorrected(self, node: slicer.vtkMRMLSegmentationNode, segmentId: str) -> bool:
+        """Tell whether a model made a segment, and no person has drawn in it or called it completed since."""
+        segment = node.GetSegmentation().GetSegment(segmentId)
+        image = segment.GetRepresentation(LABELMAP)
+        if not made(segment) or image is None:
+            return False
+        state = (image, image.GetMTime(), segment.GetLabelValue())
+        known = self._prints.get((node.GetID(), segmentId))
+        if known is None or known[0] != state:
+            known = self._prints[node.GetID(), segmentId] = (state, fingerprint(segment))
+        return untouched(segment, known[1])
+
     def forgetRemoved(self) -> None:
         """Forget the segmentations that are not in the scene any more."""
         scene = slicer.mrmlScene
         self._known = {key: known for key, known in self._known.items() if scene.GetNodeByID(key[0]) is not None}
+        self._prints = {key: known for key, known in self._prints.items() if scene.GetNodeByID(key[0]) is not None}
 
 
 def findExamples(measures: Measures, structureName: str | None) -> list[Example]:
@@ -155,9 +169,9 @@ def _example(
         obstacle = obstacle or _(
             "It is not clear which scan it outlines: choose that as its source volume in the Segment Editor."
         )
-    uncorrected = made(segment) and not touched(segment)
+    uncorrected = measures.uncorrected(node, segmentId)
     if uncorrected:
-        hints.append(_("A model made it, and nobody corrected it in the Segment Editor."))
+        hints.append(_("A model made it, and nobody corrected it or marked it as completed."))
     return Example(
         segmentationId=node.GetID(),
         segmentId=segmentId,
@@ -167,7 +181,7 @@ def _example(
         ml=ml,
         slices=counted.slices if counted is not None else 0,
         hints=tuple(hints),
-        edited=touched(segment),
+        edited=not uncorrected and (touched(segment) or made(segment)),
         uncorrected=uncorrected,
         similar=_similar(segment, structureName),
         obstacle=obstacle,

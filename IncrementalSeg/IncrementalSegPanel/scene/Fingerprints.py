@@ -18,7 +18,7 @@ _EMPTY = "empty"
 
 def mark(segment: slicer.vtkSegment) -> None:
     """Note in a tag, which is saved with the scene, what a segment looks like now."""
-    segment.SetTag(_TAG, _fingerprint(segment))
+    segment.SetTag(_TAG, fingerprint(segment))
 
 
 def unmark(segment: slicer.vtkSegment) -> None:
@@ -31,10 +31,19 @@ def made(segment: slicer.vtkSegment) -> bool:
     return segment.HasTag(_TAG)
 
 
-def untouched(segment: slicer.vtkSegment) -> bool:
-    """Tell whether a segment came from a model and no person has drawn in it or marked it since."""
-    tag = vtk.reference("")
-    return segment.GetTag(_TAG, tag) and not touched(segment) and str(tag) == _fingerprint(segment)
+def untouched(segment: slicer.vtkSegment, found: str = "") -> bool:
+    """Tell whether a segment came from a model and no person has drawn in it or called it completed since.
+
+    The status *in progress* proves nothing: Slicer's tables of segments may bring that of an earlier segment back.
+
+    Args:
+        segment: The segment.
+        found: Its fingerprint, where that is known.
+    """
+    logic, tag = slicer.vtkSlicerSegmentationsModuleLogic, vtk.reference("")
+    if not segment.GetTag(_TAG, tag) or logic.GetSegmentStatus(segment) == logic.Completed:
+        return False
+    return str(tag) == (found or fingerprint(segment))
 
 
 def touched(segment: slicer.vtkSegment) -> bool:
@@ -43,7 +52,7 @@ def touched(segment: slicer.vtkSegment) -> bool:
     return logic.GetSegmentStatus(segment) != logic.NotStarted
 
 
-def _fingerprint(segment: slicer.vtkSegment) -> str:
+def fingerprint(segment: slicer.vtkSegment) -> str:
     """Return the place and a checksum of a segment's voxels; saving and loading do not change it."""
     image = segment.GetRepresentation(LABELMAP)
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:

@@ -11,6 +11,8 @@ import slicer
 from IncrementalSegLib.structures import Structure
 from IncrementalSegPanel.scene.Fingerprints import LABELMAP, unmark, untouched
 from IncrementalSegPanel.scene.Geometry import Matrix, imageToParent, parentToWorld
+from IncrementalSegPanel.scene.Hierarchy import putBeside
+from IncrementalSegPanel.scene.Looks import Look, looksOf, restoreLooks
 from IncrementalSegPanel.scene.ResultFiles import Outlines
 from IncrementalSegPanel.scene.Terminology import describe, entryOfSegment
 from IncrementalSegPanel.scene.Visibility import SCAN_ROLE
@@ -36,6 +38,19 @@ class Before:
     moved: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Undone:
+    """What came of taking a result back.
+
+    Attributes:
+        taken: Whether anything of the result was still there as it came, and is gone now.
+        kept: Names of segments that stay, because a person has changed them since.
+    """
+
+    taken: bool
+    kept: tuple[str, ...] = ()
+
+
 def resultOf(volumeNode: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLSegmentationNode | None:
     """Return the segmentation in which results of a scan are shown, or ``None``."""
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
@@ -48,13 +63,10 @@ def createResult(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLSe
     """Add an empty segmentation for a scan, beside it in the subject hierarchy and moving with it."""
     name = slicer.mrmlScene.GenerateUniqueName(_("{scan} structures").format(scan=volumeNode.GetName()))
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    putBeside(node, volumeNode)
     node.CreateDefaultDisplayNodes()
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     node.SetNodeReferenceID(SCAN_ROLE, volumeNode.GetID())
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    theirs, ours = hierarchy.GetItemByDataNode(volumeNode), hierarchy.GetItemByDataNode(node)
-    if theirs and ours:
-        hierarchy.SetItemParent(ours, hierarchy.GetItemParent(theirs))
     return node
 
 
@@ -95,7 +107,7 @@ def putResult(
     _renewSurfaces(node, present)
 
 
-def takeBack(before: Before) -> None:
+def takeBack(before: Before) -> Undone:
     """Make a segmentation as it was before an import; what a person has changed since stays.
 
     Args:
@@ -103,13 +115,15 @@ def takeBack(before: Before) -> None:
     """
     node = slicer.mrmlScene.GetNodeByID(before.nodeId)
     if node is None:
-        return
+        return Undone(taken=False)
     segmentation = node.GetSegmentation()
     theirs = {found: segmentation.GetSegment(found) for found in (*before.added, *before.replaced)}
     ours = [found for found, segment in theirs.items() if segment is not None and untouched(segment)]
+    changed = [segment.GetName() for found, segment in theirs.items() if segment is not None and found not in ours]
     for found in set(ours) & set(before.added):
         segmentation.RemoveSegment(found)
     restored = [found for found in ours if found in before.replaced]
+    looks = looksOf(segmentation)
     for found in restored:
         held = before.replaced[found]
         kept = segmentation.GetSegment(before.moved.get(found, ""))
@@ -118,10 +132,13 @@ def takeBack(before: Before) -> None:
             kept.SetName(held.GetName())
             held = kept
         _fill(theirs[found], held, look=held)
+        looks[found] = Look.of(held)
+    restoreLooks(segmentation, looks)
     _renewSurfaces(node, restored)
     if before.created and segmentation.GetNumberOfSegments() == 0:
         slicer.mrmlScene.RemoveNode(node.GetDisplayNode())
         slicer.mrmlScene.RemoveNode(node)
+    return Undone(taken=bool(ours), kept=tuple(changed))
 
 
 def _keepCorrected(segmentation: slicer.vtkSegmentation, ids: list[str], before: Before) -> None:

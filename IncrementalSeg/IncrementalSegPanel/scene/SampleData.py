@@ -8,6 +8,8 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from IncrementalSegPanel.scene.Hierarchy import putBeside
+
 FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "SampleData"
 PICTURE = FOLDER.parent / "Icons" / "Shoulder.png"
 
@@ -74,6 +76,7 @@ def _find(kind: str, name: str) -> Any:
 
 def _loadOutlines(path: Path, scan: Any) -> None:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", _title(path))
+    putBeside(node, scan)
     storage = slicer.vtkMRMLSegmentationStorageNode()  # not of the scene, so that nothing is ever saved over the sample
     storage.SetFileName(str(path))
     storage.ReadData(node)

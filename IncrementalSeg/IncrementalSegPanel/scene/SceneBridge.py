@@ -17,10 +17,11 @@ from IncrementalSegPanel.scene.ExamplePictures import pictureOf
 from IncrementalSegPanel.scene.Examples import Example, Measures, findExamples
 from IncrementalSegPanel.scene.Exports import Export, atOnce
 from IncrementalSegPanel.scene.Geometry import parentToWorld
+from IncrementalSegPanel.scene.Looks import looksOf, restoreLooks
 from IncrementalSegPanel.scene.Overlays import Shown, addMap, hide, show
 from IncrementalSegPanel.scene.Pseudonyms import bears
 from IncrementalSegPanel.scene.ResultFiles import mapPieces, outlinePieces
-from IncrementalSegPanel.scene.Results import Before, createResult, putResult, resultOf, takeBack
+from IncrementalSegPanel.scene.Results import Before, Undone, createResult, putResult, resultOf, takeBack
 from IncrementalSegPanel.scene.ScanFiles import scanPieces, volume
 from IncrementalSegPanel.scene.Thumbnails import save
 from IncrementalSegPanel.scene.Views import sceneBusy, shownIds, shownScan, showScan
@@ -142,17 +143,24 @@ class SceneBridge:
                 if node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is None:
                     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
                 putResult(result, node, structures, self._before)
+                looks = looksOf(node.GetSegmentation())
+            restoreLooks(node.GetSegmentation(), looks)
             reveal(node, [found for found in result if node.GetSegmentation().GetSegment(found) is not None])
             self._application.fitViews(showScan(volumeNode))
             follow(shownIds() or [volumeNode.GetID()])
         return node
 
-    def undoSegmentation(self) -> None:
-        """Take back what was shown last; what a person has changed since stays."""
+    def undoSegmentation(self) -> Undone:
+        """Take back what was shown last; what a person has changed since stays.
+
+        Returns:
+            What came of it.
+        """
         before, self._before = self._before, None
-        if before is not None:
-            with self._application.pausedRendering():
-                takeBack(before)
+        if before is None:
+            return Undone(taken=False)
+        with self._application.pausedRendering():
+            return takeBack(before)
 
     def showUncertainty(
         self, source: Path | str | Export, volumeNode: slicer.vtkMRMLScalarVolumeNode

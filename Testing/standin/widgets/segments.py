@@ -1,8 +1,12 @@
 """Widgets of MRML around a segmentation node."""
 
 import qt
+import slicer
+import vtk
 from standin.qt.binding import stored
 from standin.widgets.mrml import needs_vtk, qMRMLWidget
+
+_LOGIC = slicer.vtkSlicerSegmentationsModuleLogic
 
 WIDGETS = ("qMRMLSegmentEditorWidget", "qMRMLSegmentationShow3DButton")
 
@@ -36,14 +40,76 @@ class qMRMLSegmentationShow3DButton(qt.QPushButton):
             make()
 
 
+class SegmentsTable:
+    """What a table of segments (qMRMLSegmentsModel) does to the segmentation that it shows.
+
+    An item is written back to its segment whenever something of the item changes. After a modification of the node that
+    ends (EndModify) all items are read anew, first their place in the list: where that has changed, the item's earlier
+    name, colour, code and status are written over what the segment has got meanwhile.
+    """
+
+    _EVENTS = ("SegmentAdded", "SegmentRemoved", "SegmentModified")
+
+    def __init__(self):
+        self._node, self._tags, self._items = None, (), {}
+
+    def show(self, node):
+        """Show the segments of a node, or none."""
+        for tag in self._tags:
+            self._node.RemoveObserver(tag)
+        self._node, self._items, self._tags = node, {}, ()
+        if node is not None:
+            events = [getattr(slicer.vtkSegmentation, name) for name in self._EVENTS]
+            self._tags = tuple(node.AddObserver(event, self._changed) for event in events)
+            self._changed(node, "")
+
+    @vtk.calldata_type(vtk.VTK_STRING)
+    def _changed(self, node, _event, segment_id=None):
+        ids = list(node.GetSegmentation().GetSegmentIDs())
+        self._items = {found: item for found, item in self._items.items() if found in ids}
+        for found in ids if not segment_id else [found for found in ids if found == segment_id]:
+            self._read(found, ids.index(found))
+
+    def _read(self, segment_id, place):
+        segment = self._node.GetSegmentation().GetSegment(segment_id)
+        item = self._items.get(segment_id)
+        if item is None:
+            self._items[segment_id] = {
+                "place": place, "name": segment.GetName(), "color": segment.GetColor(),
+                "terminology": segment.GetTerminology(), "status": _LOGIC.GetSegmentStatus(segment),
+            }  # fmt: skip
+            return
+        moved, item["place"] = item["place"] != place, place
+        if moved:
+            self._write(segment, item)
+        if item["name"] != segment.GetName():
+            item["name"] = segment.GetName()
+            self._write(segment, item)
+        for key, read in (("color", segment.GetColor), ("terminology", segment.GetTerminology)):
+            if item[key] != read():
+                item[key] = read()
+                self._write(segment, item)
+        if moved:
+            _LOGIC.SetSegmentStatus(segment, item["status"])
+        item["status"] = _LOGIC.GetSegmentStatus(segment)
+
+    @staticmethod
+    def _write(segment, item):
+        segment.SetTerminology(item["terminology"])
+        segment.SetColor(item["color"])
+        segment.SetName(item["name"])
+
+
 class qMRMLSegmentEditorWidget(qMRMLWidget):
-    """Remembers what it was told; it edits nothing."""
+    """Remembers what it was told, shows a table of segments, and edits voxels when a test says so."""
 
     standinClass = True
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.__dict__.update(_node=None, _source=None, _segment="", undoStates=0)
+        history = slicer.vtkSegmentationHistory()
+        self.__dict__.update(_node=None, _source=None, _segment="", _table=SegmentsTable(), _history=history)
+        self.__dict__["undoStates"] = 0
 
     def segmentationNode(self):
         """Return the segmentation."""
@@ -57,6 +123,8 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         """Edit a segmentation."""
         needs_vtk(node)
         self._node = node
+        self._table.show(node)
+        self._history.SetSegmentation(node.GetSegmentation() if node is not None else None)
 
     def sourceVolumeNode(self):
         """Return the scan."""
@@ -76,5 +144,24 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._segment = segment_id
 
     def saveStateForUndo(self):
-        """Count the states."""
+        """Remember the segmentation as it is."""
         self.undoStates += 1
+        self._history.SaveState()
+
+    def undo(self):
+        """Go back to what was remembered."""
+        self._history.RestorePreviousState()
+
+    def redo(self):
+        """Go forward again."""
+        self._history.RestoreNextState()
+
+    def paint(self, *where):
+        """Do as an effect does that a person uses: remember, add voxels ``[k, j, i]``, and say so in the status."""
+        self.saveStateForUndo()
+        segment = self._node.GetSegmentation().GetSegment(self._segment)
+        array = slicer.util.arrayFromSegmentBinaryLabelmap(self._node, self._segment, self._source).copy()
+        array[where] = 1
+        slicer.util.updateSegmentBinaryLabelmapFromArray(array, self._node, self._segment, self._source)
+        if _LOGIC.GetSegmentStatus(segment) == _LOGIC.NotStarted:
+            _LOGIC.SetSegmentStatus(segment, _LOGIC.InProgress)
