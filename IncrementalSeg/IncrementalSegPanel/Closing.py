@@ -8,6 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from IncrementalSegPanel.pages.Discard import discard
 from IncrementalSegPanel.State import State
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ class Closing(qt.QObject):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
+        self._question: Any = None
         self._window = None if slicer.app.testingEnabled() else slicer.util.mainWindow()
         if self._window is not None:
             self._window.installEventFilter(self)
+            session.listen(self._follow)
 
     def stop(self) -> None:
         """Watch no longer."""
@@ -35,13 +38,37 @@ class Closing(qt.QObject):
 
     def eventFilter(self, _watched: Any, event: Any) -> bool:
         """Keep the window open where a person wants that."""
-        if event.type() != qt.QEvent.Close or self._session.state is not State.TEACHING or self._agreed():
+        if event.type() != qt.QEvent.Close:
+            return False
+        if self._question is None and (self._session.state is not State.TEACHING or self._agreed()):
             return False
         event.ignore()
         return True
 
     def _agreed(self) -> bool:
-        return slicer.util.confirmOkCancelDisplay(
-            _("A structure is being taught. If Slicer closes now, the step is paused; go on with it another time."),
-            windowTitle=_("Close Slicer?"),
-        )
+        box = self._question = qt.QMessageBox(self._window)
+        box.setIcon(qt.QMessageBox.Question)
+        box.setWindowTitle(_("Close Slicer?"))
+        box.setStandardButtons(qt.QMessageBox.Ok | qt.QMessageBox.Cancel)
+        self._follow()
+        try:
+            return bool(box.exec_() == qt.QMessageBox.Ok)
+        finally:
+            self._question = None
+            discard(box)
+
+    def _follow(self) -> None:
+        """Say in the question what closing means now; the step goes on, and may end, while it is asked."""
+        if self._question is None:
+            return
+        text = {
+            State.TEACHING: _(
+                "A structure is being taught. If Slicer closes now, the step is paused; go on with it another time."
+            ),
+            State.COMPARING: _(
+                "The structure has been taught meanwhile: nothing would be interrupted any more. Cancel to see what "
+                "became of the other structures; the new version waits for your decision."
+            ),
+        }.get(self._session.state, _("Nothing is being taught any more, so nothing would be interrupted."))
+        if self._question.text != text:
+            self._question.text = text

@@ -208,6 +208,34 @@ def test_slicer_asks_before_it_closes_while_a_structure_is_taught(widget, mainWi
     closing.stop()
 
 
+@pytest.mark.parametrize(
+    ("state", "said"), [(State.COMPARING, "waits for your decision"), (State.DEAL, "Nothing is being taught any more")]
+)
+def test_the_question_follows_a_step_that_ends_while_it_is_asked(widget, mainWindow, state, said):
+    closing, texts = shell.Closing(widget.session), []
+
+    def ends():
+        question = mainWindow.findChildren(qt.QMessageBox)[0]
+        texts.append(question.text)
+        again = qt.QCloseEvent()
+        assert closing.eventFilter(None, again)  # nobody is asked twice
+        assert not again.isAccepted()
+        widget.session.state = state
+        widget.session.changed()
+        texts.append(question.text)
+        return qt.QMessageBox.Cancel
+
+    widget.session.state = State.TEACHING
+    dialogs.answers.append(ends)
+    assert closing.eventFilter(None, qt.QCloseEvent())
+    assert "the step is paused" in texts[0]
+    assert said in texts[1]
+    assert "paused" not in texts[1]
+    settle()
+    assert mainWindow.findChildren(qt.QMessageBox) == ()
+    closing.stop()
+
+
 def test_a_test_or_a_script_is_never_asked(widget):
     assert widget.closing._window is None
 

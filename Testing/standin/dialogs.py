@@ -1,6 +1,6 @@
 """What a person would do outside the panel: answer dialogs, look at opened folders and pages."""
 
-answers = []  # what the next dialogs return, in order; a test appends
+answers = []  # what the next dialogs return, in order; a test appends. A function is called while the dialog is open
 seen = []  # the texts of the dialogs that were asked for
 opened = []  # what the desktop was asked to open
 
@@ -14,7 +14,8 @@ def ask(text):
     seen.append(text)
     if not answers:
         raise AssertionError(f"a modal dialog that no test answers: {text}")
-    return answers.pop(0)
+    answer = answers.pop(0)
+    return answer() if callable(answer) else answer
 
 
 def forget():
