@@ -34,7 +34,7 @@ class Exemplar:
     Mappings are by structure uuid, or :func:`background_of` one.
 
     Attributes:
-        id: Ten hexadecimal digits that depend on the pixels, the case and the place.
+        id: Ten hexadecimal digits at random, so that nobody finds a case by trying names; nothing is computed of it.
         case: Name of the case.
         patient: Name of the patient.
         step: Number of the step that chose it first.
@@ -71,6 +71,11 @@ class Exemplar:
     pinned: bool = False
     banned: bool = False
     position: tuple[float, float, float] | None = None
+
+    @property
+    def place(self) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
+        """What the same pixels of the same case share, whichever step chose them."""
+        return self.case, self.start, self.size, self.sha256
 
     @property
     def reason(self) -> str:
@@ -243,15 +248,24 @@ class ExemplarMemory:
 
     def merged(self, new: ExemplarMemory) -> ExemplarMemory:
         """Return this memory with the exemplars of a later step after the old ones; the same pixels are kept once."""
-        items = {item.id: item for item in self.items}
+        items = {item.place: item for item in self.items}
         scans = dict(self.scans)
         for item in new.items:
-            items[item.id] = items[item.id].joined(item) if item.id in items else item
+            known = items.get(item.place)
+            items[item.place] = item if known is None else known.joined(item)
             if item.id in new.scans:
-                known = scans.get(item.id)
-                scans[item.id] = new.scans[item.id] if known is None else _joined_scan(known, new.scans[item.id])
+                id = items[item.place].id  # noqa: A001
+                scan = replace(new.scans[item.id], id=id)
+                scans[id] = _joined_scan(scans[id], scan) if id in scans else scan
         joined = replace(self, items=tuple(items.values()), scans=scans)
         return joined if self.limit is None else joined.budget(self.limit)
+
+    def renumbered(self) -> ExemplarMemory:
+        """Return the memory for others: ids tell nothing but the order, and what has no pixels any more is left out."""
+        kept = [item for item in self.items if item.id in self.scans]
+        ids = {item.id: f"{number:010x}" for number, item in enumerate(kept, start=1)}
+        items = tuple(replace(item, id=ids[item.id]) for item in kept)
+        return replace(self, items=items, scans={new: replace(self.scans[old], id=new) for old, new in ids.items()})
 
     def to_files(self) -> tuple[Json, dict[str, Tensor]]:
         """Return what :meth:`from_files` needs: JSON and tensors."""

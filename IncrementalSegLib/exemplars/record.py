@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -80,11 +80,9 @@ def _exemplar(
     descriptor: str,
     step: int,
 ) -> Exemplar:
-    digest = pixel_hash(scan.image)
-    id = hashlib.sha256(f"{digest} {case.id} {unit.start}".encode()).hexdigest()[:10]  # noqa: A001
     outlined = [item for item in case.structures if bool(case.mask(item)[unit.box].any())]
     return Exemplar(
-        id=id,
+        id=secrets.token_hex(5),
         case=case.id,
         patient=case.patient,
         step=step,
@@ -98,7 +96,7 @@ def _exemplar(
         gains={item.key: {name: by[row] for name, by in item.orders.items() if row in by} for item in chosen},
         certainty={item.key: float(item.scores[row]) for item in chosen},
         reasons={item.key: _reason(item, row, descriptor) for item in chosen},
-        sha256=digest,
+        sha256=pixel_hash(scan.image),
         labelled=scan.structures == case.structures,
         pinned=any(row in item.pinned for item in chosen),
         position=_position(case, unit, outlined),

@@ -25,6 +25,9 @@ MEMBERS = {MANIFEST, "card.md", *(f"{name}.json" for name in DOCUMENTS), *(f"{na
 MOST_BYTES = 2_000_000_000
 """Size of the largest package; beyond it a zip needs extensions that this layout does without."""
 
+MOST_DOCUMENT = 1_000_000
+"""Bytes of the largest document; an honest one of a thousand scans is smaller."""
+
 _END = struct.Struct("<4s4H2LH")  # end of central directory, without comment
 _LOCAL, _CENTRAL = 30, 46  # bytes of a member's two headers beside its name
 _MOST_DIRECTORY = len(MEMBERS) * 512  # bytes of the table of contents that are read at most
@@ -103,10 +106,16 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
         "is not among the files that a package has": name not in MEMBERS and name.casefold() not in MEMBERS,
         "is compressed; members are stored as they are": info.compress_type != zipfile.ZIP_STORED,
         "states two sizes": info.compress_size != info.file_size,
+        f"has {info.file_size} bytes; {MOST_DOCUMENT} are allowed": _is_document(name)
+        and info.file_size > MOST_DOCUMENT,
     }
     for reason, applies in reasons.items():
         if applies:
             raise refused(path, f"its member {name[:100]!r} {reason}")
+
+
+def _is_document(name: str) -> bool:
+    return name.casefold().endswith((".json", ".md"))
 
 
 def _check_names(path: Path, infos: Sequence[zipfile.ZipInfo]) -> None:

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IncrementalSegLib.store.package_layout import refused
+from IncrementalSegLib.names import plain, visible
+from IncrementalSegLib.store.package_layout import MOST_DOCUMENT, refused
 from IncrementalSegLib.types import Json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_MOST_JSON = 16_000_000  # bytes
 _DEEPEST = 32
+_MOST_VALUES = 200_000  # a document of plain numbers has so many; each takes a hundred bytes of memory
+_MOST_KEYS = 5_000  # of one object; each that is wrong takes kilobytes in a list of faults
 _MOST_DIGITS = 18  # so many fit into 64 bits
 _MOST_TENSORS = 100_000
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_MOST_HEADER = 1_000_000  # bytes; safetensors itself allows a hundred times as many
 
 
 def decode_plain(data: bytes, package: Path, name: str) -> Json:
     """Decode the JSON object in a member of a package.
 
     Raises:
-        ModelError: It is too large, too deep, no JSON object, or holds NaN, a huge number, a key twice
+        ModelError: It is too large, too deep, no JSON object, or holds NaN, a huge number, a key twice, too many values
             or a text that is none.
     """
-    if len(data) > _MOST_JSON:
-        raise refused(package, f"{name} has {len(data)} bytes, {_MOST_JSON} are allowed")
+    if len(data) > MOST_DOCUMENT:
+        raise refused(package, f"{name} has {len(data)} bytes; {MOST_DOCUMENT} are allowed")
+    if data.count(b",") > _MOST_VALUES:  # those inside of texts are few
+        raise refused(package, f"{name} holds more than {_MOST_VALUES} values")
     try:
         found = json.loads(
             data.decode(), object_pairs_hook=_once, parse_int=_whole, parse_float=_finite, parse_constant=_finite
@@ -56,6 +59,10 @@ def decode_tensors(data: bytes, package: Path, name: str) -> dict[str, Tensor]:
     import torch
     from safetensors import SafetensorError
 
+    length = int.from_bytes(data[:8], "little")
+    if length > min(_MOST_HEADER, len(data)):
+        allowed = f"; {_MOST_HEADER} are allowed" if length <= len(data) else ""
+        raise refused(package, f"{name} is not a sound safetensors file (its header has {length} bytes{allowed})")
     try:
         tensors = safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError, RuntimeError, OverflowError) as error:
@@ -72,6 +79,8 @@ def decode_tensors(data: bytes, package: Path, name: str) -> dict[str, Tensor]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> Json:
+    if len(pairs) > _MOST_KEYS:
+        raise ValueError(f"an object holds {len(pairs)} keys; {_MOST_KEYS} are allowed")
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands there twice")
@@ -98,5 +107,6 @@ def _check_plain(item: Any, deeper: int) -> None:
             _check_plain(part, deeper - 1)
     elif isinstance(item, str):
         item.encode()  # half a character, written \ud800, could be saved nowhere
-        if _CONTROL.search(item):  # it could steer the terminal that shows it
-            raise ValueError("it holds a control character")
+        if plain(item) != item:  # it could steer or deceive whatever shows it
+            sign = next(sign for sign in item if plain(sign) != sign)
+            raise ValueError(f"it holds the control character {visible(sign)}")

@@ -110,7 +110,7 @@ def _broken_zips(sound: bytes) -> Iterator[Hostile]:
     yield Hostile("encrypted", _central(sound, 8, b"\1\0"), "encrypted")
     yield Hostile("size lies", _central(sound, 24, struct.pack("<L", 2**31)), "two sizes")
     lie = struct.pack("<LL", 2**31, 2**31)
-    yield Hostile("both sizes lie", _central(sound, 20, lie), "not described as export does it")
+    yield Hostile("both sizes lie", _central(sound, 20, lie), "2147483648 bytes; 1000000 are allowed")
     yield Hostile("zip64 size", _central(sound, 20, b"\xff" * 8), "refused")
     yield Hostile("members overlap", _central(sound, 42, struct.pack("<L", 50)), "not described as export")
     yield Hostile("crc lies", _central(sound, 16, b"abcd"), "not described as export")
@@ -171,10 +171,19 @@ def _bad_json(sound: bytes) -> Iterator[Hostile]:
     def with_(name: str, data: bytes) -> bytes:
         return sealed({**content, name: data})
 
-    deep = b'{"method":' * 100_000 + b"1" + b"}" * 100_000
+    deep = b'{"method":' * 50_000 + b"1" + b"}" * 50_000
     yield Hostile("too deep", with_("memory.json", deep), "nested too deep")
     yield Hostile("fairly deep", with_("memory.json", b'{"a":' * 50 + b"1" + b"}" * 50), "32 deep")
-    yield Hostile("too large", with_("memory.json", b'{"a":"' + b"x" * 17_000_000 + b'"}'), "are allowed")
+    large = b'{"a":"' + b"x" * 1_000_000 + b'"}'
+    yield Hostile("too large", with_("memory.json", large), "'memory.json' has 1000008 bytes; 1000000 are allowed")
+    yield Hostile("card too large", with_("card.md", large), "'card.md' has 1000008 bytes; 1000000 are allowed")
+    yield Hostile("large manifest", zipped({**content, "manifest.json": large}), "'manifest.json' has 1000008 bytes")
+    numbers = b'{"steps":[' + b"0," * 200_001 + b"0]}"
+    yield Hostile("many values", with_("history.json", numbers), "more than 200000 values")
+    lists = b'{"steps":[' + b"[]," * 150_000 + b"[]]}"
+    yield Hostile("many wrong items", with_("history.json", lists), "steps.0: Input should be a valid dictionary")
+    keys = json.dumps({"voxel_counts": {f"{number:x}": 0 for number in range(5001)}}).encode()
+    yield Hostile("many keys", with_("memory.json", keys), "an object holds 5001 keys; 5000 are allowed")
     yield Hostile("NaN", with_("memory.json", b'{"method": {"a": NaN}}'), "NaN or an infinity")
     yield Hostile("infinite", with_("memory.json", b'{"method": {"a": 1e999}}'), "NaN or an infinity")
     yield Hostile("huge number", with_("memory.json", b'{"method": {"a": 1' + b"0" * 4000 + b"}}"), "4001 digits")
@@ -182,6 +191,7 @@ def _bad_json(sound: bytes) -> Iterator[Hostile]:
     yield Hostile("key twice", with_("memory.json", b'{"method": {}, "method": {}}'), "twice")
     yield Hostile("half a character", with_("memory.json", b'{"method": {"a": "\\ud800"}}'), "no text")
     yield Hostile("escape codes", with_("memory.json", b'{"method": {"a": "\\u001b[2J"}}'), "control character")
+    yield Hostile("direction", with_("memory.json", b'{"method": {"a\\u202e": 1}}'), "control character \\u202e")
     yield Hostile("a list", with_("memory.json", b"[]"), "JSON object")
     yield Hostile("no JSON", with_("history.json", b"{'steps': }"), "not plain JSON")
     for name in ("prototypes", "exemplars", "record"):
@@ -190,6 +200,8 @@ def _bad_json(sound: bytes) -> Iterator[Hostile]:
         "name with a comma": ("structures.0.name", "a,b", "not what a model has"),
         "uuid that is none": ("structures.0.id", "../../x", "not what a model has"),
         "colour beyond 255": ("structures.0.color", [0, 0, 999], "not what a model has"),
+        "endless name": ("structures.0.name", "a" * 256, "not what a model has"),
+        "many structures": ("structures", [json.loads(content["record.json"])["structures"][0]] * 201, "at most 200"),
         "no structures": ("structures", [], "not what a model has"),
         "unknown network": ("architecture.config.network", "os", "no network called"),
         "unknown output": ("architecture.config.output", "../x", "no output called"),
@@ -234,6 +246,10 @@ def _bad_tensors(sound: bytes) -> Iterator[Hostile]:
     yield Hostile("empty safetensors", with_(b""), "safetensors")
     data = content["weights.safetensors"]
     yield Hostile("header size lies", with_(struct.pack("<Q", 2**60) + data[8:]), "safetensors")
+    names = {f"{number}": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for number in range(20_000)}
+    header = json.dumps(names).encode()
+    long = with_(struct.pack("<Q", len(header)) + header)
+    yield Hostile("header too long", long, f"its header has {len(header)} bytes; 1000000 are allowed")
     yield Hostile("header too short", with_(struct.pack("<Q", 2) + data[8:]), "safetensors")
     yield Hostile("data cut", with_(data[:-4]), "safetensors")
     header = b'{"a":{"dtype":"F32","shape":[999999999,999999999],"data_offsets":[0,4]}}'

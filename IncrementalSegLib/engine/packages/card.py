@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
+from IncrementalSegLib.names import plain
 from IncrementalSegLib.types import Json
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>()#!|~&]|^\s*(?:[-+=]|\d+[.)])", re.MULTILINE)
+"""What Markdown or HTML would take for more than text."""
 
 
 def card_of(
@@ -46,7 +52,8 @@ def card_of(
 
 
 def card_page(card: Json) -> str:
-    """Return the card as a page in Markdown."""
+    """Return the card as a page in Markdown, in which no name and no text is more than that."""
+    card = _escaped(card)
     scans, network, held = card["scans"], card["network"], card["patient_data"]
     spacing = " x ".join("its own" if item is None else f"{item:.3g}" for item in scans["spacing"])
     structures = [
@@ -61,7 +68,7 @@ def card_page(card: Json) -> str:
         for item in card["lineage"]
     ]
     prototypes = [
-        f"- mean features of {name}: {item['voxels']} voxels of {item['patients']} patients"
+        f"- mean features of {_escaped(name)}: {item['voxels']} voxels of {item['patients']} patients"
         for name, item in held["prototypes"].items()
     ]
     return "\n".join(
@@ -85,6 +92,18 @@ def card_page(card: Json) -> str:
             "",
         ]
     )
+
+
+def _escaped(item: Any) -> Any:
+    if isinstance(item, dict):
+        return {key: _escaped(part) for key, part in item.items()}
+    if isinstance(item, list):
+        return [_escaped(part) for part in item]
+    return _MARKUP.sub(_after_backslash, plain(item)) if isinstance(item, str) else item
+
+
+def _after_backslash(found: re.Match[str]) -> str:
+    return f"{found[0][:-1]}\\{found[0][-1]}"
 
 
 def _structure(record: Json, item: Json) -> Json:

@@ -6,11 +6,12 @@ was not checked is ever written.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, BeforeValidator, FailFast, Field, JsonValue, StringConstraints
 
 from IncrementalSegLib.exemplars.memory import Exemplar
+from IncrementalSegLib.names import LONGEST, plain, tame
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.types import Json
@@ -22,51 +23,64 @@ _Fraction = Annotated[float, Field(ge=0, le=1)]
 _Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 _Positive = Annotated[float, Field(gt=0, le=1e12)]
 _Byte = Annotated[int, Field(ge=0, le=255)]
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^,=\n]*$")]
+_Text = Annotated[str, StringConstraints(max_length=1000)]
+
+
+def _tamed(value: object) -> object:
+    return tame(value) or "_" if isinstance(value, str) and len(value) <= LONGEST else value
+
+
+_Called = Annotated[str, BeforeValidator(_tamed), StringConstraints(max_length=LONGEST)]
+"""The name of whatever has one; brought to the form in which names are kept."""
+
+_Name = Annotated[_Called, StringConstraints(pattern=r"^[^,=]*$")]
+
+T = TypeVar("T")
+_Many = Annotated[list[T], FailFast()]
+"""A list whose first wrong item ends the check: every error takes kilobytes."""
 
 
 class CaseEntry(BaseModel):
     """A case of a step, known by the content of its files; without any path."""
 
-    case: str
-    patient: str
+    case: _Called
+    patient: _Called
     sha256: _Sha256
-    looked_for: dict[_Uuid, str]
+    looked_for: dict[_Uuid, _Called]
     labels_sha256: _Sha256 | None = None
-    values: dict[str, list[int]] = {}
+    values: dict[_Called, _Many[int]] = {}
 
 
 class StepEntry(BaseModel):
     """What a step did; names of data sets and devices stay at home."""
 
     number: _Count
-    method: str
+    method: _Called
     options: dict[str, JsonValue] = {}
     optimiser_steps: _Count | None = None
     planned_steps: _Count | None = None
     best_step: _Count | None = None
-    taught: list[_Uuid]
-    improved: list[_Uuid] = []
+    taught: _Many[_Uuid]
+    improved: _Many[_Uuid] = []
     seed: int | None = None
-    preset: str | None = None
+    preset: _Called | None = None
     batch: _Count | None = None
     learning_rate: float | None = None
-    exemplars: str | None = None
-    precision: str | None = None
-    training: list[CaseEntry]
-    set_aside: list[CaseEntry]
+    exemplars: _Called | None = None
+    precision: _Called | None = None
+    training: _Many[CaseEntry]
+    set_aside: _Many[CaseEntry]
 
 
 class EditEntry(BaseModel):
     """What an edit changed."""
 
-    action: str
+    action: _Called
     structure: _Uuid | None = None
-    old: str | None = None
-    new: str | None = None
-    exemplar: str | None = None
+    old: _Called | None = None
+    new: _Called | None = None
     total: _Count | None = None
-    method: str | None = None
+    method: _Called | None = None
 
 
 class _Structure(BaseModel):
@@ -74,7 +88,7 @@ class _Structure(BaseModel):
     name: _Name
     step: _Count
     color: tuple[_Byte, _Byte, _Byte]
-    terminology: str | None
+    terminology: _Text | None
 
 
 class _Score(BaseModel):
@@ -93,26 +107,26 @@ class RecordDocument(BaseModel):
 
     number: _Count
     kind: Literal["step", "edit"]
-    created: str
-    held_back_by: list[str]
-    output: str
-    structures: Annotated[list[_Structure], Field(min_length=1)]
+    created: _Text
+    held_back_by: _Many[_Called]
+    output: _Called
+    structures: Annotated[list[_Structure], FailFast(), Field(min_length=1, max_length=200)]
     architecture: _Architecture
     preprocessing: Plan
     step: StepEntry | EditEntry
-    libraries: dict[str, str | None]
+    libraries: dict[_Text, _Text | None]
     scores: dict[_Uuid, _Score]
     seconds: Annotated[float, Field(ge=0)]
 
 
 class _History(BaseModel):
-    steps: list[StepEntry] = []
+    steps: _Many[StepEntry] = []
 
 
 class _Prototype(BaseModel):
     count: _Count
     patients: _Count
-    layer: str
+    layer: _Called
 
 
 class _Prototypes(BaseModel):
@@ -125,14 +139,14 @@ class _Memory(BaseModel):
 
 
 class _Exemplars(BaseModel):
-    exemplars: list[Exemplar]
-    outlined: dict[str, list[_Uuid]]
+    exemplars: _Many[Exemplar]
+    outlined: dict[str, _Many[_Uuid]]
     budget: _Count | None = None
 
 
 class _Spread(BaseModel):
-    mean: list[_Number]
-    deviation: list[_Positive]
+    mean: _Many[_Number]
+    deviation: _Many[_Positive]
     limit: _Positive
 
 
@@ -140,23 +154,23 @@ class _Domain(BaseModel):
     scans: _Count
     spreads: dict[str, _Spread]
     unit: _Positive
-    spacing: list[tuple[_Positive, _Positive]]
-    extent: list[tuple[_Positive, _Positive]]
+    spacing: _Many[tuple[_Positive, _Positive]]
+    extent: _Many[tuple[_Positive, _Positive]]
 
 
 class _Taught(BaseModel):
     step: _Count
-    structures: list[_Uuid]
+    structures: _Many[_Uuid]
     domain: _Domain
 
 
 class _Seen(BaseModel):
-    taught: list[_Taught] = []
+    taught: _Many[_Taught] = []
 
 
 class _Card(BaseModel):
-    name: str = ""
-    license: str = ""
+    name: Annotated[str, BeforeValidator(_tamed)] = ""
+    license: Annotated[str, StringConstraints(max_length=100_000)] = ""
 
 
 SCHEMAS: dict[str, type[BaseModel]] = {
@@ -178,6 +192,15 @@ def allowed(kind: str, document: Json) -> Json:
         pydantic.ValidationError: Something is missing or of another type.
     """
     return SCHEMAS[kind].model_validate(document).model_dump(mode="json", exclude_unset=True)
+
+
+def plain_texts(item: Any) -> Any:
+    """Return a document whose texts and keys hold nothing that steers or deceives what shows them."""
+    if isinstance(item, dict):
+        return {plain(str(key)): plain_texts(part) for key, part in item.items()}
+    if isinstance(item, list | tuple):
+        return [plain_texts(part) for part in item]
+    return plain(item) if isinstance(item, str) else item
 
 
 def pseudonymised(documents: dict[str, Json]) -> dict[str, Json]:

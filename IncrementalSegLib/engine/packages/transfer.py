@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,13 @@ from pydantic import ValidationError
 
 from IncrementalSegLib.engine.packages.card import card_of, card_page
 from IncrementalSegLib.engine.packages.checks import check_domain, check_memories, check_plan, check_weights
-from IncrementalSegLib.engine.packages.schema import SCHEMAS, allowed, pseudonymised
+from IncrementalSegLib.engine.packages.schema import SCHEMAS, allowed, plain_texts, pseudonymised
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
-from IncrementalSegLib.store import atomic
+from IncrementalSegLib.names import plain, tame
 from IncrementalSegLib.store.contents import encode_tensors
 from IncrementalSegLib.store.package import SUFFIX, pack, unpack
-from IncrementalSegLib.store.package_layout import TENSORS, refused
+from IncrementalSegLib.store.package_layout import MOST_DOCUMENT, TENSORS, refused
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.untrusted import decode_plain, decode_tensors
 from IncrementalSegLib.store.versions import create_or_open, open_model
@@ -32,7 +33,7 @@ def export_package(
 ) -> Json:
     """Write one version of a model as one file, with all that predicting and the next step need.
 
-    Cases and patients are numbered, paths stay at home, and no image goes along unless ``include_exemplars``
+    Cases, patients and exemplars are numbered, paths stay at home, and no image goes along unless ``include_exemplars``
     says so; copied retention scans never do.  What remains of a scan is the sha256 of its file: who receives
     the model cannot make an image of it, but the model still knows which scans it was trained on, so that it
     is not tested on them.  The method's memory goes along, because it holds sums over all scans, as weights do.
@@ -57,12 +58,13 @@ def export_package(
     record = folder.record(number)
     tensors = {kind: folder.tensors(kind, record.number) for kind in TENSORS}
     documents = {kind: folder.document(kind, record.number) for kind in SCHEMAS}
-    if not include_exemplars:
-        documents["exemplars"], tensors["exemplars"] = ExemplarMemory().to_files()
+    memory = ExemplarMemory.from_files(documents["exemplars"], tensors["exemplars"]) if include_exemplars else None
+    documents["exemplars"], tensors["exemplars"] = (memory or ExemplarMemory()).renumbered().to_files()
     documents = pseudonymised({kind: _kept(kind, document, record) for kind, document in documents.items()})
-    card = card_of(folder.name, documents, tensors, license_text or documents["card"].get("license", ""))
+    terms = plain(license_text) or documents["card"].get("license", "")
+    card = card_of(tame(folder.name), documents, tensors, terms)
     documents["card"] = card
-    files = {f"{kind}.json": atomic.encode_json(document) for kind, document in documents.items()}
+    files = {f"{kind}.json": _encoded(kind, document, record) for kind, document in documents.items()}
     files |= {f"{kind}.safetensors": encode_tensors(kind, tensors[kind]) for kind in TENSORS}
     pack(target, files | {"card.md": card_page(card).encode()})
     return card | {"path": str(target), "bytes": target.stat().st_size}
@@ -121,13 +123,26 @@ def _read(kind: str, data: bytes, package: Path) -> Json:
 
 def _kept(kind: str, document: Json, record: VersionRecord) -> Json:
     try:
-        return allowed(kind, document)
+        return allowed(kind, plain_texts(document))
     except ValidationError as error:
         raise ModelError(
             f"Version {record.number} cannot be exported: its {kind}.json is not what a package may hold.",
             f"{_first(error)}.",
             "Export another version.",
         ) from error
+
+
+def _encoded(kind: str, document: Json, record: VersionRecord) -> bytes:
+    """Return a document without blanks, so that more of it finds room."""
+    data = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    if len(data) > MOST_DOCUMENT:
+        way = "Export it without exemplars, or lower their budget." if kind == "exemplars" else ""
+        raise ModelError(
+            f"Version {record.number} cannot be exported: its {kind}.json has {len(data)} bytes.",
+            f"A package holds documents of at most {MOST_DOCUMENT} bytes, so that a hostile one is refused early.",
+            way or "Pass on the model's folder instead.",
+        )
+    return data
 
 
 def _first(error: ValidationError) -> str:

@@ -120,8 +120,11 @@ def test_a_case_or_patient_is_forgotten():
 def test_later_steps_come_after_and_the_same_pixels_are_kept_once():
     first = one().pin("n2")
     second = memory({"n2": ("p", {B: {"content": 1}}), "n9": ("s", {B: {"content": 2}})})
+    known, found = first.by_id("n2"), second.by_id("n2")
+    found = replace(found, case=known.case, start=known.start, size=known.size, sha256=known.sha256)
+    image = first.scans["n2"].image
     second = ExemplarMemory(
-        second.items, {**second.scans, "n2": replace(second.scans["n2"], image=first.scans["n2"].image)}
+        (found, second.by_id("n9")), {**second.scans, "n2": replace(second.scans["n2"], image=image)}
     )
     both = first.merged(second)
     assert [item.id for item in both] == ["n1", "n2", "n3", "n4", "n5", "n9"]
@@ -130,6 +133,26 @@ def test_later_steps_come_after_and_the_same_pixels_are_kept_once():
     assert joined.pinned
     assert both.scans["n2"].structures == (A, B)
     assert both.scans["n2"].masks.shape == (2, 1, 4, 5)
+
+
+def test_the_same_pixels_are_known_again_by_their_place_whatever_the_id():
+    first = one()
+    old = first.by_id("n2")
+    again = replace(old, id="z", ranks={B: {"random": 1}}, gains={B: {"random": 0.5}})
+    other_place = replace(again, id="y", start=(7, 0, 0))
+    scans = {id: replace(first.scans["n2"], id=id) for id in ("z", "y")}  # noqa: A001
+    both = first.merged(ExemplarMemory((again, other_place), scans))
+    assert [item.id for item in both] == ["n1", "n2", "n3", "n4", "n5", "y"]
+    assert set(both.scans) == {"n1", "n2", "n3", "n4", "n5", "y"}
+    assert both.by_id("n2").ranks[B] == {"random": 1}
+    assert [scan.id for scan in both.take("random", (B,)) if scan.id in ("n2", "y", "z")] == ["n2", "y"]
+
+
+def test_ids_for_others_are_numbers_and_what_has_no_pixels_stays_here():
+    kept = one().pin("n5").pin("n4").ban("n1").budget(1).renumbered()
+    assert [item.id for item in kept] == list(kept.scans) == ["0000000001", "0000000002"]
+    assert [scan.id for scan in kept.scans.values()] == list(kept.scans)
+    assert ExemplarMemory.from_files(*kept.to_files()).items == kept.items
 
 
 @pytest.mark.parametrize("labelled", [True, False])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,13 @@ from packages import changed, corpus, members, sealed
 from tiny import tree
 
 from IncrementalSegLib.engine.board import overview
+from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
 from IncrementalSegLib.engine.privacy.ledger import ledger
 from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.errors import IncrementalSegError, MissingNeedError, ModelError
 from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.structures import StructureList
 
 NAMES = ("shoulder_A", "phantom")
 """How the names of cases, patients and data sets begin here."""
@@ -75,8 +79,11 @@ def test_with_exemplars_it_can_be_rehearsed(taught, full, data, teach, tmp_path)
     import_package(full, tmp_path / "new")
     before, after = (open_model(model).tensors("exemplars") for model in (taught, tmp_path / "new"))
     assert before
-    assert before.keys() == after.keys()
-    assert all(torch.equal(item, after[name]) for name, item in before.items())
+    names = dict(
+        zip(*(open_model(model).document("exemplars")["outlined"] for model in (taught, tmp_path / "new")), strict=True)
+    )
+    assert {f"{names[name[:10]]}{name[10:]}" for name in before} == after.keys()
+    assert all(torch.equal(item, after[f"{names[name[:10]]}{name[10:]}"]) for name, item in before.items())
     teach(tmp_path / "new", data / "scapula", "scapula", method="aeiseg")
 
 
@@ -96,6 +103,27 @@ def test_no_name_and_no_path_of_this_computer_leaves_it(fixture, request, data):
         assert word.encode() not in content, word
 
 
+def test_no_guess_of_a_name_is_confirmed_by_a_package(full, taught):
+    """Names of the form case_0000 are tried with all that a package tells, in all hashes that it could be."""
+    memory = read_exemplars(open_model(taught), 1)
+    content = b"".join(members(full.read_bytes()).values())
+    assert memory.items
+    for item in memory:
+        guesses = [item.case, item.patient, *(f"shoulder_A_{one}_{two:03d}" for one in range(3) for two in range(10))]
+        for guess in guesses:
+            assert guess.encode() not in content
+            for text in (
+                guess,
+                f"{item.sha256} {guess} {item.start}",
+                f"{guess}{item.start}",
+                f"{guess} {item.sha256}",
+            ):
+                for kind in ("md5", "sha1", "sha256", "sha512", "blake2b"):
+                    digest = hashlib.new(kind, text.encode()).hexdigest()
+                    assert digest[:10].encode() not in content
+        assert item.id.encode() not in content  # older programs made it of the name
+
+
 def test_without_being_asked_no_image_leaves(package, full):
     assert json.loads(members(package.read_bytes())["exemplars.json"])["exemplars"] == []
     assert len(members(package.read_bytes())["exemplars.safetensors"]) < 100
@@ -113,6 +141,37 @@ def test_the_card_says_what_it_is(package):
     assert card["patient_data"]["prototypes"]["humerus"]["voxels"] > 0
     assert "humerus" in page
     assert "## What comes from patients" in page
+
+
+def test_a_model_whose_names_steer_a_terminal_makes_a_package_that_is_taken(model, tmp_path):
+    """As an older program taught it; each name is brought to its form, and the card is nothing but text."""
+    folder = open_model(model)
+    history = folder.document("history")
+    history["steps"][0]["training"][0]["looked_for"] = dict.fromkeys(folder.record().structures.ids, "\x1b[31mh\u202e")
+    history["steps"][0]["options"]["note\x07"] = "\x1b[2J"
+    name = "[humerus](http://x) <b>\x1b[31m \u202e`"
+    structures = StructureList(tuple(replace(item, name=name) for item in folder.record().structures))
+    folder.edit(
+        {"action": "rename", "old": "a\x00", "new": name}, structures=structures, documents={"history": history}
+    )
+    export_package(model, tmp_path / "a.iseg", license_text="<script>\x1b")
+    record, _ = import_package(tmp_path / "a.iseg", tmp_path / "new")
+    assert record.structures.names == ("[humerus](http://x) <b>_[31m `",)
+    again = open_model(tmp_path / "new").document("history")["steps"][0]
+    assert set(again["training"][0]["looked_for"].values()) == {"_[31mh"}
+    page = members((tmp_path / "a.iseg").read_bytes())["card.md"].decode()
+    assert r"\[humerus\]\(http://x\) \<b\>\_\[31m \`" in page
+    assert r"\<script\>\_" in page
+    assert not {"\x1b", "\u202e"} & set(page)
+
+
+def test_a_version_with_a_document_that_no_package_holds_is_said(model, tmp_path):
+    folder = open_model(model)
+    history = folder.document("history")
+    history["steps"] *= 2000
+    folder.edit({"action": "x"}, documents={"history": history})
+    with pytest.raises(ModelError, match=r"its history.json has \d+ bytes. A package holds .* 1000000 bytes"):
+        export_package(model, tmp_path / "a.iseg")
 
 
 def test_terms_of_use_stay_with_the_model(taught, tmp_path):
