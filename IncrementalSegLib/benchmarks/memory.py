@@ -23,7 +23,7 @@ from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import write_volume
 from IncrementalSegLib.volumes.volume import Grid, Vector3, Volume
 
-_FIELD = (410.0, 410.0, 600.0)  # mm along x, y, z
+_FIELD = (512.0, 512.0, 600.0)  # mm along x, y, z; a scan may be 3 times finer than its model
 _MODEL_SPACING = 3.0
 _SMALL = (32, 32, 32)
 
