@@ -24,7 +24,8 @@ from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList, parse_names
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import name_of, read_volume, write_volume
-from IncrementalSegLib.volumes.segmentations import value_table, write_label_map, write_seg_nrrd
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
+from IncrementalSegLib.volumes.segmentations import value_table, write_label_map
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
 Format = Literal["seg.nrrd", "nii.gz"]

@@ -17,7 +17,7 @@ from IncrementalSegLib.sampling.datasets import open_data  # noqa: E402
 from IncrementalSegLib.sampling.reading import read_case  # noqa: E402
 from IncrementalSegLib.structures import Structure  # noqa: E402
 from IncrementalSegLib.volumes.io import read_volume, write_volume  # noqa: E402
-from IncrementalSegLib.volumes.segmentations import write_seg_nrrd  # noqa: E402
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd  # noqa: E402
 from IncrementalSegLib.volumes.volume import Grid, Volume  # noqa: E402
 
 SHAPE = (8, 30, 40)

@@ -15,7 +15,7 @@ from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 from IncrementalSegLib.errors import DataError, GeometryError  # noqa: E402
 from IncrementalSegLib.structures import Structure  # noqa: E402
 from IncrementalSegLib.volumes.io import read_volume, write_volume  # noqa: E402
-from IncrementalSegLib.volumes.segmentations import write_seg_nrrd  # noqa: E402
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd  # noqa: E402
 
 STRUCTURES = [Structure.create(name, 1) for name in ("left kidney", "tumour", "spleen")]
 KIDNEY, TUMOUR, SPLEEN = STRUCTURES

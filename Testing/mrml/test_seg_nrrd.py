@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from IncrementalSegLib.structures import Structure
-from IncrementalSegLib.volumes.segmentations import read_masks, write_seg_nrrd
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
+from IncrementalSegLib.volumes.segmentations import read_masks
 from IncrementalSegLib.volumes.volume import Grid
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed: pip install slicer-core")

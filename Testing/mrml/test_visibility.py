@@ -8,7 +8,7 @@ from IncrementalSegPanel.scene.SceneBridge import SceneBridge  # noqa: E402
 
 from IncrementalSegLib.structures import Structure  # noqa: E402
 from IncrementalSegLib.volumes.io import read_volume  # noqa: E402
-from IncrementalSegLib.volumes.segmentations import write_seg_nrrd  # noqa: E402
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd  # noqa: E402
 
 KIDNEY = Structure.create("left kidney", 1)
 

@@ -85,7 +85,7 @@ def result(ready, found, voxels=None):
     """Let the worker finish with a real segmentation file."""
     from IncrementalSegLib.structures import Structure, StructureList
     from IncrementalSegLib.volumes.io import read_volume
-    from IncrementalSegLib.volumes.segmentations import write_seg_nrrd
+    from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 
     asked = ready.session.worker.last("segment")
     grid = read_volume([Path(asked.arguments["scans"])]).grid

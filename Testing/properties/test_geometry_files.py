@@ -17,7 +17,8 @@ from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.volumes.grids import difference
 from IncrementalSegLib.volumes.io import read_volume, write_volume
 from IncrementalSegLib.volumes.notes import Note
-from IncrementalSegLib.volumes.segmentations import read_masks, write_seg_nrrd
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
+from IncrementalSegLib.volumes.segmentations import read_masks
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
 ENDINGS = [".nii", ".nii.gz", ".nrrd", ".mha"]

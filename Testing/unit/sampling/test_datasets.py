@@ -10,7 +10,7 @@ from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_ca
 from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.structures import Structure, parse_names
 from IncrementalSegLib.volumes.io import image_of, write_image
-from IncrementalSegLib.volumes.segmentations import write_seg_nrrd
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 from IncrementalSegLib.volumes.volume import Grid
 
 GRID = Grid((4, 5, 6))

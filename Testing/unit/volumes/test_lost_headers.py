@@ -9,7 +9,8 @@ import SimpleITK as sitk
 from IncrementalSegLib.errors import GeometryError
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.volumes.io import image_of, write_image
-from IncrementalSegLib.volumes.segmentations import read_masks, write_seg_nrrd
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
+from IncrementalSegLib.volumes.segmentations import read_masks
 from IncrementalSegLib.volumes.volume import Grid
 
 TURNED = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)

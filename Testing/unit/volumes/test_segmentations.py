@@ -8,9 +8,11 @@ import SimpleITK as sitk
 
 from IncrementalSegLib.errors import DataError, GeometryError, UnknownNameError
 from IncrementalSegLib.structures import Structure
+from IncrementalSegLib.volumes import seg_nrrd
 from IncrementalSegLib.volumes.io import image_of, write_image
 from IncrementalSegLib.volumes.labels import segment_names
-from IncrementalSegLib.volumes.segmentations import read_masks, write_label_map, write_seg_nrrd
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
+from IncrementalSegLib.volumes.segmentations import read_masks, write_label_map
 from IncrementalSegLib.volumes.volume import Grid
 
 GRID = Grid((8, 9, 10), (0.5, 1.5, 3.0), (-7.0, 8.0, 9.0), (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
@@ -171,3 +173,14 @@ def test_missing_mask_and_wrong_ending(tmp_path):
     with pytest.raises(DataError, match=r"Use \.nii\.gz"):
         write_label_map(tmp_path / "s.jpg", boxes(), GRID, STRUCTURES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_slabs_together_are_what_was_written(tmp_path, rng, monkeypatch):
+    masks = {item.id: rng.random(GRID.shape) < 0.3 for item in STRUCTURES[:2]}
+    write_seg_nrrd(tmp_path / "whole.seg.nrrd", masks, GRID, STRUCTURES[:2])
+    monkeypatch.setattr(seg_nrrd, "_SLAB", 1)
+    write_seg_nrrd(tmp_path / "slabs.seg.nrrd", masks, GRID, STRUCTURES[:2])
+    assert (tmp_path / "slabs.seg.nrrd").read_bytes() == (tmp_path / "whole.seg.nrrd").read_bytes()
+    found = read_masks(GRID, [item.name for item in STRUCTURES[:2]], tmp_path / "slabs.seg.nrrd")
+    for item in STRUCTURES[:2]:
+        assert np.array_equal(found[item.name], masks[item.id])
