@@ -162,23 +162,26 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self.assertTrue(unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful())
 
     def setUp(self) -> None:
-        """Begin with an empty scene and a new place for models."""
+        """Begin with an empty scene, a panel of its own and a new place for models; all of it is left as it was."""
+        self.addCleanup(self._assertNoWindowIsLeft, _windows())
         slicer.mrmlScene.Clear()
         self.place = tempfile.TemporaryDirectory(prefix="IncrementalSegTest-")
-        self.widget = IncrementalSegWidget()
+        self.addCleanup(self.place.cleanup)
+        parent = slicer.qMRMLWidget()
+        self.addCleanup(parent.delete)  # Python made it, so Qt must not delete it later, too
+        parent.windowTitle = "IncrementalSeg"
+        parent.setLayout(qt.QVBoxLayout())
+        parent.setMRMLScene(slicer.mrmlScene)
+        self.widget = IncrementalSegWidget(parent)
+        self.widget.setup()
+        self.addCleanup(self._closePanel)
+        parent.resize(400, 560)
+        parent.show()
         self.logic, session, folder = self.widget.logic, self.widget.session, Path(self.place.name)
         session.settings = qt.QSettings(str(folder / "settings.ini"), qt.QSettings.IniFormat)
         session.places = replace(session.places, models=folder)  # a person's own models and choices stay as they are
         self.logic.tools = replace(self.logic.tools, settings=session.settings, places=session.places)
         self.model = folder / "model"
-
-    def tearDown(self) -> None:
-        """Leave nothing behind."""
-        self.widget.cleanup()
-        unloaded = self.widget._onModuleAboutToBeUnloaded  # noqa: SLF001  (as Slicer does when it reloads a module)
-        slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", unloaded)
-        self.widget.parent.delete()  # Python made it, so Qt must not delete it, too
-        self.place.cleanup()
 
     def test_open_load_saveAndReload(self) -> None:
         """Open every page, load the sample, and keep the parameters with the scene; nothing has to be installed."""
@@ -188,13 +191,35 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
             self.widget.session.state = state
             self.assertIn(state.page, self.widget.panel.page.widget.objectName)
         self.widget.session.state = here
-        *_others, unseen = SampleData.load()
-        title, parameters = unseen.GetName(), self.widget.session.parameters
-        parameters.inputVolume, parameters.leftOut, parameters.uncertainty = unseen, ["one", "two"], True
+        first, *_others, unseen = SampleData.load()
+        self.delayDisplay("Loading the sample")
+        segmenting, parameters = self.widget.session.segmenting, self.widget.session.parameters
+        self.assertIs(segmenting.volume, unseen)  # it is shown; that others were loaded before is no choice
+        self.assertIsNone(parameters.inputVolume)
+        title = first.GetName()
+        segmenting.chooseVolume(first)
+        parameters.leftOut, parameters.uncertainty = ["one", "two"], True
         self._saveAndReload()
         parameters = self.widget.session.parameters
         self.assertEqual(parameters.inputVolume.GetName(), title)
         self.assertEqual((list(parameters.leftOut), parameters.uncertainty), (["one", "two"], True))
+
+    def test_examples_shownAgain(self) -> None:
+        """Show examples again and again while the scene changes; rows that go must not take Slicer with them."""
+        SampleData.load()
+        self.widget.enter()
+        session = self.widget.session
+        session.opening.folder = session.opening.card = None
+        session.opening.begin("Examples", "humerus")
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            self.widget.panel.render()
+            self.delayDisplay("Showing the examples")
+            slicer.mrmlScene.RemoveNode(node)
+            session.teaching.collecting.refresh()
+        self.widget.panel.render()
+        self.delayDisplay("Showing that there are none")
+        self.assertEqual(session.teaching.collecting.rows, [])
+        session.teaching.leave()
 
     def test_teach_segment_accept_rollBack_saveAndReload(self) -> None:
         """Go through everything that a person does with a model."""
@@ -211,6 +236,20 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self.delayDisplay("Segmenting a scan that nobody has outlined")
         node = self.logic.segment(unseen)
         self.assertEqual([segment.GetName() for segment in _segments(node)], ["humerus"])
+        self._assertShown(unseen, node)
+        self.assertFalse(any(outline.GetDisplayVisibility() for outline in outlines))
+        self._correct(node, unseen)
+        for _again in range(2):
+            self.assertIs(self.logic.segment(unseen), node)
+            self.assertEqual([segment.GetName() for segment in _segments(node)], ["humerus (corrected)", "humerus"])
+            own = [item for item in self.widget.session.bridge.candidates() if item.segmentationId == node.GetID()]
+            self.assertEqual({item.name: item.uncorrected for item in own}["humerus"], True)
+            self.assertEqual({item.name: item.uncorrected for item in own}["humerus (corrected)"], False)
+
+        self.delayDisplay("Segmenting another scan")
+        other = self.logic.segment(scans[0])
+        self._assertShown(scans[0], other)
+        self.assertFalse(node.GetDisplayVisibility())
 
         self.delayDisplay("Teaching the second structure")
         second = self.logic.teach("scapula", outlines, steps=2, options=few, accept="never")
@@ -226,6 +265,31 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self.assertEqual(self.widget.session.parameters.modelFolder, str(self.model))
         self.assertEqual(self.widget.session.opening.card["current"], 1)
 
+    def _assertShown(self, scan: Any, result: Any) -> None:
+        views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        self.assertEqual({view.GetBackgroundVolumeID() for view in views} or {scan.GetID()}, {scan.GetID()})
+        self.assertTrue(result.GetDisplayVisibility())
+
+    def _correct(self, node: Any, scan: Any) -> None:
+        """Change a voxel of the first segment, as a person does in the Segment Editor."""
+        self.delayDisplay("Correcting the result")
+        self.widget.session.bridge.openInSegmentEditor(node, _ids(node)[0], scan)
+        voxels = slicer.util.arrayFromSegmentBinaryLabelmap(node, _ids(node)[0], scan).copy()
+        voxels[0, 0, 0] = 1 - voxels[0, 0, 0]
+        slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, node, _ids(node)[0], scan)
+        logic = slicer.vtkSlicerSegmentationsModuleLogic
+        logic.SetSegmentStatus(_segments(node)[0], logic.InProgress)
+        self.delayDisplay("Going back to the panel")
+
+    def _closePanel(self) -> None:
+        self.widget.cleanup()
+        unloaded = self.widget._onModuleAboutToBeUnloaded  # noqa: SLF001  (as Slicer does when it reloads a module)
+        slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", unloaded)
+
+    def _assertNoWindowIsLeft(self, before: int) -> None:
+        self.delayDisplay("Closing the panel")
+        self.assertLessEqual(_windows(), before)
+
     def _saveAndReload(self) -> None:
         self.delayDisplay("Saving the scene and loading it again")
         scene, bundle = slicer.mrmlScene, Path(self.place.name) / "scene.mrb"
@@ -236,6 +300,15 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self.assertFalse(list(self.widget.session.parameters.leftOut))
         scene.ReadFromMRB(str(bundle), True)
         scene.SetRootDirectory(before)  # the place that a person is asked to save to next
+
+
+def _windows() -> int:
+    """Return how many windows a person sees, apart from tooltips."""
+    return sum(window.visible and window.className() != "QTipLabel" for window in slicer.app.topLevelWidgets())
+
+
+def _ids(node: Any) -> list[str]:
+    return list(node.GetSegmentation().GetSegmentIDs())
 
 
 def _segments(node: Any) -> list[Any]:

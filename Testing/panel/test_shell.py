@@ -44,7 +44,7 @@ def test_the_self_test_passes_on_tiny_scans(monkeypatch, tmp_path):
 
 def passes():
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(shell.IncrementalSegTest)
-    assert suite.countTestCases() == 2
+    assert suite.countTestCases() == 3
     result = unittest.TextTestRunner(verbosity=0).run(suite)
     assert result.wasSuccessful(), result.errors + result.failures
     assert not result.skipped
@@ -67,7 +67,7 @@ def test_slicers_own_button_says_that_the_self_test_failed_and_leaves_nothing_be
     monkeypatch.setattr(shell.IncrementalSegWidget, "cleanup", lambda widget: (cleaned.append(widget), cleanup(widget)))
     with pytest.raises(AssertionError):
         shell.IncrementalSegTest().runTest()
-    assert [widget.Observations for widget in cleaned] == [[], []]
+    assert [widget.Observations for widget in cleaned] == [[], [], []]
 
 
 def test_importing_the_module_loads_nothing_that_has_to_be_installed():

@@ -156,9 +156,9 @@ class Chart:
             view.SetAndObserveParentLayoutNodeID(chart.GetID())  # so Slicer's layout makes no widget for it
             slicer.mrmlScene.AddNode(view)
         view.SetPlotChartNodeID(chart.GetID())
-        self.widget.setMRMLScene(slicer.mrmlScene)
-        self.widget.plotController().setMRMLScene(None)  # its list of charts, without ours, would choose another one
-        self.widget.setMRMLPlotViewNode(view)
+        plot = self.widget.plotView()  # the bar above it gets no scene: its list of charts, without ours, would choose
+        plot.setMRMLScene(slicer.mrmlScene)
+        plot.setMRMLPlotViewNode(view)
 
     def _owned(self, kind: str) -> dict[str, Any]:
         """Return the chart's nodes of a kind by their part."""
