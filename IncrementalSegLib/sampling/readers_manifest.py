@@ -250,7 +250,8 @@ def _add_mask(masks: dict[str, Path], name: str, file: Path, where: str) -> None
     twin = next((known for known in masks if name_key(known) == name_key(name)), None)
     if twin is not None and masks[twin] != file:
         raise DataError(
-            f"{where} gives two masks to {name!r}: {masks[twin].name} and {file.name}.", todo="Join them to one file."
+            f"{where} gives two masks to {tame(name)!r}: {masks[twin].name} and {file.name}.",
+            todo="Join them to one file.",
         )
     masks.setdefault(twin or tame(name), file)
 
