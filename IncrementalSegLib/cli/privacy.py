@@ -65,6 +65,8 @@ def _show_ledger(done: Json) -> None:
     cases = sorted({case for held in done["versions"] for case in held["cases"]})
     say(f"Cases: {', '.join(cases) or 'none'}.")
     say("The weights were shaped by all of them. --json tells it version by version.")
+    if done["open_to_others"]:
+        say("Other users of this computer may look into the folder; chmod -R go= MODEL makes it yours alone.")
     if done["unfinished_step"]:
         say("A step is unfinished; its checkpoint holds data of its own.")
     if done["left_over"]:

@@ -20,6 +20,9 @@ from IncrementalSegLib.types import Json
 TEMPORARY = ".new-"
 """How the name of everything unfinished begins; readers ignore it, the next writer removes it."""
 
+PRIVATE = 0o700
+"""Rights of a folder that holds what comes from patients."""
+
 _REASONS = {
     errno.ENOSPC: ("The disk is full.", "Free some space and try again."),
     errno.EDQUOT: ("Your disk quota is used up.", "Free some space and try again."),
@@ -97,19 +100,37 @@ def write_json(path: Path, data: Json) -> None:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Write a file that does not exist yet and wait until it is on the disk; not atomic by itself."""
-    with path.open("xb") as file:
+    """Write a file that does not exist yet and wait until it is on the disk; not atomic by itself.
+
+    Who may read it is who may read its folder, less what the umask takes.
+    """
+    mode = path.parent.stat().st_mode & 0o666
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, mode)
+
+    with open(path, "xb", opener=opener) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder with all its parents and wait until their names are on the disk; it may be there already."""
+def make_folder(folder: Path, *, private: bool = False) -> None:
+    """Create a folder with all its parents and wait until their names are on the disk; it may be there already.
+
+    Args:
+        folder: The folder.
+        private: Only its owner may look into it; by default whom the umask lets.
+    """
     absent = [item for item in (folder, *folder.absolute().parents) if not item.exists()]
     for item in reversed(absent):
-        item.mkdir(exist_ok=True)
+        item.mkdir(PRIVATE if private and item == folder else 0o777, exist_ok=True)
         sync_folder(item.parent)
+
+
+def make_inner_folder(folder: Path) -> None:
+    """Create a folder in one that exists, for the same people."""
+    folder.mkdir(folder.parent.stat().st_mode & 0o777)
 
 
 def sync_folder(folder: Path) -> None:

@@ -32,8 +32,11 @@ def publish(target: Path, contents: Mapping[str, bytes], old: Path | None) -> No
     temporary = atomic.temporary_sibling(target)
     with atomic.plain_errors(target):
         try:
-            atomic.make_folder(target.parent)
-            temporary.mkdir()
+            if not target.parent.exists():
+                atomic.make_folder(target.parent.parent, private=True)
+                atomic.make_inner_folder(target.parent)
+                atomic.sync_folder(target.parent.parent)
+            atomic.make_inner_folder(temporary)
             files = {name: FileEntry.of(data) for name, data in contents.items()}
             for name, data in contents.items():
                 atomic.write_new(temporary / name, data)

@@ -24,7 +24,7 @@ class WriterLock:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock: BaseFileLock = FileLock(folder / LOCK)
+        self._lock: BaseFileLock = FileLock(folder / LOCK, mode=0o600)
 
     @property
     def is_held(self) -> bool:
@@ -49,7 +49,7 @@ class WriterLock:
         absent = [item for item in (self.folder, *self.folder.absolute().parents) if not item.exists()]
         try:
             with plain_errors(self.folder):
-                make_folder(self.folder)
+                make_folder(self.folder, private=True)
                 self._acquire(timeout)
             try:
                 self._sign(str(os.getpid()))

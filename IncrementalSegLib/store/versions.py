@@ -6,6 +6,8 @@
     MODEL/.lock                  held by the one process that may write, with its number in it
     .new-*                       unfinished; ignored by readers, removed by the next writer
 
+A new model is its owner's alone.  Who is given the right to read its folder may read what is written into it later.
+
 A version is written under a temporary name, every file and then the folder fsynced, and renamed to its
 number; only then may ``current`` point to it.  A version without a valid manifest does not exist.  Weights
 and all other tensors are safetensors, never a pickle, and are read only after their sha256 was checked.

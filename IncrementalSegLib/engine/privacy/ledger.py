@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def ledger(model: str | Path, number: int | None = None) -> Json:
         "versions": [_holdings(folder, item) for item in numbers],
         "unfinished_step": (folder.path / UNFINISHED).exists(),
         "left_over": [str(path) for item in numbers for path in left_over(folder.folder_of(item))],
+        "open_to_others": os.name == "posix" and bool(folder.path.stat().st_mode & 0o077),
     }
 
 

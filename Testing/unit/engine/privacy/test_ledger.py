@@ -62,6 +62,7 @@ def test_the_ledger_counts_what_there_is(grown, case):
     assert last["domains"] == [{"structures": ["humerus"], "scans": 3, "nearly_personal": True}]
     assert case in first["cases"]
     assert (ledger["unfinished_step"], ledger["left_over"]) == (False, [])
+    assert ledger["open_to_others"] is False
     assert privacy.ledger(grown, 2)["versions"] == ledger["versions"][1:2]
 
 
