@@ -12,6 +12,7 @@ from IncrementalSegLib.cli.output import (
     AsJson,
     DeviceName,
     ModelPath,
+    Strict,
     number,
     print_json,
     print_table,
@@ -42,6 +43,7 @@ def command(
         bool, typer.Option("--largest-component", help="Keep only the largest component of each structure.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that already exist.")] = False,
+    strict: Strict = False,
     device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -59,6 +61,7 @@ def command(
             uncertainty=uncertainty,
             largest_component=largest_component,
             overwrite=overwrite,
+            strict=strict,
             device=device,
             progress=progress,
         )

@@ -23,7 +23,9 @@ from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList, parse_names
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.volumes.checks import judge_image
 from IncrementalSegLib.volumes.io import name_of, read_volume, write_volume
+from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 from IncrementalSegLib.volumes.segmentations import value_table, write_label_map
 from IncrementalSegLib.volumes.volume import Grid, Volume
@@ -91,6 +93,7 @@ def segment(
     uncertainty: bool = False,
     largest_component: bool = False,
     overwrite: bool = False,
+    strict: bool = False,
     device: str = "auto",
     progress: Progress = silent,
     on_result: OnResult | None = None,
@@ -109,6 +112,7 @@ def segment(
         uncertainty: Also write a map of uncertainty, 0..1, beside each result.
         largest_component: Keep only the largest component of each structure.
         overwrite: Results may replace files, but never a scan.
+        strict: What a person should know of a scan's file is an error.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
         on_result: Called with each result as soon as it is written.
@@ -134,7 +138,7 @@ def segment(
         path = target(source)
         progress(f"Segmenting {source.name}", 0.0)
         try:
-            volume = _read(source, loaded)
+            volume = _read(source, loaded, strict, result)
             prediction = predictor.predict(
                 volume,
                 chosen.ids,
@@ -212,8 +216,13 @@ def _files_of(path: Path, uncertainty: bool) -> list[Path]:
     return files
 
 
-def _read(source: Source, loaded: LoadedModel) -> Volume:
-    volume = read_volume(source.paths)
+def _read(source: Source, loaded: LoadedModel, strict: bool, result: SegmentResult) -> Volume:
+    notes: list[Note] = []
+    volume = read_volume(source.paths, notes)
+    notes += judge_image(volume, source.name)
+    if strict and notes:
+        raise DataError(f"{source.name}: {notes[0].message}", todo="With --strict every note on a scan is an error.")
+    result.warnings += [f"{source.name}: {note.message}" for note in notes]
     loaded.plan.check(volume, f"The scan {source.name}")
     return volume
 

@@ -13,6 +13,7 @@ from typing import Any
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.names import name_key, tame
 from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset, Notes
+from IncrementalSegLib.volumes import metaimage, nifti, pictures
 from IncrementalSegLib.volumes.io import name_of
 from IncrementalSegLib.volumes.labels import segment_names
 from IncrementalSegLib.volumes.notes import Note
@@ -20,8 +21,9 @@ from IncrementalSegLib.volumes.notes import Note
 Values = dict[str, tuple[int, ...]]
 """Label name -> values in an integer map."""
 
-_WITH_SEGMENTS = (".nrrd", ".nhdr", ".dcm", "")
-"""Endings of files that may name their own segments; a DICOM file often has none."""
+
+_WITHOUT_SEGMENTS = (*nifti.ENDINGS, *metaimage.ENDINGS, *pictures.ENDINGS)
+"""Endings of files that name no segments; of DICOM files the names end in anything."""
 
 
 def read_text(path: Path, notes: list[Note] | None = None) -> str:
@@ -109,7 +111,7 @@ def united(pairs: Iterable[tuple[str, tuple[int, ...]]], where: str) -> Values:
 
 def named_segments(label: Path) -> tuple[str, ...]:
     """Return the names of the segments that a file itself holds; empty for other files and for one that is broken."""
-    if label.suffix.lower() not in _WITH_SEGMENTS or not label.exists():
+    if label.name.lower().endswith(_WITHOUT_SEGMENTS) or not label.exists():
         return ()
     try:
         return segment_names(label)

@@ -234,3 +234,14 @@ def test_a_folder_of_scans_and_the_longest_name(two, scan, tmp_path, command):
     assert [Path(path).name for path in said["outputs"]] == [f"{longest}.seg.nrrd"]
     (tmp_path / "in" / f"{longest}.nii.gz").rename(tmp_path / "in" / f"{longest}y.nii")
     assert "longer than 255 bytes" in command("segment", two, tmp_path / "in", "--output", tmp_path / "new").err
+
+
+def test_what_is_doubtful_in_a_scan_is_told_and_an_error_where_strict(model, scan, tmp_path, command):
+    image = sitk.ReadImage(str(scan))
+    sitk.WriteImage(image * 0 + 7, str(tmp_path / "flat.nii.gz"))
+    asked = ("segment", model, tmp_path / "flat.nii.gz", "--output", tmp_path / "out.seg.nrrd")
+    said = command(*asked, "--strict")
+    assert said.status == 1
+    assert "flat has the same value everywhere" in said.err
+    assert not (tmp_path / "out.seg.nrrd").exists()
+    assert any("flat has the same value everywhere" in text for text in command(*asked, "--json").json["warnings"])

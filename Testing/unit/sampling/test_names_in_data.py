@@ -11,7 +11,7 @@ from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_ca
 from IncrementalSegLib.sampling.reading import CaseReader, read_case
 from IncrementalSegLib.structures import Request, Structure, parse_names, write_names
 from IncrementalSegLib.volumes.io import image_of, write_image
-from IncrementalSegLib.volumes.segmentations import write_seg_nrrd
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 from IncrementalSegLib.volumes.volume import Grid
 
 GRID = Grid((2, 4, 4))

@@ -1,5 +1,7 @@
 """DICOM segmentations as labels, beside what highdicom wrote into them."""
 
+import json
+
 import highdicom
 import numpy as np
 import pytest
@@ -10,6 +12,9 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
 from IncrementalSegLib.errors import DataError, GeometryError
+from IncrementalSegLib.sampling.datasets import looked_for, open_data
+from IncrementalSegLib.sampling.reading import read_case
+from IncrementalSegLib.structures import parse_names
 from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.labels import read_mask, segment_names
 from IncrementalSegLib.volumes.segmentations import read_masks
@@ -135,3 +140,19 @@ def test_outlines_of_radiotherapy_are_refused_as_a_label_by_their_class(tmp_path
     path = save(data, tmp_path / "rs.dcm")
     with pytest.raises(DataError, match=r"class RT Structure Set.*save the segmentation as \.seg\.nrrd"):
         read_masks(read_volume(scan).grid, NAMES, path)
+
+
+@pytest.mark.parametrize("where", ["labels/seg.dcm", "labels", "labels/1.2.3.8.1"])
+def test_a_data_set_knows_what_a_segmentation_names_wherever_it_lies(tmp_path, where):
+    scan, path = write(tmp_path, masks())
+    if where != "labels":
+        path.rename(tmp_path / where)
+    row = {"image": scan.name, "label": where, "case": "a"}
+    other = {"image": scan.name, "masks": {"liver": "liver.nrrd"}, "case": "b"}
+    (tmp_path / "m.json").write_text(json.dumps([row, other]))
+    data = open_data(tmp_path / "m.json")
+    assert data.names == (*NAMES, "liver")
+    found = looked_for(data, parse_names("Left  Kidney"))
+    np.testing.assert_array_equal(read_case(found.cases[0])[1]["Left Kidney"], masks()[..., 0] > 0)
+    (note,) = looked_for(data, parse_names("liver")).notes["a"]
+    assert "names left kidney, right kidney, but not liver: unknown there" in note.message
