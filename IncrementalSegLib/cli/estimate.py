@@ -75,5 +75,7 @@ def command(
         f"About {duration(found.total)} on {found.device} ({found.method}, {found.steps} optimiser steps), "
         f"{memory}, {plain['disk_mb']} MB on the disk. Training may end early."
     )
+    if found.why:
+        say(f"Method: {found.method}. {' '.join(found.why)}")
     if found.unjudged:
         say(f"No scan set aside will show {', '.join(found.unjudged)}: no later step can measure whether it is kept.")

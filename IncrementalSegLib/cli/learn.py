@@ -208,6 +208,8 @@ def _show(result: StepResult, model: Path) -> None:
     )
     if record.parent is None:
         say(_NORMALISED[record.preprocessing["normalisation"]])
+    if why := record.step.get("why"):
+        say(f"Method: {record.step['method']}. {' '.join(why)}")
     known = {name: score["validation_dice"] for name, score in scores.items() if score["validation_dice"] is not None}
     if weak := [name for name, dice in known.items() if dice < HARDLY_LEARNED]:
         say(

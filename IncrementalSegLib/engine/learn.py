@@ -70,8 +70,8 @@ def learn(
             else is unknown there, not background.  As :class:`Request` each may bring terminology and colour.
         cases: Case ids, comma-separated, or a file with one id per line; all by default.
         improve: The structures are known and shall be improved.
-        method: How old structures are kept; by default aeiseg where exemplars were kept, else lwfseg; in one softmax
-            pcdd, or mib where a prototype is missing.
+        method: How old structures are kept; by default what :func:`~IncrementalSegLib.engine.planning.advice.advise`
+            recommends for these scans.
         options: Options of the method.
         network: ``unet2d`` (default) or ``unet3d``; fixed at the first step.
         preset: ``quick``, ``standard`` or ``paper``; by default standard on a GPU and quick on a CPU.
@@ -127,6 +127,7 @@ def learn(
             options=options,
             network=network,
             accept_grid=accept_grid,
+            progress=progress,
         )
         if restart:  # only now, so that a wrong path costs nothing
             Unfinished(folder.path).remove()
@@ -136,6 +137,7 @@ def learn(
             "cases": [case.id for case in request.cases.cases],
             "improve": improve,
             "method": request.method.registered_name,
+            "why": list(request.why),
             "options": request.method.options.model_dump(mode="json", exclude_unset=True),
             "network": network,
             "accept_grid": accept_grid,
@@ -212,6 +214,7 @@ def resume(
             network=asked["network"],
             accept_grid=asked.get("accept_grid", False),
             identities=[Structure.from_json(item) for item in asked["structures"]],
+            why=asked.get("why", ()),
         )
         request = replace(request, id=asked["id"])
         settings = StepSettings.from_json(asked["settings"])

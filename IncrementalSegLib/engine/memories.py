@@ -45,6 +45,12 @@ def can_rehearse(folder: ModelFolder) -> bool:
     return any(not Exemplar.from_json(item).banned for item in folder.document("exemplars")["exemplars"])
 
 
+def without_prototype(folder: ModelFolder) -> list[str]:
+    """Return the names of the structures without a prototype."""
+    held = folder.document("prototypes").get("prototypes", {})
+    return [item.name for item in folder.record().structures if item.id not in held]
+
+
 def memory_document(ctx: StepContext) -> Json:
     """Return the method's memory and the voxel counts as one document."""
     counts = {item: list(pair) for item, pair in ctx.voxel_counts.items()}

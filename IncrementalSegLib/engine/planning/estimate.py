@@ -29,6 +29,7 @@ class Estimate:
         disk: Bytes of the version to be written.
         device: Name of the device.
         method: Name of the method.
+        why: Reasons for the method, where nobody named one.
         unjudged: Names of structures of which no later step could measure what is kept.
         notes: Case -> what a person should know of it; of many cases an evenly spread sample is read.
     """
@@ -39,6 +40,7 @@ class Estimate:
     disk: int
     device: str
     method: str
+    why: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
     notes: Notes = field(default_factory=dict)
 
@@ -57,6 +59,7 @@ class Estimate:
             "disk_mb": round(self.disk / 1e6, 1),
             "device": self.device,
             "method": self.method,
+            "why": list(self.why),
             "unjudged": list(self.unjudged),
             "notes": counted(self.notes),
         }
@@ -125,6 +128,7 @@ def estimate(
         options=options,
         network=network,
         accept_grid=accept_grid,
+        progress=progress,
     )
     trial = DryRun(request, runtime, settings, progress=progress)
     found = trial.measure()
@@ -135,6 +139,7 @@ def estimate(
         found.disk,
         runtime.name,
         request.method.registered_name,
+        request.why,
         found.unjudged,
         trial.reader.notes,
     )

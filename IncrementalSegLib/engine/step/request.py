@@ -10,8 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from IncrementalSegLib.engine.choice import choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
-from IncrementalSegLib.engine.memories import can_rehearse
+from IncrementalSegLib.engine.memories import can_rehearse, without_prototype
+from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError, command_line
 from IncrementalSegLib.names import name_key
@@ -40,6 +42,7 @@ class StepRequest:
         network: Registered name of the trunk.
         history: The steps before.
         weights: Weights of the descriptor that compares content, or ``None`` for the trunk.
+        why: Reasons for the method, where nobody named one.
         id: Uuid of the step as 32 hexadecimal digits; a resumed step keeps it.
     """
 
@@ -54,6 +57,7 @@ class StepRequest:
     network: str
     history: History
     weights: Path | None
+    why: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -74,10 +78,14 @@ def resolve(
     network: str | None = None,
     identities: Sequence[Structure] = (),
     accept_grid: bool = False,
+    why: Sequence[str] = (),
+    progress: Progress = silent,
 ) -> StepRequest:
     """Check a request against the model and the data; a model that is already locked is passed as its folder.
 
-    A resumed step passes as ``identities`` the new structures as they were when it began.
+    Without a method :func:`~IncrementalSegLib.engine.choice.choose_method` looks at the scans and chooses one.  A
+    resumed step passes as ``identities`` the new structures as they were when it began, and as ``why`` the reasons of
+    then.
 
     Raises:
         IncrementalSegError: Anything named is unknown, already known, does not fit or is missing.
@@ -92,7 +100,11 @@ def resolve(
     dataset = open_cases(data, cases, accept_grid=accept_grid)
     dataset = without_forgotten(looked_for(dataset, wanted), history)
     labels = {name_key(label): label for case in dataset.cases for label in case.looked_for}
-    chosen = build_method(method or _usual_method(folder), options or {})
+    if method is None:
+        choice = choose_method(opened, dataset.cases, lambda *_: progress("Reading", 0.0))
+        # Scans that the model cannot take are refused by whoever reads them, with the scan and the value named.
+        method, why = choice.method or "finetune", choice.reasons
+    chosen = build_method(method, options or {})
     if parent is not None:
         _check_fit(chosen, parent, folder, network)
     return StepRequest(
@@ -111,6 +123,7 @@ def resolve(
         network=network or (parent.architecture["config"]["network"] if parent is not None else "unet2d"),
         history=history,
         weights=descriptor_weights(chosen.options),
+        why=tuple(why),
     )
 
 
@@ -153,15 +166,6 @@ def _taught(
     return fresh, known.with_new(fresh)
 
 
-def _usual_method(folder: ModelFolder | None) -> str:
-    """Return what suits best of what the model holds exemplars or prototypes for."""
-    if folder is None:
-        return "finetune"
-    if folder.record().output == "classes":
-        return "mib" if _without_prototype(folder) else "pcdd"
-    return "aeiseg" if can_rehearse(folder) else "lwfseg"
-
-
 def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder | None, network: str | None) -> None:
     name = method.registered_name
     if method.output != parent.output:
@@ -183,7 +187,7 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
             f"{command_line('exemplars', folder.path, 'remember', '--method', name)} --data OLD_DATA.",
         )
     if "prototypes" in method.needs and folder is not None:
-        missing = _without_prototype(folder)
+        missing = without_prototype(folder)
         if missing:
             raise MissingNeedError(
                 f"The method {name!r} needs the mean features of every known structure; {', '.join(missing)}: none.",
@@ -191,12 +195,6 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
                 f"Choose mib, or make them from the old scans: "
                 f"{command_line('exemplars', folder.path, 'remember', '--method', name)} --data OLD_DATA.",
             )
-
-
-def _without_prototype(folder: ModelFolder) -> list[str]:
-    """Return the names of the structures without a prototype."""
-    held = folder.document("prototypes").get("prototypes", {})
-    return [item.name for item in folder.record().structures if item.id not in held]
 
 
 def _family(output: str) -> list[str]:

@@ -54,6 +54,7 @@ class StepResult:
             "structures": list(self.record.structures.names),
             "seconds": self.record.seconds,
             "method": self.record.step["method"],
+            "why": self.record.step.get("why", []),
             "validation": {
                 self.record.structures.by_id(item).name: score for item, score in self.record.scores.items()
             },

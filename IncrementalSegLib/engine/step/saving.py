@@ -94,6 +94,7 @@ def _lineage(request: StepRequest, curve: Curve) -> Json:
     return {
         "number": request.step,
         "method": request.method.registered_name,
+        "why": list(request.why),
         "options": request.method.options.model_dump(mode="json", exclude={"descriptor_weights"}),  # a local path
         "optimiser_steps": curve.steps,
         "planned_steps": curve.planned,

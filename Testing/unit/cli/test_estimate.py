@@ -8,7 +8,10 @@ def test_one_sentence_for_people_one_object_for_programs(command, model, data):
     assert "on the disk" in said.out
     found = command("estimate", model, "--data", data, "--structures", "spleen", *FEW, "--json").json
     assert found["steps"] == 2
-    assert found["method"] == "aeiseg"
+    assert f"Method: {found['method']}. {' '.join(found['why'])}" in said.out
+    assert (
+        found["method"] == command("advise", model, "--data", data, "--structures", "spleen", "--json").json["method"]
+    )
     assert found["memory_mb"] > 0
     assert found["disk_mb"] > 0
 

@@ -1,13 +1,17 @@
 import json
+import shutil
 
 import pytest
 from tiny import FEW
 
-from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.planning.advice import advise
+from IncrementalSegLib.engine.planning.estimate import estimate
+from IncrementalSegLib.engine.progress import Stop
 from IncrementalSegLib.errors import UnknownNameError
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
+from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.volumes.io import read_volume, write_volume
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
@@ -103,6 +107,70 @@ def test_the_first_step_has_nothing_to_keep(same, tmp_path):
     advice = advise(tmp_path / "new", same)
     assert advice.method == "finetune"
     assert not (tmp_path / "new").exists()
+
+
+class TestOneRule:
+    """What ``advise`` recommends is what ``learn`` and ``estimate`` do without a method."""
+
+    def agree(self, model, data, tmp_path, exemplars="keep"):
+        more = {"options": {"passes": 2}, "preset": "quick", "steps": 1, "device": "cpu"}
+        advice = advise(model, data, "scapula", exemplars=exemplars)
+        deal = estimate(model, data, "scapula", exemplars=exemplars, **more)
+        copied = shutil.copytree(model, tmp_path / "copy")
+        result = learn(copied, data, "scapula", exemplars=exemplars, accept="never", **more)
+        assert advice.method == deal.method == result.record.step["method"]
+        assert list(advice.reasons) == deal.to_json()["why"] == result.to_json()["why"] == result.record.step["why"]
+        return advice.method
+
+    def test_scans_of_the_same_kind(self, taught, same, tmp_path):
+        assert self.agree(taught, same, tmp_path) == "lwfseg"
+
+    def test_scans_of_another_kind(self, taught, other, tmp_path):
+        assert self.agree(taught, other, tmp_path) == "aeiseg"
+
+    def test_scans_of_another_kind_without_old_ones(self, bare, other, tmp_path):
+        assert self.agree(bare, other, tmp_path) == "lwfseg"
+
+    def test_every_exemplar_is_banned(self, taught, other, tmp_path):
+        folder = open_model(shutil.copytree(taught, tmp_path / "banned"))
+        document = folder.document("exemplars")
+        for item in document["exemplars"]:
+            item["banned"] = True
+        folder.edit(
+            {"action": "test"}, tensors={"exemplars": folder.tensors("exemplars")}, documents={"exemplars": document}
+        )
+        assert self.agree(tmp_path / "banned", other, tmp_path) == "lwfseg"
+
+    @pytest.mark.parametrize(("means", "method"), [(True, "pcdd"), (False, "mib")])
+    def test_one_softmax(self, teach, people, same, tmp_path, means, method):
+        teach(tmp_path / "classes", people, "humerus", method="mib")
+        if not means:
+            gone = {"prototypes": {"prototypes": {}}}
+            open_model(tmp_path / "classes").edit({"action": "test"}, tensors={"prototypes": {}}, documents=gone)
+        assert self.agree(tmp_path / "classes", same, tmp_path) == method
+
+    def test_the_first_step(self, same, tmp_path):
+        more = {"options": FEW, "preset": "quick", "steps": 1, "device": "cpu"}
+        step = learn(tmp_path / "new", same, "scapula", **more).record.step
+        assert (step["method"], step["why"]) == ("finetune", list(advise(tmp_path / "other", same).reasons))
+
+    def test_what_a_person_named_needs_no_reason(self, taught, same, tmp_path):
+        more = {"options": FEW, "preset": "quick", "steps": 1, "device": "cpu", "accept": "never"}
+        copied = shutil.copytree(taught, tmp_path / "copy")
+        assert learn(copied, same, "scapula", method="aeiseg", **more).record.step["why"] == []
+
+    def test_a_resumed_step_keeps_its_reasons(self, taught, other, tmp_path):
+        copied = shutil.copytree(taught, tmp_path / "copy")
+        more = {"options": {"passes": 2}, "preset": "quick", "steps": 2, "device": "cpu", "accept": "never"}
+
+        def stop(phase, fraction, numbers=None):
+            if phase == "Learning" and fraction >= 0.5:
+                raise Stop("pause")
+
+        with pytest.raises(Stop):
+            learn(copied, other, "scapula", progress=stop, **more)
+        step = resume(copied, device="cpu").record.step
+        assert (step["method"], step["why"]) == ("aeiseg", list(advise(taught, other, "scapula").reasons))
 
 
 def test_one_json_object(taught, other):

@@ -3,6 +3,7 @@
 import pytest
 from tiny import tree
 
+from IncrementalSegLib.engine.planning.advice import advise
 from IncrementalSegLib.engine.privacy import ledger as privacy
 from IncrementalSegLib.engine.step.request import build_method, resolve
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
@@ -44,8 +45,11 @@ def test_improving_takes_the_known_structure(model, data):
     assert request.taught == request.parent.structures.ids
 
 
-def test_the_usual_method_follows_what_was_kept(model, data, teach, tmp_path):
-    assert resolve(model, data / "scapula", "scapula").method.registered_name == "aeiseg"
+def test_without_a_method_one_is_chosen_and_reasons_are_given(model, data, teach, tmp_path):
+    chosen = resolve(model, data / "scapula", "scapula")
+    advice = advise(model, data / "scapula", "scapula")
+    assert (chosen.method.registered_name, chosen.why) == (advice.method, advice.reasons)
+    assert resolve(model, data / "scapula", "scapula", method="aeiseg").why == ()
     teach(tmp_path / "bare", data / "humerus", "humerus", exemplars="none")
     assert resolve(tmp_path / "bare", data / "scapula", "scapula").method.registered_name == "lwfseg"
 

@@ -1,0 +1,235 @@
+"""The choice of a method: how far the new scans are from what the model has seen, and what it still holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from IncrementalSegLib.engine.domain import Seen, look_at
+from IncrementalSegLib.engine.memories import can_rehearse, read_exemplars, without_prototype
+from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, Traits, word
+from IncrementalSegLib.preprocessing.pipeline import forward
+from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.registry import find, names
+from IncrementalSegLib.sampling.cases import Case, naming
+from IncrementalSegLib.sampling.reading import CaseReader, sample
+from IncrementalSegLib.store.versions import ModelFolder
+from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.types import Json, StructureId
+
+OTHER_WORLD = 3.0
+"""Beyond this distance (MR against CT) a new trunk is recommended; our own choice."""
+
+_FIRST = ("aeiseg", "lwfseg", "pcdd", "mib")
+"""Where several methods fit, these come first; any other follows by name."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one structure of the model stands to the new scans.
+
+    Attributes:
+        name: Of the structure.
+        distance: Median over the new scans, or ``None`` where the model does not know what taught it.
+        exemplars: Number of scans kept that can be rehearsed.
+    """
+
+    name: str
+    distance: Distance | None
+    exemplars: int
+
+    def to_json(self) -> Json:
+        """Return the numbers, each with a word."""
+        found: Json = {"exemplars": self.exemplars, "features": None, "intensity": None, "spacing": None}
+        if self.distance is not None:
+            values = {
+                "features": self.distance.features,
+                "intensity": self.distance.intensity,
+                "spacing": max(self.distance.spacing, self.distance.extent),
+            }
+            found |= {name: {"distance": round(value, 3), "word": word(value)} for name, value in values.items()}
+        return found
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method for a step, and why.
+
+    Attributes:
+        method: Registered name, or ``None``: these scans want a model of their own.
+        reasons: Sentences for people.
+        doubts: What speaks against it.
+        scans: How many scans were looked at.
+        standings: Of the structures that the model knows.
+    """
+
+    method: str | None
+    reasons: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+    scans: int = 0
+    standings: tuple[Standing, ...] = ()
+
+
+def choose_method(
+    folder: ModelFolder,
+    cases: Sequence[Case],
+    progress: Progress = silent,
+    reader: CaseReader | None = None,
+    *,
+    strict: bool = False,
+) -> Choice:
+    """Choose the method of a step; the only rule, for ``learn`` without a method as for ``advise``.
+
+    Args:
+        folder: The model; it may have no version yet.
+        cases: The step's cases; of many an evenly spread sample is looked at.
+        progress: Receives progress.
+        reader: Collects what a person should know of the cases; by default labels are not read.
+        strict: The reader looks at all cases; the choice does not depend on it.
+
+    Raises:
+        ModelError: The model cannot be read.
+    """
+    first = not folder.current
+    plan = None if first else Plan.model_validate(folder.record().preprocessing)
+    found, refusals = ([], []) if first and reader is None else _look(cases, plan, progress, reader, strict)
+    if first:
+        reason = (
+            "This is the model's first step: there is nothing to keep yet, and every method of a family trains alike."
+        )
+        return Choice("finetune", (reason,))
+    record = folder.record()
+    if not found:
+        refusal = f"The model cannot take these scans. {refusals[0]}"
+        return Choice(None, (refusal, "Teach them to a model of their own."))
+    standings = _standings(folder, record.structures, found)
+    method, reasons, doubts = _recommend(record.output, standings, _missing(folder))
+    if refusals:
+        doubts.append(f"Of {len(sample(cases, strict))} scans {len(refusals)} would be refused. {refusals[0]}")
+    return Choice(method, tuple(reasons), tuple(doubts), len(found), standings)
+
+
+def _missing(folder: ModelFolder) -> frozenset[str]:
+    """Return what methods may need and the model does not hold."""
+    absent = {"exemplars": not can_rehearse(folder), "prototypes": bool(without_prototype(folder))}
+    return frozenset(need for need, missing in absent.items() if missing)
+
+
+def _look(
+    cases: Sequence[Case], plan: Plan | None, progress: Progress, reader: CaseReader | None, strict: bool
+) -> tuple[list[Traits], list[str]]:
+    """Return what the scans look like, and why cases cannot be used."""
+    found: list[Traits] = []
+    refusals: list[str] = []
+    chosen = {case.id for case in sample(cases)}
+    looked = sample(cases, strict)
+    own = reader or CaseReader()
+    for done, case in enumerate(looked):
+        progress("Looking at the scans", done / len(looked))
+        volume = own.judge(case, labels=reader is not None)
+        refused = [note.message for note in own.notes.get(case.id, ()) if note.verdict == "refused"]
+        if refused:
+            refusals.append(f"The case {case.id!r} cannot be used: {refused[0]}")
+        if volume is None or plan is None or case.id not in chosen:
+            continue
+        try:
+            with naming(case):
+                plan.check(volume, f"The case {case.id!r}")
+                found.append(look_at(volume, forward(volume, plan)[0], plan))
+        except DataError as error:
+            refusals.append(error.what)
+    progress("Looking at the scans", 1.0)
+    return found, refusals
+
+
+def _standings(folder: ModelFolder, structures: StructureList, scans: Sequence[Traits]) -> tuple[Standing, ...]:
+    seen = Seen.of(folder)
+    memory = read_exemplars(folder)
+    return tuple(
+        Standing(item.name, _middle(seen, scans, item.id), len(memory.take("random", [item.id]))) for item in structures
+    )
+
+
+def _middle(seen: Seen, scans: Sequence[Traits], structure: StructureId) -> Distance | None:
+    """Return the median distance of the scans, number by number."""
+    found = [nearest[0] for scan in scans if (nearest := seen.nearest(scan, structure)) is not None]
+    if not found:
+        return None
+    return Distance(*np.median([list(vars(item).values()) for item in found], axis=0).tolist())
+
+
+def _recommend(
+    output: str, standings: Sequence[Standing], missing: frozenset[str]
+) -> tuple[str | None, list[str], list[str]]:
+    """Return a method of the model's family with its reasons, and what speaks against it."""
+    distances = [item.distance for item in standings if item.distance is not None]
+    farthest = max((item.largest for item in distances), default=None)
+    bare = [item.name for item in standings if not item.exemplars]
+    rehearsing, distilling = _best(output, "exemplars", missing), _best(output, "teacher", missing)
+    reasons, doubts = [_comparison(standings, farthest)], []
+    if any(word(item.intensity) == "far" for item in distances):
+        doubts.append("The stored intensities have another range; every scan is normalised, so that alone is no harm.")
+    if farthest is not None and farthest > OTHER_WORLD and output == "heads":
+        reasons.append(
+            "They share too little to learn from each other: a trunk of its own leaves all old ones untouched."
+        )
+        return "separate", reasons, doubts
+    if farthest is not None and word(farthest) == "near":
+        reasons.append(
+            "On scans of one kind the previous model's opinion of the new scans holds what is known. "
+            "No old scan is needed, and all training serves the new structure."
+        )
+        return distilling, reasons, doubts
+    if rehearsing is not None:
+        reasons.append("The model keeps scans that show it what the old structures look like in theirs.")
+        if bare:
+            doubts.append(f"No scan of {', '.join(bare)} is kept: only the previous model's opinion holds it.")
+        return rehearsing, reasons, doubts
+    if _best(output, "exemplars") is None:
+        reasons.append("No method of this model's family rehearses old scans; of them this one holds most.")
+        doubts.append(
+            "With scans of another kind that may not be enough. A model whose first step is taught with "
+            "--method finetune can rehearse old scans, or give new structures a trunk of their own."
+        )
+        return distilling, reasons, doubts
+    reasons.append("No old scan is kept, and of the methods that need none this one holds most.")
+    doubts.append(
+        "With scans of another kind and no old ones a third of the old structure's Dice was lost in the benchmark. "
+        "Make exemplars from the old scans (incrementalseg exemplars MODEL remember), or take --method separate."
+    )
+    return distilling, reasons, doubts
+
+
+def _best(output: str, need: str, missing: frozenset[str] = frozenset()) -> str | None:
+    """Return the first choice among the methods that need ``need`` and, unless that is it, no exemplars.
+
+    Methods are left out that need what the model does not hold.
+    """
+    fitting = [
+        name
+        for name in names("method")
+        if (kind := find("method", name)).output == output
+        and need in kind.needs
+        and not kind.needs & missing
+        and (need == "exemplars" or "exemplars" not in kind.needs)
+    ]
+    return min(fitting, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name), default=None)
+
+
+def _comparison(standings: Sequence[Standing], farthest: float | None) -> str:
+    """Say how far the scans are from those that taught, and from which."""
+    if farthest is None:
+        return "The model does not know what the scans looked like that taught it: an older program made it."
+    close = word(farthest)
+    if close == "near":
+        return f"The scans are like those that taught the model (distance {farthest:.1f}; up to {NEAR:g} is near)."
+    which = [item.name for item in standings if item.distance is not None and word(item.distance.largest) == close]
+    degree = "unlike" if close == "far" else "somewhat unlike"
+    return (
+        f"The scans are {degree} those that taught {', '.join(which)} "
+        f"(distance {farthest:.1f}; up to {NEAR:g} is near, above {FAR:g} is far)."
+    )
