@@ -7,7 +7,7 @@ draws structures too, so that one structure alone does not decide it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from statistics import fmean
 from typing import Literal, get_args
@@ -16,7 +16,16 @@ import numpy as np
 
 from IncrementalSegLib.evaluation.intervals import Comparison, Interval, compare
 from IncrementalSegLib.evaluation.metrics import CaseScore
-from IncrementalSegLib.evaluation.verdicts import Fate, Limits, by_agreement, by_drop, count_of_scans, exceeds
+from IncrementalSegLib.evaluation.verdicts import (
+    Fate,
+    Limits,
+    Witnesses,
+    by_agreement,
+    by_drop,
+    count_of_scans,
+    exceeds,
+    in_doubt,
+)
 from IncrementalSegLib.types import Json, StructureId
 
 Basis = Literal["scans", "exemplars", "agreement", "nothing"]
@@ -40,6 +49,7 @@ class StructureRow:
         verdict: By the rules of :mod:`~IncrementalSegLib.evaluation.verdicts`.
         why: The verdict's reason, as a phrase.
         note: Why it is a proxy, or which scans are missing; may be empty.
+        witnesses: What few scans were checked against.
     """
 
     structure: str
@@ -51,6 +61,7 @@ class StructureRow:
     verdict: Fate
     why: str
     note: str = ""
+    witnesses: Witnesses = field(default_factory=Witnesses)
 
     @classmethod
     def of(
@@ -65,6 +76,7 @@ class StructureRow:
         basis: Basis = "scans",
         note: str = "",
         absent: Sequence[Pair] = (),
+        witnesses: Callable[[], Witnesses] = Witnesses,
     ) -> StructureRow:
         """Judge a structure.
 
@@ -78,9 +90,10 @@ class StructureRow:
             basis: What was scored.
             note: Why it is a proxy, or which scans are missing.
             absent: Scans without the structure, where a proxy judges because there are no others.
+            witnesses: Called where few scans leave a doubt.
         """
         pairs = list(zip(before, after, strict=True))
-        change = None
+        change, heard = None, Witnesses()
         if any(comparable(*pair) for pair in pairs):
             old, new = ({(pair[side].case, 0): _dice(pair, side) for pair in pairs} for side in (0, 1))
             change = compare(new, old, rng)
@@ -88,13 +101,14 @@ class StructureRow:
             verdict: Fate = "unsure"
             why = f"Dice is undefined in {count_of_scans(len(pairs))}" if pairs else "nothing to judge it by"
         else:
-            judge = by_agreement if basis == "agreement" else by_drop
-            verdict, why = judge(change, limits)
+            if basis == "scans" and in_doubt(change, limits):
+                heard = witnesses()
+            verdict, why = by_agreement(change, limits) if basis == "agreement" else by_drop(change, limits, heard)
             without = [pair for pair in pairs if not comparable(*pair)]
             why += f"; {not_in(without)}" if without else ""
             if verdict in ("kept", "improved") and _falsely_found((*without, *absent)):
                 verdict = "unsure"  # Dice cannot say what it costs to find a structure where there is none
-        return cls(structure, id, basis, tuple(before), tuple(after), change, verdict, why, note)
+        return cls(structure, id, basis, tuple(before), tuple(after), change, verdict, why, note, heard)
 
     @property
     def kind(self) -> Literal["measured", "proxy"]:
@@ -130,6 +144,7 @@ class StructureRow:
             "verdict": self.verdict,
             "why": self.why,
             "note": self.note,
+            "witnesses": asdict(self.witnesses),
             "drop": self.drop,
             "interval": None if self.interval is None else list(self.interval),
             "assd_change_mm": self.assd_change_mm,
@@ -144,7 +159,8 @@ class StructureRow:
         plain = {name: data[name] for name in ("structure", "id", "basis", "verdict", "why", "note")}
         before, after = (tuple(CaseScore(**item) for item in data[side]) for side in ("before", "after"))
         change = None if data["change"] is None else _comparison(data["change"])
-        return cls(**plain, before=before, after=after, change=change)
+        witnesses = Witnesses(**data.get("witnesses", {}))
+        return cls(**plain, before=before, after=after, change=change, witnesses=witnesses)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _GLOSSARY = (
     ("Dice", "overlap of prediction and truth, from 0 (none) to 1 (identical)"),
     ("point", "0.01 of Dice"),
     ("ASSD", "average distance between the two surfaces, in mm; only where both are there"),
-    ("harmed", "lost more than the limit and, from five scans on, the 95 % interval excludes 0"),
+    ("harmed", "lost more than the limit and, from five scans on, the 95 % interval excludes 0; see the reasons"),
     ("unsure", "the scans are too few, too different or too weak to tell"),
     ("proxy", "judged on what taught it, or by how far both versions agree, because no scan set aside could judge"),
 )

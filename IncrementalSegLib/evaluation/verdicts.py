@@ -11,6 +11,24 @@ improved    the mirror image of harmed: the gain exceeds 3
 kept        all else
 ==========  =====================================================================
 
+Few scans (n < 5) are no sample: one patient may decide their mean.  Where they leave a doubt, two witnesses are heard,
+the drop on the exemplars and how far both versions agree on other scans:
+
+==========================  ======================================  ===================================================
+scans                       witnesses                               verdict
+==========================  ======================================  ===================================================
+d > 3, each lost more       not heard                               harmed
+than 3, or one more than 20
+d > 3, another              exemplars <= 3 and they differ by <= 12  unsure; without exemplars: they differ by <= 3;
+                                                                    without other scans: exemplars <= 1
+d > 3, another              all else, or none                       harmed
+1 <= d <= 3                 exemplars > 3 and they differ by > 12   harmed
+1 <= d <= 3                 all else, or none                       unsure
+==========================  ======================================  ===================================================
+
+Exemplars taught the version before, so they lose more than new patients do: they acquit well and accuse only together
+with the agreement.
+
 Agreement with the version before is no drop: what changed may have become better.  It is *kept* where no more than
 3 points differ, *harmed* where more than half of the outline does, else *unsure*.
 """
@@ -28,6 +46,12 @@ Fate = Literal["harmed", "unsure", "kept", "improved"]
 
 HARDLY_LEARNED = 0.1
 """Dice on cases set aside below which a new structure counts as not learned yet; our own choice."""
+
+AGREES = 12.0
+"""Points by which two versions may differ that know a structure equally well; measured, see docs/benchmarks."""
+
+OUTRIGHT = 20.0
+"""Points lost in a single scan that nothing makes up for; our own choice."""
 
 BEYOND_DISPUTE = 50.0
 """Points of disagreement with the version before above which a structure counts as lost; our own choice."""
@@ -61,23 +85,77 @@ class Limits:
             )
 
 
-def by_drop(change: Comparison, limits: Limits) -> tuple[Fate, str]:
+@dataclass(frozen=True)
+class Witnesses:
+    """What few scans are checked against, in points; ``None``: there is nothing to ask.
+
+    Attributes:
+        exemplars: Mean drop of Dice on the exemplars that taught the structure.
+        differ: By how much both versions differ on other scans, 0..100.
+    """
+
+    exemplars: float | None = None
+    differ: float | None = None
+
+    def acquit(self, limits: Limits) -> bool:
+        """Return whether they say that the structure was kept."""
+        if self.exemplars is None:
+            return self.differ is not None and not exceeds(self.differ, limits.harm)
+        if self.differ is None:
+            return not exceeds(self.exemplars, limits.unsure)
+        return not exceeds(self.exemplars, limits.harm) and not exceeds(self.differ, AGREES)
+
+    def accuse(self, limits: Limits) -> bool:
+        """Return whether they say that the structure was harmed."""
+        return exceeds(self.exemplars, limits.harm) and exceeds(self.differ, AGREES)
+
+    @property
+    def words(self) -> str:
+        """What they say, as a phrase; empty where there is nothing to ask."""
+        said = []
+        if self.exemplars is not None:
+            said.append(f"its exemplars {_moved(self.exemplars)}")
+        if self.differ is not None:
+            said.append(f"both versions agree at Dice {1 - self.differ / 100:.2f} on other scans")
+        return " and ".join(said)
+
+
+def in_doubt(change: Comparison, limits: Limits) -> bool:
+    """Return whether few scans leave it to witnesses what became of a structure."""
+    lost = [-points for _, points in change.per_case]
+    if change.cases >= FEWEST_CASES or round(-change.points, _DIGITS) < limits.unsure:
+        return False
+    harmed = exceeds(-change.points, limits.harm)
+    return not (harmed and (all(exceeds(drop, limits.harm) for drop in lost) or exceeds(max(lost), OUTRIGHT)))
+
+
+def by_drop(change: Comparison, limits: Limits, witnesses: Witnesses | None = None) -> tuple[Fate, str]:
     """Return the verdict on a change of Dice, and its reason as a phrase."""
     drop, few = -change.points, change.cases < FEWEST_CASES
-    said = f"{'lost' if drop > 0 else 'gained'} {abs(drop):.1f} points" if abs(drop) >= 0.05 else "did not change"
+    said = _moved(drop)
     if change.low is not None and change.high is not None:
         said += f" (95 % interval of the change {signed(change.low)} to {signed(change.high)})"
     else:
-        said += f" over {count_of_scans(change.cases)}"
+        said += f" over {count_of_scans(change.cases)}{_how_many(change, limits)}"
+    if in_doubt(change, limits):
+        return _by_witnesses(drop, said, limits, witnesses or Witnesses())
     if exceeds(drop, limits.harm):
         if few or change.verdict == "worse":
             return "harmed", said
         return "unsure", f"{said}, and the interval includes 0"
-    if few and round(drop, _DIGITS) >= limits.unsure:
-        return "unsure", f"{said}, too few to be sure"
     if exceeds(-drop, limits.harm) and (few or change.verdict == "better"):
         return "improved", said
     return "kept", said
+
+
+def _by_witnesses(drop: float, said: str, limits: Limits, witnesses: Witnesses) -> tuple[Fate, str]:
+    heard = f", and {witnesses.words}" if witnesses.words else ""
+    if exceeds(drop, limits.harm):
+        kept = witnesses.acquit(limits)
+        return ("unsure", f"{said}, but {witnesses.words}") if kept else ("harmed", said + heard)
+    if witnesses.accuse(limits):
+        return "harmed", said + heard
+    return "unsure", f"{said}, too few to be sure{heard}"
 
 
 def by_agreement(change: Comparison, limits: Limits) -> tuple[Fate, str]:
@@ -87,6 +165,22 @@ def by_agreement(change: Comparison, limits: Limits) -> tuple[Fate, str]:
     if not exceeds(differ, limits.harm):
         return "kept", said
     return ("harmed" if exceeds(differ, BEYOND_DISPUTE) else "unsure"), said
+
+
+def _moved(drop: float) -> str:
+    return f"{'lost' if drop > 0 else 'gained'} {abs(drop):.1f} points" if abs(drop) >= 0.05 else "did not change"
+
+
+_NUMBERS = ("none", "one", "two", "three", "four")
+
+
+def _how_many(change: Comparison, limits: Limits) -> str:
+    """Say how many of two to four scans lost something; empty where none did."""
+    lost = [-points for _, points in change.per_case if exceeds(-points, limits.unsure)]
+    if change.cases < 2 or not lost:
+        return ""
+    most = f"{'' if len(lost) == 1 else 'up to '}{max(lost):.1f} points"
+    return f": {_NUMBERS[len(lost)]} of {_NUMBERS[change.cases]} scans lost {most}"
 
 
 _DIGITS = 6

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from statistics import fmean
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_judges
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.evaluation.retention import Basis, RetentionReport, StructureRow, comparable, not_in
-from IncrementalSegLib.evaluation.verdicts import Limits
+from IncrementalSegLib.evaluation.verdicts import Limits, Witnesses
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -20,6 +22,9 @@ from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.structures import StructureList
 from IncrementalSegLib.types import StructureId
+
+_OTHERS = 8
+"""Scans of the step on which both versions are compared where few scans leave a doubt."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,7 @@ class Evidence:
         history: Says which scans were set aside.
         copies: Scans that the model keeps.
         exemplars: Judge by proxy where no scan can.
-        others: Prepared scans on which the versions may agree where there is no exemplar either, for example those of
-            the step.
+        others: Prepared scans on which the versions may agree, for example those of the step.
         moved: A data set in which scans are looked for that lie elsewhere now.
         trained: Fingerprints of further scans that taught one of the versions, which cannot judge.
         reader: Reads the scans, and knows afterwards what a person should know of them.
@@ -87,10 +91,29 @@ def judge(
             basis, found, means = _proxy(bench, item.id, evidence)
             note = f"{means}, because {reason}" if means else reason
         old, new = [pair[0] for pair in found], [pair[1] for pair in found]
-        rows.append(StructureRow.of(item.name, item.id, old, new, limits, rng, basis=basis, note=note, absent=absent))
+        ask = partial(_witnesses, replace(bench, pictures=None), item.id, evidence)
+        rows.append(
+            StructureRow.of(
+                item.name, item.id, old, new, limits, rng, basis=basis, note=note, absent=absent, witnesses=ask
+            )
+        )
     evidence.reader.tell()
     progress(PHASE, 1.0)
     return RetentionReport.of(rows, limits, rng)
+
+
+def _witnesses(bench: Bench, structure: StructureId, evidence: Evidence) -> Witnesses:
+    """Score both versions on what else can tell whether a structure was kept."""
+    step = len(evidence.others)
+    few = [evidence.others[row * step // min(step, _OTHERS)] for row in range(min(step, _OTHERS))]
+    taught = bench.on_exemplars(structure, evidence.exemplars)
+    agreement = bench.agreement(structure, few) or bench.agreement_on_exemplars(structure, evidence.exemplars)
+    return Witnesses(_mean_drop(taught), _mean_drop(agreement))
+
+
+def _mean_drop(scores: Scores) -> float | None:
+    drops = [100 * (old.dice - new.dice) for old, new in scores if old.dice is not None and new.dice is not None]
+    return fmean(drops) if drops else None
 
 
 def _proxy(bench: Bench, structure: StructureId, evidence: Evidence) -> tuple[Basis, Scores, str]:

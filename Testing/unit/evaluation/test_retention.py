@@ -11,6 +11,7 @@ from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.metrics import CaseScore
 from IncrementalSegLib.evaluation.retention import Limits, RetentionReport, StructureRow
 from IncrementalSegLib.evaluation.retention_page import retention_page
+from IncrementalSegLib.evaluation.verdicts import Witnesses
 
 LIMITS = Limits()
 
@@ -66,6 +67,76 @@ def test_the_verdict_on_a_structure(drops, verdict):
     assert found.verdict == verdict
     assert found.drop == pytest.approx(np.mean(drops))
     assert (found.interval is None) == (len(drops) < 5)
+
+
+KEPT, LOST = Witnesses(3.0, 12.0), Witnesses(3.1, 12.1)
+
+
+class TestFewScans:
+    """One patient of two to four may decide their mean, so the exemplars and the agreement are asked."""
+
+    @pytest.mark.parametrize(
+        ("drops", "witnesses", "verdict"),
+        [
+            ([7.5, 0.3], Witnesses(0.4, 6.0), "unsure"),  # 15 other patients lost 0.4
+            ([7.5, 0.3], Witnesses(), "harmed"),  # nobody to ask
+            ([7.5, 0.3], Witnesses(9.0, 30.0), "harmed"),
+            ([7.5, 0.3], KEPT, "unsure"),  # both at their limits
+            ([7.5, 0.3], Witnesses(3.1, 12.0), "harmed"),
+            ([7.5, 0.3], Witnesses(3.0, 12.1), "harmed"),
+            ([7.5, 0.3], Witnesses(None, 3.0), "unsure"),  # without exemplars the versions must hardly differ
+            ([7.5, 0.3], Witnesses(None, 3.1), "harmed"),
+            ([7.5, 0.3], Witnesses(1.0, None), "unsure"),
+            ([7.5, 0.3], Witnesses(1.1, None), "harmed"),
+            ([3.1, 3.2], Witnesses(0.0, 0.0), "harmed"),  # each lost more than the limit
+            ([3.1, 3.2, 3.3, 3.4], Witnesses(0.0, 0.0), "harmed"),
+            ([3.0, 3.2], Witnesses(0.0, 0.0), "unsure"),
+            ([12.5, 0, 0, 0.1], KEPT, "unsure"),
+            ([20.0, 0, 0], KEPT, "unsure"),
+            ([20.1, 0, 0], Witnesses(0.0, 0.0), "harmed"),  # outright lost in one patient
+            ([3.1], Witnesses(0.0, 0.0), "harmed"),  # a single scan decides alone
+            ([2.0, 2.0], LOST, "harmed"),
+            ([1.0], LOST, "harmed"),
+            ([2.0, 2.0], Witnesses(3.1, 12.0), "unsure"),
+            ([2.0, 2.0], Witnesses(3.0, 99.0), "unsure"),
+            ([2.0, 2.0], Witnesses(99.0, None), "unsure"),
+            ([2.0, 2.0], KEPT, "unsure"),
+            ([0.9, 0.9], LOST, "kept"),  # nothing to doubt
+            ([7.5, 0.3, 0, 0, 0], LOST, "kept"),  # five scans speak for themselves
+            ([7.5, 3.3, 4, 3.5, 6], KEPT, "harmed"),
+        ],
+    )
+    def test_the_verdict(self, drops, witnesses, verdict):
+        found = row(drops, witnesses=lambda: witnesses)
+        assert found.verdict == verdict, found.why
+        if len(drops) < 5:
+            assert report(found).held_back_by == (("liver",) if verdict == "harmed" else ())
+
+    def test_how_many_lost_is_said(self):
+        one = row([7.5, 0.3], witnesses=lambda: Witnesses(0.4, 6.0))
+        assert one.why == (
+            "lost 3.9 points over 2 scans: one of two scans lost 7.5 points, but its exemplars lost 0.4 points and "
+            "both versions agree at Dice 0.94 on other scans"
+        )
+        assert "one of two scans lost 7.5 points" in report(row([7.5, 0.3])).sentence
+        assert "three of four scans lost up to 9.0 points" in row([9, 2, 4, 0.5]).why
+        assert "scans lost" not in row([2.0]).why
+        assert ": " not in row([0.5, 0.2]).why
+
+    def test_witnesses_are_asked_only_in_doubt(self):
+        def never():
+            raise AssertionError
+
+        for drops in ([0.9, 0.9], [3.1, 3.2], [20.1, 0], [-9, 0], [5, 0, 0, 0, 0]):
+            row(drops, witnesses=never)
+        row([7.5, 0.3], basis="exemplars", witnesses=never)
+
+    def test_they_stay_in_the_report(self):
+        found = report(row([7.5, 0.3], witnesses=lambda: KEPT))
+        assert RetentionReport.from_json(json.loads(json.dumps(found.to_json()))) == found
+        older = found.to_json()
+        del older["structures"][0]["witnesses"]
+        assert RetentionReport.from_json(older).rows[0].witnesses == Witnesses()
 
 
 def test_the_interval_is_that_of_the_drop():

@@ -20,6 +20,7 @@ from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.evaluation.retention import Limits
+from IncrementalSegLib.evaluation.verdicts import Witnesses
 from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.reading import read_case
@@ -173,6 +174,19 @@ def test_an_incomplete_copy_does_not_end_the_judgement(world):
     row = only_row(world)
     assert (row.kind, row.basis) == ("proxy", "exemplars")
     assert "cannot be used" in row.note
+
+
+def test_few_scans_that_leave_a_doubt_are_checked_against_exemplars_and_agreement(world):
+    damage(world)
+    row = only_row(world, limits=Limits(harm=100, unsure=1, mean=100))  # any loss leaves a doubt
+    assert row.verdict == "unsure"
+    assert row.witnesses.exemplars > 50
+    assert row.witnesses.differ == 100
+    assert "two of two scans lost up to" in row.why
+    assert "both versions agree at Dice 0.00 on other scans" in row.why
+    edit(world)
+    same = only_row(world, version=4, against=3)
+    assert (same.verdict, same.witnesses) == ("kept", Witnesses())
 
 
 class TestProxies:
