@@ -138,12 +138,20 @@ def memory(
 
 @app.command("false-alarm")
 def false_alarm(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Scans, model, one JSON per candidate, summary.")],
-    repeats: Annotated[int, typer.Option(min=2, metavar="N", help="Candidates, with the seeds 1, 2, ...")] = 20,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Scans, models, one JSON per candidate or model, summary.")],
+    repeats: Annotated[int, typer.Option(min=2, metavar="N", help="Phantoms: candidates with seeds 1, 2, ...")] = 20,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Real scans instead: folder with lumbar-spine-mr and hippocampus-mr."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Real scans: models, with the seeds 0, 1, ...")] = 3,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """How often the retention gate holds back a version that was only trained on with another seed."""
+    """How often the retention gate holds back what is no worse and, on real scans, misses what is."""
+    if data is not None:
+        _gate_errors(out, data, seeds, device, as_json)
+        return
     from IncrementalSegLib.benchmarks.false_alarm import run_false_alarm
 
     with progress_bar() as progress:
@@ -153,6 +161,17 @@ def false_alarm(
         return
     rows = [(scans, f"{100 * rate:.0f} %") for scans, rate in result["rate_by_scans"].items()]
     print_table(f"Held back of {result['repeats']} candidates", ("scans per structure", "false alarms"), rows)
+
+
+def _gate_errors(out: Path, data: Path, seeds: int, device: str, as_json: bool) -> None:
+    from IncrementalSegLib.benchmarks.gate.run import as_markdown, run_gate_errors
+
+    with progress_bar() as progress:
+        result = run_gate_errors(out, data, seeds=range(seeds), device=device, progress=progress)
+    if as_json:
+        print_json(result)
+    else:
+        say(as_markdown(result))
 
 
 def _part(shard: str) -> tuple[int, int]:
