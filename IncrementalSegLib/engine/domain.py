@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from IncrementalSegLib.evaluation.domain import FAR, Distance, Domain, Traits, traits
+from IncrementalSegLib.evaluation.domain import FAR, NEAR, Closeness, Distance, Domain, Traits, traits, word
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.structures import StructureList
@@ -20,6 +20,12 @@ _LOOKS = {
     "contrast": "its contrast is another, as of another kind of scan",
     "texture": "it is finer, coarser or noisier in detail",
     "layout": "the body lies elsewhere in it, as in another body part or a turned scan",
+}
+
+
+_DEGREES: dict[Closeness, tuple[str, str]] = {
+    "far": ("unlike", "The result may be wrong throughout: teach the model some scans of this kind first."),
+    "apart": ("somewhat unlike", "Look at the result with care."),
 }
 
 
@@ -99,13 +105,15 @@ def look_at(volume: Volume, image: Tensor, plan: Plan) -> Traits:
         plan: The model's plan.
     """
     order, _ = plan.turning(volume.grid)
-    spacing = [volume.grid.spacing[2 - axis] for axis in order]
-    extent = [step * volume.grid.shape[axis] for step, axis in zip(spacing, order, strict=True)]
-    return traits(image, volume.array, spacing, extent, (1, 2) if plan.dimension == 2 else (0, 1, 2))
+    axes = (1, 2) if plan.dimension == 2 else (0, 1, 2)
+    seen = [order[axis] for axis in axes]
+    spacing = [volume.grid.spacing[2 - axis] for axis in seen]
+    extent = [step * volume.grid.shape[axis] for step, axis in zip(spacing, seen, strict=True)]
+    return traits(image, volume.array, spacing, extent, axes)
 
 
 def warnings_of(seen: Seen, scan: Traits, structures: StructureList, name: str) -> list[str]:
-    """Say for which structures a scan is far outside what taught them, and in what.
+    """Say for which structures a scan is unlike the training scans, and in what.
 
     Args:
         seen: What the model has seen.
@@ -114,24 +122,29 @@ def warnings_of(seen: Seen, scan: Traits, structures: StructureList, name: str) 
         name: What the scan is called.
 
     Returns:
-        One sentence for each set of structures with the same reasons; none where the scan is not far.
+        One sentence for each set of structures with the same reasons; none where the scan is near.
     """
-    reasons: dict[str, list[str]] = {}
+    found: dict[tuple[Closeness, str], list[str]] = {}
     for item in structures:
         nearest = seen.nearest(scan, item.id)
-        if nearest is not None and nearest[0].largest > FAR:
-            reasons.setdefault(_reason(scan, *nearest), []).append(item.name)
-    return [
-        f"{name} is unlike the scans that taught {', '.join(names)}: {reason}. Look at the result with care."
-        for reason, names in reasons.items()
-    ]
+        if nearest is not None and (degree := word(nearest[0].largest)) != "near":
+            found.setdefault((degree, _reason(scan, *nearest)), []).append(item.name)
+    warnings = []
+    for (degree, reason), names in found.items():
+        how, todo = _DEGREES[degree]
+        warnings.append(f"{name} is {how} the scans that taught {', '.join(names)}: {reason}. {todo}")
+    return warnings
 
 
 def _reason(scan: Traits, distance: Distance, domain: Domain) -> str:
-    parts = [text for look, text in _LOOKS.items() if getattr(distance, look) > FAR]
-    if distance.spacing > FAR:
+    parts = []
+    if distance.features > NEAR:
+        looks = {look: getattr(distance, look) for look in _LOOKS}
+        limit = min(FAR, max(looks.values()))
+        parts = [_LOOKS[look] for look, value in looks.items() if value >= limit]
+    if distance.spacing > NEAR:
         parts.append(f"its spacing is {_against(scan.spacing, domain.spacing)}")
-    elif distance.extent > FAR:
+    elif distance.extent > NEAR:
         parts.append(f"its field of view is {_against(scan.extent, domain.extent)}")
     return "; ".join(parts)
 

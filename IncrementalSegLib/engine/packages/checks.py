@@ -133,7 +133,7 @@ def check_domain(record: VersionRecord, document: Json, package: Path) -> None:
     plan = Plan.model_validate(record.preprocessing)
     empty = torch.zeros(plan.channels, 2, 2, 2)
     axes = (1, 2) if plan.dimension == 2 else (0, 1, 2)
-    scan = traits(empty, empty.numpy(), (1.0, 1.0, 1.0), (2.0, 2.0, 2.0), axes)
+    scan = traits(empty, empty.numpy(), (1.0,) * len(axes), (2.0,) * len(axes), axes)
     try:
         for group in document.get("taught", ()):
             Domain.from_json(group["domain"]).distance(scan)

@@ -150,8 +150,15 @@ class _Spread(BaseModel):
     limit: _Positive
 
 
+class _Shape(BaseModel):
+    mean: list[_Number]
+    covariance: list[_Number]
+    limit: _Positive
+
+
 class _Domain(BaseModel):
     scans: _Count
+    shape: _Shape
     spreads: dict[str, _Spread]
     unit: _Positive
     spacing: _Many[tuple[_Positive, _Positive]]

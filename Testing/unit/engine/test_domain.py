@@ -54,12 +54,17 @@ def test_each_step_adds_what_its_scans_look_like(teach, model, data):
 def test_segment_warns_of_a_scan_far_outside_and_not_of_one_inside(taught, tmp_path):
     inside = segment(taught, scan(tmp_path / "inside.nii.gz"), tmp_path / "out", device="cpu")
     assert not any("unlike" in text for text in inside.warnings)
-    thick = scan(tmp_path / "thick.nii.gz", spacing=(5.4, 5.4, 48.0))
-    outside = segment(taught, thick, tmp_path / "out", device="cpu")
+    wide = scan(tmp_path / "wide.nii.gz", spacing=(10.8, 10.8, 16.0))
+    outside = segment(taught, wide, tmp_path / "out", device="cpu")
     (text,) = [text for text in outside.warnings if "unlike" in text]
-    assert text.startswith("thick is unlike the scans that taught humerus: ")
-    assert "its spacing is 48 mm, they had 16 mm" in text
+    assert text.startswith("wide is unlike the scans that taught humerus: ")
+    assert "its spacing is 10.8 mm, they had 5.4 mm" in text
     assert outside.outputs[0].is_file()  # it never blocks
+
+
+def test_thicker_slices_are_nothing_to_a_network_of_slices(taught, tmp_path):
+    thick = scan(tmp_path / "thick.nii.gz", spacing=(5.4, 5.4, 48.0))
+    assert not any("unlike" in text for text in segment(taught, thick, tmp_path / "out", device="cpu").warnings)
 
 
 def test_structures_taught_by_different_scans_are_warned_of_apart(teach, tmp_path):
@@ -77,16 +82,33 @@ def test_a_model_of_an_older_program_warns_of_nothing(model, tmp_path):
     record = folder.record()
     folder.write(record, {"weights": folder.tensors("weights")}, {})
     assert Seen.of(folder) == Seen()
-    thick = scan(tmp_path / "thick.nii.gz", spacing=(5.4, 5.4, 48.0))
-    assert not any("unlike" in text for text in segment(model, thick, tmp_path / "out", device="cpu").warnings)
+    wide = scan(tmp_path / "wide.nii.gz", spacing=(10.8, 10.8, 16.0))
+    assert not any("unlike" in text for text in segment(model, wide, tmp_path / "out", device="cpu").warnings)
 
 
 @pytest.mark.parametrize("names", [["a"], ["a", "b"]])
-def test_one_sentence_for_structures_with_the_same_reason(names):
+@pytest.mark.parametrize(
+    ("spacing", "how", "todo"),
+    [
+        (3.0, "unlike", "The result may be wrong throughout: teach the model some scans of this kind first."),
+        (1.7, "somewhat unlike", "Look at the result with care."),
+    ],
+)
+def test_one_sentence_for_structures_with_the_same_reason(names, spacing, how, todo):
     items = StructureList(tuple(Structure.create(name, 1) for name in names))
     seen = Seen().with_step(1, [(traits(), items.ids)])
-    (text,) = warnings_of(seen, traits(spacing=2.0), items, "scan")
+    (text,) = warnings_of(seen, traits(spacing=spacing), items, "scan {0}")
     assert text == (
-        f"scan is unlike the scans that taught {', '.join(names)}: its spacing is 2 mm, they had 1 mm. "
-        "Look at the result with care."
+        f"scan {{0}} is {how} the scans that taught {', '.join(names)}: its spacing is {spacing:.3g} mm, "
+        f"they had 1 mm. {todo}"
     )
+
+
+def test_what_differs_is_said():
+    items = StructureList((Structure.create("a", 1),))
+    seen = Seen().with_step(1, [(traits(), items.ids)] * 4)
+    other = traits()
+    other.looks["contrast"] += 5
+    (text,) = warnings_of(seen, other, items, "scan")
+    assert "its contrast is another" in text
+    assert "the body lies elsewhere" not in text

@@ -63,9 +63,43 @@ def test_spacing_and_extent_are_compared_with_the_range_of_those_that_taught(peo
     array = people[0][0]
     domain = Domain.of([look(array, (4.0, 2.0, 2.0)), look(array, (5.0, 2.0, 2.0))])
     assert domain.distance(look(array, (4.5, 2.0, 2.0))).spacing == 0
-    assert domain.distance(look(array, (5.0, 2.5, 2.0))).spacing == pytest.approx(1)
-    assert domain.distance(look(array, (5.0, 2.0, 1.6))).spacing == pytest.approx(1)
-    assert domain.distance(look(array, (5.0, 2.0, 4.0))).extent == pytest.approx(np.log(2) / np.log(1.5))
+    few = 1 + 1 / 2  # two scans
+    assert domain.distance(look(array, (5.0, 2.5, 2.0))).spacing == pytest.approx(1 / few)
+    assert domain.distance(look(array, (5.0, 2.0, 1.6))).spacing == pytest.approx(1 / few)
+    assert domain.distance(look(array, (5.0, 2.0, 4.0))).extent == pytest.approx(np.log(2) / np.log(1.5) / few)
+
+
+def test_the_limit_follows_from_how_alike_the_training_scans_are(people):
+    alike = [look(array) for array in people[0]]
+    unlike = [look(array) for array in (*people[0][:4], *scans("C", 4, 50))]
+    other = look(scans("C", 1, 60)[0])
+    assert Domain.of(alike).distance(other).features > 1 > Domain.of(unlike).distance(other).features
+
+
+def test_alarms_on_the_same_kind_are_rare_and_on_another_weighting_frequent(people):
+    own, other = [look(array) for half in people for array in half], [look(array) for array in scans("C", 6, 80)]
+    random, far = np.random.default_rng(0), []
+    for _ in range(4):
+        order = random.permutation(len(own))
+        domain = Domain.of([own[row] for row in order[:10]])
+        far += [domain.distance(own[row]).largest > 1 for row in order[10:]]
+        assert all(domain.distance(scan).largest > 1 for scan in other)
+    assert np.mean(far) <= 0.05
+
+
+def test_a_network_of_slices_looks_at_nothing_across_them(people):
+    def look_at_slices(array):
+        return traits(Normaliser(array)().half(), array, (2.0, 2.0), (96.0, 96.0), (1, 2))
+
+    domain = Domain.of([look_at_slices(array) for array in people[0]])
+    assert all(word(domain.distance(look_at_slices(array[:, ::2])).largest) == "near" for array in people[0])
+
+
+def test_a_covariance_of_another_size_is_refused(domain):
+    data = domain.to_json()
+    data["shape"]["mean"] = [0.0] * 100_000
+    with pytest.raises(ValueError, match="differ in size"):
+        Domain.from_json(data)
 
 
 def test_few_scans_widen_what_counts_as_near(people):
@@ -76,7 +110,7 @@ def test_few_scans_widen_what_counts_as_near(people):
 
 def test_a_domain_holds_aggregates_and_comes_back_from_json(domain, people):
     text = json.dumps(domain.to_json(), allow_nan=False)
-    assert len(text) < 6000
+    assert len(text) < 8000
     again = Domain.from_json(json.loads(text))
     assert vars(again.distance(look(people[1][0]))) == pytest.approx(
         vars(domain.distance(look(people[1][0]))), rel=1e-3
