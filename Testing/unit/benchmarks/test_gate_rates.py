@@ -40,7 +40,7 @@ def test_one_patient_in_sixteen_makes_false_alarms_that_witnesses_end():
 
 
 def test_what_is_lost_everywhere_is_never_missed():
-    found = rates([subject([12] * 8, KEPT)], (1, 2, 4, 6), 50)
+    found = rates([subject([12] * 8, LOST)], (1, 2, 4, 6), 50)
     for kind in ("misses > 3", "misses > 5", "misses > 10"):
         assert [rate(found, kind, size) for size in (1, 2, 4, 6)] == [0] * 4
 

@@ -69,7 +69,7 @@ def test_the_verdict_on_a_structure(drops, verdict):
     assert (found.interval is None) == (len(drops) < 5)
 
 
-KEPT, LOST = Witnesses(3.0, 12.0), Witnesses(3.1, 12.1)
+KEPT, LOST = Witnesses(6.0, 12.0), Witnesses(6.1, 12.1)
 
 
 class TestFewScans:
@@ -82,8 +82,8 @@ class TestFewScans:
             ([7.5, 0.3], Witnesses(), "harmed"),  # nobody to ask
             ([7.5, 0.3], Witnesses(9.0, 30.0), "harmed"),
             ([7.5, 0.3], KEPT, "unsure"),  # both at their limits
-            ([7.5, 0.3], Witnesses(3.1, 12.0), "harmed"),
-            ([7.5, 0.3], Witnesses(3.0, 12.1), "harmed"),
+            ([7.5, 0.3], Witnesses(6.1, 12.0), "harmed"),
+            ([7.5, 0.3], Witnesses(6.0, 12.1), "harmed"),
             ([7.5, 0.3], Witnesses(None, 3.0), "unsure"),  # without exemplars the versions must hardly differ
             ([7.5, 0.3], Witnesses(None, 3.1), "harmed"),
             ([7.5, 0.3], Witnesses(1.0, None), "unsure"),
@@ -94,11 +94,14 @@ class TestFewScans:
             ([12.5, 0, 0, 0.1], KEPT, "unsure"),
             ([20.0, 0, 0], KEPT, "unsure"),
             ([20.1, 0, 0], Witnesses(0.0, 0.0), "harmed"),  # outright lost in one patient
-            ([3.1], Witnesses(0.0, 0.0), "harmed"),  # a single scan decides alone
+            ([7.5], KEPT, "unsure"),  # a single scan is the fewest of all
+            ([7.5], Witnesses(6.1, 12.0), "harmed"),
+            ([7.5], Witnesses(), "harmed"),
+            ([20.1], Witnesses(0.0, 0.0), "harmed"),
             ([2.0, 2.0], LOST, "harmed"),
             ([1.0], LOST, "harmed"),
-            ([2.0, 2.0], Witnesses(3.1, 12.0), "unsure"),
-            ([2.0, 2.0], Witnesses(3.0, 99.0), "unsure"),
+            ([2.0, 2.0], Witnesses(6.1, 12.0), "unsure"),
+            ([2.0, 2.0], Witnesses(6.0, 99.0), "unsure"),
             ([2.0, 2.0], Witnesses(99.0, None), "unsure"),
             ([2.0, 2.0], KEPT, "unsure"),
             ([0.9, 0.9], LOST, "kept"),  # nothing to doubt
