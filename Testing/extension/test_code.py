@@ -17,7 +17,7 @@ FORBIDDEN = {
     r"\btime\.sleep\b|\bmsleep\b": "the main thread never waits",
     r"\bprint\(": "nobody reads it",
 }
-GIVEN_BACK = r"\bdeleteLater\b|\bsetParent\(|\bremoveWidget\(|\bremoveRow\("  # a second owner frees it twice
+GIVEN_BACK = r"\bdeleteLater\b|\bsetParent\("  # a second owner frees it twice
 DISCARDS = {"Discard.py"}
 PUMPED = {"Scripting.py"}  # what a script calls waits for its result, and lets Slicer live meanwhile
 ABSENT = ["slicer", "qt", "ctk", "vtk", "numpy", "torch", "monai", "pydantic", "safetensors", "typer", "rich"]

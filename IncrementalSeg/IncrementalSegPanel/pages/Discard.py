@@ -14,9 +14,9 @@ _dying: dict[int, tuple[Any, object]] = {}
 def discard(widget: Any, owner: object = None) -> None:
     """Hide a widget, and let Qt delete it when the main thread has answered everything else.
 
-    Qt stays its only owner: ``setParent(None)`` and ``QLayout.removeWidget`` would make Python a second one, and the
-    last reference from Python, often the connection of a button below, would free it once more while Qt deletes it.
-    A hidden widget takes no room in its layout, which forgets a deleted one by itself.
+    Qt stays its only owner: ``setParent(None)`` would make Python a second one, and the last reference from Python,
+    often the connection of a button below, would free it once more while Qt deletes it. A hidden widget takes no room
+    in its layout, which forgets a deleted one by itself.
 
     Args:
         widget: It has a parent; nobody uses it afterwards.

@@ -8,7 +8,6 @@ _TAKES = {
     "addAction", "addLayout", "addPermanentWidget", "addRow", "addTab", "addWidget", "insertLayout", "insertRow",
     "insertTab", "insertWidget", "setCentralWidget", "setLayout", "setMenu", "setWidget",
 }  # fmt: skip
-_GIVES_BACK = {"removeButton", "removeWidget"}  # PythonQt's QLayout.removeWidget does, though the parent stays
 
 
 def made(instance):
@@ -37,7 +36,7 @@ def called(instance, name, arguments):
         instance.__dict__[_KEY] = not arguments or arguments[0] is None
     elif name == "deleteLater" and owned(instance) and windows.caller().parent.name != "slicer":
         signals.report(f"freed twice: {type(instance).__name__}.deleteLater() of what Python owns, too")
-    elif name in _TAKES or name in _GIVES_BACK:
+    elif name in _TAKES:
         for one in arguments:
             if isinstance(one, (QtWidgets.QWidget, QtWidgets.QLayout)):
-                one.__dict__[_KEY] = name in _GIVES_BACK
+                one.__dict__[_KEY] = False

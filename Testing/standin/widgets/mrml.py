@@ -53,9 +53,9 @@ class qMRMLWidget(qt.QWidget):
 class qMRMLNodeComboBox(qt.QWidget):
     """Chooses a node of the scene; most of what it says comes from the scene and not from a person.
 
-    ``currentNodeChanged`` comes when the *text* changes: with the first node that is added, also within a batch; with a
-    node that is renamed; with one that is removed, while it still is in the scene; at the end of an import and of a
-    close; but not between two nodes of one name. ``nodeActivated`` comes from a person, and from ``setCurrentNode``.
+    ``currentNodeChanged`` comes with the first node that is added, also within a batch; with a node that is renamed;
+    with one that is removed, while it still is in the scene; at the end of an import and of a close.
+    ``nodeActivated`` comes from a person, and from ``setCurrentNode``. Compared with the real widget of Slicer 5.12.3.
     """
 
     standinClass = True
@@ -222,10 +222,10 @@ class qMRMLNodeComboBox(qt.QWidget):
         self._box.blockSignals(True)
         self._box.setCurrentIndex(offered.index(node) + self._none if node is not None else self._none - 1)
         self._box.blockSignals(False)
-        self._node = node
+        before, self._node = self._node, node
         self._hear(node)
         text = self._box.currentText
-        if text != self._text:
+        if text != self._text or node is not before:
             self._text = text
             self.currentNodeChanged.emit(node)
             self.nodePresent.emit(node is not None)

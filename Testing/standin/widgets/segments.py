@@ -75,21 +75,26 @@ class SegmentsTable:
         item = self._items.get(segment_id)
         if item is None:
             self._items[segment_id] = {
-                "place": place, "name": segment.GetName(), "color": segment.GetColor(),
-                "terminology": segment.GetTerminology(), "status": _LOGIC.GetSegmentStatus(segment),
+                "place of name": place, "name": segment.GetName(), "color": segment.GetColor(),
+                "terminology": segment.GetTerminology(),
+                "place of status": place, "status": _LOGIC.GetSegmentStatus(segment),
             }  # fmt: skip
             return
-        moved, item["place"] = item["place"] != place, place
-        if moved:
-            self._write(segment, item)
-        if item["name"] != segment.GetName():
-            item["name"] = segment.GetName()
-            self._write(segment, item)
-        for key, read in (("color", segment.GetColor), ("terminology", segment.GetTerminology)):
+        self._read_name(segment, item, place)
+        self._read_status(segment, item, place)
+
+    def _read_name(self, segment, item, place):
+        current = (("place of name", lambda: place), ("name", segment.GetName), ("color", segment.GetColor),
+                   ("terminology", segment.GetTerminology))  # fmt: skip
+        for key, read in current:  # one after the other, and each change is written back with what is not read yet
             if item[key] != read():
                 item[key] = read()
                 self._write(segment, item)
-        if moved:
+
+    @staticmethod
+    def _read_status(segment, item, place):
+        if item["place of status"] != place:
+            item["place of status"] = place
             _LOGIC.SetSegmentStatus(segment, item["status"])
         item["status"] = _LOGIC.GetSegmentStatus(segment)
 
