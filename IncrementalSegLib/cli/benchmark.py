@@ -144,7 +144,7 @@ def false_alarm(
         Path | None,
         typer.Option(metavar="DIR", help="Real scans instead: folder with lumbar-spine-mr and hippocampus-mr."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Real scans: models, with the seeds 0, 1, ...")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Real scans: models, with the seeds 1, 2, ...")] = 3,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -167,7 +167,7 @@ def _gate_errors(out: Path, data: Path, seeds: int, device: str, as_json: bool) 
     from IncrementalSegLib.benchmarks.gate.run import as_markdown, run_gate_errors
 
     with progress_bar() as progress:
-        result = run_gate_errors(out, data, seeds=range(seeds), device=device, progress=progress)
+        result = run_gate_errors(out, data, seeds=range(1, seeds + 1), device=device, progress=progress)
     if as_json:
         print_json(result)
     else:

@@ -134,7 +134,7 @@ def run_chain(
     teaching, following, judging = deal(dataset, seed, scans.judging)
     chain = f"{scans.name}-{family}-{seed}"
     model, kind = out / "models" / chain, FAMILIES[family]
-    teach = partial(learn, model, preset="quick", device=device)
+    teach = partial(learn, model, preset="quick", device=device, restart=True)  # a killed chain goes on
     if not (model / "model.json").exists():
         say = labelled(progress, f"{chain} first")
         teach(teaching, scans.old, method=kind.first, steps=first_steps, seed=seed, accept="always", progress=say)

@@ -44,6 +44,7 @@ class Subject:
         chain: The model that the candidate goes on from.
         dataset: Name of the data set.
         family: ``heads`` or ``classes``.
+        seed: Of the model.
         patients: Patient -> Dice before and after.
         witnesses: What the gate may ask about it.
     """
@@ -51,8 +52,14 @@ class Subject:
     chain: str
     dataset: str
     family: str
+    seed: int
     patients: Mapping[str, tuple[float, float]]
     witnesses: Witnesses
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups that it counts for."""
+        return "all", self.family, self.dataset, f"seed {self.seed}"
 
     @property
     def drop(self) -> float:
@@ -74,7 +81,7 @@ def subjects(results: Sequence[Json]) -> list[Subject]:
             for scores in candidate["structures"].values():
                 pairs = {case: (old, new) for case, (old, new) in scores["patients"].items() if old is not None}
                 witnesses = Witnesses(_drop(scores["exemplars"]), _drop(scores["agreement"]))
-                found.append(Subject(chain, result["dataset"], result["family"], pairs, witnesses))
+                found.append(Subject(chain, result["dataset"], result["family"], result["seed"], pairs, witnesses))
     return found
 
 

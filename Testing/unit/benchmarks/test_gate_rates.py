@@ -17,7 +17,7 @@ KEPT, LOST = Witnesses(0.5, 5.0), Witnesses(9.0, 30.0)
 
 def subject(drops, witnesses=KEPT, chain="spine-heads-0"):
     pairs = {f"c{row:02d}": (0.8, 0.8 - drop / 100) for row, drop in enumerate(drops)}
-    return Subject(chain, "spine", "heads", pairs, witnesses)
+    return Subject(chain, "spine", "heads", 0, pairs, witnesses)
 
 
 def rates(found, sizes, draws):
@@ -76,7 +76,7 @@ def test_results_are_counted_again_without_data(tmp_path):
         (tmp_path / f"spine-heads-{seed}.json").write_text(json.dumps(chain([0.1] * 7, seed)))
     found = run_gate_errors(tmp_path, None, draws=3)
     assert found["chains"] == ["spine-heads-0", "spine-heads-1"]
-    assert set(found["rates"]) == {"all", "heads", "spine"}
+    assert set(found["rates"]) == {"all", "heads", "spine", "seed 0", "seed 1"}
     assert rate(found["rates"]["all"], "false alarms", 2) == 0
     assert json.loads((tmp_path / SUMMARY).read_text("utf-8")) == found
     assert "| false alarms | 2 | 0.0 | 0.0 | 0.0 |" in (tmp_path / "gate-errors.md").read_text("utf-8")
