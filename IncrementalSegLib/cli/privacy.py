@@ -94,5 +94,8 @@ def _show_forgotten(done: Json) -> None:
             "Their mean features were deleted too; incrementalseg exemplars MODEL remember makes them again "
             "from the other cases."
         )
+    say(f"Looked through {done['files']} files of the model: no name of {done['forgotten']} is left.")
+    for place in done["words"]:
+        say(f"The name is also a word that stays: {place}.")
     say("The sha256 of the files stays, so that no score is given on a scan that trained. Packages and backups made "
         "before are untouched.")  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -238,6 +238,10 @@ class ExemplarMemory:
     def without_patient(self, patient: str) -> ExemplarMemory:
         """Return the memory without anything of one patient."""
         return self._only(item for item in self.items if item.patient != patient)
+
+    def without(self, ids: Collection[str]) -> ExemplarMemory:
+        """Return the memory without some exemplars."""
+        return self._only(item for item in self.items if item.id not in ids)
 
     def without_structure(self, structure: StructureId) -> ExemplarMemory:
         """Return the memory without one structure: its masks, its ranks, and exemplars kept for it alone."""

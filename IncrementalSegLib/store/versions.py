@@ -205,6 +205,16 @@ class ModelFolder(ModelReader):
             )
             return self.write(record, tensors or {}, documents or {}, reuse_from=old.number)
 
+    def rename(self, name: str) -> None:
+        """Give the model another name; its folder stays where it is.
+
+        Raises:
+            ModelError: The folder cannot be written.
+        """
+        with self.writing():
+            if name != self.name:
+                replace(self._state(), name=name).write(self.path)
+
     def accept(self, number: int) -> None:
         """Make a version the current one, whatever its status was.
 

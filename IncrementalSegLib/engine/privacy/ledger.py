@@ -9,6 +9,7 @@ from pathlib import Path
 from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.history import FORGOTTEN
 from IncrementalSegLib.engine.privacy.person import Person, mentions, without_person
+from IncrementalSegLib.engine.privacy.traces import find_traces
 from IncrementalSegLib.errors import ModelError, UnknownNameError, command_line
 from IncrementalSegLib.store.atomic import encode_json
 from IncrementalSegLib.store.manifest import Manifest
@@ -82,24 +83,30 @@ def strip(model: str | Path) -> Json:
 
 
 def forget(model: str | Path, name: str) -> Json:
-    """Remove everything of one case or patient from every version, as far as it can be removed.
+    """Remove everything of one case or patient from every version, as far as it can be removed, and make sure of it.
 
-    Exemplars, copied scans, names and paths go.  So do the mean features and the description of the scans of each
-    structure that it taught, because they cannot be made again without it.  The sha256 of its files stays: weights
-    cannot forget, and a model that was trained on a scan must not be tested on it.
+    Exemplars, copied scans, names and paths go; scores of the person stay without a name.  So do the mean features and
+    the description of the scans of each structure that it taught go, because they cannot be made again without it.  The
+    sha256 of its files stays: weights cannot forget, and a model that was trained on a scan must not be tested on it.
+
+    Where a case is named and other cases of the patient stay, the patient's name stays with them.  Afterwards all files
+    of the model are looked through.
 
     Killed in between, every version is as it was or has forgotten; doing it again finishes.
 
     Args:
         model: The model's folder.
-        name: The case, or the patient, as the ledger calls it.
+        name: The case, the patient, or a file of the case; without regard to case, blanks and Unicode form.
 
     Returns:
-        ``scans`` forgotten, and by version the structures that it taught, the exemplars and copies removed.
+        ``scans`` forgotten, and by version the structures that it taught, the exemplars and copies removed; ``files``
+        looked through, and ``words``: where a name still stands because it is a word of the program, or all of the name
+        of a structure or label.
 
     Raises:
         UnknownNameError: The model knows no such case or patient.
-        ModelError: A step is unfinished, a file is damaged, or the folder cannot be written.
+        ModelError: A step is unfinished, a file is damaged, the folder cannot be written, or a file still names the
+            person: one that the program did not make, or the name of a structure.
     """
     folder = open_model(model)
     with folder.writing():
@@ -108,12 +115,24 @@ def forget(model: str | Path, name: str) -> Json:
         if person is None:
             known = {entry["case"] for number in folder.numbers() for entry in mentions(folder, number)}
             raise UnknownNameError("case", name, known - {FORGOTTEN})
+        if person.names.are_among_words(folder.name):
+            folder.rename(person.names.without(folder.name))
         rows = []
         for number in folder.numbers():
             changes, row = without_person(folder, number, person)
             rewrite(folder.folder_of(number), changes)
             rows.append({"version": number, **row})
-    return {"forgotten": name, "scans": len(person.fingerprints), "versions": rows}
+        traces, files = find_traces(folder.path, person.names)
+    left = [trace for trace in traces if not trace.word]
+    if left:
+        more = f", and in {len(left) - 1} more places" if len(left) > 1 else ""
+        raise ModelError(
+            f"All that the program wrote of {name!r} is forgotten, but a name remains in {left[0]}{more}.",
+            "It is part of a structure's name, or of a file that the program did not write.",
+            "If it means the person, delete the file; a structure's name stays until the model is deleted.",
+        )
+    words = [str(trace) for trace in traces]
+    return {"forgotten": name, "scans": len(person.fingerprints), "versions": rows, "files": files, "words": words}
 
 
 def _ready(folder: ModelFolder) -> None:

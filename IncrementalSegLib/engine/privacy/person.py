@@ -5,21 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from IncrementalSegLib.engine.domain import DOCUMENT as DOMAIN
 from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import FORGOTTEN
 from IncrementalSegLib.engine.memories import read_memories
+from IncrementalSegLib.engine.privacy.naming import TOLD_APART, Names
+from IncrementalSegLib.engine.privacy.traces import OWN_KEY, is_word
+from IncrementalSegLib.names import name_key
 from IncrementalSegLib.prototypes.bank import BACKGROUND, PrototypeBank
 from IncrementalSegLib.store.atomic import encode_json
 from IncrementalSegLib.store.contents import encode_tensors
+from IncrementalSegLib.store.manifest import Manifest
 from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.types import Json, StructureId
+from IncrementalSegLib.volumes.io import name_of
 
 _PLACES = ("images", "label", "masks")
+_NOBODY = frozenset({"", FORGOTTEN})
 
 
 @dataclass(frozen=True)
@@ -27,32 +35,69 @@ class Person:
     """The cases that are to be forgotten.
 
     Attributes:
-        names: Of the cases, and of the patient where they were asked for by it.
+        names: Of the cases, their files and the patient, as far as nobody who stays is called so.
+        cases: Case and patient of each entry.
         fingerprints: Of their images.
+        exemplars: Ids of their exemplars, which an older program made of the names.
     """
 
-    names: frozenset[str]
+    names: Names
+    cases: frozenset[tuple[str, str]]
     fingerprints: frozenset[str]
+    exemplars: frozenset[str] = frozenset()
 
     @classmethod
     def found(cls, folder: ModelFolder, name: str) -> Person | None:
-        """Look for a case or patient in all versions; ``None`` where none is called so."""
-        if name == FORGOTTEN:  # that is whoever was forgotten before
+        """Look for a case, a patient or a file of one in all versions; ``None`` where none is called so."""
+        if name_key(name) == FORGOTTEN:  # that is whoever was forgotten before
             return None
         entries = [entry for number in folder.numbers() for entry in mentions(folder, number)]
-        meant = [entry for entry in entries if name in (entry["case"], entry["patient"])]
+        meant = [entry for entry in entries if name in _called(entry)]
+        meant = meant or [entry for entry in entries if name_key(name) in map(name_key, _called(entry))]
         if not meant:
             return None
         prints = {entry["sha256"] for entry in meant if "sha256" in entry}
-        return cls(frozenset({name, *(entry["case"] for entry in meant)}), frozenset(prints))
+        cases = {(entry["case"], entry["patient"]) for entry in meant}
+        mine = [entry for entry in entries if (entry["case"], entry["patient"]) in cases or _print(entry) in prints]
+        stay = [entry for entry in entries if entry not in mine]
+        others = {text for entry in stay for text in (*_called(entry), *_folders(entry))}
+        files = {text for entry in mine for text in (*_files_of(entry), *(_folders(entry) if stay else ()))}
+        own = {name, *(text for entry in mine for text in (entry["case"], entry["patient"]))} - others
+        cases = {(entry["case"], entry["patient"]) for entry in mine if entry["case"] not in _NOBODY}
+        exemplars = frozenset(entry["exemplar"] for entry in mine if "exemplar" in entry)
+        return cls(Names(own, others, files - others), frozenset(cases), frozenset(prints), exemplars)
 
     def is_in(self, entry: Mapping[str, Any]) -> bool:
         """Return whether an entry with ``case``, ``patient`` or ``sha256`` is about the person."""
-        return bool({entry.get("case"), entry.get("patient")} & self.names) or entry.get("sha256") in self.fingerprints
+        case, patient = entry.get("case"), entry.get("patient")
+        named = self.names.equal(case) or self.names.equal(patient) or (case, patient) in self.cases
+        return named or _print(entry) in self.fingerprints
+
+
+def _print(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("sha256", ""))
+
+
+def _called(entry: Mapping[str, Any]) -> set[str]:
+    """Return what a case, its patient and its files are called."""
+    return {entry["case"], entry["patient"], *_files_of(entry)} - _NOBODY
+
+
+def _files_of(entry: Mapping[str, Any]) -> set[str]:
+    return {form for path in _paths(entry) for form in (str(path), path.name, name_of(path))}
+
+
+def _folders(entry: Mapping[str, Any]) -> set[str]:
+    return {path.parent.name for path in _paths(entry)} - {""}
+
+
+def _paths(entry: Mapping[str, Any]) -> list[Path]:
+    label = [entry["label"]] if entry.get("label") else []
+    return [Path(path) for path in (*entry.get("images", ()), *entry.get("masks", {}).values(), *label)]
 
 
 def mentions(folder: ModelFolder, number: int) -> Iterator[Json]:
-    """Return what a version tells of each case, one by one: in its history, its exemplars and its copies.
+    """Return what a version tells of each case, one by one: in history, record, gate, exemplars and copies.
 
     Returns:
         Objects with ``case`` and ``patient``, and with the ``sha256`` of the images where it is known.
@@ -60,7 +105,10 @@ def mentions(folder: ModelFolder, number: int) -> Iterator[Json]:
     for step in folder.document("history", number).get("steps", ()):
         yield from (*step["training"], *step["set_aside"])
     for item in folder.document("exemplars", number).get("exemplars", ()):
-        yield {"case": item["case"], "patient": item["patient"]}
+        yield {"case": item["case"], "patient": item["patient"], "exemplar": item["id"]}
+    record = folder.document("record", number)["step"]
+    yield from (*record.get("training", ()), *record.get("set_aside", ()))
+    yield from _answers(folder.document("retention", number))
     for key, entry in folder.document(COPIES, number).get("scans", {}).items():
         yield {"case": entry["case"], "patient": entry["patient"], "sha256": key}
 
@@ -76,9 +124,8 @@ def without_person(folder: ModelFolder, number: int, person: Person) -> tuple[di
     ids = {item for items in taught.values() for item in items}
     changes = _documents(folder, number, person, taught)
     _, exemplars, prototypes, _ = read_memories(folder, number)
-    kept = exemplars
-    for name in person.names:
-        kept = kept.without_case(name).without_patient(name)
+    gone_ids = [item.id for item in exemplars if person.is_in({"case": item.case, "patient": item.patient})]
+    kept = exemplars.without(gone_ids)
     if len(kept) < len(exemplars):
         changes |= _files("exemplars", *kept.to_files())
     if ids & set(prototypes.items):
@@ -105,37 +152,52 @@ def _documents(
     folder: ModelFolder, number: int, person: Person, taught: Mapping[int, set[StructureId]]
 ) -> dict[str, bytes]:
     """Return the documents that change: names are blotted out, and what describes the person's scans goes."""
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in sorted(person.names, reverse=True)))
-    old = {kind: folder.document(kind, number) for kind in ("record", "history", "retention", "domain")}
-    new = {
-        "record": _forgotten(old["record"], person),
-        "history": _forgotten(old["history"], person),
-        "retention": _blotted(old["retention"], pattern),
-        "domain": {key: [group for group in groups if not taught.get(group["step"], set()) & set(group["structures"])]
-                   for key, groups in old["domain"].items()},
-    }  # fmt: skip
-    return {f"{kind}.json": encode_json(item) for kind, item in new.items() if item != old[kind]}
+    changes: dict[str, bytes] = {}
+    files = Manifest.read(folder.folder_of(number)).files
+    for kind in (name.removesuffix(".json") for name in files if name.endswith(".json")):
+        old = folder.document(kind, number)
+        new = _forgotten(old, person, ())
+        if kind == DOMAIN:
+            new["taught"] = [
+                group
+                for group in new.get("taught", ())
+                if not taught.get(group["step"], set()) & set(group["structures"])
+            ]
+        if new != old:
+            changes[f"{kind}.json"] = encode_json(new)
+    return changes
 
 
-def _forgotten(item: Any, person: Person) -> Any:
-    """Return a document in which every entry of a case of the person has lost its name and its paths."""
+def _forgotten(item: Any, person: Person, way: tuple[str, ...]) -> Any:
+    """Return a document in which nothing names the person and no entry of a case of the person has a place."""
     if isinstance(item, list):
-        return [_forgotten(part, person) for part in item]
+        return [_forgotten(part, person, way) for part in item]
+    if isinstance(item, str):
+        gone = item in person.exemplars and way[-1:] == ("exemplar",)
+        return FORGOTTEN if gone else item if is_word(way, person.names) else person.names.without(item)
     if not isinstance(item, dict):
         return item
     if "case" in item and person.is_in(item):
         known = {key: part for key, part in item.items() if key not in _PLACES}
-        return known | {key: FORGOTTEN for key in ("case", "patient") if key in item}
-    return {key: _forgotten(part, person) for key, part in item.items()}
+        item = known | {key: FORGOTTEN for key in ("case", "patient") if key in item}
+    return {
+        key if OWN_KEY.fullmatch(key) or is_word(way, person.names) else person.names.without(key): _forgotten(
+            part, person, (*way, key)
+        )
+        for key, part in item.items()
+    }
 
 
-def _blotted(item: Any, pattern: re.Pattern[str]) -> Any:
-    """Return a document in which no text and no key names the person."""
+def _answers(item: Any) -> Iterator[Json]:
+    """Yield the cases that a document of the gate names."""
     if isinstance(item, list):
-        return [_blotted(part, pattern) for part in item]
-    if isinstance(item, dict):
-        return {pattern.sub(FORGOTTEN, key): _blotted(part, pattern) for key, part in item.items()}
-    return pattern.sub(FORGOTTEN, item) if isinstance(item, str) else item
+        for part in item:
+            yield from _answers(part)
+    elif isinstance(item, dict):
+        if isinstance(item.get("case"), str):
+            yield {"case": re.sub(TOLD_APART, "", item["case"]), "patient": item.get("patient") or item["case"]}
+        for part in item.values():
+            yield from _answers(part)
 
 
 def _without_copies(copies: RetentionCopies, gone: set[str]) -> RetentionCopies:
