@@ -16,7 +16,7 @@ from IncrementalSegLib.types import Dimension
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
 FAR_SPACING = 3.0
-"""A scan whose spacing differs from the model's by more than this factor is refused."""
+"""A scan is refused that is by more than this factor coarser than the model's grid, or finer than its first scans."""
 
 _ANISOTROPIC = 1.2  # above this ratio of spacings the coarse axis is the acquisition axis
 
@@ -39,6 +39,8 @@ class Plan(BaseModel):
     """Directions in which D, H, W grow, for example ``SPL``."""
     spacing: tuple[float | None, float, float]
     """Millimetres; ``None``: the scan's own spacing is kept (slices of a 2-D network)."""
+    coarsening: float = 1.0
+    """By how much the spacing exceeds that of the first step's scans, which were too large for the network."""
     normalisation: Normalisation = "zscore"
     """How intensities are normalised: ``zscore`` per scan and channel, or ``ct``, one window of Hounsfield units."""
     clip_percent: tuple[float, float] = CLIP_PERCENT
@@ -78,7 +80,7 @@ class Plan(BaseModel):
         order, _ = self.turning(volume.grid)
         spacing = [volume.grid.spacing[2 - axis] for axis in order]
         for axis, (own, wanted) in enumerate(zip(spacing, self.spacing, strict=True)):
-            if wanted is not None and not 1 / FAR_SPACING <= own / wanted <= FAR_SPACING:
+            if wanted is not None and not 1 / (FAR_SPACING * self.coarsening) <= own / wanted <= FAR_SPACING:
                 raise DataError(
                     f"{name} has a spacing of {own:.3g} mm along {'DHW'[axis]}, the model works at {wanted:.3g} mm.",
                     f"More than {FAR_SPACING:g} times finer or coarser gives unreliable results.",
@@ -139,6 +141,7 @@ def plan_for(
         channels=channels,
         orientation=code,
         spacing=(None if dimension == 2 else float(target[0]), float(target[1]), float(target[2])),
+        coarsening=coarsest,
         normalisation=normalisation,
         patch=(patch[0], patch[1], patch[2]),
         multiple=multiple,

@@ -75,6 +75,7 @@ def check_plan(record: VersionRecord, package: Path) -> None:
     low, high = plan.clip_percent
     require(all(1 <= item <= _LONGEST_SIDE for item in sizes), f"its scans have sizes beyond 1 to {_LONGEST_SIDE}")
     require(all(1e-3 <= item <= 1e3 for item in spacing), "its spacing is not between 0.001 and 1000 mm")
+    require(1 <= plan.coarsening <= 1e3, f"its grid is {plan.coarsening:g} times coarser than its scans")
     directions = sorted(plan.orientation.translate(_AXES))
     require(directions == ["L", "P", "S"], f"its orientation {plan.orientation!r} names no three directions")
     require(0 <= low < high <= 100, f"its intensities are cut at {low:g} and {high:g} percent")

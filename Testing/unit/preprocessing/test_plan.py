@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from scans import toy
 
@@ -85,6 +88,16 @@ def test_a_spacing_far_from_the_models_is_refused_with_its_number(spacing, said)
     else:
         with pytest.raises(DataError, match=rf"The scan x has a spacing of {said}.* at 1 mm"):
             plan.check(volume, "The scan x")
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_a_model_takes_the_large_scans_that_it_was_planned_from(dimension):
+    grid = Grid((4, 512, 512), (0.8, 0.8, 5.0))  # any CT; the network sees it at 3.2 mm
+    plan = plan_for([grid], 1, dimension, 8, 128, 64)
+    plan.check(Volume(np.zeros((1, *grid.shape), np.int8), grid), "The CT")
+    finer = replace(grid, spacing=(0.25, 0.25, 5.0))
+    with pytest.raises(DataError, match=r"0\.25 mm along H, the model works at 3\.2 mm"):
+        plan.check(Volume(np.zeros((1, *grid.shape), np.int8), finer), "The CT")
 
 
 def test_other_channels_and_pictures_are_refused():
