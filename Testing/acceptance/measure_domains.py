@@ -129,7 +129,7 @@ def main(data: Path, out: Path) -> None:
     wanted += [(name, 3) for name in ("lumbar-spine-mr", "hippocampus-mr", "phantom-A")]
     for name, dimension in wanted:
         own = scans[name]
-        sides = (128, 128) if dimension == 2 else (96, 64)
+        sides = (128, 128) if dimension == 2 else (128, 64)
         plan = plan_for([scan.grid for scan in own], own[0].channels, dimension, 16, *sides)
         others = {other: _looks(found[:OTHERS], plan) for other, found in scans.items() if other != name}
         changed = {
