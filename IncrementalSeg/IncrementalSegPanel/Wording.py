@@ -1,8 +1,35 @@
-"""Numbers as people say them."""
+"""Numbers and phases as people say them."""
 
 from __future__ import annotations
 
+from IncrementalSegLib.progress import Phase
 from IncrementalSegPanel.Texts import _
+
+_PHASES: dict[str, str] = {
+    Phase.STARTING: _("Starting"),
+    Phase.LOADING: _("Loading the model"),
+    Phase.READING: _("Reading"),
+    Phase.CHECKING: _("Checking"),
+    Phase.SURVEYING: _("Looking at the scans"),
+    Phase.MEASURING: _("Trying a few steps"),
+    Phase.PREPARING: _("Preparing"),
+    Phase.TRAINING: _("Learning"),
+    Phase.REMEMBERING: _("Remembering"),
+    Phase.CHECKING_OLD: _("Checking older structures"),
+    Phase.SAVING: _("Saving"),
+    Phase.SEGMENTING: _("Segmenting"),
+    Phase.DRAWING: _("Drawing"),
+}
+
+
+def phaseWords(key: str) -> str:
+    """Return a phase of the worker in words; one that this panel does not know as it is.
+
+    Example:
+        >>> phaseWords("checking_old"), phaseWords("of a newer worker")
+        ('Checking older structures', 'of a newer worker')
+    """
+    return _PHASES.get(key, key)
 
 
 def duration(seconds: float) -> str:

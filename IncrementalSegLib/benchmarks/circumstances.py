@@ -15,6 +15,7 @@ import torch
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.step.result import StepResult
+from IncrementalSegLib.progress import phrase
 from IncrementalSegLib.store.record import library_versions, now
 from IncrementalSegLib.types import Json
 
@@ -40,9 +41,10 @@ class Stopwatch:
     def __call__(self, phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
         """Count the time since the last call for this phase."""
         present = time.monotonic()
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + present - self._last
+        words = phrase(phase)
+        self.seconds[words] = self.seconds.get(words, 0.0) + present - self._last
         self._last = present
-        self.progress(f"{self.label}: {phase}", fraction, numbers)
+        self.progress(f"{self.label}: {words}", fraction, numbers)
 
     def to_json(self) -> Json:
         """Return the phases, rounded, and their sum."""
@@ -54,7 +56,7 @@ def labelled(progress: Progress, label: str) -> Progress:
     """Return a progress that says before each phase what is being done."""
 
     def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
-        progress(f"{label}: {phase}", fraction, numbers)
+        progress(f"{label}: {phrase(phase)}", fraction, numbers)
 
     return report
 

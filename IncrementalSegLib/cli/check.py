@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from IncrementalSegLib.cli.output import AcceptGrid, AsJson, Strict, print_json, print_table, progress_bar, say
+from IncrementalSegLib.progress import Phase
 
 
 def command(
@@ -23,7 +24,7 @@ def command(
     with progress_bar() as progress:
         verdicts = check_data(
             data,
-            progress=lambda done, total: progress("Checking", done / total),
+            progress=lambda done, total: progress(Phase.CHECKING, done / total),
             strict=strict,
             accept_grid=accept_grid,
         )

@@ -18,6 +18,7 @@ from rich.text import Text
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.names import visible
+from IncrementalSegLib.progress import phrase
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model.")]
@@ -84,8 +85,8 @@ def progress_bar() -> Iterator[Progress]:
                     bar.remove_task(task)
                 tasks.clear()
                 if not console.is_terminal:  # a log gets one line per phase
-                    say(f"{phase} ...", error=True)
-                tasks[phase] = bar.add_task(visible(phase), total=1.0, numbers="")
+                    say(f"{phrase(phase)} ...", error=True)
+                tasks[phase] = bar.add_task(visible(phrase(phase)), total=1.0, numbers="")
             known = shown.setdefault(phase, {})
             known.update(numbers or {})
             text = "  ".join(f"{visible(name)} {value:.3f}" for name, value in known.items())

@@ -15,6 +15,7 @@ from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.exemplars.memory import Exemplar
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.types import Json, StructureId
 
@@ -81,7 +82,7 @@ def thumbnails(model: str | Path, output: str | Path, size: int = THUMBNAIL, pro
     aspect_mm = [step or 1.0 for step in Plan.model_validate(record.preprocessing).spacing]
     written = {}
     for done, (name, scan) in enumerate(memory.scans.items()):
-        progress("Drawing", done / len(memory.scans))
+        progress(Phase.DRAWING, done / len(memory.scans))
         masks = {item: scan.mask(item).bool() for item in scan.structures if item in colors}
         union = torch.stack([*masks.values(), torch.zeros(scan.image.shape[1:], dtype=torch.bool)]).any(0)
         planes = [mask.numpy() for mask in masks.values()]
@@ -94,7 +95,7 @@ def thumbnails(model: str | Path, output: str | Path, size: int = THUMBNAIL, pro
         path = Path(output) / f"{name}.png"
         write_png(path, outline_picture(row.image, contours, row.aspect, size))
         written[name] = str(path)
-    progress("Drawing", 1.0)
+    progress(Phase.DRAWING, 1.0)
     return {"version": record.number, "thumbnails": written}
 
 

@@ -14,6 +14,7 @@ from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, Traits, word
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.sampling.reading import CaseReader, sample
@@ -129,7 +130,7 @@ def _look(
     looked = sample(cases, strict)
     own = reader or CaseReader()
     for done, case in enumerate(looked):
-        progress("Looking at the scans", done / len(looked))
+        progress(Phase.SURVEYING, done / len(looked))
         volume = own.judge(case, labels=reader is not None)
         refused = [note.message for note in own.notes.get(case.id, ()) if note.verdict == "refused"]
         if refused:
@@ -142,7 +143,7 @@ def _look(
                 found.append(look_at(volume, forward(volume, plan)[0], plan))
         except DataError as error:
             refusals.append(error.what)
-    progress("Looking at the scans", 1.0)
+    progress(Phase.SURVEYING, 1.0)
     return found, refusals
 
 

@@ -18,6 +18,7 @@ from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.names import name_key
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import looked_for, open_cases
 from IncrementalSegLib.sampling.prepare import prepare_case, require_voxels
@@ -140,7 +141,7 @@ def _remember(
     loaded = load(folder, runtime)
     prepared = []
     for done, case in enumerate(dataset.cases):
-        progress("Reading", done / len(dataset.cases))
+        progress(Phase.READING, done / len(dataset.cases))
         structure_of = {name: ids[name_key(name)] for name in case.looked_for}
         prepared.append(prepare_case(case, structure_of, loaded.plan, reader.read))
     reader.finish()

@@ -10,6 +10,7 @@ from IncrementalSegLib.engine.scores.views import view
 from IncrementalSegLib.errors import DataError, UnknownNameError
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.preprocessing.plan import plan_for
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.types import Json
@@ -42,7 +43,7 @@ def examples(data: str | Path, label: str, output: str | Path, progress: Progres
         raise UnknownNameError("label", label, dataset.names)
     found: dict[str, Json] = {}
     for number, case in enumerate(dataset.cases):
-        progress("Drawing", number / len(dataset.cases))
+        progress(Phase.DRAWING, number / len(dataset.cases))
         if name not in case.looked_for:
             continue
         try:

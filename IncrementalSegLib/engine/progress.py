@@ -33,7 +33,7 @@ class Progress(Protocol):
         """Take note.
 
         Args:
-            phase: What is being done, for people.
+            phase: A key of :class:`IncrementalSegLib.progress.Phase`; tools of developers may send other texts.
             fraction: Share of the phase done, 0..1.
             numbers: Named numbers worth showing, for example ``{"dice": 0.91}``.
         """
@@ -48,6 +48,19 @@ def part(progress: Progress, phase: str) -> Callable[[float, str], None]:
 
     def report(fraction: float, phrase: str) -> None:
         progress(phase, fraction)
+
+    return report
+
+
+def going_on(progress: Progress) -> Progress:
+    """Return a progress for what follows the training, where "keep" asks for nothing more."""
+
+    def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+        try:
+            progress(phase, fraction, numbers)
+        except Stop as stop:
+            if stop.wish != "keep":
+                raise
 
     return report
 

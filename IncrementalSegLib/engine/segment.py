@@ -20,6 +20,7 @@ from IncrementalSegLib.engine.sources import LONGEST_NAME, Source, find_sources
 from IncrementalSegLib.errors import DataError, IncrementalSegError, OptionError
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList, parse_names
 from IncrementalSegLib.types import Json
@@ -136,7 +137,7 @@ def segment(
     result = SegmentResult(scans=[source.name for source in sources], millilitres={item.name: [] for item in chosen})
     for source in sources:
         path = target(source)
-        progress(f"Segmenting {source.name}", 0.0)
+        progress(Phase.SEGMENTING.of(source.name), 0.0)
         try:
             volume = _read(source, loaded, strict, result)
             prediction = predictor.predict(
@@ -144,7 +145,7 @@ def segment(
                 chosen.ids,
                 uncertainty=uncertainty,
                 largest=largest_component,
-                progress=part(progress, f"Segmenting {source.name}"),
+                progress=part(progress, Phase.SEGMENTING.of(source.name)),
                 look=partial(_compare, seen, volume, loaded.plan, chosen, source.name, result),
             )
             grid = volume.grid

@@ -1,4 +1,4 @@
-"""What the worker says, one event per line: ``{"event": "progress", "job": "1", "phase": "Learning", ...}``.
+"""What the worker says, one event per line: ``{"event": "progress", "job": "1", "phase": "training", ...}``.
 
 A reader skips events and keys that it does not know, so that a newer worker may say more.
 """
@@ -42,10 +42,11 @@ class Progress:
 
     Attributes:
         job: Id of the request.
-        phase: What is being done, for people.
+        phase: Key of what is being done, see :class:`IncrementalSegLib.progress.Phase`.
         fraction: Share of the phase done, 0..1.
         eta: Seconds that the phase will still take; ``None`` while unknown.
         numbers: Latest named numbers of the phase.
+        detail: The one thing among several that the phase is about, for example the name of a scan; may be empty.
     """
 
     job: str
@@ -53,6 +54,7 @@ class Progress:
     fraction: float
     eta: float | None = None
     numbers: dict[str, float | None] = field(default_factory=dict)
+    detail: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from IncrementalSegLib.jobs.events import Event, Metric, Preview, Progress
+from IncrementalSegLib.progress import split
 
 EVERY = 0.1
 """Seconds between two events of the same phase, and between two points of the same series."""
@@ -44,10 +45,11 @@ class Reporter:
             self._numbers[name] = value
             if now - self._points.get(name, -math.inf) >= EVERY:
                 self._points[name] = now
-                self._send(Metric(self.job, name, value, phase, fraction))
+                self._send(Metric(self.job, name, value, split(phase)[0], fraction))
         if fraction == 1.0 or now - self._sent >= EVERY:
             self._sent = now
-            self._send(Progress(self.job, phase, fraction, self._left(now, fraction), dict(self._numbers)))
+            left, (key, detail) = self._left(now, fraction), split(phase)
+            self._send(Progress(self.job, key, fraction, left, dict(self._numbers), detail))
 
     def result(self, path: str, caption: str, millilitres: Mapping[str, float]) -> None:
         """Send a segmentation that has been written and the volume of each structure in it."""
@@ -63,7 +65,7 @@ class Reporter:
         pictures: Mapping[str, tuple[str, str]],
     ) -> None:
         """Send what was seen of a training: Dice of new structures, the worst change of an old one, pictures."""
-        phase = self._phase or ""
+        phase, _ = split(self._phase or "")
         for name, value in dice.items():
             self._send(Metric(self.job, "dice", value, phase, fraction, name))
         if worst is not None:

@@ -17,6 +17,7 @@ from IncrementalSegLib.engine.progress import Stop, Wish
 from IncrementalSegLib.errors import explain
 from IncrementalSegLib.jobs import events
 from IncrementalSegLib.jobs.requests import Request
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.worker.control import Job
 from IncrementalSegLib.worker.log import Log
@@ -97,7 +98,7 @@ class Compute:
                 if not self._waiting:
                     return None
                 job = self._waiting[0]
-            job("Starting", 0.0)
+            job(Phase.STARTING, 0.0)
             with suppress(Exception):  # said when the job is done
                 resolve(job.request.verb)
             with self._changed:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.progress import Phase
 
 if TYPE_CHECKING:  # a worker says hello before it loads torch
     from IncrementalSegLib.engine.models import LoadedModel, Loader
@@ -36,10 +37,10 @@ class WarmModels:
 
         key = (str(folder.path.resolve()), folder.fingerprint(number), runtime.device.type)
         if key not in self._kept:
-            progress("Loading the model", 0.0)
+            progress(Phase.LOADING, 0.0)
             while len(self._kept) >= MOST:
                 self._kept.popitem(last=False)
             self._kept[key] = load(folder, runtime, number)
-            progress("Loading the model", 1.0)
+            progress(Phase.LOADING, 1.0)
         self._kept.move_to_end(key)
         return self._kept[key]

@@ -24,7 +24,7 @@ from IncrementalSegLib.jobs import events
 LONG = "ThoraxAbdomen_portalvenous_1.5mm_B30f_thickslab_reconstruction"
 STRUCTURE = "Musculus_supraspinatus_tendon_insertion_left_anterior_part"
 KNOWN = "Ligamentum_coracohumerale_superior_and_inferior_bundle_left"
-SENTENCE = f"The file /home/someone/studies/{LONG}/{LONG}.nii.gz has no voxels of what is called “{STRUCTURE}”."
+SENTENCE = f"The file /studies/of/a/hospital/{LONG}/{LONG}.nii.gz has no voxels of what is called “{STRUCTURE}”."
 DEVICE = "NVIDIA GeForce RTX 4070 Laptop GPU, 8 GB, is ready; the last check of it took a few seconds."
 
 
@@ -107,10 +107,10 @@ class Stage:
         self.priced()
         self.session.teaching.teach()
         asked = self.session.worker.last("learn")
-        asked.say(events.Progress("", "Learning", 0.6, 420.0, {"loss": 0.4}))
+        asked.say(events.Progress("", "training", 0.6, 420.0, {"loss": 0.4}))
         for share, dice, change in ((0.2, 0.31, -0.2), (0.4, 0.66, -1.4), (0.6, 0.78, -0.9)):
-            asked.say(events.Metric("", "dice", dice, "Learning", share, STRUCTURE))
-            asked.say(events.Metric("", "worst_change", change, "Learning", share, STRUCTURE))
+            asked.say(events.Metric("", "dice", dice, "training", share, STRUCTURE))
+            asked.say(events.Metric("", "worst_change", change, "training", share, STRUCTURE))
         asked.say(events.Preview("", "learning", picture(self.folder), f"{STRUCTURE} in {LONG}, slice 6"))
 
     def compare(self, *rows, pictures=True):
@@ -196,7 +196,7 @@ def segmenting(stage):
     stage.panel.render()
     stage.session.segmenting.start()
     stage.session.later.run()
-    stage.session.worker.last("segment").say(events.Progress("", f"Segmenting {LONG}", 0.4, 90.0, {}))
+    stage.session.worker.last("segment").say(events.Progress("", "segmenting", 0.4, 90.0, {}, LONG))
 
 
 def done(stage):

@@ -125,7 +125,7 @@ def test_a_scan_is_segmented_and_the_result_belongs_to_it(script, model, scans):
     script.onProgress = lambda event: phases.append(event.phase)
     node = script.segment(scans[-1])
     assert names(node) == ["humerus"]
-    assert any(phase.startswith("Segmenting") for phase in phases)
+    assert "segmenting" in phases
     assert script.segment(scans[-1], structures=["humerus"], uncertainty=True) is node
     assert any(scan not in scans for scan in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
     assert list(script.tools.places.temporary.glob("segment-*")) == []
@@ -293,7 +293,7 @@ def test_the_script_that_teaches_a_structure(sample, tmp_path, oneWorker, monkey
     result = run("teach_a_structure.py").main(str(tmp_path / "taught"), "scapula", str(sample), **FEW)
     assert (result["version"], result["accepted"]) == (1, True)
     said = capsys.readouterr().out
-    assert "Learning" in said
+    assert "training" in said
     assert "Version 1: There is no older structure to judge." in said
 
 

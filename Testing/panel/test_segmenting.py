@@ -118,9 +118,9 @@ def test_progress_is_told_in_words(session):
     session.later.run()
     assert (session.segmenting.phase, session.segmenting.fraction) == ("Starting", None)
     asked = session.worker.last("segment")
-    asked.say(events.Progress("", "Loading the model", 0.0))
+    asked.say(events.Progress("", "loading", 0.0))
     assert (session.segmenting.progressText, session.segmenting.fraction) == ("Loading the model", None)
-    asked.say(events.Progress("", "Segmenting scan", 0.5, 43.0))
+    asked.say(events.Progress("", "segmenting", 0.5, 43.0))
     assert session.segmenting.progressText == "Segmenting · about 45 s left"
     assert session.segmenting.fraction == 0.5
 
@@ -158,7 +158,7 @@ def test_cancelling_while_the_worker_computes_leaves_nothing(session):
     session.segmenting.cancel()
     assert session.worker.wishes == [("segment", "discard")]
     assert session.state is State.SEGMENTING
-    asked.say(events.Progress("", "Segmenting scan", 0.9))
+    asked.say(events.Progress("", "segmenting", 0.9))
     assert session.segmenting.phase == "Cancelling"
     session.segmenting.cancel()
     asked.say(events.Cancelled("", kept=False))

@@ -37,16 +37,30 @@ def test_what_is_asked(session):
     assert not {"options", "limits", "steps", "preset"} & set(asked)
 
 
+def test_the_time_left_only_falls_through_all_phases(session):
+    asked, flow = taught(session), session.teaching.learning
+    shown, left = [], []
+    for phase in ("starting", "reading", "loading", "preparing", "training", "remembering", "checking_old", "saving"):
+        for fraction in (0.0, 0.5, 1.0):
+            asked.say(events.Progress("", phase, fraction))
+            shown.append(flow.shown.value)
+            left.append(flow.left)
+    assert list(dict.fromkeys(shown)) == ["preparing", "training", "remembering", "checking_old", "saving"]
+    assert left[0] == 5 + 900 + 90 + 60 + 30 + 2
+    assert left == sorted(left, reverse=True)
+    assert left[-1] == 0
+
+
 def test_numbers_phases_and_picture_arrive(session):
     asked, flow = taught(session), session.teaching.learning
-    asked.say(events.Progress("", "Reading", 0.5, 3.0))
-    assert (flow.phase, flow.left) == (0, 3.0 + 900 + 90 + 60 + 30 + 2)
-    asked.say(events.Progress("", "Learning", 0.25, 700.0, {"loss": 1.0}))
-    asked.say(events.Metric("", "dice", 0.81, "Learning", 0.25, "Scapula"))
-    asked.say(events.Metric("", "dice", 0.81, "Learning", 0.25))
-    asked.say(events.Metric("", "worst_change", -0.4, "Learning", 0.25, "Humerus"))
+    asked.say(events.Progress("", "reading", 0.5, 3.0))
+    assert (flow.phase, flow.left) == ("reading", 3.0 + 900 + 90 + 60 + 30 + 2)
+    asked.say(events.Progress("", "training", 0.25, 700.0, {"loss": 1.0}))
+    asked.say(events.Metric("", "dice", 0.81, "training", 0.25, "Scapula"))
+    asked.say(events.Metric("", "dice", 0.81, "training", 0.25))
+    asked.say(events.Metric("", "worst_change", -0.4, "training", 0.25, "Humerus"))
     asked.say(events.Preview("", "learning", "x.png", "Scapula in one"))
-    assert (flow.phase, flow.fraction, flow.left) == (1, 0.25, 700.0 + 92)
+    assert (flow.phase, flow.fraction, flow.left) == ("training", 0.25, 700.0 + 92)
     assert flow.dice == {"Scapula": [(0.25, 0.81)]}
     assert flow.memory == "about 2.1 GB on CPU"
     assert flow.changes == [(0.25, -0.4, "Humerus")]

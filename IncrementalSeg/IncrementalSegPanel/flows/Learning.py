@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from IncrementalSegLib.errors import NoMemoryError
 from IncrementalSegLib.jobs.client import Job
 from IncrementalSegLib.jobs.events import Event, Failed, Metric, Preview, Progress
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.Failure import Mend
 from IncrementalSegPanel.flows.Lesson import Lesson
@@ -18,12 +19,20 @@ from IncrementalSegPanel.Texts import _
 if TYPE_CHECKING:
     from IncrementalSegPanel.Session import Session
 
-PHASES = (_("Preparing"), _("Learning"), _("Remembering"), _("Checking older structures"), _("Saving"))
-"""What a step does, in its order."""
+_SECONDS = {
+    Phase.READING: ("reading",),
+    Phase.PREPARING: ("preparing",),
+    Phase.TRAINING: ("learning", "scoring", "checkpoints"),
+    Phase.REMEMBERING: ("remembering",),
+    Phase.CHECKING_OLD: ("judging",),
+    Phase.SAVING: ("saving",),
+}
+"""What a step does, in its order, and what an estimate calls the seconds of each phase."""
 
-_PHASE_OF = {"Learning": 1, "Choosing what to remember": 2, "Checking": 3, "Saving": 4}
-_PARTS = (("reading", "preparing"), ("learning", "scoring", "checkpoints"), ("remembering",), ("judging",), ("saving",))
-"""What an estimate calls the seconds of each phase."""
+_ORDER = tuple(_SECONDS)
+
+PHASES = (Phase.PREPARING, *_ORDER[2:])
+"""The phases that a person is shown; reading is part of the preparation."""
 
 
 class Learning:
@@ -34,7 +43,7 @@ class Learning:
         terms: How it is done.
         planned: Learning steps of the full schedule, once it has come to its end.
         title: Names of the structures that are taught.
-        phase: Index into :data:`PHASES`.
+        phase: What the step does; one of :data:`PHASES` or reading.
         fraction: Share of the phase, 0..1.
         eta: Seconds that the phase still takes, or ``None``.
         dice: Structure -> points (share of the learning done, Dice on the cases set aside).
@@ -57,10 +66,23 @@ class Learning:
 
     @property
     def left(self) -> float | None:
-        """Seconds that the whole step still takes, or ``None`` while unknown."""
-        if self.eta is None:
+        """Seconds that the whole step still takes, or ``None`` while unknown.
+
+        A phase that has only just begun counts with its estimate, so that the time does not jump.
+        """
+        now, *later = (sum(self._later.get(name, 0.0) for name in _SECONDS[one]) for one in _ORDER[self._place :])
+        if self.eta is None and not self._later:
             return None
-        return self.eta + sum(self._later.get(name, 0.0) for part in _PARTS[self.phase + 1 :] for name in part)
+        return (now * (1 - self.fraction) if self.eta is None else self.eta) + sum(later)
+
+    @property
+    def shown(self) -> Phase:
+        """The phase of :data:`PHASES` that is done now."""
+        return Phase.PREPARING if self.phase is Phase.READING else self.phase
+
+    @property
+    def _place(self) -> int:
+        return _ORDER.index(self.phase)
 
     @property
     def latestDice(self) -> dict[str, float]:
@@ -118,7 +140,7 @@ class Learning:
 
     def _forget(self) -> None:
         self.title = ""
-        self.phase, self.fraction = 0, 0.0
+        self.phase, self.fraction = Phase.READING, 0.0
         self.eta: float | None = None
         self.dice: dict[str, list[tuple[float, float]]] = {}
         self.changes: list[tuple[float, float, str]] = []
@@ -136,8 +158,8 @@ class Learning:
 
     def _heard(self, event: Event) -> None:
         match event:
-            case Progress():
-                self.phase = _PHASE_OF.get(event.phase, 0)
+            case Progress() if event.phase in _ORDER:  # what a phase does meanwhile, such as loading, is part of it
+                self.phase = Phase(event.phase)
                 self.fraction, self.eta = event.fraction, event.eta
             case Metric(name="dice", value=float(value), structure=str(name)):
                 self.dice.setdefault(name, []).append((event.fraction, value))

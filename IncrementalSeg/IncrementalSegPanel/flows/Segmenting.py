@@ -22,7 +22,7 @@ from IncrementalSegPanel.flows.Errand import Errand
 from IncrementalSegPanel.flows.Overlay import Overlay
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Texts import _
-from IncrementalSegPanel.Wording import duration
+from IncrementalSegPanel.Wording import duration, phaseWords
 
 if TYPE_CHECKING:
     from IncrementalSegPanel.Session import Session
@@ -237,8 +237,7 @@ class Segmenting:
     def _takeEvent(self, event: events.Event) -> None:
         if isinstance(event, events.Progress):
             known = event.fraction if 0 < event.fraction < 1 or event.eta is not None else None
-            scan = event.phase.startswith("Segmenting ")  # its name is that of a file for the worker
-            self._say(_("Segmenting") if scan else event.phase, known, event.eta)
+            self._say(phaseWords(event.phase), known, event.eta)
 
     def _read(self, run: _Run, result: Json) -> None:
         """Read what the worker wrote."""

@@ -11,7 +11,7 @@ from IncrementalSegPanel.flows.Learning import PHASES
 from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.pages.Plots import Chart
 from IncrementalSegPanel.scene.Pseudonyms import named
-from IncrementalSegPanel.Wording import duration, signed
+from IncrementalSegPanel.Wording import duration, phaseWords, signed
 
 _PICTURE = 240
 """Pixels."""
@@ -43,7 +43,7 @@ class TeachingPage(Page):
         """Show where the step is."""
         ui, flow = self.ui, self._flow
         ui.titleLabel.text = _("Teaching {}").format(flow.title)
-        words = [f"<b>{word}</b>" if number == flow.phase else word for number, word in enumerate(PHASES)]
+        words = [f"<b>{phaseWords(one)}</b>" if one is flow.shown else phaseWords(one) for one in PHASES]
         ui.phaseLabel.text = " · ".join(words)
         ui.progressBar.value = round(100 * flow.fraction)
         left = flow.left

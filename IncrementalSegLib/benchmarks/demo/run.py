@@ -38,6 +38,7 @@ from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.evaluation.report import verdict, write_report
 from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.progress import phrase
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
@@ -248,7 +249,7 @@ class _Demo:
 
     def _part(self, number: int, label: str) -> Progress:
         def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
-            self.progress(f"{number + 1}/{len(METHODS) + 1} {label}: {phase}", fraction, numbers)
+            self.progress(f"{number + 1}/{len(METHODS) + 1} {label}: {phrase(phase)}", fraction, numbers)
 
         return report
 

@@ -19,12 +19,13 @@ from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.evaluation.metrics import CaseScore, score
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.types import StructureId
 
 log = logging.getLogger(__name__)
 
-PHASE = "Checking old structures"
+PHASE = Phase.CHECKING_OLD
 
 Pictures = dict[tuple[StructureId, str], SliceRow]
 """Structure and case -> a slice with the truth, the mask before and the mask after."""

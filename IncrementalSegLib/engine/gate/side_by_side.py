@@ -18,10 +18,11 @@ from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
 from IncrementalSegLib.evaluation.worst import SHOWN
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.types import Json, StructureId
 
-PHASE = "Drawing what changed"
+PHASE = Phase.DRAWING
 
 
 def compare_pictures(

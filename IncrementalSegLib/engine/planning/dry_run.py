@@ -27,6 +27,7 @@ from IncrementalSegLib.engine.step.step import Step
 from IncrementalSegLib.engine.step.trainer import CHECKPOINT_SECONDS, Trainer
 from IncrementalSegLib.exemplars.memory import ORDERS, ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.progress import Phase as ProgressPhase
 from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.sampling.prepare import prepare_case
 from IncrementalSegLib.sampling.reading import sample
@@ -37,7 +38,7 @@ from IncrementalSegLib.strategy.method import Phase
 
 T = TypeVar("T")
 
-PHASE = "Trying a few steps"
+PHASE = ProgressPhase.MEASURING
 
 TRAINING_CASES, CASES_ASIDE = 4, 2
 """Cases that stand for all."""

@@ -15,6 +15,7 @@ from IncrementalSegLib.evaluation.metrics import CaseScore, score
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.reading import CaseReader
@@ -113,7 +114,7 @@ def score_cases(
     reader = reader or CaseReader()
     scores: dict[StructureId, list[CaseScore]] = {item: [] for item in structure_of.values()}
     for done, case in enumerate(cases):
-        progress("Checking", done / len(cases))
+        progress(Phase.CHECKING, done / len(cases))
         volume, masks = reader.read(case)
         truth = {structure_of[name]: masks[name] for name in case.looked_for if name in structure_of}
         predictor.plan.check(volume, f"The case {case.id!r}")
@@ -137,13 +138,13 @@ def score_cases(
             )
         if watch is not None:
             watch(case, volume, truth, prediction)
-    progress("Checking", 1.0)
+    progress(Phase.CHECKING, 1.0)
     return scores
 
 
 def _part(progress: Progress, done: int, count: int) -> Callable[[float, str], None]:
     """Return the progress of one case of many."""
-    return lambda fraction, phrase: progress("Checking", (done + fraction) / count)
+    return lambda fraction, phrase: progress(Phase.CHECKING, (done + fraction) / count)
 
 
 def _mean(values: Sequence[float]) -> float | None:

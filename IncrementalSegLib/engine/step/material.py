@@ -17,6 +17,7 @@ from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.evaluation.domain import Traits
 from IncrementalSegLib.preprocessing.intensity import Normalisation, NormalisationChoice, is_hounsfield
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case, naming
@@ -131,10 +132,10 @@ class _Reading:
         """Read what is left."""
         for case in cases:
             self.present(case)
-        self.progress("Reading", 1.0)
+        self.progress(Phase.READING, 1.0)
 
     def _read(self, case: Case) -> None:
-        self.progress("Reading", len(self.prepared) / len(self.request.cases.cases))
+        self.progress(Phase.READING, len(self.prepared) / len(self.request.cases.cases))
         with naming(case):
             volume, masks = self.reader.read(case)
             wanted = {self.request.structure_of[name]: masks[name] for name in sorted(case.looked_for)}

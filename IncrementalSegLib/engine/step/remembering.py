@@ -13,6 +13,7 @@ from IncrementalSegLib.engine.progress import Progress, part
 from IncrementalSegLib.errors import IncrementalSegError, MissingNeedError
 from IncrementalSegLib.exemplars.selection import select_exemplars
 from IncrementalSegLib.networks.pretrained import SOURCES, pretrained_weights
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.prototypes.bank import PrototypeBank, class_means
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -82,7 +83,7 @@ def remember(
     Returns:
         What the selection found: descriptor, coverage curves, notes; empty where no scan may be kept.
     """
-    phase = "Choosing what to remember"
+    phase = Phase.REMEMBERING
     report = part(progress, phase)
     means = class_means(ctx.model, ctx.cases, structures, ctx.device, patch=patch, progress=report)
     others = {key: item for key, item in ctx.prototypes.items.items() if key not in structures or key in means}

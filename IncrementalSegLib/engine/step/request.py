@@ -17,6 +17,7 @@ from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError, command_line
 from IncrementalSegLib.names import name_key
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import looked_for, open_cases
@@ -101,7 +102,7 @@ def resolve(
     dataset = without_forgotten(looked_for(dataset, wanted), history)
     labels = {name_key(label): label for case in dataset.cases for label in case.looked_for}
     if method is None:
-        choice = choose_method(opened, dataset.cases, lambda *_: progress("Reading", 0.0))
+        choice = choose_method(opened, dataset.cases, lambda *_: progress(Phase.READING, 0.0))
         # Scans that the model cannot take are refused by whoever reads them, with the scan and the value named.
         method, why = choice.method or "finetune", choice.reasons
     chosen = build_method(method, options or {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
-from IncrementalSegLib.engine.progress import Progress, Stop, duration, part, silent
+from IncrementalSegLib.engine.progress import Progress, Stop, duration, going_on, part, silent
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation, validate
 from IncrementalSegLib.engine.step.checkpoints import Checkpoints
@@ -39,6 +39,7 @@ from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.patches import PatchPool
@@ -114,7 +115,7 @@ class Step:
         prepared = [*material.cases, *material.held]
         checkpoints = Checkpoints(self.request, self.asked, self.runtime, prepared)
         curve = self._train(ctx, material, predictor, checkpoints)
-        self.progress = _going_on(self.progress)
+        self.progress = going_on(self.progress)
         result = self._finish(ctx, material, predictor, curve, began)
         checkpoints.remove()
         if curve.nothing_learned:
@@ -144,7 +145,7 @@ class Step:
         }
         pictures: Pictures | None = {} if self.report is not None else None
         report = self._judge(ctx, predictor, earlier, request.history, pictures)
-        self.progress("Saving", 0.0)
+        self.progress(Phase.SAVING, 0.0)
         step = {
             "id": request.id,
             "preset": self.preset.name,
@@ -220,7 +221,7 @@ class Step:
             step=request.step,
             seed=self.seed,
             plan=material.plan,
-            progress=part(self.progress, "Preparing"),
+            progress=part(self.progress, Phase.PREPARING),
         )
         fresh = [item for item in request.taught if item not in model.structures]
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn from torch's global generator
@@ -273,7 +274,7 @@ class Step:
         }
 
         def still_learning(fraction: float, phrase: str) -> None:  # so that a long evaluation can be stopped too
-            self.progress("Learning", trainer.curve.steps / trainer.curve.planned)
+            self.progress(Phase.TRAINING, trainer.curve.steps / trainer.curve.planned)
 
         lookout = self._lookout(ctx, material, still_learning)
 
@@ -335,16 +336,3 @@ class Step:
                 "No exemplar of %s is kept, so only the previous model's opinion holds it.",
                 ", ".join(self.request.structures.by_id(item).name for item in bare),
             )
-
-
-def _going_on(progress: Progress) -> Progress:
-    """Return a progress for what follows the training, where "keep" asks for nothing more."""
-
-    def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
-        try:
-            progress(phase, fraction, numbers)
-        except Stop as stop:
-            if stop.wish != "keep":
-                raise
-
-    return report

@@ -18,6 +18,7 @@ from IncrementalSegLib.engine.step.state import Curve, Snapshot, TrainingState
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.progress import Phase as ProgressPhase
 from IncrementalSegLib.sampling.augmentation import augment
 from IncrementalSegLib.sampling.batch import Batch
 from IncrementalSegLib.sampling.patches import PatchPool
@@ -125,7 +126,7 @@ class Trainer:
                 state.sums[name] = state.sums.get(name, 0.0) + term
             if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
                 self._save()
-            self.progress("Learning", curve.steps / curve.planned, {"loss": sum(terms.values())})
+            self.progress(ProgressPhase.TRAINING, curve.steps / curve.planned, {"loss": sum(terms.values())})
 
     def _evaluate(self) -> bool:
         """Score the cases set aside and return whether the phase may still gain."""
@@ -135,7 +136,7 @@ class Trainer:
         count = curve.steps - curve.evaluated
         means = {name: value / count for name, value in state.sums.items()}
         if dice is not None:
-            self.progress("Learning", curve.steps / curve.planned, {"dice": dice})
+            self.progress(ProgressPhase.TRAINING, curve.steps / curve.planned, {"dice": dice})
         curve.points.append({"step": curve.steps, "validation": dice} | means)
         state.sums = {}
         if dice is None:

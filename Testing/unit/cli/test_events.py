@@ -28,7 +28,7 @@ def test_standard_output_is_a_stream_of_events(learn):
     status, said, _ = learn("--json")
     assert status == 0
     assert isinstance(said[0], events.Hello)
-    assert next(event.phase for event in said if isinstance(event, events.Progress)) == "Reading"
+    assert next(event.phase for event in said if isinstance(event, events.Progress)) == "reading"
     assert any(isinstance(event, events.Metric) and event.name == "loss" for event in said)
     assert any(
         isinstance(event, events.Metric) and (event.name, event.structure) == ("dice", "liver") for event in said
@@ -50,7 +50,7 @@ def test_standard_output_is_a_stream_of_events(learn):
 )
 def test_the_last_event_says_how_it_ended(learn, monkeypatch, error, status, end):
     def fail(*arguments, progress, **more):
-        progress("Reading", 0.0)
+        progress("reading", 0.0)
         logging.getLogger("IncrementalSegLib.toy").warning("This scan is odd.")
         raise error
 

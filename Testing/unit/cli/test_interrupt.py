@@ -16,11 +16,11 @@ def test_a_swallowed_interrupt_comes_back_with_the_next_progress():
     try:
         Interrupt.install()
         with progress_bar() as progress:
-            progress("Learning", 0.1)
+            progress("training", 0.1)
             with contextlib.suppress(BaseException):  # as some libraries do while they are imported
                 os.kill(os.getpid(), signal.SIGINT)
             with pytest.raises(KeyboardInterrupt):
-                progress("Learning", 0.2)
+                progress("training", 0.2)
     finally:
         for item, handler in before.items():
             signal.signal(item, handler)
@@ -35,7 +35,7 @@ def test_a_training_may_write_down_where_it_is_and_a_second_one_stops_at_once(nu
         with progress_bar() as progress, Interrupt.patiently():
             os.kill(os.getpid(), number)
             with pytest.raises(Stop) as caught:
-                progress("Learning", 0.2)
+                progress("training", 0.2)
             assert caught.value.wish == "pause"
             with pytest.raises(KeyboardInterrupt):
                 os.kill(os.getpid(), number)

@@ -86,7 +86,7 @@ def test_versions_candidates_and_a_step_that_waits_are_told(model, data):
     learn(model, data / "scapula", "deltoid=scapula", **STEP, method="finetune", steps=1, accept="never")
 
     def stop(phase, fraction, numbers=None):
-        if fraction >= 0.5 and phase == "Learning":
+        if fraction >= 0.5 and phase == "training":
             raise Stop("pause")
 
     with pytest.raises(Stop):
@@ -106,7 +106,7 @@ def test_a_step_whose_version_was_written_does_not_wait(model, data, monkeypatch
 
 def test_a_first_step_that_waits_can_be_offered(small_presets, data, tmp_path):
     def stop(phase, fraction, numbers=None):
-        if fraction >= 0.5 and phase == "Learning":
+        if fraction >= 0.5 and phase == "training":
             raise Stop("pause")
 
     with pytest.raises(Stop):

@@ -322,11 +322,11 @@ class TestCancelled:
     def test_whatever_progress_raises_changes_nothing(self, error, model, data, teach, tmp_path, taught):
         phases = self.calls(Path(copy_of(taught, tmp_path / "other")), data, teach)
         assert list(dict.fromkeys(phases)) == [
-            "Reading",
-            "Learning",
-            "Choosing what to remember",
-            "Checking old structures",
-            "Saving",
+            "reading",
+            "training",
+            "remembering",
+            "checking_old",
+            "saving",
         ]
         before = tree(model)
         stops = {phases.index(phase) for phase in phases} | {

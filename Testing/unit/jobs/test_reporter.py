@@ -4,6 +4,7 @@ import pytest
 
 from IncrementalSegLib.jobs.events import Metric, Preview, Progress
 from IncrementalSegLib.jobs.reporter import Reporter
+from IncrementalSegLib.progress import Phase
 
 
 class Wire:
@@ -26,39 +27,47 @@ def wire():
 def test_a_second_of_progress_is_at_most_ten_events_and_loses_no_number(wire):
     for step in range(1000):
         wire.now = step / 1000
-        wire.report("Learning", step / 2000, {"loss": step})
+        wire.report("training", step / 2000, {"loss": step})
     found = wire.take()
     assert 5 <= sum(isinstance(event, Progress) for event in found) <= 11
     assert 5 <= sum(isinstance(event, Metric) for event in found) <= 11
-    wire.report("Learning", 0.6, {"dice": 0.5})
-    assert wire.take() == [Metric("7", "dice", 0.5, "Learning", 0.6)]
+    wire.report("training", 0.6, {"dice": 0.5})
+    assert wire.take() == [Metric("7", "dice", 0.5, "training", 0.6)]
     wire.now = 2.0
-    wire.report("Learning", 0.7)
+    wire.report("training", 0.7)
     (event,) = wire.take()
     assert event.numbers == {"loss": 999, "dice": 0.5}
 
 
 def test_a_new_phase_and_the_end_of_one_are_sent_at_once(wire):
-    for phase, fraction in (("Reading", 0.0), ("Reading", 0.5), ("Reading", 1.0), ("Saving", 0.0)):
+    for phase, fraction in (("reading", 0.0), ("reading", 0.5), ("reading", 1.0), ("saving", 0.0)):
         wire.report(phase, fraction)
-    assert [(event.phase, event.fraction) for event in wire.take()] == [("Reading", 0), ("Reading", 1), ("Saving", 0)]
+    assert [(event.phase, event.fraction) for event in wire.take()] == [("reading", 0), ("reading", 1), ("saving", 0)]
+
+
+def test_a_phase_goes_over_the_wire_as_a_key_with_its_detail(wire):
+    wire.report(Phase.SEGMENTING.of("scan"), 0.5, {"ml": 3.0})
+    metric, progress = wire.take()
+    assert (metric.phase, progress.phase, progress.detail) == ("segmenting", "segmenting", "scan")
+    wire.report(Phase.TRAINING, 0.0)
+    assert [(event.phase, event.detail) for event in wire.take()] == [("training", "")]
 
 
 def test_the_time_left_is_that_of_the_phase(wire):
-    wire.report("Reading", 0.9)
+    wire.report("reading", 0.9)
     wire.now = 10.0
-    wire.report("Learning", 0.5)  # a resumed step begins in the middle
+    wire.report("training", 0.5)  # a resumed step begins in the middle
     wire.now = 20.0
-    wire.report("Learning", 0.51)
+    wire.report("training", 0.51)
     wire.now = 30.0
-    wire.report("Learning", 0.75)
+    wire.report("training", 0.75)
     assert [event.eta for event in wire.take()] == [None, None, None, 20.0]
 
 
 @pytest.mark.parametrize(("fraction", "sent"), [(-1, 0), (2, 1), (math.nan, 0), (math.inf, 0)])
 def test_a_fraction_is_a_fraction(wire, fraction, sent):
-    wire.report("Reading", fraction)
-    assert wire.take() == [Progress("7", "Reading", sent)]
+    wire.report("reading", fraction)
+    assert wire.take() == [Progress("7", "reading", sent)]
 
 
 def test_a_result_is_shown_with_its_volumes(wire):
@@ -70,16 +79,16 @@ def test_a_result_is_shown_with_its_volumes(wire):
 
 
 def test_a_look_at_a_training_is_told_by_structure(wire):
-    wire.report("Learning", 0.2, {"loss": 1.0})
+    wire.report("training", 0.2, {"loss": 1.0})
     wire.take()
     wire.report.look(0.25, {"scapula": 0.5}, ("humerus", -1.5), {"scapula": ("seen/a.png", "scapula in a")})
     assert wire.take() == [
-        Metric("7", "dice", 0.5, "Learning", 0.25, "scapula"),
-        Metric("7", "worst_change", -1.5, "Learning", 0.25, "humerus"),
+        Metric("7", "dice", 0.5, "training", 0.25, "scapula"),
+        Metric("7", "worst_change", -1.5, "training", 0.25, "humerus"),
         Preview("7", "learning", "seen/a.png", "scapula in a", "scapula"),
     ]
     wire.now = 1.0
-    wire.report("Learning", 0.3)
+    wire.report("training", 0.3)
     (event,) = wire.take()
     assert event.numbers == {"loss": 1.0, "worst_change": -1.5}
     wire.report.look(0.5, {}, None, {})

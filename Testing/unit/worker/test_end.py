@@ -65,7 +65,7 @@ def test_it_ends_when_its_input_closes_and_lets_a_step_write_a_checkpoint(tmp_pa
     with Session(*TOYS) as session:
         job = session.client.submit("keep", {"note": str(tmp_path / "note")})
         waiting = session.client.submit("count", {"name": "x"})
-        session.until(lambda: job.progress is not None and job.progress.phase == "Learning")
+        session.until(lambda: job.progress is not None and job.progress.phase == "training")
         assert session.transport.close(timeout=6) == 0
         assert (tmp_path / "note").read_text() == "pause"
         session.until(lambda: not session.client.alive)

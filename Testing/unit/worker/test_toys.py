@@ -29,7 +29,7 @@ def test_jobs_are_done_in_order(toys):
     assert order == [first.id] * order.count(first.id) + [second.id] * order.count(second.id)
     assert (first.end.result, second.end.result) == ({"name": "a"}, {"name": "b"})
     progress = toys.of(first, events.Progress)
-    assert (progress[0].phase, progress[1].phase) == ("Starting", "Counting")
+    assert (progress[0].phase, progress[1].phase) == ("starting", "Counting")
     assert len(toys.of(first, events.Metric)) <= 5
 
 
@@ -95,11 +95,11 @@ def test_a_running_job_is_cancelled_and_one_that_waits_with_it(toys, wish, kept)
 
 def test_what_shall_be_kept_goes_on_to_its_end(toys):
     job = toys.client.submit("keep")
-    toys.until(lambda: job.progress is not None and job.progress.phase == "Learning")
+    toys.until(lambda: job.progress is not None and job.progress.phase == "training")
     toys.client.cancel(job.id, "keep")
     toys.until(lambda: job.end is not None, 5)
     assert job.end == events.Finished(job.id, {"wish": "keep"})
-    assert toys.of(job, events.Progress)[-1].phase == "Saving"
+    assert toys.of(job, events.Progress)[-1].phase == "saving"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

@@ -20,7 +20,7 @@ from IncrementalSegLib.strategy.catalogue import catalogue
 from IncrementalSegLib.worker import verbs
 
 FEW = {"passes": 2, "candidates": 4, "keep": 2}
-LOADING = "Loading the model"
+LOADING = "loading"
 ACKNOWLEDGED, ENDED = 1.0, 5.0  # seconds; the first is 0.3 on a computer with nothing else to do
 
 
@@ -51,7 +51,7 @@ def model(world, worker):
                     options=FEW, device="cpu")  # fmt: skip
     assert job.state == "finished", job.end
     assert job.end.result["structures"] == ["liver"]
-    assert {"Starting", "Reading", "Learning", "Saving"} <= {event.phase for event in worker.of(job, events.Progress)}
+    assert {"starting", "reading", "training", "saving"} <= {event.phase for event in worker.of(job, events.Progress)}
     assert "loss" in {event.name for event in worker.of(job, events.Metric)}
     return world / "model"
 
@@ -59,7 +59,9 @@ def model(world, worker):
 def segment(worker, world, model, **more):
     """Segment one scan and return the job and the phases it went through."""
     scan = world / "data" / "images" / "c0.nii.gz"
-    job = worker.do("segment", model=str(model), scans=str(scan), output=str(world / "out"), device="cpu", **more)
+    job = worker.do(
+        "segment", model=str(model), scans=str(scan), output=str(world / "out"), device="cpu", overwrite=True, **more
+    )
     assert job.state == "finished", job.end
     return job, [event.phase for event in worker.of(job, events.Progress)]
 
@@ -69,7 +71,7 @@ def test_a_second_segmentation_finds_the_model_warm(worker, world, model):
     job, warm = segment(worker, world, model)
     assert LOADING in cold
     assert LOADING not in warm
-    assert "Segmenting c0" in warm
+    assert "segmenting" in warm
     assert worker.of(job, events.Preview) == [
         events.Preview(job.id, "segmentation", str(world / "out" / "c0.seg.nrrd"), "c0")
     ]
@@ -87,7 +89,7 @@ def test_a_second_segmentation_finds_the_model_warm(worker, world, model):
 def training(worker, verb, **arguments):
     """Ask for a training that would take days, and return its job when it is under way."""
     job = worker.client.submit(verb, {"device": "cpu", **arguments})
-    worker.until(lambda: job.end is not None or (job.progress is not None and job.progress.phase == "Learning"))
+    worker.until(lambda: job.end is not None or (job.progress is not None and job.progress.phase == "training"))
     assert job.end is None, job.end
     return job
 

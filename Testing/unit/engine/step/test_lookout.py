@@ -145,7 +145,7 @@ def test_looking_changes_no_bit_and_tells_what_is_lost(known, data, tmp_path, mo
     watched = learn(model, data / "both", "scapula", **step, on_look=seen, previews=tmp_path / "seen")
 
     def stop(phase, fraction, numbers=None):
-        if phase == "Learning" and fraction > 0.6:
+        if phase == "training" and fraction > 0.6:
             raise Stop("pause")
 
     again = Seen()

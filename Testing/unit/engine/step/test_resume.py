@@ -66,8 +66,8 @@ def interrupt(model, data, error, at, only=None, name="both"):
 
 def test_wherever_it_is_interrupted_the_resumed_step_has_the_same_bits(whole, model, data):
     expected, calls, curve = whole
-    first = calls.index("Learning") + 1
-    stops = [first, first + 1, first + 4, calls.index("Choosing what to remember") + 1, calls.index("Saving") + 1]
+    first = calls.index("training") + 1
+    stops = [first, first + 1, first + 4, calls.index("remembering") + 1, calls.index("saving") + 1]
     versions = tree(model / "versions")
     for stop in stops:
         interrupt(model, data, KeyboardInterrupt(), stop)
@@ -75,7 +75,7 @@ def test_wherever_it_is_interrupted_the_resumed_step_has_the_same_bits(whole, mo
         assert open_model(model).current == 1
         with pytest.raises(KeyboardInterrupt):  # and once more, on the way
             resume(
-                model, device="cpu", progress=Raises(KeyboardInterrupt(), 3, "Learning" if stop < first + 4 else None)
+                model, device="cpu", progress=Raises(KeyboardInterrupt(), 3, "training" if stop < first + 4 else None)
             )
         result = resume(model, device="cpu")
         assert result.record.number == 2
@@ -90,7 +90,7 @@ def test_wherever_it_is_interrupted_the_resumed_step_has_the_same_bits(whole, mo
 
 def test_before_training_there_is_nothing_to_go_on_with(model, data):
     before = tree(model)
-    interrupt(model, data, KeyboardInterrupt(), 1, "Reading")
+    interrupt(model, data, KeyboardInterrupt(), 1, "reading")
     assert tree(model) == before
     with pytest.raises(ModelError, match=r"No step of .* is unfinished"):
         resume(model, device="cpu")
@@ -104,7 +104,7 @@ def test_an_interrupted_first_step_goes_on(tmp_path, data):
             data / "both",
             "scapula",
             **STEP | {"method": None},
-            progress=Raises(KeyboardInterrupt(), 3, "Learning"),
+            progress=Raises(KeyboardInterrupt(), 3, "training"),
         )
     assert sorted(item.name for item in model.iterdir() if item.name != ".lock") == [UNFINISHED]
     with pytest.raises(ModelError, match="--resume"):
@@ -115,12 +115,12 @@ def test_an_interrupted_first_step_goes_on(tmp_path, data):
 class TestStop:
     def test_discard_leaves_nothing(self, model, data):
         before = tree(model)
-        interrupt(model, data, Stop("discard"), 4, "Learning")
+        interrupt(model, data, Stop("discard"), 4, "training")
         assert tree(model) == before
 
     def test_pause_keeps_the_very_step(self, model, data, monkeypatch, whole):
         monkeypatch.setattr(trainer_module, "CHECKPOINT_SECONDS", 1e9)
-        interrupt(model, data, Stop("pause"), 5, "Learning")
+        interrupt(model, data, Stop("pause"), 5, "training")
         state, _ = Unfinished(model).training()
         assert 0 < state["curve"]["steps"] < 7
         resume(model, device="cpu")
@@ -128,34 +128,34 @@ class TestStop:
 
     def test_discard_while_a_resumed_step_reads_its_scans_leaves_nothing(self, model, data):
         before = tree(model)
-        interrupt(model, data, KeyboardInterrupt(), 4, "Learning")
+        interrupt(model, data, KeyboardInterrupt(), 4, "training")
         with pytest.raises(Stop) as end:
-            resume(model, device="cpu", progress=Raises(Stop("discard"), 1, "Reading"))
+            resume(model, device="cpu", progress=Raises(Stop("discard"), 1, "reading"))
         assert not end.value.kept
         assert tree(model) == before
 
-    @pytest.mark.parametrize(("phase", "kept"), [("Reading", False), ("Learning", True)])
+    @pytest.mark.parametrize(("phase", "kept"), [("reading", False), ("training", True)])
     def test_a_pause_says_whether_there_is_something_to_resume(self, model, data, phase, kept):
         stop = Stop("pause")
         interrupt(model, data, stop, 1, phase)
         assert stop.kept == kept == Unfinished(model).exists
 
     def test_keep_ends_the_training_and_saves_the_best_so_far(self, model, data):
-        result = learn(model, data / "both", "scapula", **STEP, progress=Raises(Stop("keep"), 4, "Learning"))
+        result = learn(model, data / "both", "scapula", **STEP, progress=Raises(Stop("keep"), 4, "training"))
         assert result.record.number == 2
         assert 0 < result.curve.steps < 7
         assert result.curve.best_step <= result.curve.steps
         assert open_model(model).record().step["optimiser_steps"] == result.curve.steps
 
     def test_keep_while_saving_just_goes_on(self, model, data):
-        progress = Raises(Stop("keep"), 1, "Choosing what to remember")
+        progress = Raises(Stop("keep"), 1, "remembering")
         assert learn(model, data / "both", "scapula", **STEP, progress=progress).record.number == 2
 
 
 class TestRefused:
     @pytest.fixture
     def half(self, model, data):
-        interrupt(model, data, KeyboardInterrupt(), 4, "Learning")
+        interrupt(model, data, KeyboardInterrupt(), 4, "training")
         return model
 
     def test_another_step_would_lose_the_unfinished_one(self, half, data):
@@ -188,14 +188,14 @@ class TestRefused:
 
     def test_a_damaged_older_version_is_no_hindrance(self, model, data):
         open_model(model).edit({"action": "test"})
-        interrupt(model, data, KeyboardInterrupt(), 4, "Learning")
+        interrupt(model, data, KeyboardInterrupt(), 4, "training")
         (model / "versions" / "0001" / "record.json").write_text("{}")
         assert resume(model, device="cpu").record.parent == 2
 
     def test_a_data_set_in_memory_is_asked_for(self, model, data):
         dataset = open_data(data / "both")
         with pytest.raises(KeyboardInterrupt):
-            learn(model, dataset, "scapula", **STEP, progress=Raises(KeyboardInterrupt(), 4, "Learning"))
+            learn(model, dataset, "scapula", **STEP, progress=Raises(KeyboardInterrupt(), 4, "training"))
         with pytest.raises(OptionError, match="in memory"):
             resume(model, device="cpu")
         assert resume(model, data=dataset, device="cpu").record.number == 2
@@ -246,7 +246,7 @@ def test_a_case_is_found_again_whatever_its_id(model, data, tmp_path):
     listing = place / "dataset.json"
     listing.write_text(listing.read_text().replace("/shoulder", "/left, shoulder"))
     assert all("," in case.id for case in open_data(place).cases)
-    interrupt(model, place.parent, KeyboardInterrupt(), 4, "Learning", name=place.name)
+    interrupt(model, place.parent, KeyboardInterrupt(), 4, "training", name=place.name)
     assert resume(model, device="cpu").record.number == 2
 
 
@@ -296,7 +296,7 @@ def test_what_is_recorded_of_a_scan_is_what_was_read(model, data, tmp_path):
     before = {fingerprint(case.images) for case in open_data(place).cases}
 
     def spoil(phase, fraction, numbers=None):
-        if phase == "Learning":
+        if phase == "training":
             for file in (place / "imagesTr").iterdir():
                 file.write_bytes(b"changed meanwhile")
 

@@ -87,7 +87,7 @@ def test_never_makes_a_candidate_of_a_good_version_too(model, data):
 
 def test_a_step_that_was_killed_while_judging_is_judged_when_it_goes_on(model, data, forgetting):
     def stop(phase, fraction, numbers=None):
-        if phase == "Checking old structures":
+        if phase == "checking_old":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

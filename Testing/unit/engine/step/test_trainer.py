@@ -200,9 +200,9 @@ def test_progress_is_told_and_may_cancel():
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
     assert [(phase, fraction) for phase, fraction, _ in seen] == [
-        ("Learning", 0.25),
-        ("Learning", 0.5),
-        ("Learning", 0.75),
+        ("training", 0.25),
+        ("training", 0.5),
+        ("training", 0.75),
     ]
     assert all(numbers["loss"] > 0 for *_, numbers in seen)
 
