@@ -176,7 +176,8 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self.widget.setup()
         self.addCleanup(self._closePanel)
         parent.resize(400, 560)
-        parent.show()
+        if slicer.util.mainWindow() is not None:  # else it would be the last window, with which Slicer ends
+            parent.show()
         self.logic, session, folder = self.widget.logic, self.widget.session, Path(self.place.name)
         session.settings = qt.QSettings(str(folder / "settings.ini"), qt.QSettings.IniFormat)
         session.places = replace(session.places, models=folder)  # a person's own models and choices stay as they are
