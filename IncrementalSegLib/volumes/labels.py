@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegLib.names import name_key
+from IncrementalSegLib.names import name_key, tame
 from IncrementalSegLib.volumes import dicom, dicom_seg, nrrd
 from IncrementalSegLib.volumes.grids import difference, inside, overlap, resample_nearest, same_corners, same_lattice
 from IncrementalSegLib.volumes.io import read_image
@@ -164,7 +164,7 @@ def _segments(metadata: Mapping[str, str], layers: int, path: Path) -> tuple[Seg
     found: list[Segment] = []
     for place, number in enumerate(numbers):
         key = f"Segment{number}_"
-        name = metadata.get(key + "Name") or metadata.get(key + "ID") or f"Segment {number}"
+        name = tame(metadata.get(key + "Name") or metadata.get(key + "ID") or "") or f"Segment {number}"
         layer = _whole(metadata.get(key + "Layer"), min(place, layers - 1))
         value = _whole(metadata.get(key + "LabelValue"), 1)
         if layer is None or not 0 <= layer < layers or value is None or value < 1:

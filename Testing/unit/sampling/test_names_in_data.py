@@ -184,3 +184,21 @@ def test_odd_value_of_a_few_cases_is_told(tmp_path, form, odd):
         reader.read(case)
     reader.finish()
     assert reader.counts["unnamed-values"] == 2
+
+
+@pytest.mark.parametrize("form", ["segments", "mask", "values"])
+def test_a_name_that_steers_a_terminal_is_tamed_where_it_enters_and_its_voxels_are_found(tmp_path, form):
+    name = "\x1b[31mliver\u202e"
+    row = {"image": "b\u202e.nii.gz", "case": "b\x07", "patient": "p\x1b[2J"}
+    if form == "segments":
+        row["label"] = segments(tmp_path / "b.seg.nrrd", name).name
+    elif form == "mask":
+        row["masks"] = {name: volume(tmp_path / "m.nrrd", LABELS == 1).name}
+    else:
+        row |= {"label": volume(tmp_path / "l.nrrd").name, "values": {"1": name}}
+    data = manifest(tmp_path, [row])
+    assert data.names == ("_[31mliver",)
+    assert (data.cases[0].id, data.cases[0].patient) == ("b_", "p_[2J")
+    found = looked_for(data, [Request("liver", data.names[0])])
+    np.testing.assert_array_equal(read_case(found.cases[0])[1][data.names[0]], LABELS == 1)
+    assert select_cases(data, "b\x07").cases == data.cases
