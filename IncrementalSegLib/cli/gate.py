@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from IncrementalSegLib.cli.output import (
+    AcceptGrid,
     AsJson,
     DeviceName,
     ModelPath,
@@ -46,6 +47,7 @@ def command(
     limit_mean: LimitMean = 1.0,
     report: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write a page with pictures.")] = None,
     strict: Strict = False,
+    accept_grid: AcceptGrid = False,
     device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -65,6 +67,7 @@ def command(
             report=report,
             limits=limits,
             strict=strict,
+            accept_grid=accept_grid,
             device=device,
             progress=progress,
         )

@@ -64,13 +64,14 @@ class CaseReader:
     Args:
         dataset: The data set, whose own notes begin the collection.
         strict: A note is an error.
+        accept_grid: Take labels of their image's size voxel by voxel, whatever a case says.
 
     Raises:
         DataError: ``strict``, and the data set has a note.
     """
 
-    def __init__(self, dataset: Dataset | None = None, *, strict: bool = False) -> None:
-        self._strict = strict
+    def __init__(self, dataset: Dataset | None = None, *, strict: bool = False, accept_grid: bool = False) -> None:
+        self._strict, self._accept_grid = strict, accept_grid
         self._of_data: Notes = dict(dataset.notes) if dataset is not None else {}
         self._seen: dict[str, _Seen] = {}
         self._told: set[str] = set()
@@ -98,7 +99,7 @@ class CaseReader:
             DataError: It cannot be read, or ``strict`` and it has a note.
         """
         said: list[Note] = []
-        volume, masks = read_case(case, said)
+        volume, masks = read_case(replace(case, by_index=True) if self._accept_grid else case, said)
         self._take(case, said, volume)
         return volume, masks
 

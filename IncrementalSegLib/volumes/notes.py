@@ -45,16 +45,14 @@ def summary(notes: Mapping[str, Sequence[Note]]) -> list[str]:
 
 
 def counted(notes: Mapping[str, Sequence[Note]]) -> list[Json]:
-    """Return the kinds of notes as JSON: ``kind``, ``count`` of cases, and ``case`` and ``message`` of the first.
+    """Return the kinds of notes as JSON: ``kind``, ``count`` of cases, the first ``case``, and the sentence ``text``.
 
     Example:
         >>> counted({"p1": [Note("repaired", "a.nii was repaired.")]})
-        [{'kind': 'repaired', 'count': 1, 'case': 'p1', 'message': 'a.nii was repaired.'}]
+        [{'kind': 'repaired', 'count': 1, 'case': 'p1', 'text': 'p1: a.nii was repaired.'}]
     """
-    return [
-        {"kind": note.kind, "count": count, "case": case, "message": note.message}
-        for case, note, count in _first_of_each(notes)
-    ]
+    found = zip(_first_of_each(notes), summary(notes), strict=True)
+    return [{"kind": note.kind, "count": count, "case": case, "text": text} for (case, note, count), text in found]
 
 
 def _first_of_each(notes: Mapping[str, Sequence[Note]]) -> Iterable[tuple[str, Note, int]]:

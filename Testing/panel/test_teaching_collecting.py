@@ -201,6 +201,19 @@ def test_its_scans_are_checked_and_become_rows(session, folder):
     assert (lesson.data, lesson.label, lesson.cases) == (folder, "scapula", ("a",))
 
 
+def test_what_is_to_know_of_a_data_set_beside_its_cases_is_said(session, folder):
+    session.teaching.begin("Scapula")
+    session.teaching.collecting.useFolder(folder)
+    case = {"case": "a", "verdict": "warning", "message": "Its spacing is odd.", "structures": ["scapula"]}
+    notes = [
+        {"kind": "other-spacing", "count": 1, "case": "a", "text": "a: Its spacing is odd."},
+        {"kind": "without-label", "count": 2, "case": "x", "text": "2 cases, first x: the image x has no label."},
+    ]
+    session.worker.last("check").finish(cases=[case], notes=notes)
+    assert session.warnings == ["2 cases, first x: the image x has no label."]  # the other stands in its row
+    assert session.teaching.collecting.rows[0].hints == ("Its spacing is odd.",)
+
+
 def test_its_scans_are_measured_and_drawn(session, folder, tmp_path):
     flow = opened(session, folder)
     asked = session.worker.last("examples")

@@ -282,6 +282,10 @@ class Collecting:
     def _checked(self, result: Json) -> None:
         self.fraction = None
         self.rows = [Row.ofCase(item) for item in result["cases"]]
+        known = {row.scan for row in self.rows}
+        for note in result.get("notes", ()):
+            if note["case"] not in known:  # of no row: an image without a label, a table
+                self._session.warn(note["text"])
         self.labels = tuple(dict.fromkeys(label for row in self.rows for label in row.labels))
         if len(self.labels) == 1:
             self.setLabel(self.labels[0])

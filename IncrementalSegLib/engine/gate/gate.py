@@ -20,6 +20,7 @@ from IncrementalSegLib.evaluation.retention_page import retention_page
 from IncrementalSegLib.evaluation.verdicts import Limits
 from IncrementalSegLib.sampling.cases import Notes
 from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.structures import StructureList
 from IncrementalSegLib.types import Json
@@ -65,6 +66,7 @@ def gate(
     report: str | Path | None = None,
     limits: Limits | None = None,
     strict: bool = False,
+    accept_grid: bool = False,
     device: str = "auto",
     progress: Progress = silent,
 ) -> Judgement:
@@ -78,6 +80,7 @@ def gate(
         report: Folder for a page with pictures; no page by default.
         limits: What may be lost.
         strict: What a person should know of a case (``check`` lists it) is an error.
+        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
 
@@ -103,6 +106,7 @@ def gate(
         read_exemplars(opened, number),
         moved=open_data(data) if data is not None else None,
         trained=History.of(opened, number).trained,
+        reader=CaseReader(accept_grid=accept_grid),
     )
     runtime = start(device)
     pictures: Pictures | None = {} if report is not None else None

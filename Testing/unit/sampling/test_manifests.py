@@ -124,7 +124,7 @@ def test_decathlon_row_and_image_without_label_are_told_and_not_used(folder):
     assert sorted(found.of_data) == ["b", "c", "d"]
     assert found.to_json()["notes"] == [
         {"kind": "without-label", "count": 3, "case": "b",
-         "message": "the image b.nii.gz has no label and is not used."}
+         "text": "3 cases, first b: the image b.nii.gz has no label and is not used."}
     ]  # fmt: skip
 
 
