@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -43,24 +43,23 @@ class Installer(Protocol):
     def findGpus(self, done: Callable[[tuple[Gpu, ...]], None]) -> None:
         """Ask the NVIDIA driver for its cards."""
 
-    def install(
-        self, arguments: list[str], constraints: Path, log: Callable[[str], None], done: Callable[[int], None]
-    ) -> None:
-        """Let Slicer install packages."""
+    def run(self, module: str, arguments: list[str], log: Callable[[str], None], done: Callable[[int], None]) -> None:
+        """Run a module of Slicer's Python that installs."""
 
-    def installTorch(
-        self, requirement: str, constraints: Path, log: Callable[[str], None], done: Callable[[int], None]
-    ) -> None:
-        """Install PyTorch as the PyTorch extension does."""
+    def look(self, modules: list[str], done: Callable[[dict[str, str], str], None]) -> None:
+        """Look in a child process which modules can be imported, and why others cannot."""
+
+    def discard(self, names: Container[str]) -> list[str]:
+        """Remove what an installation that was ended half-way has left of these packages."""
+
+    def cancel(self) -> None:
+        """End what is being run."""
 
     def check(self, done: Callable[[int, str, str], None]) -> None:
         """Let a child process import everything and compute something."""
 
     def restart(self) -> None:
         """Start Slicer again."""
-
-    def openExtensionsManager(self) -> None:
-        """Show Slicer's Extensions Manager."""
 
 
 class Settings(Protocol):

@@ -1,6 +1,7 @@
 """Computers to install on, and an installer that does nothing but remember."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 from IncrementalSegPanel.environment.Machine import Gpu, Machine
@@ -15,7 +16,7 @@ COMPUTER = Machine(
     free=120.0,
     writable=True,
     packaging=True,
-    torchExtension=True,
+    lightTheTorch=False,
     python="/Slicer/bin/PythonSlicer",
     gpus=(CARD,),
 )
@@ -40,6 +41,7 @@ class Recorder:
     def __init__(self, computer=COMPUTER):
         self.computer, self.calls, self.done = computer, [], None
         self.seek = None
+        self.lacking, self.discarded = set(), []
 
     def machine(self):
         return replace(self.computer, gpus=None)
@@ -47,13 +49,21 @@ class Recorder:
     def findGpus(self, done):
         self.seek = done
 
-    def install(self, arguments, constraints, log, done):
-        self.calls.append(("install", arguments, constraints.read_text().split()))
+    def run(self, module, arguments, log, done):
+        kept = arguments[arguments.index("--constraint") + 1]
+        self.calls.append((module, arguments, Path(kept).read_text().split()))
         self.log, self.done = log, done
 
-    def installTorch(self, requirement, constraints, log, done):
-        self.calls.append(("installTorch", requirement, constraints.read_text().split()))
-        self.log, self.done = log, done
+    def look(self, modules, done):
+        there = {name: "1" for name in modules if name not in self.lacking}
+        done(there, "".join(f"{name}: ImportError: broken" for name in self.lacking))
+
+    def discard(self, names):
+        self.discarded.append(names)
+        return []
+
+    def cancel(self):
+        self.calls.append(("cancel",))
 
     def check(self, done):
         self.calls.append(("check",))
@@ -61,9 +71,6 @@ class Recorder:
 
     def restart(self):
         self.calls.append(("restart",))
-
-    def openExtensionsManager(self):
-        self.calls.append(("openExtensionsManager",))
 
 
 class Remembered(dict):

@@ -149,7 +149,7 @@ def missing(stage):
 
 
 def missing_with_little(stage):
-    stage.environment(torchExtension=False, free=0.2)
+    stage.environment(free=0.2)
 
 
 def installing(stage):

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 from IncrementalSegPanel.environment.Changes import Changes, installedPackages
-from IncrementalSegPanel.environment.Environment import constraints, examine, requirements
+from IncrementalSegPanel.environment.Environment import TORCH, constraints, examine, requirements
 from IncrementalSegPanel.environment.Machine import GPU_QUERY, Gpu, Machine
 from IncrementalSegPanel.environment.PipErrors import explainPip
+from IncrementalSegPanel.environment.Torch import builds, ways
 from IncrementalSegPanel.State import State
 from panel.environments import CARD, COMPLETE, COMPUTER, SLICER
 
@@ -83,8 +84,8 @@ def test_constraints_hold_slicers_packages_and_a_torch_that_fits():
         ({"system": "Darwin", "processor": "x86_64"}, "Intel", "pip install git+"),
         ({"avx": False}, "AVX", "pip install git+"),
         ({"packaging": False}, "5.12", "pip install git+"),
-        ({"gpus": (Gpu("Tesla K80", "470.82.01", 11.0),)}, "525.60", "--pytorch-computation-backend=cpu"),
-        ({"system": "Windows", "gpus": (Gpu("GTX 970", "516.94", 4.0),)}, "528.33", "light_the_torch"),
+        ({"gpus": (Gpu("Tesla K80", "470.82.01", 11.0),)}, "525.60", "/whl/cpu"),
+        ({"system": "Windows", "gpus": (Gpu("GTX 970", "516.94", 4.0),)}, "528.33", "/whl/cpu"),
     ],
 )
 def test_what_cannot_work_here_has_a_sentence_and_a_command(computer, word, command):
@@ -113,7 +114,6 @@ def test_an_old_driver_does_not_matter_where_torch_is_there():
     [
         ({"free": 3.0}, "8 GB are needed", True),
         ({"writable": False}, "administrator", True),
-        ({"torchExtension": False}, "PyTorch extension", False),
         ({"gpus": None}, "graphics card", False),
     ],
 )
@@ -121,7 +121,6 @@ def test_why_nothing_can_be_installed_now(computer, words, folder):
     report = examine(replace(COMPUTER, **computer), SLICER)
     assert words in report.obstacle
     assert bool(report.folderObstacle) == folder
-    assert report.extension == ("torchExtension" in computer)
 
 
 def test_cards_are_read_from_what_the_driver_prints():
@@ -180,3 +179,26 @@ def test_pip_itself_fails_with_what_is_recognised(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         assert done.returncode != 0
         assert words in explainPip((done.stdout + done.stderr).splitlines())[0]
+
+
+@pytest.mark.parametrize(
+    ("system", "drivers", "expected"),
+    [
+        ("Linux", (), ["cpu"]),
+        ("Darwin", (), ["cpu"]),
+        ("Linux", ("555.42.06",), ["cu128", "cu126"]),
+        ("Windows", ("591.74",), ["cu130", "cu128", "cu126"]),
+        ("Linux", ("591.74", "545.1"), ["cu128", "cu126"]),
+    ],
+)
+def test_the_build_of_torch_is_one_that_the_driver_can_use(system, drivers, expected):
+    machine = replace(COMPUTER, system=system, gpus=tuple(replace(CARD, driver=driver) for driver in drivers))
+    assert builds(machine) == expected
+
+
+def test_the_helper_of_the_extension_is_used_only_where_it_is_there(tmp_path):
+    kept = tmp_path / "kept.txt"
+    assert [module for module, _ in ways(COMPUTER, kept)] == ["pip", "pip"]
+    (module, arguments), *others = ways(replace(COMPUTER, lightTheTorch=True, gpus=()), kept)
+    assert (module, arguments) == ("light_the_torch", ["install", str(TORCH), "--constraint", str(kept)])
+    assert [arguments[3] for _, arguments in others] == ["https://download.pytorch.org/whl/cpu"]

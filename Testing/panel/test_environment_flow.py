@@ -1,12 +1,13 @@
 """Installing: what is done in which order, what is promised, and what happens when it fails."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from IncrementalSegPanel.flows import Installing as module
 from IncrementalSegPanel.flows.Installing import OPEN_AT_START
 from IncrementalSegPanel.State import State
-from panel.environments import CARD, COMPLETE, SLICER, Recorder, session
+from panel.environments import CARD, COMPLETE, COMPUTER, SLICER, Recorder, session
 
 DOCTOR = json.dumps({"device": "NVIDIA RTX 4070", "warnings": ["Only 3 GB are free"]})
 
@@ -60,8 +61,9 @@ def test_torch_comes_first_and_is_kept_by_what_follows(panel, installer, package
     flow = panel.installing
     installer.seek((CARD,))
     flow.install()
-    name, requirement, kept = installer.calls[-1]
-    assert (name, requirement) == ("installTorch", "!=2.9.*,>=2.8")
+    name, arguments, kept = installer.calls[-1]
+    assert (name, arguments[:2]) == ("pip", ["install", "torch!=2.9.*,>=2.8"])
+    assert arguments[3].endswith("/cu128")
     assert "numpy==2.4.6" in kept
     assert not any(line.startswith("torch") for line in kept)
     assert flow.step == (1, 3)
@@ -70,7 +72,7 @@ def test_torch_comes_first_and_is_kept_by_what_follows(panel, installer, package
     installer.done(0)
 
     name, arguments, kept = installer.calls[-1]
-    assert name == "install"
+    assert name == "pip"
     assert "monai>=1.6" in arguments
     assert not any(word.lower().startswith(("torch", "numpy", "scipy", "simpleitk")) for word in arguments)
     assert "torch==2.13.0+cu128" in kept
@@ -114,7 +116,7 @@ def test_a_failure_is_said_in_three_lines_and_can_be_tried_again(panel, installe
     assert "-m pip uninstall --yes monai torch" in failure.report
     assert panel.state is State.NOTHING_INSTALLED
     failure.mend.act()
-    assert installer.calls[-1][0] == "installTorch"
+    assert installer.calls[-1][1][1].startswith("torch")
     assert panel.failure is None
 
 
@@ -144,7 +146,7 @@ def test_what_cannot_even_start_is_a_failure(panel, installer, monkeypatch):
     def broken(*_arguments):
         raise RuntimeError("PythonSlicer executable not found")
 
-    monkeypatch.setattr(installer, "installTorch", broken)
+    monkeypatch.setattr(installer, "run", broken)
     installer.seek((CARD,))
     panel.installing.install()
     assert "PythonSlicer executable not found" in panel.failure.why
@@ -154,9 +156,9 @@ def test_what_cannot_even_start_is_a_failure(panel, installer, monkeypatch):
 def test_a_folder_of_wheels_needs_neither_network_nor_card(panel, installer, packages, tmp_path):
     panel.installing.installFromFolder(tmp_path)
     name, arguments, _kept = installer.calls[-1]
-    assert name == "install"
-    assert arguments[:3] == ["--no-index", "--find-links", str(tmp_path)]
-    assert arguments[3].startswith("torch")
+    assert name == "pip"
+    assert arguments[1:4] == ["--no-index", "--find-links", str(tmp_path)]
+    assert arguments[4].startswith("torch")
     packages.update(COMPLETE)
     installer.done(0)
     installer.done(0, DOCTOR, "")
@@ -214,3 +216,83 @@ def test_what_needs_the_worker_leads_to_the_environment_page(panel):
     assert "Some libraries are missing" in panel.failure.why
     panel.failure.mend.act()
     assert panel.state is State.NOTHING_INSTALLED
+
+
+def test_what_ends_well_but_brings_nothing_leads_to_the_next_way(tmp_path, packages):
+    installer = Recorder(replace(COMPUTER, lightTheTorch=True, gpus=()))
+    panel = session(tmp_path, installer)
+    panel.installing.look()
+    installer.seek(())
+    panel.installing.install()
+    assert installer.calls[-1][0] == "light_the_torch"
+    installer.log("Traceback (most recent call last):")
+    installer.lacking = {"torch"}
+    installer.done(0)
+    name, arguments, _kept = installer.calls[-1]
+    assert (name, arguments[3]) == ("pip", "https://download.pytorch.org/whl/cpu")
+    installer.lacking = set()
+    packages["torch"] = "2.13.0+cpu"
+    installer.done(0)
+    assert "torch==2.13.0+cpu" in installer.calls[-1][2]
+
+
+def test_a_torch_that_never_comes_is_a_failure_with_its_own_reason(panel, installer):
+    installer.seek((CARD,))
+    panel.installing.install()
+    installer.log("ERROR: No matching distribution found for torch")
+    installer.done(1)
+    assert installer.calls[-1][1][3].endswith("/cu126")
+    installer.lacking = {"torch"}
+    installer.done(0)
+    assert "Installing PyTorch has failed" in panel.failure.what
+    assert panel.failure.why == "torch: ImportError: broken"
+    assert "No matching" not in panel.failure.why
+    assert "No matching" in panel.failure.report
+
+
+def test_the_reason_comes_from_the_step_that_failed(panel, installer, packages):
+    installer.seek((CARD,))
+    panel.installing.install()
+    installer.log("WARNING: retrying after connection reset")
+    packages["torch"] = "2.13.0+cu128"
+    installer.done(0)
+    installer.log("ERROR: [Errno 13] Permission denied")
+    installer.done(1)
+    assert "cannot be replaced" in panel.failure.why
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "said"),
+    [("torch", "2.13.0", "was replaced by another build"), ("numpy", "2.5.0", "own packages were changed: numpy")],
+)
+def test_a_step_that_changes_what_it_must_not_fails(panel, installer, packages, name, version, said):
+    installer.seek((CARD,))
+    panel.installing.install()
+    packages["torch"] = "2.13.0+cu128"
+    installer.done(0)
+    packages.update(COMPLETE)
+    packages[name] = version
+    installer.done(0)
+    assert "Installing the other libraries has failed" in panel.failure.what
+    assert said in panel.failure.why
+
+
+def test_cancelling_ends_what_runs_and_it_can_be_begun_again(panel, installer, packages):
+    installer.seek((CARD,))
+    flow = panel.installing
+    flow.install()
+    packages["torch"] = "2.13.0+cu128"
+    installer.done(0)
+    flow.cancel()
+    flow.cancel()
+    assert installer.calls.count(("cancel",)) == 1
+    packages["monai"] = "1.6.1"
+    installer.done(-1)
+    assert (flow.phase, flow.cancelled, panel.failure) == ("", False, None)
+    assert "cancelled" in panel.warnings[-1]
+    assert installer.discarded[-1] == {"torch", "monai"}
+    assert panel.state is State.NOTHING_INSTALLED
+    del packages["monai"]
+    flow.look()
+    flow.install()
+    assert "monai>=1.6" in installer.calls[-1][1]

@@ -6,105 +6,83 @@ import stat
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
-import qt
 import slicer
 from IncrementalSegPanel.environment.Changes import installedPackages
 from IncrementalSegPanel.environment.Installer import Installer
+from IncrementalSegPanel.environment.Leftovers import discard
 from IncrementalSegPanel.environment.Machine import Gpu
 from IncrementalSegPanel.environment.Probe import FAILED, Probe
 from standin.events import wait
 
 
-@pytest.fixture
-def asked():
-    """Return what ``slicer.packaging`` is asked, as in a Slicer that a person uses."""
-    slicer.packaging.forget()
-    yield slicer.packaging.calls
-    slicer.packaging.forget()
-
-
-@pytest.fixture
-def used(monkeypatch):
-    monkeypatch.setattr(type(slicer.app), "testingEnabled", lambda _self: False)
-
-
-def test_in_testing_mode_slicer_waits_and_the_end_is_told_all_the_same(asked, tmp_path):
-    codes = []
-    Installer().install(["monai"], tmp_path / "kept.txt", print, codes.append)
-    slicer.packaging.code = 3
-    Installer().install(["monai"], tmp_path / "kept.txt", print, codes.append)
-    assert codes == [0, 3]
-
-
-def test_slicer_installs_without_waiting(asked, used, tmp_path):
+def test_nothing_is_begun_while_another_extension_installs(monkeypatch):
+    monkeypatch.setattr(slicer.packaging, "installing", True)
     codes, lines = [], []
-    slicer.packaging.log.append("Collecting monai")
-    slicer.packaging.code = 3
-    Installer().install(["monai"], tmp_path / "kept.txt", lines.append, codes.append)
-    assert codes == []
-    wait(lambda: codes)
-    ((_, named),) = asked
-    assert (codes, lines) == ([3], ["Collecting monai"])
-    assert named["requirements"] == ["monai"]
-    assert named["constraints"] == tmp_path / "kept.txt"
-    assert named["blocking"] is False
+    Installer().run("pip", ["--version"], lines.append, codes.append)
+    assert codes == [FAILED]
+    assert "Another extension" in lines[0]
 
 
-@pytest.fixture
-def extension(monkeypatch):
-    """Return what the PyTorch extension would run."""
-    ran = []
-
-    class PyTorchUtilsLogic:
-        @staticmethod
-        def _getPipInstallArguments(torchVersionRequirement):
-            return ["install", f"torch{torchVersionRequirement}", "torchvision"]
-
-    def execute(name, arguments, **callbacks):
-        ran.append((name, arguments))
-        callbacks["logCallback"]("Collecting torch")
-        qt.QTimer.singleShot(0, lambda: callbacks["completedCallback"](0))
-
-    fake = type(sys)("PyTorchUtils")
-    fake.PyTorchUtilsLogic = PyTorchUtilsLogic
-    monkeypatch.setitem(sys.modules, "PyTorchUtils", fake)
-    monkeypatch.setattr(slicer.util, "executePythonModule", execute)
-    return ran, PyTorchUtilsLogic
-
-
-def test_torch_is_chosen_by_the_extension_and_slicer_stays_free(asked, used, extension, tmp_path):
-    ran, _ = extension
+def test_lines_come_while_the_real_pip_runs():
     codes, lines = [], []
-    Installer().installTorch(">=2.8", tmp_path / "kept.txt", lines.append, codes.append)
-    assert (codes, ran) == ([], [])
-    wait(lambda: codes)
-    assert asked[0][1]["requirements"] == ["light-the-torch>=0.5"]
-    assert ran == [
-        ("light_the_torch", ["install", "torch>=2.8", "torchvision", "--constraint", str(tmp_path / "kept.txt")])
-    ]
-    assert (codes, lines) == ([0], ["Collecting torch"])
-
-
-def test_torch_is_not_tried_when_its_chooser_cannot_be_installed(asked, used, extension, tmp_path):
-    codes = []
-    slicer.packaging.code = 1
-    Installer().installTorch(">=2.8", tmp_path / "kept.txt", print, codes.append)
-    wait(lambda: codes)
-    assert codes == [1]
-    assert extension[0] == []
-
-
-def test_an_extension_of_another_make_installs_in_its_own_way(asked, used, extension, tmp_path):
-    _, logic = extension
-    del logic._getPipInstallArguments
-    wanted = []
-    logic.installTorch = lambda _self, **named: wanted.append(named)
-    codes = []
-    Installer().installTorch(">=2.8", tmp_path / "kept.txt", print, codes.append)
+    installer = Installer()
+    installer.run("pip", ["--version"], lines.append, codes.append)
+    wait(lambda: codes, 30)
     assert codes == [0]
-    assert wanted == [{"askConfirmation": False, "torchVersionRequirement": ">=2.8"}]
+    assert lines[0].startswith("pip ")
+
+
+def test_cancelling_ends_everything_that_was_started(tmp_path, monkeypatch):
+    (tmp_path / "endless.py").write_text(
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print('child', child.pid, flush=True)\n"
+        "child.wait()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    codes, lines = [], []
+    installer = Installer()
+    installer.run("endless", [], lines.append, codes.append)
+    wait(lambda: lines, 30)
+    child = int(lines[0].split()[1])
+    installer.cancel()
+    wait(lambda: codes, 10)
+    assert codes == [FAILED]
+    wait(lambda: gone(child), 10)
+
+
+def gone(pid):
+    """Tell whether a process has ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_a_child_looks_which_modules_can_be_imported(tmp_path, monkeypatch):
+    (tmp_path / "half_there.py").write_text("import nowhere_at_all")
+    (tmp_path / "whole.py").write_text("__version__ = '3'")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    heard = []
+    installer = Installer()
+    installer.look(["whole", "half_there"], lambda *said: heard.append(said))
+    wait(lambda: heard, 30)
+    there, why = heard[0]
+    assert there == {"whole": "3"}
+    assert "half_there: ModuleNotFoundError" in why
+
+
+def test_what_pip_has_not_finished_is_discarded(tmp_path):
+    for name, files in (("torch-2.13.0", ()), ("monai-1.6", ("INSTALLER",)), ("other-1.0", ())):
+        folder = tmp_path / f"{name}.dist-info"
+        folder.mkdir()
+        for file in ("METADATA", *files):
+            (folder / file).write_text("pip")
+    assert discard({"torch", "monai"}, tmp_path) == ["torch"]
+    assert installedPackages([str(tmp_path)]) == {"monai": "1.6", "other": "1.0"}
 
 
 def program(folder, name, text):

@@ -3,6 +3,7 @@
 installed = {}  # package -> version; tests fill it
 calls = []  # (function, arguments) in order
 log = []  # lines that the next pip_install reports
+installing = False  # whether another extension installs just now
 code = 0  # what the next pip_install ends with
 
 
@@ -35,11 +36,16 @@ def pip_install(requirements, **named):
         qt.QTimer.singleShot(0, lambda: _finish(named))
 
 
+def isPipInstallInProgress():
+    """Tell whether another extension installs."""
+    return installing
+
+
 def forget():
     """Go back to nothing installed and nothing asked for."""
-    global code  # noqa: PLW0603
+    global code, installing
     installed.clear(), calls.clear(), log.clear()
-    code = 0
+    code, installing = 0, False
 
 
 def _is_met(requirement):

@@ -16,6 +16,9 @@ from IncrementalSegPanel.Texts import _
 TORCH = Requirement("torch>=2.8,!=2.9.*")
 """2.9 computes 3-D convolutions wrongly."""
 
+BUILDS = "https://download.pytorch.org/whl"
+"""Where PyTorch keeps its builds by graphics card; PyPI has one for each system only."""
+
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
 """What is needed beside PyTorch."""
 
@@ -42,7 +45,6 @@ class Report:
         packages: Other requirements that are missing.
         obstacle: Why nothing can be downloaded and installed now; empty where it can.
         folderObstacle: Why nothing can be installed from a folder now; empty where it can.
-        extension: Whether the PyTorch extension has to be installed first.
         command: What works instead, for a command line.
         link: Page that helps; may be empty.
     """
@@ -55,7 +57,6 @@ class Report:
     packages: tuple[Requirement, ...] = ()
     obstacle: str = ""
     folderObstacle: str = ""
-    extension: bool = False
     command: str = ""
     link: str = ""
 
@@ -95,7 +96,6 @@ def examine(machine: Machine, installed: Mapping[str, str], needed: Iterable[Req
         packages=packages,
         obstacle=_noRoom(machine, torch) or _notYet(machine, torch),
         folderObstacle=_noRoom(machine, torch),
-        extension=torch and not machine.torchExtension,
     )
 
 
@@ -138,10 +138,7 @@ def _unsupported(machine: Machine, tooOld: list[Requirement], torch: bool) -> Re
             "Driver {driver} is installed, PyTorch needs {floor} or newer. Update the driver and start Slicer again. "
             "To work without the graphics card instead, run this and open the panel again:"
         ).format(driver=driver, floor=floor)
-        command = (
-            f'"{machine.python}" -m pip install light-the-torch && '
-            f'"{machine.python}" -m light_the_torch install "{TORCH}" --pytorch-computation-backend=cpu'
-        )
+        command = f'"{machine.python}" -m pip install "{TORCH}" --index-url {BUILDS}/cpu'
         link = DRIVERS
     else:
         return None
@@ -179,7 +176,7 @@ def _has(requirement: Requirement, installed: Mapping[str, str]) -> str:
 def _changes(replaced: list[str]) -> str:
     kept = _(
         "Libraries are added to Slicer's own Python; small ones may get another version. "
-        "NumPy, SciPy, SimpleITK and VTK stay as they are."
+        "NumPy, SciPy, SimpleITK, VTK and pip stay as they are."
     )
     if not replaced:
         return kept
@@ -218,8 +215,6 @@ def _noRoom(machine: Machine, torch: bool) -> str:
 
 
 def _notYet(machine: Machine, torch: bool) -> str:
-    if torch and not machine.torchExtension:
-        return _("Install the PyTorch extension first: it finds the PyTorch that fits this computer.")
     if torch and machine.gpus is None:
         return _("One moment: the graphics card is being looked for.")
     return ""

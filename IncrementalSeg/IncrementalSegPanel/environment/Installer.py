@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from subprocess import CalledProcessError
+import json
+from collections.abc import Callable, Container
 
 import slicer
+import slicer.packaging
 
+from IncrementalSegPanel.environment.Command import Command
+from IncrementalSegPanel.environment.Leftovers import discard
 from IncrementalSegPanel.environment.Machine import GPU_QUERY, Gpu, Machine
-from IncrementalSegPanel.environment.Probe import Probe
+from IncrementalSegPanel.environment.Probe import FAILED, Probe
+from IncrementalSegPanel.Texts import _
 from IncrementalSegPanel.WorkerProcess import environment, python
 
 _GPU_SECONDS = 20
 _CHECK_SECONDS = 300
 """The first import of PyTorch from a slow disk takes minutes."""
 
+_LOOK = """
+import importlib, json, sys
+there, why = {}, []
+for name in sys.argv[1:]:
+    try:
+        there[name] = str(getattr(importlib.import_module(name), "__version__", ""))
+    except BaseException as error:
+        why.append(f"{name}: {type(error).__name__}: {error}")
+sys.stdout.write(json.dumps({"there": there, "why": "\\n".join(why)}))
+"""
+"""What a child process does to find out which modules can be imported."""
+
 Log = Callable[[str], None]
 Done = Callable[[int], None]
 
 
 class Installer:
-    """What is asked of Slicer, of the PyTorch extension and of the system.
+    """What is asked of Slicer's Python and of the system.
 
     Every ``done`` receives an exit status, 0 for success, on the main thread; every ``log`` receives lines.
     """
 
     def __init__(self) -> None:
         self._probe: Probe | None = None
+        self._command: Command | None = None
 
     def machine(self) -> Machine:
         """Look at this computer."""
@@ -42,66 +58,47 @@ class Installer:
             _GPU_SECONDS,
         )
 
-    def install(self, arguments: list[str], constraints: Path, log: Log, done: Done) -> None:
-        """Let Slicer install packages.
+    def run(self, module: str, arguments: list[str], log: Log, done: Done) -> None:
+        """Run a module of Slicer's Python that installs, while Slicer stays free.
+
+        Slicer's own ``pip_install`` cannot be ended; it is asked whether another extension installs just now.
 
         Args:
-            arguments: Requirements and options of pip.
-            constraints: File of versions that must not change.
-            log: Receives what pip says.
+            module: ``pip`` or ``light_the_torch``.
+            arguments: Its arguments.
+            log: Receives what it says.
             done: Receives how it ended.
         """
-        import slicer.packaging
-
-        try:
-            slicer.packaging.pip_install(
-                arguments,
-                constraints=constraints,
-                blocking=False,
-                show_progress=False,
-                logCallback=log,
-                completedCallback=done,
-            )
-        except CalledProcessError as error:  # in testing mode Slicer waits, and calls nobody back
-            done(error.returncode)
-        else:
-            if slicer.app.testingEnabled():
-                done(0)
-
-    def installTorch(self, requirement: str, constraints: Path, log: Log, done: Done) -> None:
-        """Install PyTorch as the PyTorch extension does, in the build that fits this computer.
-
-        The extension's own ``installTorch`` holds Slicer until the download has ended and then loads PyTorch into it;
-        the program that it runs, with its arguments, is run here while Slicer stays free.
-
-        Args:
-            requirement: Versions that will do, such as ``>=2.8``.
-            constraints: File of versions that must not change.
-            log: Receives what the installation says.
-            done: Receives how it ended.
-        """
-        from PyTorchUtils import PyTorchUtilsLogic
-
-        choice = getattr(PyTorchUtilsLogic, "_getPipInstallArguments", None)
-        if choice is None:  # another version of the extension: better slow than not at all
-            PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=requirement)
-            done(0)
+        if slicer.packaging.isPipInstallInProgress():
+            log(_("Another extension is installing packages; wait until it is done."))
+            done(FAILED)
             return
-        arguments = choice(torchVersionRequirement=requirement)
+        self._command = Command(module, arguments, log, done)
 
-        def lightTheTorch(code: int) -> None:
-            if code != 0:
-                done(code)
-                return
-            slicer.util.executePythonModule(
-                "light_the_torch",
-                [*arguments, "--constraint", str(constraints)],
-                blocking=False,
-                logCallback=log,
-                completedCallback=done,
-            )
+    def look(self, modules: list[str], done: Callable[[dict[str, str], str], None]) -> None:
+        """Look in a child process which modules can really be imported.
 
-        self.install(["light-the-torch>=0.5"], constraints, log, lightTheTorch)
+        Args:
+            modules: Their names.
+            done: Receives the version of each that is there, and why others are not.
+        """
+
+        def looked(code: int, output: str, errors: str) -> None:
+            lines = output.strip().splitlines()
+            found = json.loads(lines[-1]) if code == 0 and lines else {"there": {}, "why": errors}
+            done(found["there"], found["why"])
+
+        self._probe = Probe(python(), ("-c", _LOOK, *modules), looked, _CHECK_SECONDS, environment())
+
+    def discard(self, names: Container[str]) -> list[str]:
+        """Remove what an installation that was ended half-way has left of these packages."""
+        return discard(names)
+
+    def cancel(self) -> None:
+        """End what is being run, with everything that it has started."""
+        for running in (self._command, self._probe):
+            if running is not None:
+                running.cancel()
 
     def check(self, done: Callable[[int, str, str], None]) -> None:
         """Let a child process import everything and compute something.
@@ -117,7 +114,3 @@ class Installer:
         unsaved = slicer.util.mainWindow() is not None and slicer.mrmlScene.GetStorableNodesModifiedSinceRead()
         if not unsaved or slicer.app.ioManager().openSaveDataDialog():
             slicer.util.restart()
-
-    def openExtensionsManager(self) -> None:
-        """Show Slicer's Extensions Manager."""
-        slicer.app.openExtensionsManagerDialog()

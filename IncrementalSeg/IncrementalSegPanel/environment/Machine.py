@@ -47,7 +47,7 @@ class Machine:
         free: GB free where packages are installed.
         writable: Whether packages can be written there.
         packaging: Whether this Slicer can install packages while it stays free (5.12 or newer).
-        torchExtension: Whether the PyTorch extension is there.
+        lightTheTorch: Whether the helper of the PyTorch extension is there.
         python: Command that starts Slicer's Python.
         gpus: NVIDIA cards, or ``None`` while they are being looked for.
     """
@@ -58,7 +58,7 @@ class Machine:
     free: float
     writable: bool
     packaging: bool
-    torchExtension: bool
+    lightTheTorch: bool
     python: str
     gpus: tuple[Gpu, ...] | None = None
 
@@ -73,7 +73,7 @@ class Machine:
             free=shutil.disk_usage(packages).free / 1e9,
             writable=os.access(packages, os.W_OK),
             packaging=found("slicer.packaging"),
-            torchExtension=found("PyTorchUtils"),
+            lightTheTorch=found("light_the_torch"),
             python=shutil.which("PythonSlicer") or "PythonSlicer",
         )
 

@@ -41,6 +41,10 @@ class Probe:
         self._patience.start(int(1000 * seconds))
         self._process.start(program, list(arguments))
 
+    def cancel(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
     def _finished(self, code: int, status: int) -> None:
         self._patience.stop()
         self._done(code if status == qt.QProcess.NormalExit else FAILED, *self._said())

@@ -10,12 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from IncrementalSegLib.errors import MissingNeedError
 from IncrementalSegPanel.environment.Changes import Changes, installedPackages
-from IncrementalSegPanel.environment.Environment import TORCH, Report, constraints, examine
+from IncrementalSegPanel.environment.Environment import (
+    BUILDS,
+    TORCH,
+    Report,
+    constraints,
+    examine,
+    requirements,
+)
 from IncrementalSegPanel.environment.Machine import Machine
 from IncrementalSegPanel.environment.PipErrors import explainPip
+from IncrementalSegPanel.environment.Torch import builds
 from IncrementalSegPanel.Failure import Failure, Mend
+from IncrementalSegPanel.flows.InstallSteps import InstallSteps
 from IncrementalSegPanel.Seams import Installer
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Texts import _
@@ -30,9 +41,6 @@ LOADED = sys.modules
 """What is in the memory of Slicer."""
 
 _ENVIRONMENT = (State.NOTHING_INSTALLED, State.RESTART_NEEDED, State.UNSUPPORTED)
-_BUILDS = "https://download.pytorch.org/whl"
-"""Where PyTorch keeps its builds by graphics card; PyPI has one for each system only."""
-
 _MOST_LINES = 2000
 
 Step = tuple[str, Callable[[Callable[[int], None]], None]]
@@ -51,6 +59,7 @@ class Installing:
         step: Its number and the number of all.
         lines: What pip said.
         changes: What the last installation changed.
+        cancelled: Whether a person has cancelled what runs.
         stale: Packages whose former version stays in Slicer's memory until it starts again.
     """
 
@@ -68,6 +77,8 @@ class Installing:
         self._before: dict[str, str] = {}
         self._again: Callable[[], None] = self.install
         self._skipped = False
+        self.cancelled = False
+        self._work: InstallSteps | None = None
 
     @property
     def obstacle(self) -> str:
@@ -120,13 +131,14 @@ class Installing:
             steps.append((_("Installing PyTorch"), self._installTorch))
         if self.report.packages:
             wanted = [str(one) for one in self.report.packages]
-            steps.append((_("Installing the other libraries"), lambda done: self._install(wanted, done)))
+            steps.append((_("Installing the other libraries"), lambda done: self._work.install(wanted, done)))
         self._start(steps, self.install)
 
     def installFromFolder(self, folder: Path) -> None:
         """Install everything from files in a folder, without a network."""
         arguments = ["--no-index", "--find-links", str(folder), *self._missing()]
-        step = (_("Installing from the folder"), lambda done: self._install(arguments, done))
+        torch = self.report.torch
+        step = (_("Installing from the folder"), lambda done: self._work.install(arguments, done, bringsTorch=torch))
         self._start([step], lambda: self.installFromFolder(folder))
 
     def restart(self) -> None:
@@ -138,15 +150,18 @@ class Installing:
         """Go on without starting Slicer again."""
         self._session.home()
 
-    def openExtensionsManager(self) -> None:
-        """Show where the PyTorch extension can be installed."""
-        self.installer.openExtensionsManager()
+    def cancel(self) -> None:
+        """End the installation; what is there by then stays, and it can be begun again at any time."""
+        if self.phase and not self.cancelled:
+            self.cancelled = self._work.cancelled = True
+            self.installer.cancel()
+            self._session.changed()
 
     def downloadCommand(self) -> str:
         """Return the command that fills a folder of wheels on a computer with internet and the same Slicer."""
-        build = "cu128" if self._machine.gpus else "cpu"
+        build = builds(self._machine)[0]
         wanted = " ".join(f'"{one}"' for one in self._missing())
-        return f"PythonSlicer -m pip download --dest wheels --extra-index-url {_BUILDS}/{build} {wanted}"
+        return f"PythonSlicer -m pip download --dest wheels --extra-index-url {BUILDS}/{build} {wanted}"
 
     def _missing(self) -> list[str]:
         return [*([str(TORCH)] if self.report.torch else []), *(str(one) for one in self.report.packages)]
@@ -166,7 +181,12 @@ class Installing:
         if self.phase:
             return
         self._again = again
+        self.cancelled = False
+        self.installer.discard({canonicalize_name(one.name) for one in (TORCH, *requirements())})
         self._before = installedPackages()
+        self._work = InstallSteps(
+            self.installer, self._machine, self.report, self._constraints, installedPackages, self._log
+        )
         self._steps = [*steps, (_("Checking that everything works"), self._check)]
         self.step, self.lines = (0, len(self._steps)), []
         self._session.dismiss()
@@ -174,6 +194,9 @@ class Installing:
 
     def _next(self, code: int) -> None:
         """Do the next step, unless the last one has failed."""
+        if self.cancelled:
+            self._stopped()
+            return
         if code != 0:
             self._failed()
             return
@@ -182,6 +205,7 @@ class Installing:
             return
         self.phase, act = self._steps.pop(0)
         self.step = (self.step[0] + 1, self.step[1])
+        self._work.said = []
         self._session.changed()
         try:
             act(self._next)
@@ -190,10 +214,7 @@ class Installing:
             self._failed()
 
     def _installTorch(self, done: Callable[[int], None]) -> None:
-        self.installer.installTorch(str(TORCH.specifier), self._constraints(), self._log, done)
-
-    def _install(self, arguments: list[str], done: Callable[[int], None]) -> None:
-        self.installer.install(arguments, self._constraints(), self._log, done)
+        self._work.installTorch(done)
 
     def _check(self, done: Callable[[int], None]) -> None:
         def checked(code: int, output: str, errors: str) -> None:
@@ -218,11 +239,23 @@ class Installing:
         else:
             self._session.home()
 
+    def _stopped(self) -> None:
+        self._discardUnfinished()
+        self._finish()
+        self.cancelled = False
+        self._session.warn(_("The installation was cancelled. “Install” goes on with what is still missing."))
+        self.look()
+
+    def _discardUnfinished(self) -> None:
+        after = installedPackages()
+        self.installer.discard({name for name, version in after.items() if self._before.get(name) != version})
+
     def _failed(self) -> None:
         during = self.phase
+        self._discardUnfinished()
         self._finish()
         what = _("{phase} has failed.").format(phase=during)
-        why, todo = explainPip(self.lines)
+        why, todo = explainPip(self._work.said)
         report = "\n".join([*self.lines[-200:], "", self.changes.describe(self._machine.python)])
         self._session.failure = Failure(what, why, todo, report, Mend(_("Try again"), self._again))
         self._session.changed()
@@ -241,6 +274,8 @@ class Installing:
         return path
 
     def _log(self, text: str) -> None:
+        if self._work is not None:
+            self._work.said += text.splitlines()
         self.lines = [*self.lines, *text.splitlines()][-_MOST_LINES:]
         self._session.changed()
 

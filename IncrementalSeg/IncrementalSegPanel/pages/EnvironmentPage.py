@@ -19,7 +19,6 @@ _SOMETIMES = (
     "factsLabel",
     "commandText",
     "linkButton",
-    "extensionsButton",
     "folderGroup",
     "progressGroup",
 )
@@ -35,7 +34,7 @@ class EnvironmentPage(Page):
         self.ui.primaryButton.connect("clicked()", self._act)
         self.ui.otherButton.connect("clicked()", self._goOn)
         self.ui.linkButton.connect("clicked()", self._openLink)
-        self.ui.extensionsButton.connect("clicked()", self.flow.openExtensionsManager)
+        self.ui.cancelButton.connect("clicked()", self.flow.cancel)
         self.ui.folderPath.connect("currentPathChanged(QString)", lambda _path: self.render())
         self.ui.detailsGroup.connect("contentsCollapsed(bool)", lambda _collapsed: self._renderLog())
         self.ui.folderButton.connect("clicked()", self._installFromFolder)
@@ -43,8 +42,8 @@ class EnvironmentPage(Page):
 
     @property
     def primary(self) -> Any:
-        """The button that Ctrl+Enter presses."""
-        return self.ui.primaryButton
+        """The button that Ctrl+Enter presses; none during an installation, which no key shall end."""
+        return None if self.flow.phase else self.ui.primaryButton
 
     def escape(self) -> None:
         """Go on without installing, unless something is being installed."""
@@ -75,7 +74,6 @@ class EnvironmentPage(Page):
         self.ui.factsLabel.text = _table(report.facts)
         self.ui.factsLabel.visible = True
         self.ui.folderGroup.visible = True
-        self.ui.extensionsButton.visible = report.extension
         self.allow(self.ui.primaryButton, report.obstacle)
         self.allow(self.ui.folderButton, report.folderObstacle or self._folderObstacle())
 
@@ -84,7 +82,11 @@ class EnvironmentPage(Page):
         self._say(
             _("The libraries are being installed"),
             _("Slicer can be used meanwhile; please do not close it."),
-            _("Install"),
+            "",
+        )
+        self.ui.cancelButton.visible = True
+        self.allow(
+            self.ui.cancelButton, _("Everything that was started is being ended.") if self.flow.cancelled else ""
         )
         self.ui.progressGroup.visible = True
         self.ui.phaseLabel.text = _("Step {number} of {total}: {phase} …").format(
@@ -92,7 +94,6 @@ class EnvironmentPage(Page):
         )
         self.ui.lastLine.text = self.flow.lines[-1].strip() if self.flow.lines else ""
         self.ui.lastLine.cursorPosition = 0
-        self.allow(self.ui.primaryButton, _("The libraries are being installed."))
 
     def _renderRestart(self) -> None:
         self._say(
@@ -119,6 +120,7 @@ class EnvironmentPage(Page):
         self.ui.titleLabel.text = title
         self.ui.sentenceLabel.text = sentence
         self.ui.primaryButton.text = primary
+        self.ui.primaryButton.visible = bool(primary)
         self.ui.otherButton.text = other
         self.ui.otherButton.visible = bool(other)
 
