@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from IncrementalSegLib.engine.process import low_priority
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import DeviceError
 from IncrementalSegLib.registry import discover, names
@@ -26,9 +27,9 @@ def examine() -> Json:
     Returns:
         ``libraries``, ``system``, ``device`` (its name), ``kind`` (``cpu`` or ``cuda``), ``memory_gb`` and
         ``memory_free_gb`` (of the GPU, else of the computer; null where that is not known), ``precision``,
-        ``threads``, ``disk_free_gb``, ``convolution_error``, ``methods``, ``broken`` (files of the library or of an
-        addition that cannot be loaded, each with the reason) and ``warnings``.  Without a device that can be used only
-        ``libraries`` and ``warnings``.
+        ``threads``, ``nice`` (0 for the normal priority, else how low it is), ``disk_free_gb``, ``convolution_error``,
+        ``methods``, ``broken`` (files of the library or of an addition that cannot be loaded, each with the reason) and
+        ``warnings``.  Without a device that can be used only ``libraries`` and ``warnings``.
     """
     warnings: list[str] = []
     try:
@@ -42,6 +43,11 @@ def examine() -> Json:
     deviation = _convolution_error(runtime.device)
     if deviation > _TOLERANCE:
         warnings.append(f"A bf16 convolution differs from float32 by {deviation:.0%}: update the GPU driver or torch.")
+    nice = low_priority()
+    if nice:
+        warnings.append(
+            f"The priority of this process is low (nice {nice}): while other programs compute, everything takes longer."
+        )
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     if free < 2:
         warnings.append(f"Only {free:.1f} GB of disk are free here.")
@@ -57,6 +63,7 @@ def examine() -> Json:
         "memory_free_gb": available,
         "precision": runtime.precision,
         "threads": torch.get_num_threads(),
+        "nice": nice,
         "disk_free_gb": round(free, 1),
         "convolution_error": round(deviation, 5),
         "methods": names("method"),

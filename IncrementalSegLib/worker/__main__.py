@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-from IncrementalSegLib.engine.process import tune_process
+from IncrementalSegLib.engine.process import take_normal_priority, tune_process
 from IncrementalSegLib.worker.channel import Channel
 from IncrementalSegLib.worker.log import shown
 from IncrementalSegLib.worker.server import PATIENCE, Server
@@ -19,6 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="IncrementalSegLib.worker", description=__doc__)
     parser.add_argument("--patience", type=int, default=PATIENCE, help="seconds without a word after which it ends")
     options = parser.parse_args()
+    take_normal_priority()
     tune_process()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the front end to judge
     handler = logging.StreamHandler(sys.stderr)

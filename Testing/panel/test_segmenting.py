@@ -331,3 +331,9 @@ def test_a_doctor_that_fails_says_nothing(session):
     session.worker.last("doctor").fail("No torch.")
     assert session.failure is None
     assert session.segmenting.deviceText == ""
+
+
+def test_a_low_priority_is_said(session):
+    session.segmenting.prepare()
+    session.worker.last("doctor").finish(device="CPU, 8 threads", nice=19)
+    assert "low priority of Slicer" in session.segmenting.deviceText

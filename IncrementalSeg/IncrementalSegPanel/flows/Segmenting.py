@@ -284,6 +284,8 @@ class Segmenting:
             self._session.device = _("No GPU is used: {}.").format(name)
         elif name:
             self._session.device = _("GPU ready: {}.").format(name)
+        if result.get("nice"):
+            self._session.device += " " + _("It shares the low priority of Slicer.")
 
 
 def _undone(taken: bool, kept: Sequence[str]) -> str:

@@ -98,6 +98,10 @@ class SegmentPage(Page):
         ui.uncertaintyBox.checked = parameters is not None and parameters.uncertainty
         ui.uncertaintyBox.blockSignals(False)
         ui.deviceLabel.text = flow.obstacle or flow.deviceText
+        ui.deviceLabel.toolTip = _(
+            "On Linux, Slicer gives itself and all its processes the lowest priority, so that others come first. "
+            "Started with SLICER_BACKGROUND_THREAD_PRIORITY=0 in its environment, it does not."
+        )
         self.allow(ui.segmentButton, flow.obstacle)
 
     def _renderProgress(self) -> None:
