@@ -79,7 +79,11 @@ def as_markdown(summary: Json) -> str:
             (kind, str(rates[kind][str(SIZES[0])]["subjects"]), *(_cell(rates[kind][str(size)]) for size in SIZES))
             for kind in KINDS
         ]
-        header = ("%, drop alone → with witnesses", "structures", *(f"{size} scans" for size in SIZES))
+        header = (
+            "%, drop alone → with witnesses",
+            "structures",
+            *(f"{size} scan{'' if size == 1 else 's'}" for size in SIZES),
+        )
         parts.append("\n".join([f"### {group}", "", *table(header, rows)]))
     return "\n\n".join(parts) + "\n"
 
