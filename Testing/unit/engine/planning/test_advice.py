@@ -9,6 +9,7 @@ from IncrementalSegLib.engine.planning.advice import advise
 from IncrementalSegLib.engine.planning.estimate import estimate
 from IncrementalSegLib.engine.progress import Stop
 from IncrementalSegLib.errors import UnknownNameError
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.store.versions import open_model
@@ -164,7 +165,7 @@ class TestOneRule:
         more = {"options": {"passes": 2}, "preset": "quick", "steps": 2, "device": "cpu", "accept": "never"}
 
         def stop(phase, fraction, numbers=None):
-            if phase == "Learning" and fraction >= 0.5:
+            if phase == Phase.TRAINING and fraction >= 0.5:
                 raise Stop("pause")
 
         with pytest.raises(Stop):
