@@ -78,6 +78,7 @@ def read_label(path: Path, grid: Grid, notes: list[Note] | None = None, by_index
     if (source := dicom.segmentation(path)) is not None:
         layers, own, found = dicom_seg.read(source, [] if notes is None else notes)
         return LabelFile(_on_grid(layers, own, grid, path, notes, by_index, cropped=True), found)
+    _refuse_lossy(path)
     raw = read_image(path, notes)
     segments = _segments(raw.metadata, len(raw.array), path)
     array = raw.array
@@ -109,6 +110,7 @@ def read_mask(path: Path, grid: Grid, notes: list[Note] | None = None, by_index:
                 )
             )
         return np.asarray(label.layers.any(axis=0))
+    _refuse_lossy(path)
     raw = read_image(path, notes)
     if not np.isfinite(raw.array).all():
         raise DataError(f"The mask {path.name} holds voxels that are not finite.", todo="Export it again.")
@@ -116,6 +118,16 @@ def read_mask(path: Path, grid: Grid, notes: list[Note] | None = None, by_index:
         notes += _several(raw.array, path)
     filled = np.asarray(raw.array.any(axis=0, keepdims=True), dtype=np.uint8)
     return np.asarray(_on_grid(filled, raw.grid, grid, path, notes, by_index)[0] > 0)
+
+
+def _refuse_lossy(path: Path) -> None:
+    """Refuse a JPEG, whose compression scatters wrong values around every outline."""
+    if path.name.lower().endswith((".jpg", ".jpeg")):
+        raise DataError(
+            f"The label {path.name} is a JPEG.",
+            "Its compression changes values around each outline.",
+            "Export the label as PNG, or in the format of the scans.",
+        )
 
 
 def is_seg(path: Path) -> bool:

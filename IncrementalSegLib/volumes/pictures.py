@@ -15,6 +15,7 @@ from IncrementalSegLib.volumes.memory import require_memory
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.payload import require_file
 from IncrementalSegLib.volumes.raw import RawImage
+from IncrementalSegLib.volumes.tiff import layout_of
 from IncrementalSegLib.volumes.volume import Grid
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -49,6 +50,9 @@ def read(path: Path, notes: list[Note]) -> RawImage:
             f"{path.name} cannot be read (it is in no known format, or damaged).",
             todo="Use PNG, JPEG, BMP or TIFF, or export the file again.",
         )
+    stored, palette = _layout(path, chosen, head)
+    if chosen == "PNGImageIO" and stored == 2:
+        raise DataError(f"{path.name} is grey with transparency.", todo="Save it without transparency (alpha channel).")
     reader = sitk.ImageFileReader()
     reader.SetImageIO(chosen)
     reader.SetFileName(str(path))
@@ -65,8 +69,12 @@ def read(path: Path, notes: list[Note]) -> RawImage:
         ) from error
     array, axes = sitk.GetArrayFromImage(image), image.GetDimension()
     array = np.moveaxis(array, -1, 0) if image.GetNumberOfComponentsPerPixel() > 1 else array[np.newaxis]
-    if chosen == "PNGImageIO" and len(array) in (2, 4):
-        array = array[:-1]  # the last one is transparency
+    if len(array) == 4 and (chosen == "PNGImageIO" or stored < 4):
+        array = array[:-1]  # the last one is transparency, which ITK adds to some that have none
+    if chosen == "TIFFImageIO" and palette and array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8)  # the palettes of TIFF have 16 bits for colours of 8
+    if stored == 1 and bool((array == array[:1]).all()):
+        array = array[:1]  # a palette of greys
     if axes == 2:
         array = array[:, np.newaxis]
     depth, height, width = array.shape[1:]
@@ -74,6 +82,17 @@ def read(path: Path, notes: list[Note]) -> RawImage:
         said = f"{path.name} is a stack of {depth} pictures without millimetres: voxels of 1 x 1 x 1 are assumed."
         notes.append(Note("no-millimetres", said))
     return RawImage(array, Grid((depth, height, width), planar=axes == 2))
+
+
+def _layout(path: Path, chosen: str, head: bytes) -> tuple[int, bool]:
+    """Return how many numbers a pixel has in the file, and whether they point into a palette of colours."""
+    if chosen == "PNGImageIO":
+        kind = head[25] if len(head) > 25 else 6
+        return {0: 1, 2: 3, 3: 1, 4: 2}.get(kind, 4), kind == 3
+    if chosen == "BMPImageIO":
+        palette = int.from_bytes(head[28:30], "little") <= 8
+        return 1 if palette else 3, palette
+    return layout_of(path) if chosen == "TIFFImageIO" else (3, False)
 
 
 def _cut(head: bytes, size: int) -> bool:

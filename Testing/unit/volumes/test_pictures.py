@@ -1,5 +1,7 @@
 """Pictures have pixels and no millimetres, whatever their dots per inch."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,3 +61,57 @@ def test_a_picture_that_is_cut_is_refused(tmp_path, ending, share):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(DataError, match=r"truncated|incomplete"):
         read_volume(path)
+
+
+@pytest.mark.parametrize("ending", [".png", ".bmp", ".tif"])
+@pytest.mark.parametrize("mode", ["L", "P", "1"])
+def test_a_grey_picture_has_one_channel_in_every_format_and_mode(tmp_path, ending, mode):
+    if (mode, ending) == ("1", ".bmp"):
+        pytest.skip("ITK reads no BMP of 1 bit; it is refused")
+    picture = Image.fromarray(PIXELS > 99) if mode == "1" else Image.fromarray(PIXELS)
+    if mode == "P":
+        picture.putpalette([grey for grey in range(256) for _ in range(3)])
+    picture.save(tmp_path / f"a{ending}")
+    wanted = (PIXELS > 99) * 255 if mode == "1" else PIXELS
+    np.testing.assert_array_equal(read_volume(tmp_path / f"a{ending}").array, wanted[np.newaxis, np.newaxis])
+
+
+@pytest.mark.parametrize("ending", [".png", ".bmp", ".tif"])
+def test_a_coloured_palette_has_three_channels(tmp_path, ending):
+    picture = Image.fromarray(PIXELS % 2).convert("P")
+    picture.putpalette([0, 0, 0, 255, 10, 20] + [0] * 762)
+    picture.save(tmp_path / f"a{ending}")
+    array = read_volume(tmp_path / f"a{ending}").array
+    np.testing.assert_array_equal(array[:, 0], (PIXELS % 2) * np.array([255, 10, 20]).reshape(3, 1, 1))
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("back", [0, 1])
+def test_a_tiff_whose_pages_never_end_is_refused(tmp_path, order, back):
+    kind = {"<": b"II*\0", ">": b"MM\0*"}[order]
+    sizes = [(256, 4, 1, 4), (257, 4, 1, 4), (258, 4, 1, 8), (262, 4, 1, 1), (273, 4, 1, 300), (279, 4, 1, 16)]
+    entries = b"".join(struct.pack(f"{order}HHII", *entry) for entry in sizes)
+    page = struct.pack(f"{order}H", len(sizes)) + entries
+    places = [8, 8 + len(page) + 4]
+    pages = page + struct.pack(f"{order}I", places[1]) + page + struct.pack(f"{order}I", places[back])
+    (tmp_path / "a.tif").write_bytes((kind + struct.pack(f"{order}I", 8) + pages).ljust(316, b"\1"))
+    with pytest.raises(DataError, match="never end"):
+        read_volume(tmp_path / "a.tif")
+
+
+def test_a_label_or_mask_saved_as_jpeg_is_refused(tmp_path):
+    Image.fromarray((PIXELS > 99).astype(np.uint8)).save(tmp_path / "l.jpg")
+    for values in (None, {"x": [1]}):
+        with pytest.raises(DataError, match="is a JPEG"):
+            read_masks(Grid((1, 7, 9), planar=True), ["x"], tmp_path / "l.jpg", values)
+
+
+def test_transparency_beside_grey_is_named(tmp_path):
+    Image.fromarray(np.stack([PIXELS, PIXELS], -1), "LA").save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="grey with transparency"):
+        read_volume(tmp_path / "a.png")
+
+
+def test_a_grey_tiff_of_16_bits_keeps_its_values(tmp_path):
+    Image.fromarray(PIXELS.astype(np.uint16) * 257).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.tif").array[0, 0], PIXELS.astype(np.uint16) * 257)
