@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import qt
 from IncrementalSegPanel.Failure import Failure, Mend
+from IncrementalSegPanel.flows.Learning import PHASES
 from IncrementalSegPanel.State import State
 from panel.looks import faults
 from panel.states import DEVICE, SENTENCE, STATES, Stage, ready, teaching
@@ -141,3 +142,15 @@ def clickable(dock):
         if isinstance(part, kinds) and part.isVisibleTo(dock.area) and part.objectName and part.width:
             found[part.objectName] = part.mapTo(dock.area, qt.QPoint(0, 0)).y()
     return found
+
+
+def test_one_phase_of_a_step_is_bold(stage):
+    teaching(stage)
+    dock = ModulePanel(stage.panel.widget, *NARROW)
+    texts = []
+    for phase in PHASES:
+        stage.session.teaching.learning.phase = phase
+        stage.panel.render()
+        texts.append(stage.page.ui.phaseLabel.text)
+    dock.close()
+    assert all(text.count("<b>") == text.count("</b>") == 1 for text in texts), texts

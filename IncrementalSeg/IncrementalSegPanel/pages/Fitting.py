@@ -16,18 +16,18 @@ _LONGEST = 16
 _BREAK = "\u200b"
 """A place at which a line may end, without width."""
 
-_LONG_RUN = re.compile(rf"[^\s{_BREAK}]{{{_LONGEST + 1},}}")
+_TAG_OR_LONG_RUN = re.compile(rf"(<[^<>]*>)|[^\s<>{_BREAK}]{{{_LONGEST + 1},}}")
 _BETWEEN = re.compile(rf"[^\\/_.,;:-]{{1,{_LONGEST}}}[\\/_.,;:-]*|[\\/_.,;:-]+")
 
 
 def breakable(text: str) -> str:
-    """Return a text in which lines can end within long words such as paths and names of files.
+    """Return a text in which lines can end within long words such as paths and names of files; tags stay whole.
 
     Example:
-        >>> breakable("short words"), len(breakable("x" * 40))
-        ('short words', 42)
+        >>> breakable("short words"), len(breakable("x" * 40)), breakable("<b>Remembering</b>")
+        ('short words', 42, '<b>Remembering</b>')
     """
-    return _LONG_RUN.sub(lambda run: _BREAK.join(_BETWEEN.findall(run[0])), text)
+    return _TAG_OR_LONG_RUN.sub(lambda run: run[1] or _BREAK.join(_BETWEEN.findall(run[0])), text)
 
 
 def shortened(text: str, most: int = 24) -> str:
