@@ -54,10 +54,10 @@ class Chart:
             x: Title of the axis.
             y: Title of the axis.
             xRange: What the axis shows; by default all points.
-            yRange: What the axis shows.
+            yRange: What the axis shows below the legend.
         """
         shown = {name: list(points) for name, points in list(series.items())[:MOST_CURVES]}
-        self._draw("Scatter", shown, (), (x, y), (xRange, yRange))
+        self._draw("Scatter", shown, (), (x, y), (xRange, yRange and _belowLegend(yRange, len(shown))))
 
     def bars(self, rows: Sequence[int], names: Sequence[str], before: Sequence[float], after: Sequence[float]) -> None:
         """Draw Dice before and after side by side.
@@ -186,6 +186,12 @@ class Chart:
 def _besides(last: int) -> Range:
     """Return a range that shows numbers from 1 as whole ones and leaves room for the legend."""
     return 0.0, max(4.0, 1.3 * (last + 1))
+
+
+def _belowLegend(range_: Range, lines: int) -> Range:
+    """Return a range with room for the legend, which Slicer draws over the upper right corner of a chart."""
+    low, high = range_
+    return low, high + (0.1 + 0.2 * lines) * (high - low)
 
 
 def _table(points: Points, labels: Sequence[str]) -> Any:
