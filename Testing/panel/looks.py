@@ -9,6 +9,8 @@ _EDGE = 1
 """Pixels by which frames of neighbours may touch."""
 _BAR = 12
 """Pixels that a bar keeps free beside its text."""
+_ARROW = 28
+"""Pixels that a chooser keeps free for its arrow and frame."""
 
 
 def faults(widget, primary):
@@ -74,6 +76,8 @@ def _needed(part):
         return _width(part, part.text) + _BAR, 0
     if isinstance(part, qt.QLineEdit) and part.placeholderText:
         return _width(part, part.placeholderText) + _BAR, 0
+    if isinstance(part, qt.QComboBox) and part.objectName:  # the others choose among names of any length
+        return _width(part, part.currentText) + _ARROW, 0
     if isinstance(part, qt.QLabel) and part.text:
         return _label(part)
     return None
