@@ -20,7 +20,6 @@ SLICER = {
         "QWidget",
         "currentNodeChanged(vtkMRMLNode*) currentNodeChanged(bool) nodeActivated(vtkMRMLNode*) nodeAdded(vtkMRMLNode*)",
     ),
-    "qMRMLPlotWidget": ("QWidget", ""),
     "qMRMLSegmentationShow3DButton": ("QPushButton", ""),
     "qMRMLWidget": ("QWidget", "mrmlSceneChanged(vtkMRMLScene*)"),
     "qSlicerTerminologyNavigatorWidget": (

@@ -70,7 +70,7 @@ def test_all_kinds_of_rows_in_words(page, session):
     assert shown["sternum"] == ["kept (proxy)", "agree 0.98", "–"]
     assert shown["coracoid process"] == ["not judged", "–", "–"]
     assert all(not table.item(row, 2).icon().isNull() for row in range(table.rowCount))
-    chart = page.ui.chart.mrmlPlotViewNode().GetPlotChartNode()
+    chart = page._chart.view.mrmlPlotViewNode().GetPlotChartNode()
     bars = chart.GetNthPlotSeriesNode(1).GetTableNode().GetTable()
     rows = [bars.GetColumnByName("x").GetValue(number) for number in range(bars.GetNumberOfRows())]
     assert [texts(table, int(row) - 1)[1] for row in rows] == ["scapula", "clavicle", "glenoid", "humerus", "rib"]

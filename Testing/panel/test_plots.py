@@ -1,15 +1,24 @@
 """Charts on real MRML: their nodes are reused, hidden, not saved, and made again after the scene was closed."""
 
 import pytest
+import qt
 import slicer
+import vtk
 from IncrementalSegPanel.pages.Plots import AMBER, BLUE, MOST_CURVES, Chart
+from standin.qt import binding
 
 KINDS = ("PlotView", "PlotChart", "PlotSeries", "Table")
 
 
 @pytest.fixture
 def chart():
-    return Chart("test", slicer.qMRMLPlotWidget())
+    return made("test")
+
+
+def made(name):
+    holder = binding.keep(qt.QFrame())
+    qt.QVBoxLayout(holder)
+    return Chart(name, holder)
 
 
 def nodes(*kinds):
@@ -25,7 +34,7 @@ def drawn(node):
 
 def test_a_curve_has_its_points_and_looks(chart):
     chart.curve({"new": [(0.0, 0.1), (0.5, 0.6)], "old": [(0.5, -0.01)]}, "share", "Dice", xRange=(0, 1))
-    shown = chart.widget.mrmlPlotViewNode().GetPlotChartNode()
+    shown = chart.view.mrmlPlotViewNode().GetPlotChartNode()
     first, second = (shown.GetNthPlotSeriesNode(number) for number in range(shown.GetNumberOfPlotSeriesNodes()))
     assert (first.GetName(), drawn(first)) == ("new", [(0.0, 0.1), (0.5, 0.6)])
     assert (second.GetName(), drawn(second)) == ("old", [(0.5, -0.01)])
@@ -111,17 +120,33 @@ def test_nodes_are_hidden_and_not_saved(chart, tmp_path):
 
 def test_slicers_layout_leaves_the_view_alone(chart):
     chart.bars([1], ["a"], [0.9], [0.8])
-    view = chart.widget.mrmlPlotViewNode()
+    view = chart.view.mrmlPlotViewNode()
     assert view.GetParentLayoutNode() is not None  # else a second widget would be made for it
     assert not view.GetDoPropagatePlotChartSelection()
 
 
-def test_the_hidden_bar_knows_no_charts_that_it_could_choose(chart):
-    bar = chart.widget.plotController()
-    for dice in (0.8, 0.7):
-        chart.bars([1], ["a"], [0.9], [dice])
-        assert (bar.visible, bar.mrmlScene()) == (False, None)
-        assert chart.widget.plotView().mrmlScene() is slicer.mrmlScene
+def ticks(chart):
+    axis = chart.view.chart().GetAxis(vtk.vtkAxis.BOTTOM)
+    return [axis.GetTickLabels().GetValue(number) for number in range(axis.GetTickLabels().GetNumberOfValues())]
+
+
+@pytest.mark.parametrize(
+    ("last", "shown"), [(1, "1"), (3, "1 2 3"), (10, "1 2 3 4 5 6 7 8 9 10"), (25, "1 4 7 10 13 16 19 22 25")]
+)
+def test_what_is_counted_has_whole_numbers(chart, last, shown):
+    chart.bars([1, last], ["a", "b"], [0.9, 0.8], [0.8, 0.7])
+    assert ticks(chart) == shown.split()
+    assert nodes("PlotChart")[0].GetXAxisRange() == (0, last + 1)
+    chart.coverage({"humerus": [0.5] * last})
+    assert ticks(chart) == shown.split()
+
+
+def test_the_legend_stands_above_and_hides_nothing(chart):
+    chart.curve({"new & old": [(0, 1)], "worst": [(0, 2)]}, "x", "y")
+    assert not nodes("PlotChart")[0].GetLegendVisibility()
+    assert "#0073b2" in chart.legend.text
+    assert "new &amp; old" in chart.legend.text
+    assert "worst" in chart.legend.text
 
 
 def test_a_closed_scene_takes_the_chart_and_drawing_brings_it_back(chart):
@@ -135,14 +160,14 @@ def test_a_closed_scene_takes_the_chart_and_drawing_brings_it_back(chart):
 
 
 def test_two_charts_do_not_meddle(chart):
-    other = Chart("other", slicer.qMRMLPlotWidget())
+    other = made("other")
     chart.bars([1], ["a"], [0.9], [0.8])
     other.coverage({"a": [0.5]})
-    assert chart.widget.mrmlPlotViewNode().GetPlotChartNode().GetNumberOfPlotSeriesNodes() == 2
+    assert chart.view.mrmlPlotViewNode().GetPlotChartNode().GetNumberOfPlotSeriesNodes() == 2
 
 
 def test_a_reloaded_module_takes_over_its_nodes(chart):
     chart.bars([1], ["a"], [0.9], [0.8])
     before = nodes()
-    Chart("test", slicer.qMRMLPlotWidget()).bars([1], ["a"], [0.5], [0.6])
+    made("test").bars([1], ["a"], [0.5], [0.6])
     assert nodes() == before

@@ -64,7 +64,7 @@ def test_choosing_filtering_and_marking(page, session, tmp_path):
     ui.structureCombo.activated.emit(number)
     assert session.reviewing.structure == "humerus"
     assert ui.board.count == len(session.reviewing.shown) < len(session.reviewing.exemplars)
-    series = page.ui.chart.mrmlPlotViewNode().GetPlotChartNode()
+    series = page._chart.view.mrmlPlotViewNode().GetPlotChartNode()
     assert series.GetNumberOfPlotSeriesNodes() == 1
     ui.pinButton.click()
     assert session.worker.last("pin").arguments["exemplar"] == session.reviewing.chosen

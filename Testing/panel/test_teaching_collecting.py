@@ -39,18 +39,22 @@ def test_what_has_the_name_is_chosen_and_gets_a_picture(session):
     assert flow.obstacle == ""
 
 
-def test_a_name_that_is_typed_later_or_changed_draws_what_it_means(session):
+def test_pictures_are_there_before_a_name_and_follow_it(session):
     session.bridge.examples = [example("one", "scapula"), example("one", "humerus")]
     session.teaching.begin()
     flow = session.teaching.collecting
     session.later.run()
-    assert session.bridge.drawn == []
+    assert session.bridge.drawn == [("one", "scapula")]
+    first = flow.rows[0].picture
+    assert first.read_bytes()
+    flow.setName("Scapula")
+    assert flow.rows[0].picture is first
     for name in ("humerus", "scapula"):
         flow.setName(name)
         assert flow.rows[0].picture is None  # not that of the other outline
         session.later.run()
         assert flow.rows[0].picture.read_bytes()
-    assert session.bridge.drawn == [("one", "humerus"), ("one", "scapula")]
+    assert session.bridge.drawn == [("one", "scapula"), ("one", "humerus"), ("one", "scapula")]
 
 
 def test_code_and_colour_follow_from_the_name(session):

@@ -252,13 +252,13 @@ class Collecting:
 
     def _draw(self) -> None:
         """Draw the thumbnails that are missing, one at a time."""
-        waiting = [number for number, row in enumerate(self.rows) if row.example is not None and row.picture is None]
+        waiting = [number for number, row in enumerate(self.rows) if row.pictured is not None and row.picture is None]
         if waiting:
-            self._session.later(partial(self._drawOne, waiting[0], self.rows[waiting[0]].example))
+            self._session.later(partial(self._drawOne, waiting[0], self.rows[waiting[0]].pictured))
 
     def _drawOne(self, number: int, example: Any) -> None:
         row = self.rows[number] if number < len(self.rows) else None
-        if row is None or row.example is not example or row.picture is not None:
+        if row is None or row.pictured is not example or row.picture is not None:
             return
         self._pictures += 1
         path = self._session.places.temporary / "examples" / f"{self._pictures}.png"

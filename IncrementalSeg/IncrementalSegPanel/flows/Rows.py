@@ -46,6 +46,11 @@ class Row:
         """The outline that is chosen, or ``None``."""
         return None if self.choice is None else self.examples[self.choice]
 
+    @property
+    def pictured(self) -> Any:
+        """The outline that the thumbnail shows: the chosen one, else the first; ``None`` for a case of a data set."""
+        return self.example if self.choice is not None else next(iter(self.examples), None)
+
     @classmethod
     def ofScene(cls, examples: Sequence[Any]) -> Row:
         """Return the row of a scan of the scene; which outline is meant is clear where there is one only."""
@@ -92,7 +97,7 @@ class Row:
         named = next((number for number, item in enumerate(self.examples) if alike(item.name, name)), None)
         if self.decided or named is None:
             return self
-        found = replace(self, choice=named, picture=self.picture if named == self.choice else None)
+        found = replace(self, choice=named, picture=self.picture if self.examples[named] is self.pictured else None)
         return replace(found, ticked=not found.obstacle("") and not found.example.uncorrected)
 
 

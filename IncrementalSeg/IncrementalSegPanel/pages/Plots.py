@@ -1,13 +1,18 @@
-"""Charts of the panel: real MRML plot nodes that belong to the panel alone, in a plot widget of a page."""
+"""Charts of the panel: real MRML plot nodes that belong to the panel alone, in a plot view of a page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
+import qt
 import slicer
 import vtk
+import vtkmodules.vtkChartsCore  # noqa: F401  (else the chart of a view comes as a plain item, without its axes)
 from slicer.i18n import tr as _
+
+from IncrementalSegPanel.pages import Fitting
 
 Points = Sequence[tuple[float, float]]
 Range = tuple[float, float]
@@ -17,6 +22,9 @@ BLUE, AMBER = (0.0, 0.45, 0.70), (0.90, 0.60, 0.0)
 
 MOST_CURVES = 6
 """So many curves can be told apart."""
+
+_MOST_TICKS = 10
+"""Whole numbers that fit below a narrow chart."""
 
 _COLORS = (BLUE, AMBER, (0.0, 0.62, 0.45), (0.80, 0.47, 0.65), (0.34, 0.71, 0.91), (0.84, 0.37, 0.0))
 _MARKERS = ("Circle", "Square", "Diamond", "Plus", "Cross")
@@ -30,13 +38,23 @@ class Chart:
 
     Args:
         name: Tells the charts of the panel apart.
-        widget: The ``qMRMLPlotWidget`` that shows it.
+        holder: The frame that it is put into, with an empty layout.
+
+    Attributes:
+        view: The ``qMRMLPlotView`` that shows it.
+        legend: The label above it: a legend inside would lie over the curves.
     """
 
-    def __init__(self, name: str, widget: Any) -> None:
-        self.name, self.widget = name, widget
+    def __init__(self, name: str, holder: Any) -> None:
+        self.name = name
         self._drawn: tuple[object, ...] | None = None
-        widget.plotController().setVisible(False)  # it chooses among charts and layouts; here there is one
+        self.legend, self.view = qt.QLabel(), slicer.qMRMLPlotView()
+        self.legend.setWordWrap(True)
+        self.legend.setTextFormat(qt.Qt.RichText)
+        Fitting.yieldWidth((self.legend,))
+        layout = holder.layout()
+        layout.addWidget(self.legend)
+        layout.addWidget(self.view, 1)
 
     def curve(
         self,
@@ -72,9 +90,8 @@ class Chart:
             title: [(float(row), dice) for row, dice in zip(rows, values, strict=True)]
             for title, values in ((_("before"), before), (_("after"), after))
         }
-        self._draw(
-            "ScatterBar", series, names, (_("number in the table below"), _("Dice")), (_besides(max(rows)), (0.0, 1.0))
-        )
+        titles, last = (_("number in the table below"), _("Dice")), max(rows)
+        self._draw("ScatterBar", series, names, titles, (_besides(last), (0.0, 1.0)), counts=last)
 
     def coverage(self, curves: Mapping[str, Sequence[float]]) -> None:
         """Draw how much of what was seen of a structure its first, first two, ... exemplars stand for.
@@ -85,8 +102,9 @@ class Chart:
         series = {
             name: [(float(count), share) for count, share in enumerate(curve, 1)] for name, curve in curves.items()
         }
-        longest = max(map(len, curves.values()), default=0)
-        self.curve(series, _("exemplars"), _("share covered"), xRange=_besides(longest), yRange=(0.0, 1.0))
+        shown, longest = dict(list(series.items())[:MOST_CURVES]), max(map(len, curves.values()), default=0)
+        titles = (_("exemplars"), _("share covered"))
+        self._draw("Scatter", shown, (), titles, (_besides(longest), (0.0, 1.0)), counts=longest)
 
     def _draw(
         self,
@@ -95,6 +113,7 @@ class Chart:
         labels: Sequence[str],
         titles: tuple[str, str],
         ranges: tuple[Range | None, Range | None],
+        counts: int = 0,
     ) -> None:
         wanted = (kind, {name: tuple(points) for name, points in series.items()}, tuple(labels), titles, ranges)
         if wanted == self._drawn and self._owned("PlotView"):
@@ -107,6 +126,8 @@ class Chart:
         self._axes(chart, titles, ranges)
         chart.EndModify(modified)
         self._show(chart)
+        self._tick(counts)
+        self.legend.text = _legend(list(series))
         self._drawn = wanted
 
     def _series(self, number: int, kind: str, name: str, points: Points, labels: Sequence[str]) -> None:
@@ -140,6 +161,7 @@ class Chart:
 
     def _axes(self, chart: Any, titles: tuple[str, str], ranges: tuple[Range | None, Range | None]) -> None:
         chart.SetTitleVisibility(False)
+        chart.SetLegendVisibility(False)
         for set_size in (chart.SetLegendFontSize, chart.SetAxisTitleFontSize, chart.SetAxisLabelFontSize):
             set_size(11)  # the sizes of MRML are made for a large view
         for axis, title, range_ in zip("XY", titles, ranges, strict=True):
@@ -156,9 +178,20 @@ class Chart:
             view.SetAndObserveParentLayoutNodeID(chart.GetID())  # so Slicer's layout makes no widget for it
             slicer.mrmlScene.AddNode(view)
         view.SetPlotChartNodeID(chart.GetID())
-        plot = self.widget.plotView()  # the bar above it gets no scene: its list of charts, without ours, would choose
-        plot.setMRMLScene(slicer.mrmlScene)
-        plot.setMRMLPlotViewNode(view)
+        self.view.setMRMLScene(slicer.mrmlScene)
+        self.view.setMRMLPlotViewNode(view)
+
+    def _tick(self, last: int) -> None:
+        """Let the axis show whole numbers from 1 to the last; where nothing is counted, what VTK chooses."""
+        axis = self.view.chart().GetAxis(vtk.vtkAxis.BOTTOM)
+        if not last:
+            axis.SetCustomTickPositions(None, None)
+            return
+        positions, labels = vtk.vtkDoubleArray(), vtk.vtkStringArray()
+        for number in range(1, last + 1, -(-last // _MOST_TICKS)):
+            positions.InsertNextValue(number)
+            labels.InsertNextValue(str(number))
+        axis.SetCustomTickPositions(positions, labels)
 
     def _owned(self, kind: str) -> dict[str, Any]:
         """Return the chart's nodes of a kind by their part."""
@@ -184,8 +217,18 @@ class Chart:
 
 
 def _besides(last: int) -> Range:
-    """Return a range that shows numbers from 1 as whole ones and leaves room for the legend."""
-    return 0.0, max(4.0, 1.3 * (last + 1))
+    """Return a range that shows the numbers from 1 on with room on both sides."""
+    return 0.0, last + 1.0
+
+
+def _legend(names: Sequence[str]) -> str:
+    """Return the names with a square in the colour of each."""
+    colors = ["#" + "".join(f"{round(255 * part):02x}" for part in color) for color in _COLORS]
+    parts = [
+        f'<span style="color:{colors[number % len(colors)]}">■</span> {escape(Fitting.breakable(name))}'
+        for number, name in enumerate(names)
+    ]
+    return " &nbsp; ".join(parts)
 
 
 def _belowLegend(range_: Range, lines: int) -> Range:

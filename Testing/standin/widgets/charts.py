@@ -1,12 +1,11 @@
 """The plot widget: it draws a real vtkMRMLPlotChartNode plainly, so that pictures show the chart."""
 
-import qt
 import slicer
 import vtk
 from PySide6 import QtCore, QtGui
 from standin.widgets.mrml import needs_vtk, observe, qMRMLWidget
 
-WIDGETS = ("qMRMLPlotView", "qMRMLPlotWidget")
+WIDGETS = ("qMRMLPlotView",)
 _MARGIN = 34
 
 
@@ -17,7 +16,7 @@ class qMRMLPlotView(qMRMLWidget):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.__dict__["_view"] = None
+        self.__dict__.update(_view=None, _chart=vtk.vtkChartXY())
         self.setMinimumHeight(160)
 
     def setMRMLPlotViewNode(self, view):
@@ -27,6 +26,10 @@ class qMRMLPlotView(qMRMLWidget):
         if view is not None:
             observe(self, view, vtk.vtkCommand.ModifiedEvent, self.update)
         self.update()
+
+    def chart(self):
+        """Return VTK's chart, on which axes and legend are adjusted."""
+        return self._chart
 
     def mrmlPlotViewNode(self):
         """Return the view node."""
@@ -52,50 +55,11 @@ class qMRMLPlotView(qMRMLWidget):
         box = _box(chart, everything)
         painter.drawText(2, area.top() + 8, f"{box[3]:.2f}")
         painter.drawText(2, area.bottom(), f"{box[2]:.2f}")
+        _ticks(painter, area, box, self._chart.GetAxis(vtk.vtkAxis.BOTTOM))
         for index, (node, points) in enumerate(lines):
             _draw(painter, area, box, node, points, index)
-
-
-class qMRMLPlotViewControllerWidget(qMRMLWidget):
-    """The bar above a plot; Slicer's chooses among the charts of its scene."""
-
-    standinClass = True
-
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        qt.QVBoxLayout(self).addWidget(qt.QLabel("P"))
-
-
-class qMRMLPlotWidget(qMRMLWidget):
-    """A plot view with its controller."""
-
-    standinClass = True
-
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        view, bar = qMRMLPlotView(), qMRMLPlotViewControllerWidget()
-        self.__dict__["_plot"], self.__dict__["_bar"] = view, bar
-        layout = qt.QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for part in (bar, view):
-            layout.addWidget(part)
-            self.connect("mrmlSceneChanged(vtkMRMLScene*)", part.setMRMLScene)
-
-    def setMRMLPlotViewNode(self, view):
-        """Show the chart of a view node."""
-        self._plot.setMRMLPlotViewNode(view)
-
-    def mrmlPlotViewNode(self):
-        """Return the view node."""
-        return self._plot.mrmlPlotViewNode()
-
-    def plotView(self):
-        """Return the view."""
-        return self._plot
-
-    def plotController(self):
-        """Return the bar above the view."""
-        return self._bar
+            if chart.GetLegendVisibility():
+                _name(painter, area, node, index)
 
 
 def _points(node):
@@ -142,6 +106,18 @@ def _draw(painter, area, box, node, points, index):
         painter.drawPolyline(spots)
         for spot in spots:
             painter.drawEllipse(spot, 2, 2)
+
+
+def _ticks(painter, area, box, axis):
+    """Write the numbers that the axis was given."""
+    positions, labels = axis.GetTickPositions(), axis.GetTickLabels()
+    for number in range(labels.GetNumberOfValues()):
+        x = (positions.GetValue(number) - box[0]) / (box[1] - box[0])
+        painter.drawText(int(area.left() + x * area.width() - 3), area.bottom() + 14, labels.GetValue(number))
+
+
+def _name(painter, area, node, index):
+    painter.setPen(QtGui.QColor.fromRgbF(*node.GetColor()))
     name = node.GetName() or ""
     painter.drawText(
         area.right() - 6 - painter.fontMetrics().horizontalAdvance(name), area.top() + 14 + 14 * index, name
