@@ -197,7 +197,7 @@ def _keep_files(
                 f"The result would be called {path.name!r}, which is longer than {LONGEST_NAME} bytes.",
                 todo="Rename the scan, or segment it alone with a file name as output.",
             )
-    there = [path for path in files if path.exists()]
+    there = [path for path in files if path.exists() or path.is_symlink()]
     if there and not overwrite:
         others = f" and {len(there) - 1} more of the results" if len(there) > 1 else ""
         raise OptionError(

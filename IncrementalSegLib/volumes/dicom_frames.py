@@ -69,6 +69,8 @@ class Frame:
         slope: Factor from a stored to a real value.
         intercept: What is added then.
         segment: ``ReferencedSegmentNumber``.
+        patient: ``PatientID``; empty where the file does not say.
+        frame_of_reference: ``FrameOfReferenceUID``, the space of the positions; empty likewise.
         phases: Attributes that tell images of one place apart.
     """
 
@@ -89,6 +91,8 @@ class Frame:
     slope: float
     intercept: float
     segment: int
+    patient: str
+    frame_of_reference: str
     phases: dict[str, str]
 
     @property
@@ -169,5 +173,7 @@ def _frame(source: Source, index: int, groups: list[Dataset], count: int) -> Fra
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
         segment=0 if segment is None else int(segment),
+        patient=str(root.get("PatientID") or ""),
+        frame_of_reference=str(root.get("FrameOfReferenceUID") or ""),
         phases={key: str(found) for key in PHASES if (found := value(key)) is not None},
     )

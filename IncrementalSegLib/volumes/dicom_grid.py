@@ -49,11 +49,17 @@ def arrange(frames: Sequence[Frame], name: str, notes: list[Note]) -> tuple[list
 
 
 def agree(frames: Sequence[Frame]) -> None:
-    """Name the slice whose size, pixels or orientation differ from the others.
+    """Name the slice whose patient, size, pixels or orientation differ from the others.
 
     Raises:
         GeometryError: There is one.
     """
+    _name_odd(frames, lambda frame: frame.patient, lambda frame: f"the PatientID {frame.patient!r}")
+    _name_odd(
+        frames,
+        lambda frame: frame.frame_of_reference,
+        lambda frame: f"the FrameOfReferenceUID {frame.frame_of_reference!r}",
+    )
     _name_odd(frames, lambda frame: (frame.columns, frame.rows), lambda frame: f"{frame.columns} x {frame.rows} pixels")
     _name_odd(frames, lambda frame: frame.samples, lambda frame: f"{frame.samples} numbers per pixel")
     _name_odd(

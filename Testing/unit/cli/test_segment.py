@@ -226,6 +226,13 @@ def test_a_file_that_exists_is_replaced_only_on_demand(name, two, scan, tmp_path
     assert b"has drawn" not in drawn.read_bytes()
 
 
+def test_a_link_that_leads_nowhere_is_not_replaced(two, scan, tmp_path, command):
+    link = tmp_path / "out.seg.nrrd"
+    link.symlink_to(tmp_path / "gone.seg.nrrd")
+    assert "already exists" in command("segment", two, scan, "--output", link).err
+    assert link.is_symlink()
+
+
 def test_a_folder_of_scans_and_the_longest_name(two, scan, tmp_path, command):
     longest = "x" * (255 - len(".seg.nrrd"))
     (tmp_path / "in").mkdir()

@@ -114,6 +114,14 @@ def larger(index, data):
         data.Rows, data.Columns, data.PixelData = 8, 9, pixels.tobytes()
 
 
+def other_patient(index, data):
+    data.PatientID = "b" if index == 2 else "a"
+
+
+def other_space(index, data):
+    data.FrameOfReferenceUID = "1.2.3.5" if index == 2 else "1.2.3.4"
+
+
 def tilted(index, data):
     data.ImagePositionPatient = list(np.array(data.ImagePositionPatient) + index * 0.3 * np.array(OBLIQUE[:3]))
 
@@ -126,6 +134,8 @@ def tilted(index, data):
         (without_position, "^024 has no position"),
         (larger, "^017 has 9 x 8 pixels, the other slices of the series 5 x 4"),
         (tilted, "tilted gantry"),
+        (other_patient, "^017 has the PatientID 'b', the other slices of the series the PatientID 'a'"),
+        (other_space, r"^017 has the FrameOfReferenceUID '1\.2\.3\.5'"),
     ],
 )
 def test_the_slice_that_differs_is_named(tmp_path, change, said):
