@@ -72,10 +72,10 @@ class Chart:
             x: Title of the axis.
             y: Title of the axis.
             xRange: What the axis shows; by default all points.
-            yRange: What the axis shows below the legend.
+            yRange: What the axis shows.
         """
         shown = {name: list(points) for name, points in list(series.items())[:MOST_CURVES]}
-        self._draw("Scatter", shown, (), (x, y), (xRange, yRange and _belowLegend(yRange, len(shown))))
+        self._draw("Scatter", shown, (), (x, y), (xRange, yRange))
 
     def bars(self, rows: Sequence[int], names: Sequence[str], before: Sequence[float], after: Sequence[float]) -> None:
         """Draw Dice before and after side by side.
@@ -229,12 +229,6 @@ def _legend(names: Sequence[str]) -> str:
         for number, name in enumerate(names)
     ]
     return " &nbsp; ".join(parts)
-
-
-def _belowLegend(range_: Range, lines: int) -> Range:
-    """Return a range with room for the legend, which Slicer draws over the upper right corner of a chart."""
-    low, high = range_
-    return low, high + (0.1 + 0.2 * lines) * (high - low)
 
 
 def _table(points: Points, labels: Sequence[str]) -> Any:
