@@ -97,6 +97,20 @@ def test_an_outline_that_cannot_teach_is_not_chosen(session):
     assert [row.ticked for row in flow.rows] == [False, True]
 
 
+def test_what_a_person_corrected_comes_before_what_a_model_made(session):
+    made, mine = example("one", "scapula", uncorrected=True), example("one", "scapula (corrected)")
+    session.bridge.examples = [made, mine]
+    (row,) = collected(session).rows
+    assert (row.example.name, row.ticked) == ("scapula (corrected)", True)
+
+
+def test_all_scans_leaves_out_what_nobody_corrected(session):
+    session.bridge.examples = [example("one", "scapula", uncorrected=True), example("two", "scapula")]
+    flow = collected(session)
+    flow.tickAll(True)
+    assert [row.ticked for row in flow.rows] == [False, True]
+
+
 def test_what_a_model_made_and_nobody_corrected_is_ticked_by_hand_only(session):
     session.bridge.examples = [example("one", "scapula", uncorrected=True), example("two", "scapula")]
     flow = collected(session)

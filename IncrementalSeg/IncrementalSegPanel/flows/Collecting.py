@@ -17,7 +17,7 @@ from IncrementalSegLib.types import Json
 from IncrementalSegPanel.flows.Errand import Errand
 from IncrementalSegPanel.flows.Lesson import Color, Lesson
 from IncrementalSegPanel.flows.Opening import works
-from IncrementalSegPanel.flows.Rows import Row, alike
+from IncrementalSegPanel.flows.Rows import Row, alike, uncorrected
 from IncrementalSegPanel.Texts import _
 
 if TYPE_CHECKING:
@@ -178,8 +178,11 @@ class Collecting:
         self._change(number, ticked=ticked, decided=True)
 
     def tickAll(self, ticked: bool) -> None:
-        """Let all scans teach that can, or none."""
-        self.rows = [replace(row, ticked=ticked and not self.refusal(row), decided=True) for row in self.rows]
+        """Let all scans teach that can, or none; what a model made and nobody corrected is ticked one by one only."""
+        self.rows = [
+            replace(row, ticked=ticked and not self.refusal(row) and not uncorrected(row), decided=True)
+            for row in self.rows
+        ]
         self._session.changed()
 
     def choose(self, number: int, choice: int | None) -> None:

@@ -92,13 +92,21 @@ class Row:
     def guessed(self, name: str) -> Row:
         """Return the row with the outline of that name chosen, where a person has decided nothing.
 
-        What a model made and nobody corrected is not ticked: it would teach the model its own faults.
+        What a person corrected comes before what a model made, which is not ticked: it would teach the model its own
+        faults.
         """
-        named = next((number for number, item in enumerate(self.examples) if alike(item.name, name)), None)
-        if self.decided or named is None:
+        names = (name, _("{name} (corrected)").format(name=name))
+        fitting = [number for number, item in enumerate(self.examples) if any(alike(item.name, one) for one in names)]
+        if self.decided or not fitting:
             return self
+        named = min(fitting, key=lambda number: self.examples[number].uncorrected)
         found = replace(self, choice=named, picture=self.picture if self.examples[named] is self.pictured else None)
-        return replace(found, ticked=not found.obstacle("") and not found.example.uncorrected)
+        return replace(found, ticked=not found.obstacle("") and not uncorrected(found))
+
+
+def uncorrected(row: Row) -> bool:
+    """Return whether the chosen outline of a scan was made by a model, and no person changed it."""
+    return row.example is not None and row.example.uncorrected
 
 
 def alike(one: str, other: str) -> bool:
