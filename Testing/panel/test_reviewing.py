@@ -49,11 +49,11 @@ def test_an_exemplar_says_why_it_is_kept(overview):
     [
         (
             "certain rank 35 of 68, covers 98.6 % of the set",
-            "by how sure the model is of it, rank 35 of 68, with those before it, it stands for 98.6 % of the scans",
+            "by how sure the model is of it, rank 35 of 68, it adds 98.6 % of the scans to those before it",
         ),
         (
             "pinned, covers 4.0 % of the set by content (dino)",
-            "pinned, with those before it, it stands for 4.0 % of the scans by content (dino)",
+            "pinned, it adds 4.0 % of the scans by content to those before it (dino)",
         ),
         ("", ""),
     ],

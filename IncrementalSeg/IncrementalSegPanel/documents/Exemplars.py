@@ -111,9 +111,9 @@ _PHRASES = (
     (r"certain rank (\d+) of (\d+)", lambda: _("by how sure the model is of it, rank {0} of {1}")),
     (
         r"covers ([\d.]+) % of the set by content \((.+?)\)",
-        lambda: _("with those before it, it stands for {0} % of the scans by content ({1})"),
+        lambda: _("it adds {0} % of the scans by content to those before it ({1})"),
     ),
-    (r"covers ([\d.]+) % of the set", lambda: _("with those before it, it stands for {0} % of the scans")),
+    (r"covers ([\d.]+) % of the set", lambda: _("it adds {0} % of the scans to those before it")),
 )
 """What a model's reasons are made of, and how a person would say it."""
 
