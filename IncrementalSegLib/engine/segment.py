@@ -27,6 +27,7 @@ from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.checks import judge_image
 from IncrementalSegLib.volumes.io import name_of, read_volume, write_volume
 from IncrementalSegLib.volumes.notes import Note
+from IncrementalSegLib.volumes.pictures import ENDINGS as PICTURES
 from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 from IncrementalSegLib.volumes.segmentations import value_table, write_label_map
 from IncrementalSegLib.volumes.volume import Grid, Volume
@@ -224,6 +225,8 @@ def _read(source: Source, loaded: LoadedModel, strict: bool, result: SegmentResu
     if strict and notes:
         raise DataError(f"{source.name}: {notes[0].message}", todo="With --strict every note on a scan is an error.")
     result.warnings += [f"{source.name}: {note.message}" for note in notes]
+    if volume.grid.planar and any(path.name.lower().endswith(PICTURES) for path in source.paths):
+        result.warnings.append(f"{source.name} is a picture without millimetres: 1000 of its pixels count as 1 ml.")
     loaded.plan.check(volume, f"The scan {source.name}")
     return volume
 

@@ -24,6 +24,7 @@ from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.structures import Request, StructureList, parse_names
 from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.notes import counted
+from IncrementalSegLib.volumes.pictures import ENDINGS as PICTURES
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def evaluate(
         for name, score in named.items()
         if score.seen_in_training
     )
+    if any(path.name.lower().endswith(PICTURES) for case in dataset.cases for path in case.images):
+        warnings += ("Pictures have no millimetres: their ASSD and HD95 are in pixels.",)
     if structures is None:
         warnings += tuple(
             f"{name} was not scored: the data calls nothing so. Say which label it is: "

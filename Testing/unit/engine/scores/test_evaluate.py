@@ -5,11 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from tiny import tree
 
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import evaluate
+from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.errors import (
     DataError,
     DeviceError,
@@ -46,6 +48,22 @@ def test_json_is_what_the_command_prints(taught, data):
     assert printed["structures"]["humerus"]["cases"] == 5
     assert not printed["structures"]["humerus"]["seen_in_training"]
     assert printed["warnings"] == []
+
+
+def test_distances_and_volumes_of_pictures_are_said_to_be_pixels(teach, tmp_path):
+    truth = np.zeros((24, 24), np.uint8)
+    truth[6:14, 8:18] = 255
+    for number in range(2):
+        image = (truth // 2 + np.random.default_rng(number).integers(0, 40, truth.shape)).astype(np.uint8)
+        sitk.WriteImage(sitk.GetImageFromArray(image), str(tmp_path / f"s{number}.png"))
+        sitk.WriteImage(sitk.GetImageFromArray(truth), str(tmp_path / f"m{number}.png"))
+    table = tmp_path / "t.csv"
+    table.write_text("image,spot\ns0.png,m0.png\ns1.png,m1.png\n", "utf-8")
+    teach(tmp_path / "model", table, "spot", exemplars="none")
+    warnings = evaluate(tmp_path / "model", table, device="cpu").warnings
+    assert "Pictures have no millimetres: their ASSD and HD95 are in pixels." in warnings
+    warnings = segment(tmp_path / "model", [tmp_path / "s0.png"], tmp_path / "out", device="cpu").warnings
+    assert "s0 is a picture without millimetres: 1000 of its pixels count as 1 ml." in warnings
 
 
 class TestSeenInTraining:
