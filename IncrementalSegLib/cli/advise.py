@@ -64,8 +64,10 @@ def command(
         say(text)
     if advice.method:
         words = ["--data", str(data), "--structures", structures or "NAMES", "--method", advice.method]
-        if exemplars is Exemplars.none:
-            words += ["--exemplars", "none"]
+        words += ["--cases", cases] if cases is not None else []
+        words += ["--exemplars", "none"] if exemplars is Exemplars.none else []
+        words += ["--strict"] if strict else []
+        words += ["--accept-grid"] if accept_grid else []
         say(f"Next: {shlex.join(['incrementalseg', 'learn', str(model), *words])}")
 
 

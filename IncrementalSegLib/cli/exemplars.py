@@ -21,6 +21,12 @@ from IncrementalSegLib.cli.output import (
     say,
 )  # fmt: skip
 
+_WHY = (
+    "Certain rank: its place among the pieces that show the structure, the one that the model is surest of first. "
+    "Covers: what it adds to the share of the scans that the pieces chosen before it stand for; by content: as the "
+    "named network sees them (trunk: the model's own)."
+)
+
 
 def command(
     model: ModelPath,
@@ -71,3 +77,5 @@ def command(
     ]
     print_table(f"Version {listing['version']}", ("exemplar", "case", "structures", "", "why"), rows)
     say(f"{len(rows)} exemplars, {listing['bytes'] / 1e6:.1f} MB.")
+    if rows:
+        say(_WHY)

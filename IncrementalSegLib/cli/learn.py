@@ -126,7 +126,9 @@ def command(
         Normalisation,
         typer.Option(help="Fixed at the first step: zscore, scan by scan; ct, a window of Hounsfield units; auto."),
     ] = Normalisation.auto,
-    report: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write a page on what was kept.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write a page on what was kept, from the second step on.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the step that was interrupted.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Give up the step that was interrupted.")] = False,
     strict: Strict = False,
@@ -177,7 +179,7 @@ def command(
     elif as_json:
         print_json(result.to_json())
     else:
-        _show(result, model)
+        _show(result, model, report)
     if result.record.held_back_by and not result.record.accepted:
         raise typer.Exit(HELD_BACK)
 
@@ -192,12 +194,13 @@ def _refuse_other_options(context: typer.Context) -> None:
             )
 
 
-def _show(result: StepResult, model: Path) -> None:
-    """Print what a step made as tables and sentences."""
+def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
+    """Print what a step made as tables and sentences; ``asked``: where a page was asked for."""
     from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 
     record, curve = result.record, result.curve
-    scores = result.to_json()["validation"]
+    made = result.to_json()
+    scores = made["validation"]
     rows = [(name, number(score["validation_dice"]), score["cases"]) for name, score in scores.items()]
     print_table("Dice on the cases set aside", ("structure", "Dice", "cases"), rows)
     early = f", ended early after {curve.steps} of {curve.planned}" if curve.steps < curve.planned else ""
@@ -216,12 +219,18 @@ def _show(result: StepResult, model: Path) -> None:
             f"Hardly learned: {', '.join(weak)}. The gate judges older structures only. More --steps, or --improve "
             "once the version is in use, may help; `incrementalseg check` looks at the labels."
         )
+        if all(scores[name]["cases"] == 1 for name in weak):
+            say("One case says so, and it may be unusual: `incrementalseg evaluate` scores others.")
     if record.step["set_aside"]:
         say(f"Set aside: {', '.join(entry['case'] for entry in record.step['set_aside'])}.")
+    if made["unjudged"]:
+        say(f"No scan set aside shows {', '.join(made['unjudged'])}: no later step can measure whether it is kept.")
     if result.report.rows:
         show(result.report, f"What became of the older structures since version {record.parent}")
     if result.page is not None:
         say(f"Report: {result.page}")
+    elif asked is not None and record.parent is None:
+        say("No report: a first step has no older structure. `incrementalseg evaluate --report` shows the new one.")
     if not record.accepted:
         say(
             f"Version {record.number} is a candidate; the version in use has not changed. To use it all the same: "

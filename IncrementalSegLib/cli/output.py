@@ -27,7 +27,7 @@ CaseNames = Annotated[
     str | None, typer.Option("--cases", metavar="FILE|a,b,c", help="Case ids, or a file with one id per line.")
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="What there is to know of a case (`check` lists it) is an error.")
+    bool, typer.Option("--strict", help="Stop where `check` has anything to say about a case, warnings included.")
 ]
 AcceptGrid = Annotated[
     bool,

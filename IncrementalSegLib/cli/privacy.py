@@ -62,8 +62,12 @@ def _show_ledger(done: Json) -> None:
     if means:
         lines = [(*mean[:3], ", ".join(numbers), mean[3]) for mean, numbers in sorted(means.items())]
         print_table("Mean features", ("structure", "voxels", "patients", "versions", ""), lines)
+    from IncrementalSegLib.engine.history import FORGOTTEN
+
     cases = sorted({case for held in done["versions"] for case in held["cases"]})
-    say(f"Cases: {', '.join(cases) or 'none'}.")
+    gone = FORGOTTEN in cases
+    named = ", ".join(case for case in cases if case != FORGOTTEN) or "none"
+    say(f"Cases: {named}.{' Others were forgotten; their names are gone.' if gone else ''}")
     say("The weights were shaped by all of them. --json tells it version by version.")
     if done["open_to_others"]:
         say("Other users of this computer may look into the folder; chmod -R go= MODEL makes it yours alone.")

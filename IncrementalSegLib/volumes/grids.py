@@ -71,8 +71,8 @@ def difference(first: Grid, second: Grid) -> str:
     if not _spacing_agrees(first, second):
         return f"spacing {_numbers(first.spacing)} against {_numbers(second.spacing)} mm"
     if not _direction_agrees(first, second):
-        turn = float(np.abs(first.matrix - second.matrix).max())
-        return f"directions that differ by {turn:.2g}"
+        cosines = np.clip((first.matrix * second.matrix).sum(axis=0), -1, 1)
+        return f"axes that differ by {np.degrees(np.arccos(cosines.min())):.3g} degrees"
     if np.abs(_offset(first, second)).max() > ORIGIN_TOLERANCE:
         return f"origin {_numbers(first.origin)} against {_numbers(second.origin)} mm"
     return ""

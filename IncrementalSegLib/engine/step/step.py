@@ -120,7 +120,7 @@ class Step:
         checkpoints.remove()
         if curve.nothing_learned:
             log.warning(
-                "Nothing was learned: on the cases set aside the Dice stayed below %g. The last weights are kept.",
+                "The Dice on the cases set aside stayed below %g; no weights stood out, so the last ones are kept.",
                 HARDLY_LEARNED,
             )
         return result

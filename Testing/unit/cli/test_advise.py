@@ -4,6 +4,8 @@ def test_the_table_says_how_far_and_the_sentences_why(command, model, data):
     assert "Method: lwfseg" in said.out
     assert f"learn {model} --data {data} --structures spleen --method lwfseg" in said.out
     assert "near" in said.out
+    said = command("advise", model, "--data", data, "--structures", "spleen", "--cases", "c0,c1", "--accept-grid")
+    assert "--structures spleen --method lwfseg --cases c0,c1 --accept-grid" in said.out
     found = command("advise", model, "--data", data, "--json").json
     assert found["method"] == "lwfseg"
     assert found["structures"]["liver"]["spacing"] == {"distance": 0.0, "word": "near"}

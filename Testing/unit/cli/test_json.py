@@ -96,6 +96,7 @@ def test_structures_are_listed_renamed_and_removed(model, data, command):
 
 
 def test_exemplars_are_listed_pinned_banned_and_limited(model, data, command):
+    assert "Certain rank: its place" in command("exemplars", model).out
     listing = command("exemplars", model, "--json").json
     assert listing["version"] == 1
     assert len(listing["exemplars"]) >= 2

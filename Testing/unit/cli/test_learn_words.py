@@ -18,16 +18,22 @@ def said(
     curve: Curve,
     parent: int | None = 1,
     normalisation: str = "zscore",
+    cases: int = 1,
+    asked: Path | None = None,
+    unjudged: tuple[str, ...] = (),
 ) -> str:
     record = SimpleNamespace(
         number=2, parent=parent, preprocessing={"normalisation": normalisation},
         structures=SimpleNamespace(names=("humerus", "scapula")), seconds=9.0, accepted=True,
         step={"method": "pcdd", "set_aside": []},
     )  # fmt: skip
-    scores = {"validation": {"scapula": {"validation_dice": dice, "cases": 0 if dice is None else 1}}}
+    made = {
+        "unjudged": list(unjudged),
+        "validation": {"scapula": {"validation_dice": dice, "cases": 0 if dice is None else cases}},
+    }
     report = SimpleNamespace(rows=(), held_back_by=())
-    result: Any = SimpleNamespace(record=record, curve=curve, report=report, page=None, to_json=lambda: scores)
-    _show(result, Path("shoulder"))
+    result: Any = SimpleNamespace(record=record, curve=curve, report=report, page=None, to_json=lambda: made)
+    _show(result, Path("shoulder"), asked)
     return capsys.readouterr().out
 
 
@@ -53,3 +59,24 @@ def test_the_first_step_says_how_intensities_are_normalised(
     curve = Curve(200, 200, best_step=180)
     assert words in said(capsys, 0.8, curve, None, normalisation)
     assert "Intensities" not in said(capsys, 0.8, curve, 1, normalisation)
+
+
+@pytest.mark.parametrize("cases", [1, 2])
+def test_a_single_case_is_said_to_be_a_weak_witness(capsys: pytest.CaptureFixture[str], cases: int) -> None:
+    text = said(capsys, 0.0, Curve(200, 200, best_step=200), cases=cases)
+    assert ("One case says so, and it may be unusual" in text) == (cases == 1)
+
+
+@pytest.mark.parametrize(("parent", "asked"), [(None, Path("page")), (None, None), (1, Path("page"))])
+def test_a_first_step_says_that_it_writes_no_page(
+    capsys: pytest.CaptureFixture[str], parent: int | None, asked: Path | None
+) -> None:
+    text = said(capsys, 0.8, Curve(200, 200, best_step=180), parent, asked=asked)
+    assert ("No report: a first step" in text) == (parent is None and asked is not None)
+
+
+def test_structures_that_no_scan_set_aside_shows_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    curve = Curve(200, 200, best_step=180)
+    text = said(capsys, None, curve, unjudged=("scapula",))
+    assert "No scan set aside shows scapula: no later step can measure whether it is kept." in text
+    assert "No scan set aside" not in said(capsys, 0.8, curve)

@@ -54,6 +54,10 @@ def test_people_are_told_that_weights_cannot_forget(model, command):
     said = command("privacy", model, "--forget", case)
     assert "Weights cannot forget" in said.out
     assert "liver" in said.out
+    (line,) = [line for line in command("privacy", model).out.splitlines() if line.startswith("Cases: ")]
+    assert case not in line
+    assert line.endswith(". Others were forgotten; their names are gone.")
+    assert ", forgotten" not in line
 
 
 def test_one_thing_at_a_time(model, command):

@@ -64,6 +64,11 @@ def test_same_samples_in_another_order_are_no_lost_header(tmp_path, order, mirro
     assert notes == []
 
 
+def test_a_mirrored_header_is_told_in_degrees(tmp_path):
+    with pytest.raises(GeometryError, match=r"axes that differ by 180 degrees"):
+        read_masks(GRID, ["a"], **written(tmp_path, "map", LOST["x mirrored"]))
+
+
 def test_header_off_by_up_to_half_a_voxel_is_no_lost_header(tmp_path):
     given = written(tmp_path, "map", Grid(GRID.shape, GRID.spacing, (-6.1, 8.9, 9.0), TURNED))
     notes = []
