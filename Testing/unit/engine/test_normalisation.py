@@ -68,7 +68,7 @@ def test_padding_changes_no_result_of_a_ct_model(teach, tmp_path):
     for padding in (-1000, -1024, -2000, -3024):
         path = tmp_path / f"scan{padding}.nii.gz"
         sitk.WriteImage(ct(9, padding), str(path))
-        (output,) = segment(model, path, tmp_path / "out", format="nii.gz", device="cpu").outputs
+        output, _ = segment(model, path, tmp_path / "out", format="nii.gz", device="cpu").outputs
         found[padding] = sitk.GetArrayFromImage(sitk.ReadImage(str(output)))
     assert found[-1000].any()
     assert all(np.array_equal(mask, found[-1000]) for mask in found.values())
