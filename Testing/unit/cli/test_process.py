@@ -92,7 +92,7 @@ def test_a_full_disk_is_told_from_a_result(name, model, scan, tmp_path):
     """Files may not grow beyond 300 bytes; what was there before stays."""
     (tmp_path / name).write_bytes(b"yesterday's result")
     process = start(
-        "segment", model, scan, "--output", tmp_path / name, "--json",
+        "segment", model, scan, "--output", tmp_path / name, "--overwrite", "--json",
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300)),
     )  # fmt: skip
     out, err = process.communicate(timeout=100)
