@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,7 +119,10 @@ def class_name(source: Source) -> str:
 
 @contextmanager
 def understood(name: str) -> Iterator[None]:
-    """Turn what pydicom raises for a damaged file into a sentence, and hold its warnings back."""
+    """Turn what pydicom raises for a damaged file into a sentence, and hold its warnings and its log back."""
+    log = logging.getLogger("pydicom")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -130,3 +134,5 @@ def understood(name: str) -> Iterator[None]:
         raise DataError(
             f"{name} cannot be understood as DICOM ({reason}).", todo="It is damaged or incomplete: export it again."
         ) from error
+    finally:
+        log.setLevel(level)

@@ -12,6 +12,8 @@ from phantom_scene import add_shoulder
 from scripted_worker import session_in
 from standin.events import wait
 
+from IncrementalSegLib.progress import Phase
+
 LONG = 100
 """Seconds; other processes may keep this computer busy."""
 
@@ -52,7 +54,7 @@ def learning(session):
     """Take the deal, and run until the learning itself has begun."""
     flow = session.teaching.learning
     session.teaching.teach()
-    wait(lambda: (flow.phase == 1 and flow.fraction > 0) or session.failure is not None, LONG)
+    wait(lambda: (flow.phase is Phase.TRAINING and flow.fraction > 0) or session.failure is not None, LONG)
     assert session.failure is None, session.failure
     return flow
 
@@ -93,7 +95,7 @@ def test_teach_stop_and_keep_pause_and_resume(session):
     slicer.mrmlScene.Clear(0)  # the scans of the step lie on the disk
     session.teaching.resume()
     flow = session.teaching.learning
-    wait(lambda: flow.phase == 1 and flow.fraction > 0, LONG)
+    wait(lambda: flow.phase is Phase.TRAINING and flow.fraction > 0, LONG)
     flow.stop("discard")
     wait(lambda: session.state is not State.TEACHING, LONG)
     session.opening.refresh()

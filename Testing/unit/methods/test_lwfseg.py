@@ -41,7 +41,7 @@ def test_distillation_keeps_what_finetune_forgets(taught):
         train()
         assert dice(ctx, SQUARE) > 0.8, name
         found[name] = dice(ctx, DISC) / before
-    assert found["lwfseg"] > 0.9
+    assert found["lwfseg"] > 0.85
     assert found["finetune"] < 0.6
 
 

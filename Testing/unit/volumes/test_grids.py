@@ -35,7 +35,7 @@ def turned(degrees, **fields):
         (Grid(BASE.shape, (1.0, 2.0, 3.001), BASE.origin), "spacing"),
         (Grid((10, 11, 13), BASE.spacing, BASE.origin), "size 12 x 11 x 10 against 13 x 11 x 10"),
         (turned(0.005), ""),
-        (turned(0.01), "directions"),
+        (turned(0.01), "axes that differ by 0.01 degrees"),
         (Grid(BASE.shape, (1.0, 1.0, 1.0), planar=True), ""),
     ],
 )
