@@ -53,7 +53,8 @@ def test_the_batch_is_halved_until_it_fits(monkeypatch, caplog):
     loop = trainer(chosen, context(chosen, old=(), new=(DISC, SQUARE)), steps=3)
     assert loop.run().accumulate == 4
     assert loop.curve.steps == 3
-    assert [record.args[1] for record in caplog.records if "ran out" in record.msg] == [2, 4]
+    halved = [record.args[1] for record in caplog.records if "ran out" in record.msg and len(record.args) > 1]
+    assert halved == [2, 4]
 
 
 def test_what_does_not_fit_one_by_one_ends_the_step_as_a_crash(monkeypatch):
