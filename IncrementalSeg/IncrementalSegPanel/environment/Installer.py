@@ -29,14 +29,14 @@ for name in sys.argv[1:]:
         why.append(f"{name}: {type(error).__name__}: {error}")
 sys.stdout.write(json.dumps({"there": there, "why": "\\n".join(why)}))
 """
-"""What a child process does to find out which modules can be imported."""
+"""A child process that tries which modules can be imported."""
 
 Log = Callable[[str], None]
 Done = Callable[[int], None]
 
 
 class Installer:
-    """What is asked of Slicer's Python and of the system.
+    """Questions to Slicer's Python and to the system.
 
     Every ``done`` receives an exit status, 0 for success, on the main thread; every ``log`` receives lines.
     """

@@ -1,4 +1,4 @@
-"""What an installation that was ended half-way leaves behind, so that the next one is not told that it is there."""
+"""Leftovers of an interrupted installation, which would make the next one believe that a package is installed."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class InstallSteps:
 
     Attributes:
         said: Lines of the step that runs.
-        cancelled: Whether nothing shall be begun any more.
+        cancelled: No further step is begun.
     """
 
     def __init__(

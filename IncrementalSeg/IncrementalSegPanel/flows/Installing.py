@@ -243,7 +243,7 @@ class Installing:
         self._discardUnfinished()
         self._finish()
         self.cancelled = False
-        self._session.warn(_("The installation was cancelled. “Install” goes on with what is still missing."))
+        self._session.warn(_("The installation was cancelled. “Install” installs what is still missing."))
         self.look()
 
     def _discardUnfinished(self) -> None:

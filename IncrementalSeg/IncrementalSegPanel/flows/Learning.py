@@ -27,7 +27,7 @@ _SECONDS = {
     Phase.CHECKING_OLD: ("judging",),
     Phase.SAVING: ("saving",),
 }
-"""What a step does, in its order, and what an estimate calls the seconds of each phase."""
+"""The phases of a step in order, and the name of each in an estimate."""
 
 _ORDER = tuple(_SECONDS)
 

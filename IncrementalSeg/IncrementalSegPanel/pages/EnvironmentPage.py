@@ -42,7 +42,7 @@ class EnvironmentPage(Page):
 
     @property
     def primary(self) -> Any:
-        """The button that Ctrl+Enter presses; none during an installation, which no key shall end."""
+        """The button that Ctrl+Enter presses; none during an installation, so that no key ends it."""
         return None if self.flow.phase else self.ui.primaryButton
 
     def escape(self) -> None:
