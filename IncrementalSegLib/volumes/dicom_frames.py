@@ -69,6 +69,7 @@ class Frame:
         slope: Factor from a stored to a real value.
         intercept: What is added then.
         segment: ``ReferencedSegmentNumber``.
+        rescaled: The file gives a slope or an intercept.
         patient: ``PatientID``; empty where the file does not say.
         frame_of_reference: ``FrameOfReferenceUID``, the space of the positions; empty likewise.
         phases: Attributes that tell images of one place apart.
@@ -91,6 +92,7 @@ class Frame:
     slope: float
     intercept: float
     segment: int
+    rescaled: bool
     patient: str
     frame_of_reference: str
     phases: dict[str, str]
@@ -173,6 +175,7 @@ def _frame(source: Source, index: int, groups: list[Dataset], count: int) -> Fra
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
         segment=0 if segment is None else int(segment),
+        rescaled=slope is not None or intercept is not None,
         patient=str(root.get("PatientID") or ""),
         frame_of_reference=str(root.get("FrameOfReferenceUID") or ""),
         phases={key: str(found) for key in PHASES if (found := value(key)) is not None},

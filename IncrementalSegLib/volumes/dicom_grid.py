@@ -60,6 +60,7 @@ def agree(frames: Sequence[Frame]) -> None:
         lambda frame: frame.frame_of_reference,
         lambda frame: f"the FrameOfReferenceUID {frame.frame_of_reference!r}",
     )
+    _name_odd(frames, lambda frame: frame.rescaled, lambda frame: f"{'a' if frame.rescaled else 'no'} rescale slope")
     _name_odd(frames, lambda frame: (frame.columns, frame.rows), lambda frame: f"{frame.columns} x {frame.rows} pixels")
     _name_odd(frames, lambda frame: frame.samples, lambda frame: f"{frame.samples} numbers per pixel")
     _name_odd(

@@ -118,6 +118,13 @@ def other_patient(index, data):
     data.PatientID = "b" if index == 2 else "a"
 
 
+def rescaled_once(index, data):
+    if index == 2:
+        data.RescaleSlope, data.RescaleIntercept = 1, -1024
+    elif "RescaleSlope" in data:
+        del data.RescaleSlope, data.RescaleIntercept
+
+
 def other_space(index, data):
     data.FrameOfReferenceUID = "1.2.3.5" if index == 2 else "1.2.3.4"
 
@@ -135,6 +142,7 @@ def tilted(index, data):
         (larger, "^017 has 9 x 8 pixels, the other slices of the series 5 x 4"),
         (tilted, "tilted gantry"),
         (other_patient, "^017 has the PatientID 'b', the other slices of the series the PatientID 'a'"),
+        (rescaled_once, "^017 has a rescale slope, the other slices of the series no rescale slope"),
         (other_space, r"^017 has the FrameOfReferenceUID '1\.2\.3\.5'"),
     ],
 )
