@@ -24,7 +24,7 @@ from IncrementalSegLib.cli.output import say
 from IncrementalSegLib.cli.streams import harden
 from IncrementalSegLib.engine.process import tune_process
 from IncrementalSegLib.errors import IncrementalSegError, explain
-from IncrementalSegLib.worker.log import shown
+from IncrementalSegLib.worker.log import VisibleFormatter
 
 COMMANDS = (
     "learn", "advise", "estimate", "segment", "evaluate", "check", "versions", "gate", "accept", "reject",
@@ -44,8 +44,8 @@ def main() -> None:
     Interrupt.install()
     harden()
     handler = RichHandler(console=Console(stderr=True), show_time=False, show_path=False, show_level=True)
-    handler.addFilter(shown)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
+    handler.setFormatter(VisibleFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("IncrementalSegLib").setLevel(logging.INFO)
     try:
         build()()

@@ -10,7 +10,7 @@ import sys
 
 from IncrementalSegLib.engine.process import take_normal_priority, tune_process
 from IncrementalSegLib.worker.channel import Channel
-from IncrementalSegLib.worker.log import shown
+from IncrementalSegLib.worker.log import VisibleFormatter
 from IncrementalSegLib.worker.server import PATIENCE, Server
 
 
@@ -23,8 +23,8 @@ def main() -> None:
     tune_process()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the front end to judge
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(shown)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", handlers=[handler])
+    handler.setFormatter(VisibleFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("IncrementalSegLib").setLevel(logging.INFO)
     Server(Channel(), options.patience).run()
     os._exit(0)  # neither a job that does not stop nor a log that nobody reads may keep the process

@@ -12,10 +12,15 @@ KEPT = 50
 """Lines that a report holds."""
 
 
-def shown(record: logging.LogRecord) -> bool:
-    """Write out what a record holds that would steer the terminal that shows it; a filter that lets all through."""
-    record.msg, record.args = visible(record.getMessage(), lines=True), ()
-    return True
+class VisibleFormatter(logging.Formatter):
+    """Write out what a message or traceback holds that would steer the terminal that shows it.
+
+    The record itself stays as it is: other handlers read it too.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of one record."""
+        return visible(super().format(record), lines=True)
 
 
 class Log(logging.Handler):
