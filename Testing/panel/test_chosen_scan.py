@@ -129,11 +129,41 @@ def test_while_the_scene_is_busy_nothing_is_chosen(ready, state):
     assert ready.session.parameters.inputVolume is None
 
 
-def test_a_chosen_scan_that_is_removed_leaves_the_choice_to_the_views(ready):
+def test_a_chosen_scan_that_is_removed_leaves_the_choice_to_the_views(ready, views):
     ready.ui.volumeSelector._activated(0)
     assert chosen(ready) is ready.first
+    show(views, ready.second)
     slicer.mrmlScene.RemoveNode(ready.first)
     assert chosen(ready) is ready.second
+
+
+def test_the_views_show_what_a_person_chooses(ready, views):
+    views[0].SetForegroundVolumeID(ready.second.GetID())
+    views[1].SetLabelVolumeID(ready.second.GetID())
+    chosen(ready)
+    ready.ui.volumeSelector._activated(0)
+    assert {view.GetBackgroundVolumeID() for view in views} == {ready.first.GetID()}
+    assert views[0].GetForegroundVolumeID() is None
+    assert views[1].GetLabelVolumeID() is None
+    assert chosen(ready) is ready.first
+
+
+def test_a_result_goes_with_its_scan_and_comes_back_with_it(ready):
+    begin(ready)
+    result(ready, {"humerus": 41.7})
+    node = ready.session.segmenting.outcome.segmentation
+    ready.session.segmenting.chooseVolume(ready.first)
+    assert ready.session.state is State.READY
+    assert not node.GetDisplayVisibility()
+    ready.session.segmenting.chooseVolume(ready.second)
+    assert node.GetDisplayVisibility()
+
+
+def test_a_scan_that_is_chosen_again_is_shown_again(ready, views):
+    ready.session.segmenting.chooseVolume(ready.first)
+    show(views, ready.second)
+    ready.session.segmenting.chooseVolume(ready.first)
+    assert {view.GetBackgroundVolumeID() for view in views} == {ready.first.GetID()}
 
 
 def test_the_sample_s_unseen_shoulder_is_what_is_segmented(session, panel, tmp_path, views):
@@ -150,6 +180,7 @@ def test_the_sample_s_unseen_shoulder_is_what_is_segmented(session, panel, tmp_p
 
 def test_after_a_result_the_views_show_its_scan(ready, views):
     ready.session.segmenting.chooseVolume(ready.first)
+    show(views, ready.second)
     views[0].SetForegroundVolumeID(ready.second.GetID())
     views[1].SetLabelVolumeID(ready.second.GetID())
     ready.scan = ready.first

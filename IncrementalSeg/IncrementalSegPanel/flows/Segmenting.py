@@ -117,13 +117,17 @@ class Segmenting:
             self._session.ask("doctor", {}, self._takeDevice, failed=lambda _failed: None)
 
     def chooseVolume(self, volume: Any) -> None:
-        """Choose the scan, as a person does; what a chooser says while the scene is loaded or closed is no choice."""
+        """Choose the scan, as a person does, and show it.
+
+        What a chooser says while the scene is loaded or closed is no choice.
+        """
         if self._session.parameters is None or self._session.bridge.sceneBusy():
             return
-        other = volume is not self.volume
-        self._session.parameters.inputVolume = volume
-        if other and self._session.state is State.DONE:
+        if volume is not self.volume and self._session.state is State.DONE:
             self.close()
+        if volume is not None:
+            self._session.bridge.showScan(volume)
+        self._session.parameters.inputVolume = volume
         self._session.changed()
 
     def leaveOut(self, ids: set[str]) -> None:

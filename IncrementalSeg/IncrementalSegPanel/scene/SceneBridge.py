@@ -73,6 +73,16 @@ class SceneBridge:
             self._watch.stop()
             self._watch = None
 
+    def showScan(self, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
+        """Show a scan in the slice views, and of all results only those of scans that they show.
+
+        A view that shows it already, and the place that a view looks at, stay; only a view that would look past the
+        scan is fitted to it. Where undo is switched on for the scene, this is one state of it.
+        """
+        slicer.mrmlScene.SaveStateForUndo()
+        with self._application.pausedRendering():
+            self._show(volumeNode)
+
     def exportVolume(self, volumeNode: slicer.vtkMRMLScalarVolumeNode, folder: Path, later: Later) -> Export:
         """Give the worker a scan to read: the file that it was loaded from if that will do, else one in ``folder``.
 
@@ -146,8 +156,7 @@ class SceneBridge:
                 looks = looksOf(node.GetSegmentation())
             restoreLooks(node.GetSegmentation(), looks)
             reveal(node, [found for found in result if node.GetSegmentation().GetSegment(found) is not None])
-            self._application.fitViews(showScan(volumeNode))
-            follow(shownIds() or [volumeNode.GetID()])
+            self._show(volumeNode)
         return node
 
     def undoSegmentation(self) -> Undone:
@@ -276,6 +285,10 @@ class SceneBridge:
         self._exports.clear()
         self._measures = Measures()
         self._before = self._map = None
+
+    def _show(self, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
+        self._application.fitViews(showScan(volumeNode))
+        follow(shownIds() or [volumeNode.GetID()])
 
     def _start(self, pieces: Generator[float, None, Any], later: Later) -> Export:
         export = Export(pieces, later)

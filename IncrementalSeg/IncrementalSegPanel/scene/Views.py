@@ -37,17 +37,30 @@ def showScan(volumeNode: slicer.vtkMRMLVolumeNode) -> list[str]:
     What was in front, or as labels, belongs to the scan that was shown before and is taken away with it.
 
     Returns:
-        The names of the views that were changed; they may have to be fitted to the scan.
+        The names of the views that look past the scan and have to be fitted to it.
     """
-    changed = []
+    past = []
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         if view.GetBackgroundVolumeID() == volumeNode.GetID():
             continue
         view.SetBackgroundVolumeID(volumeNode.GetID())
         view.SetForegroundVolumeID(None)
         view.SetLabelVolumeID(None)
-        changed.append(view.GetLayoutName())
-    return changed
+        if not _looksAt(view.GetLayoutName(), volumeNode):
+            past.append(view.GetLayoutName())
+    return past
+
+
+def _looksAt(name: str, volumeNode: slicer.vtkMRMLVolumeNode) -> bool:
+    """Return whether the middle of a slice view lies inside a scan."""
+    bounds = [0.0] * 6
+    volumeNode.GetRASBounds(bounds)
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        if node.GetLayoutName() == name:
+            x, y, _z = node.GetXYZOrigin()
+            middle = node.GetSliceToRAS().MultiplyPoint((x, y, 0.0, 1.0))[:3]
+            return all(low <= at <= high for low, at, high in zip(bounds[::2], middle, bounds[1::2], strict=True))
+    return False
 
 
 def _views() -> list[slicer.vtkMRMLSliceCompositeNode]:
