@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+WORKERS ?= auto
 OUT ?= benchmark-output
 
 # Idle OpenMP threads that spin slow every other process on the machine down.
@@ -23,7 +24,7 @@ demo: $(STAMP) ## Teach humerus, then scapula, on made-up scans and show what wa
 	"$(BIN)/incrementalseg" demo $(ARGS)
 
 test: $(STAMP) ## Run the tests that need neither a GPU nor patience
-	"$(BIN)/python" -m pytest -m "not slow and not gpu" $(ARGS)
+	"$(BIN)/python" -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu" $(ARGS)
 
 test-slow: $(STAMP) ## Run the slow tests
 	"$(BIN)/python" -m pytest -m "slow and not gpu" --timeout=3600 $(ARGS)

@@ -77,4 +77,5 @@ def _threads() -> int:
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MAX_THREADS, available)
+    beside = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return max(1, min(MAX_THREADS, available // beside))
