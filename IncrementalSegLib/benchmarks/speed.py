@@ -22,6 +22,8 @@ from IncrementalSegLib.exemplars.content import content_distances
 from IncrementalSegLib.exemplars.coverage import cover_by_similarity
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.methods.base.context import Memory, StepContext
+from IncrementalSegLib.methods.base.method import Phase
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.vgg import VGG
@@ -33,8 +35,6 @@ from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.sampling.phantom import phantom_case
 from IncrementalSegLib.sampling.prepare import prepare
-from IncrementalSegLib.strategy.context import Memory, StepContext
-from IncrementalSegLib.strategy.method import Phase
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.volume import Volume
 

@@ -7,7 +7,7 @@ from IncrementalSegLib.cli.output import AsJson, print_json, print_table
 
 def command(as_json: AsJson = False) -> None:
     """List the methods with what they need and where they come from."""
-    from IncrementalSegLib.strategy.catalogue import catalogue
+    from IncrementalSegLib.methods.base.catalogue import catalogue
 
     listing = catalogue()
     if as_json:

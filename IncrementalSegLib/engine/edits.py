@@ -17,6 +17,7 @@ from IncrementalSegLib.engine.step.remembering import descriptor_weights, rememb
 from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.sampling.cases import Dataset
@@ -26,7 +27,6 @@ from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store import edits as store_edits
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
-from IncrementalSegLib.strategy.context import StepContext
 from IncrementalSegLib.structures import parse_names
 from IncrementalSegLib.types import Json
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from IncrementalSegLib.exemplars.memory import Exemplar, ExemplarMemory
+from IncrementalSegLib.methods.base.context import Memory, StepContext
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.store.versions import ModelFolder
-from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.types import Json, StructureId
 
 Memories = tuple[Memory, ExemplarMemory, PrototypeBank, dict[StructureId, tuple[int, int]]]

@@ -9,13 +9,13 @@ from torch.nn import functional as F
 
 from IncrementalSegLib.losses.classes import unbiased_cross_entropies
 from IncrementalSegLib.losses.relations import prototype_contrast, relation_distillation
+from IncrementalSegLib.methods.base.confidence import class_medians
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, certain, class_masks, completed
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget, columns
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means, weighted_means
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.confidence import class_medians
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.prototype_classes import PrototypeClasses, certain, class_masks, completed
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget, columns
 
 
 class ConusegOptions(ClassOptions):

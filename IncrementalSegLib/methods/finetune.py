@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from IncrementalSegLib.methods.base.incremental_heads import IncrementalHeads
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.incremental_heads import IncrementalHeads
 
 
 @register("method", "finetune")

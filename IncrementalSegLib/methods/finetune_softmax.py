@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, SoftmaxClasses
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.softmax_classes import ClassOptions, SoftmaxClasses
 
 
 @register("method", "finetune-softmax")

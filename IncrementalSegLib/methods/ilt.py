@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from IncrementalSegLib.losses.classes import distillation
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
 
 
 class IltOptions(ClassOptions):

@@ -12,12 +12,12 @@ from pydantic import Field
 from torch import Tensor
 
 from IncrementalSegLib.losses.future import background_split, compatible_distillation
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, certain, completed
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.similarity import voxel_cosines
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.prototype_classes import PrototypeClasses, certain, completed
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget
 
 
 class InsegOptions(ClassOptions):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from IncrementalSegLib.methods.base.incremental_heads import DistillingOptions, IncrementalHeads
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.incremental_heads import DistillingOptions, IncrementalHeads
 
 
 @register("method", "lwfseg")

@@ -14,12 +14,12 @@ from IncrementalSegLib.losses.alignment import prototype_alignment
 from IncrementalSegLib.losses.calibrated import Direction, Form, calibrated_distillation, divergence
 from IncrementalSegLib.losses.classes import merged_log_softmax, unbiased_distillation
 from IncrementalSegLib.losses.pseudo_labels import pseudo_labels
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, class_masks
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget, columns
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.similarity import affinities
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.prototype_classes import PrototypeClasses, class_masks
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget, columns
 
 
 class PcddOptions(ClassOptions):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from IncrementalSegLib.methods.base.pooled_distillation import PooledDistillation, PooledOptions
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.pooled_distillation import PooledDistillation, PooledOptions
 
 
 @register("method", "plop")

@@ -9,10 +9,10 @@ from pydantic import Field
 from torch import Tensor
 
 from IncrementalSegLib.losses.pseudo_labels import PseudoLabels
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.pseudo_labelled import PseudoLabelled
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.pseudo_labelled import PseudoLabelled
-from IncrementalSegLib.strategy.softmax_classes import ClassOptions
 
 
 class PseudoLabelOptions(ClassOptions):

@@ -7,14 +7,14 @@ from pydantic import Field
 from torch import Tensor
 
 from IncrementalSegLib.losses.similarity import similarity_weighted_distillation
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.pooled_distillation import PooledDistillation, PooledOptions
+from IncrementalSegLib.methods.base.prototype_classes import class_masks
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassTarget, columns
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.similarity import class_cosines
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.pooled_distillation import PooledDistillation, PooledOptions
-from IncrementalSegLib.strategy.prototype_classes import class_masks
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassTarget, columns
 
 
 class ReminderOptions(PooledOptions):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from IncrementalSegLib.methods.base.incremental_heads import IncrementalHeads, RehearsalOptions
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.incremental_heads import IncrementalHeads, RehearsalOptions
 
 
 @register("method", "reseg")

@@ -11,11 +11,11 @@ from torch import Tensor
 from IncrementalSegLib.losses.alignment import prototype_alignment
 from IncrementalSegLib.losses.classes import unbiased_distillation
 from IncrementalSegLib.losses.clusters import attraction, repulsion, sparsity
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, certain, class_masks, completed
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.prototype_classes import PrototypeClasses, certain, class_masks, completed
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget
 
 
 class SdrOptions(ClassOptions):

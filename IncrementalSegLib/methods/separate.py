@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.incremental_heads import IncrementalHeads
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.incremental_heads import IncrementalHeads
 from IncrementalSegLib.types import StructureId
 
 

@@ -25,7 +25,7 @@ VERBS: dict[str, str] = {
     "compare_pictures": "engine.gate.side_by_side:compare_pictures",
     "check": "worker.handlers:check",
     "examples": "engine.examples:examples",
-    "methods": "strategy.catalogue:catalogue",
+    "methods": "methods.base.catalogue:catalogue",
     "doctor": "engine.doctor:examine",
     "card": "store.card:read_card",
     "versions": "worker.handlers:versions",

@@ -12,9 +12,9 @@ import torch
 from tiny import BAR, DISC, SQUARE, batch, bits, cases, changed, context, method
 from tiny import trainer as trainer_of
 
+from IncrementalSegLib.methods.base.method import Phase
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.registry import find, names
-from IncrementalSegLib.strategy.method import Phase
 
 METHODS = names("method")
 

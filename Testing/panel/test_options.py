@@ -7,7 +7,7 @@ from IncrementalSegPanel.documents.Options import Answers, Field, fieldsOf
 from IncrementalSegPanel.flows.Terms import SETTINGS, Terms
 
 from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.strategy.catalogue import catalogue
+from IncrementalSegLib.methods.base.catalogue import catalogue
 
 METHODS = {item["name"]: item["schema"] for item in catalogue()["methods"]}
 

@@ -13,7 +13,7 @@ from IncrementalSegPanel.pages.ExampleRows import ExampleRows
 from IncrementalSegPanel.pages.OptionsForm import OptionsForm
 from standin.events import settle
 
-from IncrementalSegLib.strategy.catalogue import catalogue
+from IncrementalSegLib.methods.base.catalogue import catalogue
 
 METHODS = {item["name"]: item["schema"] for item in catalogue()["methods"]}
 

@@ -18,7 +18,7 @@ from standin.events import settle
 from standin.screenshot import screenshot
 
 from IncrementalSegLib.jobs import events
-from IncrementalSegLib.strategy.catalogue import catalogue
+from IncrementalSegLib.methods.base.catalogue import catalogue
 from IncrementalSegLib.terminology import terminology_of
 
 CARD = CARD | {"name": "Shoulder MR"}

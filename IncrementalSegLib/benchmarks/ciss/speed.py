@@ -23,6 +23,7 @@ from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.engine.step.trainer import Trainer
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.losses.classes import unbiased_cross_entropy, unbiased_distillation
+from IncrementalSegLib.methods.base.context import Memory, StepContext
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.plan import plan_for
 from IncrementalSegLib.prototypes.bank import class_means
@@ -31,7 +32,6 @@ from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.sampling.phantom import STRUCTURES, phantom_case
 from IncrementalSegLib.sampling.prepare import prepare
-from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.types import Json
 
 OLD, NEW = 4, 2

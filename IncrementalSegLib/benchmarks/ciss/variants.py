@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.errors import OptionError, UnknownNameError
+from IncrementalSegLib.methods.base.method import MethodOptions
 from IncrementalSegLib.registry import discover, find, names
-from IncrementalSegLib.strategy.method import MethodOptions
 from IncrementalSegLib.types import Json
 
 FIRST = "finetune-softmax"

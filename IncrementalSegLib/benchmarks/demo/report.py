@@ -25,9 +25,9 @@ from IncrementalSegLib.evaluation.content import (
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.evaluation.report import verdict
+from IncrementalSegLib.methods.base.catalogue import catalogue
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.store.record import library_versions
-from IncrementalSegLib.strategy.catalogue import catalogue
 from IncrementalSegLib.volumes.volume import Volume
 
 METHODS = ("finetune", "lwfseg", "aeiseg", "coriseg")

@@ -10,11 +10,11 @@ from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.method import Method
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.prepare import prepare_case
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.method import Method
 from IncrementalSegLib.types import StructureId
 
 

@@ -27,14 +27,14 @@ from IncrementalSegLib.engine.step.step import Step
 from IncrementalSegLib.engine.step.trainer import CHECKPOINT_SECONDS, Trainer
 from IncrementalSegLib.exemplars.memory import ORDERS, ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.method import Phase
 from IncrementalSegLib.progress import Phase as ProgressPhase
 from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.sampling.prepare import prepare_case
 from IncrementalSegLib.sampling.reading import sample
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.unfinished import Unfinished
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.method import Phase
 
 T = TypeVar("T")
 

@@ -12,10 +12,10 @@ from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.state import TrainingState
 from IncrementalSegLib.errors import ModelError, command_line
+from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder
-from IncrementalSegLib.strategy.context import StepContext
 from IncrementalSegLib.types import Json
 
 log = logging.getLogger(__name__)

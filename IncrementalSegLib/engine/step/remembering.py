@@ -12,13 +12,13 @@ import torch
 from IncrementalSegLib.engine.progress import Progress, part
 from IncrementalSegLib.errors import IncrementalSegError, MissingNeedError
 from IncrementalSegLib.exemplars.selection import select_exemplars
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.method import Method, MethodOptions
 from IncrementalSegLib.networks.pretrained import SOURCES, pretrained_weights
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.prototypes.bank import PrototypeBank, class_means
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.method import Method, MethodOptions
 from IncrementalSegLib.types import Json, StructureId
 
 log = logging.getLogger(__name__)

@@ -16,13 +16,13 @@ from IncrementalSegLib.engine.memories import can_rehearse, without_prototype
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError, command_line
+from IncrementalSegLib.methods.base.method import Method
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import looked_for, open_cases
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, create_or_open
-from IncrementalSegLib.strategy.method import Method
 from IncrementalSegLib.structures import Request, Structure, StructureList, requests_of
 from IncrementalSegLib.types import StructureId
 

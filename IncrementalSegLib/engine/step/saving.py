@@ -14,8 +14,8 @@ from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.settings import StepSettings
 from IncrementalSegLib.engine.step.state import Curve
 from IncrementalSegLib.evaluation.retention import RetentionReport
+from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.store.versions import VersionRecord
-from IncrementalSegLib.strategy.context import StepContext
 from IncrementalSegLib.types import Json
 
 RETENTION = "retention"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
-from IncrementalSegLib.strategy.context import Memory, StepContext
+from IncrementalSegLib.methods.base.context import Memory, StepContext
 from IncrementalSegLib.types import Json
 
 Tensors = dict[str, Tensor]

@@ -37,6 +37,7 @@ from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.methods.base.context import Memory, StepContext
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import Phase
@@ -45,7 +46,6 @@ from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.unfinished import Unfinished
-from IncrementalSegLib.strategy.context import Memory, StepContext
 from IncrementalSegLib.types import Json, StructureId
 
 log = logging.getLogger(__name__)

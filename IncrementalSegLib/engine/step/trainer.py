@@ -17,13 +17,13 @@ from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.state import Curve, Snapshot, TrainingState
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.method import Method, Phase
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.progress import Phase as ProgressPhase
 from IncrementalSegLib.sampling.augmentation import augment
 from IncrementalSegLib.sampling.batch import Batch
 from IncrementalSegLib.sampling.patches import PatchPool
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.method import Method, Phase
 from IncrementalSegLib.types import Source
 
 _DECAY_POWER = 0.9

@@ -13,9 +13,9 @@ from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import DataError, ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.store.versions import open_model
-from IncrementalSegLib.strategy.context import StepContext
 
 
 def first_id(model):

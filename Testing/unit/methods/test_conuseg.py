@@ -6,9 +6,9 @@ from tiny import BAR, DISC, SQUARE, context, method
 from torch.nn import functional as F
 
 from IncrementalSegLib.losses.classes import unbiased_cross_entropy
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassTarget
 from IncrementalSegLib.networks.output import Features, Output
 from IncrementalSegLib.prototypes.bank import BACKGROUND
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassTarget
 
 KEYS = (BACKGROUND, DISC, BAR)
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from tiny import BAR, DISC, SQUARE, batch, context, method
 
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassTarget
 from IncrementalSegLib.networks.output import Features, Output
 from IncrementalSegLib.prototypes.bank import BACKGROUND, Prototype, PrototypeBank
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassTarget
 
 LIKE, UNLIKE = torch.tensor([1.0, 1.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 1.0, 1.0])
 

@@ -7,10 +7,10 @@ import torch
 from tiny import BAR, DISC, SQUARE, batch, bits, context, method
 from torch.nn import functional as F
 
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassTarget
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.networks.output import Features, Output
 from IncrementalSegLib.prototypes.bank import BACKGROUND
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassTarget
 
 PARTS = {
     "lambda_orcd": "orcd",

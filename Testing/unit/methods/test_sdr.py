@@ -4,8 +4,8 @@ import pytest
 import torch
 from tiny import BAR, DISC, SQUARE, batch, context, method
 
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassTarget
 from IncrementalSegLib.networks.output import Features, Output
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassTarget
 
 WEIGHTS = ("distillation", "matching", "attraction", "repulsion", "sparsity")
 

@@ -16,7 +16,7 @@ from wire import Session
 from IncrementalSegLib.errors import OptionError, UnknownNameError
 from IncrementalSegLib.jobs import events
 from IncrementalSegLib.jobs.process import WORKER
-from IncrementalSegLib.strategy.catalogue import catalogue
+from IncrementalSegLib.methods.base.catalogue import catalogue
 from IncrementalSegLib.worker import verbs
 
 FEW = {"passes": 2, "candidates": 4, "keep": 2}

@@ -9,7 +9,7 @@ from tiny import DISC, SQUARE, bits, changed, context, method, plain, runtime
 from tiny import trainer as trainer_of
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.strategy.method import Phase
+from IncrementalSegLib.methods.base.method import Phase
 
 
 def make(name="finetune", steps=4, **more):

@@ -10,9 +10,9 @@ from tiny import trainer as trainer_of
 from torch import nn
 
 from IncrementalSegLib.losses.heads import cross_entropy, inverse_frequency, margin, soft_dice
+from IncrementalSegLib.methods.base.incremental_heads import DistillingOptions, HeadOptions, RehearsalOptions
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
-from IncrementalSegLib.strategy.incremental_heads import DistillingOptions, HeadOptions, RehearsalOptions
 
 OFFICIAL = {"recipe": "official2019"}
 

@@ -2,8 +2,8 @@
 
 import json
 
+from IncrementalSegLib.methods.base.catalogue import catalogue
 from IncrementalSegLib.registry import names
-from IncrementalSegLib.strategy.catalogue import catalogue
 
 HEADS = dict.fromkeys(("finetune", "separate", "lwfseg", "reseg", "aeiseg", "coriseg"), "heads")
 CLASSES = dict.fromkeys(

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from IncrementalSegLib.losses.classes import masked_mean, merged_log_softmax, unbiased_cross_entropies
 from IncrementalSegLib.losses.dice import soft_dice
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.method import Method, MethodOptions
 from IncrementalSegLib.networks.output import Output
 from IncrementalSegLib.networks.outputs.classes import Classes
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.sampling.batch import Batch
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.method import Method, MethodOptions
 from IncrementalSegLib.types import StructureId
 
 

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from IncrementalSegLib.losses.pod import local_pod
 from IncrementalSegLib.losses.pseudo_labels import PseudoLabels, entropy
+from IncrementalSegLib.methods.base.confidence import class_medians
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.pseudo_labelled import PseudoLabelled
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.prototypes.bank import BACKGROUND
-from IncrementalSegLib.strategy.confidence import class_medians
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.pseudo_labelled import PseudoLabelled
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget
 
 
 class PooledOptions(ClassOptions):

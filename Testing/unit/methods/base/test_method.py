@@ -4,8 +4,8 @@ import pytest
 from tiny import BAR, DISC, SQUARE, bits, changed, context, method
 from tiny import trainer as trainer_of
 
+from IncrementalSegLib.methods.base.method import Method, MethodOptions, Phase
 from IncrementalSegLib.networks.config import SegmenterConfig
-from IncrementalSegLib.strategy.method import Method, MethodOptions, Phase
 
 
 class Least(Method[MethodOptions]):

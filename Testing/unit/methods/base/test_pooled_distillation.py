@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from IncrementalSegLib.losses.pod import local_pod
 from IncrementalSegLib.losses.pseudo_labels import entropy
+from IncrementalSegLib.methods.base.softmax_classes import SoftmaxClasses
 from IncrementalSegLib.prototypes.bank import BACKGROUND
-from IncrementalSegLib.strategy.softmax_classes import SoftmaxClasses
 
 
 @pytest.fixture

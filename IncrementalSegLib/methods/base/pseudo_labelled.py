@@ -9,8 +9,8 @@ from torch import Tensor
 
 from IncrementalSegLib.losses.classes import unbiased_cross_entropies
 from IncrementalSegLib.losses.pseudo_labels import PseudoLabels, pseudo_labels
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
 
 PseudoOptionsT = TypeVar("PseudoOptionsT", bound=ClassOptions)
 

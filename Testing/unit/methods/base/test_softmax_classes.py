@@ -8,10 +8,10 @@ from tiny import BAR, DISC, SQUARE, batch, bits, cases, changed, context, method
 from torch.nn import functional as F
 
 from IncrementalSegLib.losses.dice import soft_dice
+from IncrementalSegLib.methods.base.softmax_classes import Both, SoftmaxClasses, columns
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.registry import find, names
-from IncrementalSegLib.strategy.softmax_classes import Both, SoftmaxClasses, columns
 
 CLASSES = [name for name in names("method") if find("method", name).output == "classes"]
 FORMS = {  # do new rows begin balanced, and may an old structure lie under label 0?

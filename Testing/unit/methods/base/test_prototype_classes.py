@@ -2,9 +2,9 @@ import pytest
 import torch
 from tiny import BAR, DISC, SQUARE, batch, cases, context, method
 
+from IncrementalSegLib.methods.base.prototype_classes import certain, class_masks
+from IncrementalSegLib.methods.base.softmax_classes import ClassTarget
 from IncrementalSegLib.prototypes.bank import BACKGROUND
-from IncrementalSegLib.strategy.prototype_classes import certain, class_masks
-from IncrementalSegLib.strategy.softmax_classes import ClassTarget
 
 
 def target(column, seen=(True, True, True), valid=None):

@@ -10,10 +10,10 @@ from typing import ClassVar, Generic, Literal, TypeVar
 from torch import Tensor
 
 from IncrementalSegLib.exemplars.selection import SelectionOptions
+from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.sampling.batch import Batch, PreparedCase
-from IncrementalSegLib.strategy.context import StepContext
 from IncrementalSegLib.types import Source, StructureId
 
 

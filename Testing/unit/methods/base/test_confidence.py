@@ -4,8 +4,8 @@ import pytest
 import torch
 from tiny import BAR, DISC, context, method
 
+from IncrementalSegLib.methods.base.confidence import class_medians
 from IncrementalSegLib.prototypes.bank import BACKGROUND
-from IncrementalSegLib.strategy.confidence import class_medians
 
 
 @pytest.fixture

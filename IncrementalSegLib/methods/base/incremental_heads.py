@@ -15,10 +15,10 @@ from torch import Tensor
 
 from IncrementalSegLib.exemplars.memory import Order
 from IncrementalSegLib.losses.heads import cross_entropy, inverse_frequency, margin, soft_dice
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.method import Method, MethodOptions, Phase
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.sampling.batch import Batch, PreparedCase
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.method import Method, MethodOptions, Phase
 from IncrementalSegLib.types import Source, StructureId
 
 _OFFICIAL = {"dice": False, "candidates": 1000, "keep": 100, "rehearse": 100, "select_background": True}

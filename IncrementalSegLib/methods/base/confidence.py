@@ -10,10 +10,10 @@ from torch import Tensor
 
 from IncrementalSegLib.losses.classes import merged_log_softmax
 from IncrementalSegLib.losses.pseudo_labels import median
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.softmax_classes import SoftmaxClasses, columns
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.sampling.patches import PatchPool
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.softmax_classes import SoftmaxClasses, columns
 
 _BINS = 100  # of the histograms in PLOP's public code
 _ITEMS = 4

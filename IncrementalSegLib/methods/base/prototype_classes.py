@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from IncrementalSegLib.losses.pseudo_labels import pseudo_labels
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptionsT, ClassTarget, SoftmaxClasses, columns
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.running import RunningMeans
-from IncrementalSegLib.strategy.context import StepContext
-from IncrementalSegLib.strategy.softmax_classes import Both, ClassOptionsT, ClassTarget, SoftmaxClasses, columns
 
 
 @dataclass(frozen=True)
