@@ -7,7 +7,7 @@ import re
 import pytest
 from extension_files import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "docs" / "panel.md", ROOT / "docs" / "problems.md"]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("panel.md", "problems.md", "slicer-scripts.md"))]
 TEXT = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
 SOURCES = [*(ROOT / "IncrementalSeg").rglob("*.py"), *(ROOT / "IncrementalSegLib").rglob("*.py")]
 SAID = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
@@ -31,23 +31,21 @@ def test_the_messages_that_are_explained_are_said(words):
 
 @pytest.mark.parametrize("words", sorted(set(re.findall(r"\*\*([A-Z][^*|]+)\*\*", TEXT["panel.md"]))))
 def test_the_buttons_that_are_explained_are_there(words):
-    assert re.search(rf'[">]{re.escape(words.removesuffix(" N"))}', SAID)
+    assert re.search(rf'[">]{re.escape(re.sub(r" (N|[0-9]+)$", "", words))}', SAID)
 
 
-@pytest.mark.parametrize("name", TEXT)
-def test_pictures_are_there_and_small(name):
-    pictures = re.findall(r'<img src="([^"]+)"', TEXT[name])
-    assert pictures or name == "problems.md"
+def test_pictures_are_there_and_small():
+    pictures = re.findall(r'<img src="([^"]+)"', TEXT["panel.md"])
+    assert pictures
     for picture in pictures:
-        path = (ROOT / "docs" / picture if name != "README.md" else ROOT / picture).resolve()
-        assert 0 < path.stat().st_size <= MOST_BYTES, picture
+        assert 0 < (ROOT / "docs" / picture).stat().st_size <= MOST_BYTES, picture
 
 
-@pytest.mark.parametrize("name", TEXT)
-def test_the_verbs_for_scripts_exist(name):
-    called = set(re.findall(r"logic\.(\w+)", "".join(re.findall(r"```py\n(.*?)```", TEXT[name], re.DOTALL))))
-    listed = {word for line in re.findall(r"^\| (`\w+\(?.*?) \|", TEXT[name], re.MULTILINE) for word in _verbs(line)}
-    assert (called | (listed if name == "panel.md" else set())) <= VERBS
+def test_the_verbs_for_scripts_exist():
+    text = TEXT["slicer-scripts.md"]
+    called = set(re.findall(r"logic\.(\w+)", "".join(re.findall(r"```py\n(.*?)```", text, re.DOTALL))))
+    listed = {word for line in re.findall(r"^\| (`\w+\(?.*?) \|", text, re.MULTILINE) for word in _verbs(line)}
+    assert called | listed <= VERBS
 
 
 def _verbs(line):
