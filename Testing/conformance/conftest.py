@@ -1,13 +1,11 @@
 """Scans and a size with which every method learns in a moment, and models that know one structure."""
 
 import shutil
-from dataclasses import replace
 
 import pytest
-from tiny import FEW, WIDTHS
+from tiny import FEW, small_quick
 
 from IncrementalSegLib.engine.learn import learn
-from IncrementalSegLib.engine.step import presets
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 
@@ -23,11 +21,9 @@ def data(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", autouse=True)  # a longer one would reach into the tests of other folders
+@pytest.fixture(scope="module", autouse=True)
 def tiny_preset():
-    with pytest.MonkeyPatch.context() as patch:
-        small = replace(presets._PRESETS["quick", 2], widths=WIDTHS, batch=2)
-        patch.setitem(presets._PRESETS, ("quick", 2), small)
+    with small_quick():
         yield
 
 

@@ -196,6 +196,19 @@ def test_every_dependency_is_pinned_to_a_version_it_allows():
     assert all("+" not in version for version in pins.values()), "a local build of one machine is pinned"
 
 
+def test_no_fixture_of_the_session_patches_the_library():
+    """Its patch would last until the end of the run and reach into every later file."""
+    found = [
+        f"{file.relative_to(ROOT)}: {fixture.name}"
+        for file in (ROOT / "Testing").rglob("*.py")
+        for fixture in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(fixture, ast.FunctionDef)
+        and any("scope='session'" in ast.unparse(decorator) for decorator in fixture.decorator_list)
+        and re.search(r"with [^\n]*(MonkeyPatch|small_quick)[^\n]*\n(.*\n)*?\s+yield", ast.unparse(fixture) + "\n")
+    ]
+    assert found == []
+
+
 def module_name(file: Path) -> str:
     """Return the dotted name of a file of the library."""
     parts = file.relative_to(ROOT).with_suffix("").parts

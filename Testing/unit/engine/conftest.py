@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny import FEW, WIDTHS
+from tiny import FEW, small_quick
 
 from IncrementalSegLib.engine.learn import learn
-from IncrementalSegLib.engine.step import presets
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 
 SIZE = (6, 32, 32)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def small_presets():
     """Make the preset quick tiny, in 2-D and 3-D."""
-    with pytest.MonkeyPatch.context() as patch:
-        for dimension in (2, 3):
-            known = presets._PRESETS["quick", dimension]
-            patch.setitem(presets._PRESETS, ("quick", dimension), replace(known, widths=WIDTHS, batch=2))
+    with small_quick():
         yield
 
 
@@ -48,10 +43,11 @@ def teach(small_presets):
 
 
 @pytest.fixture(scope="session")
-def taught(small_presets, data, tmp_path_factory) -> Path:
+def taught(data, tmp_path_factory) -> Path:
     """A model that knows the humerus; do not write to it."""
     model = tmp_path_factory.mktemp("taught") / "model"
-    learn(model, data / "humerus", "humerus", options=FEW, preset="quick", steps=2, seed=4, device="cpu")
+    with small_quick():
+        learn(model, data / "humerus", "humerus", options=FEW, preset="quick", steps=2, seed=4, device="cpu")
     return model
 
 

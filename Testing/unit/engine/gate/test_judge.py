@@ -31,7 +31,7 @@ from IncrementalSegLib.store.versions import open_model
 FEW = {"passes": 2, "candidates": 4, "keep": 2}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def liver(small_presets, tmp_path_factory) -> Path:
     """A folder with ten scans, ``data``, and a model that learned the liver of them, ``model``."""
     folder = tmp_path_factory.mktemp("gate")
