@@ -233,8 +233,11 @@ def _on_grid(
     if not found:
         return layers
     if source.planar or target.planar:
+        lying = source.shape == (target.shape[0], target.shape[2], target.shape[1])
         raise GeometryError(
-            f"The label {path.name} does not fit its picture: {found}.", todo="Give a label of the same size."
+            f"The label {path.name} does not fit its picture: {found}.",
+            "One of them lies on its side." if lying else "",
+            "Give a label of the same size.",
         )
     if by_index and source.shape == target.shape:
         if notes is not None:

@@ -10,12 +10,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.volumes.exif import orientation_of, upright
 from IncrementalSegLib.volumes.itk import quiet
 from IncrementalSegLib.volumes.memory import require_memory
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.payload import require_file
 from IncrementalSegLib.volumes.raw import RawImage
-from IncrementalSegLib.volumes.tiff import layout_of
+from IncrementalSegLib.volumes.tiff import Layout, layout_of
 from IncrementalSegLib.volumes.volume import Grid
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -28,14 +29,14 @@ _JPEG_END = b"\xff\xd9"  # a JPEG that ends without it is read by ITK as grey be
 
 
 def read(path: Path, notes: list[Note]) -> RawImage:
-    """Read a picture; a resolution in dots per inch is that of a printer or screen and is not used.
+    """Read a picture as viewers show it; its resolution in dots per inch is that of a printer or screen and not used.
 
     Args:
         path: PNG, JPEG, BMP or TIFF.
-        notes: What is assumed of a stack of pictures is appended here.
+        notes: That a picture was turned, and what is assumed of a stack of pictures, is appended here.
 
     Raises:
-        DataError: Unreadable, truncated, or larger than the free memory.
+        DataError: Unreadable, truncated, larger than the free memory, or a TIFF that is not stored upright.
     """
     size = require_file(path)
     with path.open("rb") as file:
@@ -50,9 +51,11 @@ def read(path: Path, notes: list[Note]) -> RawImage:
             f"{path.name} cannot be read (it is in no known format, or damaged).",
             todo="Use PNG, JPEG, BMP or TIFF, or export the file again.",
         )
-    stored, palette = _layout(path, chosen, head)
+    layout = _layout(path, chosen, head)
+    stored = layout.samples
     if chosen == "PNGImageIO" and stored == 2:
         raise DataError(f"{path.name} is grey with transparency.", todo="Save it without transparency (alpha channel).")
+    orientation = _orientation(path, chosen, layout, notes)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(chosen)
     reader.SetFileName(str(path))
@@ -71,12 +74,13 @@ def read(path: Path, notes: list[Note]) -> RawImage:
     array = np.moveaxis(array, -1, 0) if image.GetNumberOfComponentsPerPixel() > 1 else array[np.newaxis]
     if len(array) == 4 and (chosen == "PNGImageIO" or stored < 4):
         array = array[:-1]  # the last one is transparency, which ITK adds to some that have none
-    if chosen == "TIFFImageIO" and palette and array.dtype == np.uint16:
+    if chosen == "TIFFImageIO" and layout.palette and array.dtype == np.uint16:
         array = (array >> 8).astype(np.uint8)  # the palettes of TIFF have 16 bits for colours of 8
     if stored == 1 and bool((array == array[:1]).all()):
         array = array[:1]  # a palette of greys
     if axes == 2:
         array = array[:, np.newaxis]
+    array = upright(array, orientation)
     depth, height, width = array.shape[1:]
     if axes > 2:
         said = f"{path.name} is a stack of {depth} pictures without millimetres: voxels of 1 x 1 x 1 are assumed."
@@ -84,15 +88,34 @@ def read(path: Path, notes: list[Note]) -> RawImage:
     return RawImage(array, Grid((depth, height, width), planar=axes == 2))
 
 
-def _layout(path: Path, chosen: str, head: bytes) -> tuple[int, bool]:
-    """Return how many numbers a pixel has in the file, and whether they point into a palette of colours."""
-    if chosen == "PNGImageIO":
-        kind = head[25] if len(head) > 25 else 6
-        return {0: 1, 2: 3, 3: 1, 4: 2}.get(kind, 4), kind == 3
+def _layout(path: Path, chosen: str, head: bytes) -> Layout:
+    """Return how the file stores its pixels."""
+    if chosen == "TIFFImageIO":
+        return layout_of(path)
     if chosen == "BMPImageIO":
         palette = int.from_bytes(head[28:30], "little") <= 8
-        return 1 if palette else 3, palette
-    return layout_of(path) if chosen == "TIFFImageIO" else (3, False)
+        return Layout(1 if palette else 3, palette)
+    turned = frozenset({orientation_of(path)})
+    if chosen == "JPEGImageIO":
+        return Layout(3, palette=False, orientations=turned)
+    kind = head[25] if len(head) > 25 else 6
+    return Layout({0: 1, 2: 3, 3: 1, 4: 2}.get(kind, 4), kind == 3, turned)
+
+
+def _orientation(path: Path, chosen: str, layout: Layout, notes: list[Note]) -> int:
+    """Return how pixels as ITK reads them are turned (EXIF); say it, as viewers show a picture upright."""
+    turned = sorted(layout.orientations - {1})
+    if not turned:
+        return 1
+    if chosen == "TIFFImageIO" and layout.orientations != {4}:  # ITK cuts the others down to 8 bits
+        raise DataError(
+            f"{path.name} is not stored upright (TIFF orientation {', '.join(map(str, turned))}).",
+            "Not every program turns such a file.",
+            "Open it in a viewer and save it upright, and its label likewise.",
+        )
+    said = f"{path.name} is not stored upright (EXIF orientation {turned[0]}) and is turned as viewers show it"
+    notes.append(Note("turned-upright", f"{said}: check that image and label agree."))
+    return 1 if chosen == "TIFFImageIO" else turned[0]
 
 
 def _cut(head: bytes, size: int) -> bool:

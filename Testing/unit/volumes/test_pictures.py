@@ -4,9 +4,9 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.errors import DataError, GeometryError
 from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.segmentations import read_masks
 from IncrementalSegLib.volumes.volume import Grid
@@ -115,3 +115,47 @@ def test_transparency_beside_grey_is_named(tmp_path):
 def test_a_grey_tiff_of_16_bits_keeps_its_values(tmp_path):
     Image.fromarray(PIXELS.astype(np.uint16) * 257).save(tmp_path / "a.tif")
     np.testing.assert_array_equal(read_volume(tmp_path / "a.tif").array[0, 0], PIXELS.astype(np.uint16) * 257)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_turned_picture_is_read_as_viewers_show_it(tmp_path, ending, orientation, mode):
+    picture = Image.fromarray(PIXELS).convert(mode)
+    exif = Image.Exif()
+    exif[274] = orientation
+    picture.save(tmp_path / f"a{ending}", exif=exif)
+    with Image.open(tmp_path / f"a{ending}") as stored:
+        shown = np.asarray(ImageOps.exif_transpose(stored)).reshape(*((9, 7) if orientation > 4 else (7, 9)), -1)
+    notes = []
+    volume = read_volume(tmp_path / f"a{ending}", notes)
+    np.testing.assert_array_equal(np.moveaxis(volume.array[:, 0], 0, -1), shown)
+    assert volume.grid == Grid((1, *shown.shape[:2]), planar=True)
+    assert [note.kind for note in notes] == ["turned-upright"] * (orientation > 1)
+    Image.fromarray((shown[..., 0] > 99).astype(np.uint8)).save(tmp_path / "l.png")
+    mask = read_masks(volume.grid, ["x"], tmp_path / "l.png", {"x": [1]})["x"]
+    np.testing.assert_array_equal(mask[0], shown[..., 0] > 99)
+    if orientation > 4:
+        Image.fromarray(np.uint8(PIXELS > 99)).save(tmp_path / "l.png")
+        with pytest.raises(GeometryError, match="lies on its side"):
+            read_masks(volume.grid, ["x"], tmp_path / "l.png", {"x": [1]})
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_tiff_is_upright_or_refused(tmp_path, orientation):
+    values = PIXELS.astype(np.uint16) * 257
+    Image.fromarray(values).save(tmp_path / "a.tif", tiffinfo={274: orientation})
+    notes = []
+    if orientation not in (1, 4):  # ITK gives 8 bits of them
+        with pytest.raises(DataError, match=rf"not stored upright \(TIFF orientation {orientation}\)"):
+            read_volume(tmp_path / "a.tif", notes)
+        return
+    shown = values[::-1] if orientation == 4 else values
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.tif", notes).array[0, 0], shown)
+    assert [note.kind for note in notes] == ["turned-upright"] * (orientation > 1)
+
+
+@pytest.mark.parametrize("block", [b"", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"x" * 90])
+def test_a_damaged_exif_block_costs_no_picture(tmp_path, block):
+    Image.fromarray(PIXELS).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + block)
+    assert read_volume(tmp_path / "a.jpg").grid.shape == (1, 7, 9)
