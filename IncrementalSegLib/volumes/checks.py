@@ -10,9 +10,14 @@ from IncrementalSegLib.volumes.labels import Mask
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.volume import Volume
 
+_EDGES_MM = (0.02, 50.0)
+"""Edges of the voxels in a scan of a patient."""
+_UNITS = {"metres": 1000.0, "micrometres": 0.001}
+"""Units that a header may have meant -> millimetres."""
+
 
 def judge_image(volume: Volume, name: str) -> list[Note]:
-    """Return what to say of the samples of a scan.
+    """Return what to say of the samples and the voxel size of a scan.
 
     Args:
         volume: The scan.
@@ -27,7 +32,7 @@ def judge_image(volume: Volume, name: str) -> list[Note]:
     seen = array[finite] if bad else array
     if seen.min() == seen.max():
         notes.append(Note("constant", f"{name} has the same value everywhere: check that it is the right scan."))
-    return notes
+    return notes + _judge_size(volume, name)
 
 
 def judge_masks(volume: Volume, masks: Mapping[str, Mask]) -> list[Note]:
@@ -59,6 +64,24 @@ def judge_masks(volume: Volume, masks: Mapping[str, Mask]) -> list[Note]:
 def one_line(error: Exception) -> str:
     """Return the message of an error on one line."""
     return " ".join(str(error).split())
+
+
+def _judge_size(volume: Volume, name: str) -> list[Note]:
+    """Doubt voxels far smaller or larger than those of a patient, and name the unit that the header may have meant."""
+    edges = volume.grid.spacing[: 2 if volume.grid.planar else 3]
+    if all(_EDGES_MM[0] <= edge <= _EDGES_MM[1] for edge in edges):
+        return []
+
+    def listed(factor: float) -> str:
+        return " x ".join(f"{edge * factor:.3g}" for edge in edges)
+
+    likely = (
+        f"{listed(factor)} mm would fit ({unit} taken for millimetres?)"
+        for unit, factor in _UNITS.items()
+        if all(_EDGES_MM[0] <= edge * factor <= _EDGES_MM[1] for edge in edges)
+    )
+    said = f"{name} has voxels of {listed(1.0)} mm, which no scan of a patient has"
+    return [Note("odd-size", f"{said}: {next(likely, 'its header may be damaged')}. Correct the header.")]
 
 
 def _in_the_void(mask: Mask, volume: Volume) -> bool:

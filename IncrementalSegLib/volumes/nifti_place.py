@@ -93,11 +93,11 @@ def matrix(place: Place, name: str, notes: list[Note]) -> Frame:
         chosen = sform or qform
         assert chosen is not None
         if sform is not None and _resized(place, sform, sizes):
-            notes.append(_two_sizes(name, sform, sizes))
+            notes.append(_two_sizes(name, sform, np.array(sizes) * place.mm))
         return chosen
     trusted = place.codes[1] == _SCANNER or (place.codes[1] == _ALIGNED and _resized(place, sform, sizes))
     if _resized(place, sform, sizes) and trusted:
-        notes.append(_two_sizes(name, sform, sizes))
+        notes.append(_two_sizes(name, sform, np.array(sizes) * place.mm))
     elif (apart := _apart(place, sform, qform)) > _SAME_PLACE * min(sizes) * place.mm:
         used = "sform" if trusted else "qform"
         said = f"{name} has two places, up to {apart:.3g} mm apart (sform and qform): the {used} is used."
@@ -148,7 +148,7 @@ def _of_qform(place: Place, sizes: list[float], name: str, *, needed: bool) -> F
 
 def _of_pixdim(place: Place, sizes: list[float], lost: bool, name: str, notes: list[Note]) -> Frame:
     if lost:
-        size = " x ".join(f"{size:g}" for size, count in _edges(place) if count > 1)
+        size = " x ".join(f"{size * place.mm:g}" for size, count in _edges(place) if count > 1)
         raise GeometryError(f"{name} gives its voxels the size {size} mm.", todo="Export the scan again.")
     if min(place.shape) > 1:
         said = (
@@ -164,7 +164,7 @@ def _resized(place: Place, sform: Frame, sizes: list[float]) -> bool:
     return any(not abs(own - other) <= _SAME_SIZE * own for own, other, count in pairs if count > 1)
 
 
-def _two_sizes(name: str, sform: Frame, sizes: list[float]) -> Note:
+def _two_sizes(name: str, sform: Frame, sizes: NDArray[np.float64]) -> Note:
     own, other = (" x ".join(f"{size:.4g}" for size in edges) for edges in (sform[0], sizes))
     said = f"{name} gives its voxels two sizes: {own} mm (sform) and {other} mm (pixdim); the sform is used."
     return Note("two-spacings", said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,9 +119,12 @@ def _place(
     axes = len(spatial)
     if directions is None:
         words = fields.get("spacings", "").split()
-        spacing = tuple(_number(words[axis], name) for axis in spatial) if words else (1.0,) * axes
+        units = re.findall(r'"[^"]*"|\S+', fields.get("units", ""))
+        scale = _scale([units[axis] for axis in spatial], name) if len(units) > max(spatial) else 1.0
+        spacing = tuple(_number(words[axis], name) * scale for axis in spatial) if words else (1.0,) * axes
         return spacing, (0.0,) * axes, np.eye(axes)
-    signs, scale = _signs(fields, name), _scale(fields, name)
+    signs = _signs(fields, name)
+    scale = _scale(re.findall(r'"[^"]*"|\S+', fields.get("space units", "")), name)
     vectors = [directions[axis] or () for axis in spatial]
     places = _vectors(fields["space origin"], name) if "space origin" in fields else [(0.0,) * len(vectors[0])]
     origin = (places[0] if len(places) == 1 else None) or ()
@@ -146,12 +149,13 @@ def _signs(fields: Mapping[str, str], name: str) -> tuple[int, ...]:
     return _SPACE_SIGNS[letters]
 
 
-def _scale(fields: Mapping[str, str], name: str) -> float:
-    units = {unit.strip('" ').lower() for unit in re.findall(r'"[^"]*"|\S+', fields.get("space units", ""))} or {""}
+def _scale(words: Sequence[str], name: str) -> float:
+    """Return the millimetres of the unit of the axes."""
+    units = [word.strip('" ').lower() for word in words] or [""]
     scales = {_MM.get(unit) for unit in units if unit not in _TIMES}
     scale = scales.pop() if len(scales) == 1 else None
     if scale is None:
-        raise GeometryError(f"{name} has the units {fields['space units'][:40]}.", todo="Export it in millimetres.")
+        raise GeometryError(f"{name} has the units {' '.join(words)[:40]}.", todo="Export it in millimetres.")
     return scale
 
 

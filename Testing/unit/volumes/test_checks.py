@@ -24,6 +24,22 @@ def test_bad_voxels_and_constant():
 
 
 @pytest.mark.parametrize(
+    ("spacing", "said"),
+    [
+        ((0.02, 0.5, 50), []),
+        ((0.0007, 0.0007, 0.003), ["0.0007 x 0.0007 x 0.003 mm", "0.7 x 0.7 x 3 mm would fit (metres taken"]),
+        ((700, 700, 3000), ["700 x 700 x 3e+03 mm", "0.7 x 0.7 x 3 mm would fit (micrometres taken"]),
+        ((0.5, 0.5, 300), ["0.5 x 0.5 x 300 mm", "its header may be damaged"]),
+    ],
+)
+def test_voxels_far_from_those_of_a_patient_are_told_with_the_likely_unit(spacing, said):
+    volume = Volume(np.arange(120, dtype=np.int16).reshape(1, 4, 5, 6), Grid((4, 5, 6), spacing))
+    notes = judge_image(volume, "a")
+    assert [note.kind for note in notes] == ["odd-size"] * bool(said)
+    assert all(part in note.message for note in notes for part in said)
+
+
+@pytest.mark.parametrize(
     ("values", "said", "verdict"),
     [
         ({"a": (1,), "b": (2,)}, [], None),

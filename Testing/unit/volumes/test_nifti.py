@@ -105,6 +105,10 @@ def test_the_sform_counts_where_pixdim_disagrees_and_one_note_names_both(tmp_pat
     np.testing.assert_allclose(volume.grid.spacing, (3, 3, 4))
     assert [note.kind for note in notes] == ["two-spacings"]
     assert "3 x 3 x 4 mm (sform) and 1 x 1 x 1 mm (pixdim)" in notes[0].message
+    data[123] = 1  # metres
+    path.write_bytes(data)
+    read_volume(path, notes)
+    assert "3000 x 3000 x 4000 mm (sform) and 1000 x 1000 x 1000 mm (pixdim)" in notes[1].message
 
 
 @pytest.mark.parametrize(("sform_code", "used"), [(1, "sform"), (4, "qform")])

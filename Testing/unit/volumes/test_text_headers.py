@@ -100,6 +100,10 @@ def test_lengths_are_in_millimetres(tmp_path):
     np.testing.assert_allclose(read(nrrd(tmp_path, space + DIRECTIONS))[0].grid.spacing, (0.002, 0.003, 0.004))
     with pytest.raises(DataError, match="furlong"):
         read(nrrd(tmp_path, space.replace("um", "furlong") + DIRECTIONS))
+    plain = 'spacings: 2 3 4\nunits: "um" "um" "um"\n'
+    np.testing.assert_allclose(read(nrrd(tmp_path, plain))[0].grid.spacing, (0.002, 0.003, 0.004))
+    with pytest.raises(DataError, match="furlong"):
+        read(nrrd(tmp_path, plain.replace("um", "furlong")))
 
 
 FOUR = {"sizes": "3 2 2 2", "data": bytes(range(24))}
