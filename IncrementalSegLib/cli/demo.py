@@ -21,7 +21,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Teach humerus, then scapula from scans in which only the scapula is outlined, with four methods."""
-    from IncrementalSegLib.benchmarks.demo.run import run_demo
+    from IncrementalSegLib.demo.run import run_demo
 
     with progress_bar() as progress:
         result = run_demo(output, steps=steps, seed=seed, device=device, progress=progress)

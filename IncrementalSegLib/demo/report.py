@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from IncrementalSegLib.engine.progress import duration
 from IncrementalSegLib.evaluation.content import (
     Change,
     ChangeChart,
@@ -27,77 +25,55 @@ from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.evaluation.report import verdict
 from IncrementalSegLib.methods.base.catalogue import catalogue
 from IncrementalSegLib.registry import find
-from IncrementalSegLib.store.record import library_versions
-from IncrementalSegLib.volumes.volume import Volume
 
 METHODS = ("finetune", "lwfseg", "aeiseg", "coriseg")
 OLD, NEW = "humerus", "scapula"
 SCANNERS = ("A", "B")
 """The first taught the old structure, the second the new one."""
 
-Curves = dict[str, list[tuple[int, float]]]
-"""Structure name -> optimiser steps and the Dice seen then."""
+Points = list[tuple[int, float]]
+"""Optimiser steps and what was seen after them."""
+
+Views = Mapping[tuple[str, str], SliceRow]
+"""Structure and scanner -> a slice with one prediction, and its Dice in the whole scan as note."""
 
 
 @dataclass(frozen=True)
-class View:
-    """One structure of one test person, to be looked at.
+class Scale:
+    """Size of the demonstration.
 
     Attributes:
-        case: Name of the case.
-        volume: The scan.
-        truth: Mask (D, H, W).
-        predicted: Mask (D, H, W).
+        people: People who teach a structure.
+        test_people: People per scanner on whom the models are scored.
+        size: Samples of a scan along D, H, W.
+        steps: Optimiser steps of each step.
     """
 
-    case: str
-    volume: Volume
-    truth: NDArray[np.bool_]
-    predicted: NDArray[np.bool_]
-
-
-Views = Mapping[tuple[str, str], View]
-"""Structure and scanner -> what to look at."""
+    people: int = 8
+    test_people: int = 6
+    size: tuple[int, int, int] = (16, 80, 80)
+    steps: int = 240
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method made of the second step.
+    """Result of the second step by one method.
 
     Attributes:
         before: Scores before the step, by structure.
         after: Scores after it.
-        curves: Dice while the new structure was being learned.
+        change: Change of the old structure in points of Dice, while the new one was being learned.
+        dice: Dice of the new structure meanwhile.
         views_before: Pictures before the step.
         views: Pictures after it.
     """
 
     before: Mapping[str, StructureScore]
     after: Mapping[str, StructureScore]
-    curves: Curves
+    change: Points
+    dice: Points
     views_before: Views
     views: Views
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Circumstances of the run.
-
-    Attributes:
-        people: People who taught each structure.
-        test_people: People per scanner who were scored.
-        steps: Optimiser steps of each step.
-        seed: Seed of everything.
-        device: Name of the device.
-        seconds: Duration without the drawing.
-    """
-
-    people: int
-    test_people: int
-    steps: int
-    seed: int
-    device: str
-    seconds: float
 
 
 def changes(outcomes: Mapping[str, Outcome], rng: np.random.Generator) -> tuple[Change, ...]:
@@ -109,21 +85,24 @@ def changes(outcomes: Mapping[str, Outcome], rng: np.random.Generator) -> tuple[
     )
 
 
-def demo_report(outcomes: Mapping[str, Outcome], found: tuple[Change, ...], facts: Facts) -> Report:
+def demo_report(
+    outcomes: Mapping[str, Outcome], found: tuple[Change, ...], scale: Scale, facts: tuple[tuple[str, str], ...]
+) -> Report:
     """Compose the page; every sentence on results comes from the numbers.
 
     Args:
-        outcomes: What each method made of the step.
+        outcomes: Result of each method.
         found: The changes, from :func:`changes`.
-        facts: Circumstances of the run.
+        scale: Size of the demonstration.
+        facts: Name and value of what describes the run.
     """
     first, second = SCANNERS
     return Report(
         title=f"Teach the {NEW}: what becomes of the {OLD}?",
         intro=(
-            f"A model learned the {OLD} from {facts.people} made-up people on scanner {first}. Then it was taught the "
-            f"{NEW} from {facts.people} other people on scanner {second}, in whose scans nobody had outlined the "
-            f"{OLD}: four methods, the same start. Scored on {2 * facts.test_people} people whom no model has seen, "
+            f"A model learned the {OLD} from {scale.people} made-up people on scanner {first}. Then it was taught the "
+            f"{NEW} from {scale.people} other people on scanner {second}, in whose scans nobody had outlined the "
+            f"{OLD}: four methods, the same start. Scored on {2 * scale.test_people} people whom no model has seen, "
             f"half of them from each scanner."
         ),
         verdict=verdict(found),
@@ -134,60 +113,42 @@ def demo_report(outcomes: Mapping[str, Outcome], found: tuple[Change, ...], fact
             _matrices(outcomes),
             Section("The methods", " ".join(_methods()), ()),
         ),
-        facts=(
-            ("Device", facts.device),
-            ("Duration", duration(facts.seconds)),
-            ("Optimiser steps", f"{facts.steps} per step"),
-            ("Seed", str(facts.seed)),
-            *((name, str(version)) for name, version in library_versions().items() if name in ("torch", "monai")),
-        ),
+        facts=facts,
     )
 
 
 def _pictures(outcomes: Mapping[str, Outcome]) -> Section:
-    rows = [_row(outcomes, structure, scanner) for structure in (OLD, NEW) for scanner in SCANNERS]
     grid = SliceGrid(
         columns=("before", *outcomes),
-        rows=tuple(row for row in rows if row is not None),
+        rows=tuple(_row(outcomes, structure, scanner) for structure in (OLD, NEW) for scanner in SCANNERS),
         caption="The slice in which the structure is largest; the number is the Dice of the whole scan.",
     )
     text = "The first test person of each scanner. Nobody picked the good ones."
     return Section("See for yourself", text, (grid,))
 
 
-def _row(outcomes: Mapping[str, Outcome], structure: str, scanner: str) -> SliceRow | None:
-    key = (structure, scanner)
-    last = [outcome.views[key] for outcome in outcomes.values()]
-    start = next(iter(outcomes.values()))
-    early = start.views_before.get(key)
-    scores = [(start.before, early), *((outcome.after, outcome.views[key]) for outcome in outcomes.values())]
-    x, y, z = last[0].volume.grid.spacing
-    return SliceRow.of(
-        f"{structure}, scanner {scanner}",
-        last[0].volume.array,
-        last[0].truth,
-        [None if early is None else early.predicted, *(view.predicted for view in last)],
-        (z, y, x),
-        [_note(score, structure, view) for score, view in scores],
+def _row(outcomes: Mapping[str, Outcome], structure: str, scanner: str) -> SliceRow:
+    """Put the slices of all methods side by side."""
+    key = structure, scanner
+    before = next(iter(outcomes.values())).views_before.get(key)
+    views = [before, *(outcome.views[key] for outcome in outcomes.values())]
+    return replace(
+        next(view for view in views if view is not None),
+        title=f"{structure}, scanner {scanner}",
+        predictions=tuple(None if view is None else view.predictions[0] for view in views),
+        notes=tuple("" if view is None else view.notes[0] for view in views),
     )
-
-
-def _note(scores: Mapping[str, StructureScore], structure: str, view: View | None) -> str:
-    if view is None:
-        return ""
-    dice = next((item.dice for item in scores[structure].scores if item.case == view.case), None)
-    return "" if dice is None else f"{dice:.2f}"
 
 
 def _curves(outcomes: Mapping[str, Outcome]) -> Section:
-    panels = (
-        _panel(f"{OLD.capitalize()}, known before", OLD, outcomes),
-        _panel(f"{NEW.capitalize()}, being taught", NEW, outcomes),
-    )
+    change = tuple(_curve(method, outcome.change) for method, outcome in outcomes.items())
+    dice = tuple(_curve(method, outcome.dice) for method, outcome in outcomes.items())
     chart = CurveChart(
-        panels,
-        f"Mean Dice on the two people shown above while the {NEW} was being learned. "
-        "Watching only: neither training nor the choice of the final weights sees these people.",
+        (
+            CurvePanel(f"{OLD.capitalize()}: change in points of Dice", change),
+            CurvePanel(f"{NEW.capitalize()}, being taught: Dice", dice, unit_range=True),
+        ),
+        f"Measured while the {NEW} was being learned, on scans that were set aside when each structure was taught.",
     )
     return Section("How forgetting happens", _rehearsal(outcomes), (chart,))
 
@@ -205,14 +166,8 @@ def _rehearsal(methods: Iterable[str]) -> str:
     )
 
 
-def _panel(title: str, structure: str, outcomes: Mapping[str, Outcome]) -> CurvePanel:
-    curves = (_curve(method, outcome.curves[structure]) for method, outcome in outcomes.items())
-    return CurvePanel(title, tuple(curves), unit_range=True)
-
-
-def _curve(name: str, points: Iterable[tuple[int, float]]) -> Curve:
-    seen = list(points)
-    return Curve(name, tuple(step for step, _ in seen), tuple(dice for _, dice in seen))
+def _curve(name: str, points: Points) -> Curve:
+    return Curve(name, tuple(step for step, _ in points), tuple(value for _, value in points))
 
 
 def _matrices(outcomes: Mapping[str, Outcome]) -> Section:

@@ -14,35 +14,34 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from IncrementalSegLib.benchmarks.demo.report import (
+from IncrementalSegLib.demo.report import (
     METHODS,
     NEW,
     OLD,
     SCANNERS,
-    Curves,
-    Facts,
     Outcome,
-    View,
+    Points,
+    Scale,
     changes,
     demo_report,
 )
-from IncrementalSegLib.benchmarks.demo.watcher import Watcher, watched
 from IncrementalSegLib.engine.learn import learn
-from IncrementalSegLib.engine.progress import Progress, silent
-from IncrementalSegLib.engine.runtime import Runtime, start
+from IncrementalSegLib.engine.progress import Progress, duration, silent
+from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import evaluate
-from IncrementalSegLib.engine.step.request import resolve
-from IncrementalSegLib.engine.step.settings import StepSettings
-from IncrementalSegLib.engine.step.step import Step
+from IncrementalSegLib.engine.scores.views import view
 from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.evaluation.report import verdict, write_report
 from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import phrase
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.store.atomic import plain_errors, write_json
+from IncrementalSegLib.store.record import library_versions
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.volume import Volume
@@ -51,30 +50,6 @@ MARKER = ".incrementalseg-demo.json"
 """Says that a folder was made by the demonstration and may be replaced by it."""
 
 _MADE = ("scans", "models", "report.html", "report-*.png")
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How large the demonstration is.
-
-    Attributes:
-        people: People who teach a structure.
-        test_people: People per scanner on whom the models are scored.
-        size: Samples of a scan along D, H, W.
-        steps: Optimiser steps of each step.
-        looks: How often the curves look at the models while they learn.
-    """
-
-    people: int = 8
-    test_people: int = 6
-    size: tuple[int, int, int] = (16, 80, 80)
-    steps: int = 240
-    looks: int = 12
-
-    @property
-    def look_after(self) -> frozenset[int]:
-        """Optimiser steps after which the curves look: densely at first, because forgetting is quick."""
-        return frozenset(round(self.steps * (look / self.looks) ** 2) for look in range(1, self.looks + 1)) - {0}
 
 
 def run_demo(
@@ -94,7 +69,7 @@ def run_demo(
         seed: Decides people, noise and training.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
-        scale: How large the demonstration is.
+        scale: Size of the demonstration.
 
     Returns:
         ``{"rows": [{"method", "structure", "before", "after"}], "verdict", "report", "seconds"}``; ``before`` and
@@ -109,13 +84,17 @@ def run_demo(
     size = replace(size, steps=steps or size.steps)
     runtime = start(device)
     claim(folder)
-    demo = _Demo(folder, size, seed, device, runtime, progress)
-    outcomes = demo.run()
+    outcomes = _Demo(folder, size, seed, device, progress).run()
     found = changes(outcomes, np.random.default_rng(seed))
-    seconds = time.monotonic() - began
     progress("Drawing the report", 0.0)
-    facts = Facts(size.people, size.test_people, size.steps, seed, runtime.name, seconds)
-    report = write_report(demo_report(outcomes, found, facts), folder)
+    facts = (
+        ("Device", runtime.name),
+        ("Duration", duration(time.monotonic() - began)),
+        ("Optimiser steps", f"{size.steps} per step"),
+        ("Seed", str(seed)),
+        *((name, str(version)) for name, version in library_versions().items() if name in ("torch", "monai")),
+    )
+    report = write_report(demo_report(outcomes, found, size, facts), folder)
     rows = [
         {
             "method": change.method,
@@ -165,7 +144,6 @@ class _Demo:
     scale: Scale
     seed: int
     device: str
-    runtime: Runtime
     progress: Progress
     scans: dict[str, Path] = field(default_factory=dict)
 
@@ -183,9 +161,9 @@ class _Demo:
             model = self.folder / "models" / method
             with plain_errors(model, error=DataError):
                 shutil.copytree(first, model)
-            curve = self._teach(model, method, test, self._part(number, f"{NEW}, {method}"))
+            change, dice = self._teach(model, method, self._part(number, f"{NEW}, {method}"))
             after, views = self._score(model, test, f"{OLD}, {NEW}")
-            outcomes[method] = Outcome(before, after, curve, views_before, views)
+            outcomes[method] = Outcome(before, after, change, dice, views_before, views)
         return outcomes
 
     def _write_scans(self) -> Dataset:
@@ -207,45 +185,59 @@ class _Demo:
         both = [open_data(self.scans[f"test-{scanner}"]) for scanner in SCANNERS]
         return replace(both[0], cases=tuple(case for data in both for case in data.cases))
 
-    def _teach(self, model: Path, method: str, test: Dataset, progress: Progress) -> Curves:
-        """Teach the new structure, and return the Dice of both on test people while it was being learned."""
-        request = resolve(model, self.scans[NEW], NEW, method=method)
-        watcher = Watcher(request, self.runtime, self._shown(test), self.scale.look_after)
-        Step(
-            replace(request, method=watched(request.method, watcher)),
-            self.runtime,
-            StepSettings(
-                preset="quick",
-                steps=self.scale.steps,
-                exemplars="none",  # no third step follows, and choosing takes as long as learning
-                seed=self.seed,
-                accept="always",  # also what forgets shall be shown
-            ),
+    def _teach(self, model: Path, method: str, progress: Progress) -> tuple[Points, Points]:
+        """Teach the new structure; return the change of the old one and the Dice of the new one meanwhile."""
+        old: Points = [(0, 0.0)]
+        new: Points = []
+
+        def look(
+            fraction: float,
+            dice: Mapping[str, float],
+            worst: tuple[str, float] | None,
+            pictures: Mapping[str, tuple[str, str]],
+        ) -> None:
+            step = round(fraction * self.scale.steps)
+            new.extend((step, value) for value in dice.values())
+            if worst is not None:
+                old.append((step, worst[1]))
+
+        learn(
+            model,
+            self.scans[NEW],
+            NEW,
+            method=method,
+            preset="quick",
+            steps=self.scale.steps,
+            exemplars="none",  # no third step follows, and choosing takes as long as learning
+            seed=self.seed,
+            accept="always",  # also what forgets shall be shown
+            device=self.device,
             progress=progress,
-        ).run()
-        return watcher.curves
+            on_look=look,
+        )
+        return old, new
 
     def _score(
         self, model: Path, test: Dataset, structures: str
-    ) -> tuple[Mapping[str, StructureScore], dict[tuple[str, str], View]]:
-        """Score a model on the test people and keep the first of each scanner to be looked at."""
-        shown = {case.id: scanner for case, scanner in zip(self._shown(test), SCANNERS, strict=True)}
-        names = {item.id: item.name for item in open_model(model).record().structures}
-        views: dict[tuple[str, str], View] = {}
+    ) -> tuple[Mapping[str, StructureScore], dict[tuple[str, str], SliceRow]]:
+        """Score a model on the test people, with a picture of the first of each scanner: nobody chose them."""
+        shown = {test.cases[number * self.scale.test_people].id: scanner for number, scanner in enumerate(SCANNERS)}
+        record = open_model(model).record()
+        plan = Plan.model_validate(record.preprocessing)
+        views: dict[tuple[str, str], SliceRow] = {}
 
-        def watch(
-            case: Case, volume: Volume, truth: dict[StructureId, NDArray[np.bool_]], prediction: Prediction
-        ) -> None:
+        def watch(case: Case, volume: Volume, truth: dict[StructureId, NDArray[np.bool_]], found: Prediction) -> None:
             if case.id in shown:
                 for item, mask in truth.items():
-                    views[names[item], shown[case.id]] = View(case.id, volume, mask, prediction.mask[item])
+                    key = record.structures.by_id(item).name, shown[case.id]
+                    views[key] = view(case.id, volume, mask, [found.mask[item]], plan)
 
         scores = evaluate(model, test, structures=structures, device=self.device, watch=watch).structures
+        dice = {(name, score.case): score.dice for name, found in scores.items() for score in found.scores}
+        for (name, scanner), row in views.items():
+            value = dice[name, row.title]
+            views[name, scanner] = replace(row, notes=("" if value is None else f"{value:.2f}",))
         return scores, views
-
-    def _shown(self, test: Dataset) -> list[Case]:
-        """Return the first test person of each scanner: nobody chose the pictures."""
-        return [test.cases[number * self.scale.test_people] for number in range(len(SCANNERS))]
 
     def _part(self, number: int, label: str) -> Progress:
         def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
