@@ -208,7 +208,7 @@ def _recommend(
 def _best(output: str, need: str, missing: frozenset[str] = frozenset()) -> str | None:
     """Return the first choice among the methods that need ``need`` and, unless that is it, no exemplars.
 
-    Methods are left out that need what the model does not hold.
+    Methods are left out that need what the model does not hold, or the memory of a step of their own.
     """
     fitting = [
         name
@@ -216,6 +216,7 @@ def _best(output: str, need: str, missing: frozenset[str] = frozenset()) -> str 
         if (kind := find("method", name)).output == output
         and need in kind.needs
         and not kind.needs & missing
+        and not any(item.startswith("memory:") for item in kind.needs)
         and (need == "exemplars" or "exemplars" not in kind.needs)
     ]
     return min(fitting, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name), default=None)

@@ -51,6 +51,19 @@ def without_prototype(folder: ModelFolder) -> list[str]:
     return [item.name for item in folder.record().structures if item.id not in held]
 
 
+def has_memory(folder: ModelFolder, key: str) -> bool:
+    """Return whether the current version holds something in its method's memory.
+
+    Args:
+        folder: The model.
+        key: Name in the memory, from :meth:`Method.key`.
+
+    Raises:
+        ModelError: A file is missing or damaged.
+    """
+    return key in folder.document("memory").get("method", {}) or key in folder.tensors("memory")
+
+
 def memory_document(ctx: StepContext) -> Json:
     """Return the method's memory and the voxel counts as one document."""
     counts = {item: list(pair) for item, pair in ctx.voxel_counts.items()}

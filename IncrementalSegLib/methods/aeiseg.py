@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from IncrementalSegLib.methods.base.incremental_heads import IncrementalHeads, RehearsalOptions
+from IncrementalSegLib.methods.base.incremental_heads import RehearsalOptions, RehearsingHeads
 from IncrementalSegLib.registry import register
 
 
 @register("method", "aeiseg")
-class AeiSeg(IncrementalHeads):
+class AeiSeg(RehearsingHeads[RehearsalOptions]):
     """Keep old structures by distillation and exemplars chosen for coverage in the abstraction layer."""
 
-    needs = frozenset({"teacher", "exemplars"})
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 2.2 (abstraction layer)"
-    distils = True
     exemplar_order = "abstraction"
-
-    class Options(RehearsalOptions):
-        """Options of AeiSeg."""

@@ -42,20 +42,17 @@ class Conuseg(PrototypeClasses[ConusegOptions]):
 
     source = "Wu, Wang, Zhao, Chen & Qin, IEEE TMI 2023 (CoNuSeg)"
 
-    class Options(ConusegOptions):
-        """Options of CoNuSeg."""
-
     def begin_step(self, ctx: StepContext) -> None:
         """Measure how sure the previous model is of each class: medians of its highest probability."""
         super().begin_step(ctx)
         if ctx.teacher_model is not None and ctx.old:
             medians = class_medians(ctx, lambda probability: probability.amax(1))
-            ctx.memory.data[self._key("medians")] = medians
+            ctx.memory.data[self.key("medians")] = medians
 
     def cross_entropies(self, both: Both, target: ClassTarget, ctx: StepContext) -> Tensor:
         """Return the cross-entropy, unbiased where neither a label nor the sure previous model says what lies there."""
         confidence, winner = both.teacher_probability.max(1)
-        measured = ctx.memory.data[self._key("medians")]
+        measured = ctx.memory.data[self.key("medians")]
         medians = torch.tensor([measured[key] for key in (BACKGROUND, *ctx.old)], device=winner.device)
         sure = (target.column == 0) & (confidence > medians.clamp_max(self.options.threshold)[winner])
         hidden = self.hidden(target, ctx)
@@ -102,4 +99,4 @@ class Conuseg(PrototypeClasses[ConusegOptions]):
     def remember(self, ctx: StepContext) -> None:
         """Drop what was measured for this step alone."""
         super().remember(ctx)
-        ctx.memory.data.pop(self._key("medians"), None)
+        ctx.memory.data.pop(self.key("medians"), None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from IncrementalSegLib.methods.base.incremental_heads import IncrementalHeads
+from IncrementalSegLib.methods.base.incremental_heads import HeadOptions, IncrementalHeads
 from IncrementalSegLib.registry import register
 
 
 @register("method", "finetune")
-class Finetune(IncrementalHeads):
+class Finetune(IncrementalHeads[HeadOptions]):
     """Train trunk and new heads on the new structures alone; the lower bound of the papers."""
 
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 3 (finetuned)"
+    retains = False

@@ -11,5 +11,6 @@ class FinetuneSoftmax(SoftmaxClasses[ClassOptions]):
     """Train on the new structures alone, with everything older as background; the lower bound of the papers."""
 
     source = "Cermelli et al., CVPR 2020 (MiB), Sec. 4 (FT)"
+    retains = False
     balanced = False
     unbiased = False

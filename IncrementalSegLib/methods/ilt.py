@@ -30,9 +30,6 @@ class Ilt(SoftmaxClasses[IltOptions]):
     balanced = False
     unbiased = False
 
-    class Options(IltOptions):
-        """Options of ILT."""
-
     def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the distillations of output and features."""
         terms: dict[str, Tensor] = {}

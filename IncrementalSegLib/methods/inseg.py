@@ -42,9 +42,6 @@ class Inseg(PrototypeClasses[InsegOptions]):
 
     source = "Wang, Wu & Qin, CVPR 2024 (InSeg), after the public core of its code"
 
-    class Options(InsegOptions):
-        """Options of InSeg."""
-
     def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return CID and FCA."""
         options = self.options

@@ -29,9 +29,6 @@ class Lwf(SoftmaxClasses[LwfOptions]):
     balanced = False
     unbiased = False
 
-    class Options(LwfOptions):
-        """Options of LwF."""
-
     def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the distillation over the background and the old structures."""
         if not self.options.distillation:

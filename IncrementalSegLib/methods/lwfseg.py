@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from IncrementalSegLib.methods.base.incremental_heads import DistillingOptions, IncrementalHeads
+from IncrementalSegLib.methods.base.incremental_heads import DistillingHeads, DistillingOptions
 from IncrementalSegLib.registry import register
 
 
 @register("method", "lwfseg")
-class LwfSeg(IncrementalHeads):
+class LwfSeg(DistillingHeads[DistillingOptions]):
     """Keep old structures by the previous model's opinion of the new scans; needs no exemplars."""
 
-    needs = frozenset({"teacher"})
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 2.1, Eq. 1-2"
-    distils = True
-
-    class Options(DistillingOptions):
-        """Options of LwfSeg."""

@@ -26,9 +26,6 @@ class Mib(SoftmaxClasses[MibOptions]):
     needs = frozenset({"teacher"})
     source = "Cermelli et al., CVPR 2020, Eq. 3-8"
 
-    class Options(MibOptions):
-        """Options of MiB."""
-
     def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the unbiased distillation (Eq. 4-5)."""
         if not self.options.distillation:

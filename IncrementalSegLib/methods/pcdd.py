@@ -76,9 +76,6 @@ class Pcdd(PrototypeClasses[PcddOptions]):
 
     source = "Zhu et al., AAAI 2026, Eq. 2-13"
 
-    class Options(PcddOptions):
-        """Options of PCDD."""
-
     def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the distillation of the base and the parts that are switched on (Eq. 13)."""
         options = self.options

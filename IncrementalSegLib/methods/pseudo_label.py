@@ -34,9 +34,6 @@ class PseudoLabel(PseudoLabelled[PseudoLabelOptions]):
 
     source = "Zhang et al., MICCAI 2023 (pseudo-labels), in the form of one softmax"
 
-    class Options(PseudoLabelOptions):
-        """Options of pseudo-label."""
-
     def threshold(self, ctx: StepContext) -> float:
         """Return one threshold for all."""
         return self.options.threshold

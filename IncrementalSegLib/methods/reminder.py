@@ -35,9 +35,6 @@ class Reminder(PooledDistillation[ReminderOptions]):
     needs = frozenset({"teacher", "prototypes"})
     source = "Phan et al., CVPR 2022, Eq. 4-7"
 
-    class Options(ReminderOptions):
-        """Options of REMINDER."""
-
     def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return PLOP's terms and the class-similarity weighted distillation."""
         terms = super().preserve(both, target, ctx)

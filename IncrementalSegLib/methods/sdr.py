@@ -43,9 +43,6 @@ class Sdr(PrototypeClasses[SdrOptions]):
     source = "Michieli & Zanuttigh, CVPR 2021, Sec. 4"
     balanced = False
 
-    class Options(SdrOptions):
-        """Options of SDR."""
-
     def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the unbiased distillation and the terms on the features."""
         options = self.options

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.incremental_heads import IncrementalHeads
+from IncrementalSegLib.methods.base.incremental_heads import HeadOptions, IncrementalHeads
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.registry import register
 from IncrementalSegLib.types import StructureId
 
 
 @register("method", "separate")
-class Separate(IncrementalHeads):
+class Separate(IncrementalHeads[HeadOptions]):
     """Give each new structure its own trunk; the upper bound of the papers, at the price of size."""
 
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 3 (HumSeg, ScapSeg)"

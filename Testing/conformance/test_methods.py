@@ -14,6 +14,7 @@ from tiny import trainer as trainer_of
 
 from IncrementalSegLib.methods.base.method import Phase
 from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.registry import find, names
 
 METHODS = names("method")
@@ -71,7 +72,8 @@ def test_it_is_documented(name):
     assert inspect.getdoc(kind).partition("\n")[0].endswith(".")
     assert kind.source == "own" or len(kind.source) > 10
     assert kind.registered_name == name
-    assert kind.needs <= {"teacher", "exemplars", "prototypes", "unlabelled"}
+    own = {need for need in kind.needs if need.startswith("memory:")}
+    assert kind.needs - own <= {"teacher", "exemplars", "prototypes", "unlabelled"}
     schema = json.loads(json.dumps(kind.Options.model_json_schema(), allow_nan=False))
     assert set(schema["properties"]) == set(kind.Options.model_fields)
     for option, entry in schema["properties"].items():
@@ -207,6 +209,10 @@ def test_what_is_promised_frozen_stays_frozen(name, recipe):
     chosen = method(name, **recipe)
     ctx = context(chosen)
     model, teacher = bits(ctx.model), bits(ctx.teacher_model)
+    reached = False
+    for source in sources(name):
+        loss_of(chosen, ctx, batch(ctx, source))
+        reached |= any(grad.any() for grad in gradients(ctx.model.output.part(DISC)).values())
     run(chosen, ctx, 6)
     moved = changed(model, bits(ctx.model))
     assert changed(teacher, bits(ctx.teacher_model)) == set()
@@ -214,9 +220,59 @@ def test_what_is_promised_frozen_stays_frozen(name, recipe):
     assert all(parameter.grad is None for parameter in ctx.teacher_model.parameters())
     assert part(SQUARE, moved)
     old_trunk = {item for item in moved if item.startswith("trunks.0")}
-    untouched = family(name) == "heads" and "teacher" not in chosen.needs  # no term sees the old heads
-    assert bool(part(DISC, moved)) is not untouched
+    assert bool(part(DISC, moved)) is (reached or family(name) == "classes")  # one softmax joins all of its rows
     assert bool(old_trunk) is (name != "separate")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_it_retains_unless_it_says_otherwise(name):
+    """With its needs fulfilled, a term depends on one of them; or training does not change the old outputs."""
+    chosen = method(name)
+    assert find("method", name).retains is (_a_need_matters(chosen) or _old_outputs_stay(chosen))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_each_need_matters(name):
+    chosen = method(name)
+    assert {need for need in chosen.needs if not _matters(chosen, need)} == set()
+
+
+def _a_need_matters(chosen):
+    return any(_matters(chosen, need) for need in ("teacher", "exemplars", "prototypes", "memory:"))
+
+
+def _matters(chosen, need):
+    """Return whether the loss, or the batches, change with something that earlier steps left."""
+    if need == "exemplars":
+        return bool(chosen.rehearsal(context(chosen))) and chosen.sources(context(chosen)).get("exemplar", 0) > 0
+    plain, other = context(chosen), context(chosen)
+    if need == "teacher":
+        with torch.no_grad():
+            for value in other.teacher_model.parameters():
+                value.add_(torch.randn(value.shape, generator=torch.Generator().manual_seed(1)))
+    elif need == "prototypes":
+        moved = {key: replace(item, mean=item.mean + 1) for key, item in other.prototypes.items.items()}
+        other.prototypes = PrototypeBank(moved)
+    else:
+        prefix = chosen.key(need.removeprefix("memory:"))
+        tensors = {key: value + 1 if key.startswith(prefix) else value for key, value in other.memory.tensors.items()}
+        other.memory.tensors = tensors
+    losses = []
+    for ctx in (plain, other):
+        with torch.no_grad():  # a distance from the previous weights is 0 before the first update
+            for value in ctx.model.parameters():
+                value.add_(0.01)
+        losses.append(loss_of(chosen, ctx, batch(ctx)))
+    return not torch.equal(*losses)
+
+
+def _old_outputs_stay(chosen):
+    ctx = context(chosen)
+    image = batch(ctx).image
+    trained = run(chosen, ctx, 6).ctx.model.eval()
+    with torch.no_grad():
+        now, before = (item(image, (DISC,)).logits for item in (trained, ctx.teacher_model))
+    return torch.equal(now, before)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from IncrementalSegLib.engine.choice import choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
-from IncrementalSegLib.engine.memories import can_rehearse, without_prototype
+from IncrementalSegLib.engine.memories import can_rehearse, has_memory, without_prototype
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError, command_line
@@ -180,22 +180,33 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
         raise ModelError(
             f"The model's network is {own}, not {network}.", todo="Leave out --network, or start another model."
         )
-    if "exemplars" in method.needs and folder is not None and not can_rehearse(folder):
+    if folder is not None:
+        _check_needs(method, folder)
+
+
+def _check_needs(method: Method[Any], folder: ModelFolder) -> None:
+    """Refuse a method without the exemplars, prototypes or memory that it cannot keep old structures without."""
+    name = method.registered_name
+    again = f"{command_line('exemplars', folder.path, 'remember', '--method', name)} --data OLD_DATA"
+    if "exemplars" in method.needs and not can_rehearse(folder):
         raise MissingNeedError(
             f"The method {name!r} rehearses exemplars, and the model holds none.",
             "They were not kept (--exemplars none) or have been removed.",
-            f"Choose lwfseg, or make them from the old scans: "
-            f"{command_line('exemplars', folder.path, 'remember', '--method', name)} --data OLD_DATA.",
+            f"Choose lwfseg, or make them from the old scans: {again}.",
         )
-    if "prototypes" in method.needs and folder is not None:
-        missing = without_prototype(folder)
-        if missing:
-            raise MissingNeedError(
-                f"The method {name!r} needs the mean features of every known structure; {', '.join(missing)}: none.",
-                "They were removed together with the scans behind them.",
-                f"Choose mib, or make them from the old scans: "
-                f"{command_line('exemplars', folder.path, 'remember', '--method', name)} --data OLD_DATA.",
-            )
+    if "prototypes" in method.needs and (missing := without_prototype(folder)):
+        raise MissingNeedError(
+            f"The method {name!r} needs the mean features of every known structure; {', '.join(missing)}: none.",
+            "They were removed together with the scans behind them.",
+            f"Choose mib, or make them from the old scans: {again}.",
+        )
+    wanted = {need.removeprefix("memory:") for need in method.needs if need.startswith("memory:")}
+    if wanted and (missing := sorted(item for item in wanted if not has_memory(folder, method.key(item)))):
+        raise MissingNeedError(
+            f"The method {name!r} needs its own {', '.join(missing)} of the known structures, and the model has none.",
+            "A step with another method does not compute it.",
+            f"Choose another method, or compute it from the old scans: {again}.",
+        )
 
 
 def _family(output: str) -> list[str]:

@@ -201,7 +201,7 @@ class Step:
         teacher = None
         if request.folder is not None:
             loaded = load(request.folder, runtime)
-            model, teacher = loaded.segmenter, copy.deepcopy(loaded.segmenter).eval()
+            model, teacher = loaded.segmenter, copy.deepcopy(loaded.segmenter)
             runtime.place(teacher, self.dimension)
             memory, exemplars, prototypes, counts = read_memories(request.folder)
         else:

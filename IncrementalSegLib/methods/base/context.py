@@ -36,7 +36,7 @@ class StepContext:
 
     Attributes:
         model: The segmenter being taught.
-        teacher_model: The segmenter as it was before the step, in eval mode, or ``None``.
+        teacher_model: The segmenter as it was before the step, or ``None``; set to eval mode, without gradients.
         structures: Uuids of all structures, in the order of ``Batch.label``.
         new: Those this step teaches or improves.
         memory: State of the method.
@@ -65,6 +65,11 @@ class StepContext:
     seed: int
     plan: Plan
     progress: Callable[[float, str], None] = lambda fraction, phrase: None
+
+    def __post_init__(self) -> None:
+        """Freeze the teacher, for terms that read its weights too."""
+        if self.teacher_model is not None:
+            self.teacher_model.eval().requires_grad_(False)
 
     @property
     def old(self) -> tuple[StructureId, ...]:

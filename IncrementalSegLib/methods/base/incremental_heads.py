@@ -1,13 +1,12 @@
 """Incremental-head networks (Ozdemir 2018, Sec. 2): the loss of Eq. 1 that the head methods share.
 
-A batch of new data teaches the new heads and distils the old ones; a batch of exemplars only distils.
-The methods differ in whether they distil and in the order by which they take exemplars.
+Each class adds one thing to the one before: new heads alone, distillation of the old ones, rehearsal of exemplars.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from pydantic import Field, model_validator
@@ -67,21 +66,16 @@ class RehearsalOptions(DistillingOptions):
     """What exemplar batches teach the old heads: the teacher's opinion as in the paper, their labels, or the mean."""
 
 
-class IncrementalHeads(Method[HeadOptions]):
-    """Base of the head methods.
+HeadOptionsT = TypeVar("HeadOptionsT", bound=HeadOptions)
+DistillingOptionsT = TypeVar("DistillingOptionsT", bound=DistillingOptions)
+RehearsalOptionsT = TypeVar("RehearsalOptionsT", bound=RehearsalOptions)
 
-    Attributes:
-        distils: Whether old heads are distilled.
-        exemplar_order: Order in which exemplars are taken, or ``None`` for no rehearsal.
-    """
+
+class IncrementalHeads(Method[HeadOptionsT]):
+    """Base of the head methods: the new heads learn, and nothing holds the old ones."""
 
     output = "heads"
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Eq. 1-2"
-    distils: ClassVar[bool] = False
-    exemplar_order: ClassVar[Order | None] = None
-
-    class Options(HeadOptions):
-        """Options of the method."""
 
     def design(self, config: SegmenterConfig) -> SegmenterConfig:
         """Give ``official2019`` its deeper heads."""
@@ -93,79 +87,28 @@ class IncrementalHeads(Method[HeadOptions]):
         """Train in one phase."""
         return (Phase("train", freeze_norm=self.options.norm != "train" and ctx.step > 1),)
 
-    def rehearsal(self, ctx: StepContext) -> list[PreparedCase]:
-        """Take exemplars of what the teacher knows in this method's order."""
-        if self.exemplar_order is None:
-            return []
-        assert isinstance(self.options, RehearsalOptions)
-        return ctx.exemplars.take(self.exemplar_order, self._distilled(ctx), self.options.rehearse)
-
-    def sources(self, ctx: StepContext) -> dict[Source, float]:
-        """Toss the exemplar coin."""
-        if not isinstance(self.options, RehearsalOptions):
-            return {"new": 1.0}
-        return {"new": 1 - self.options.p_exemplar, "exemplar": self.options.p_exemplar}
-
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
-        """Return the terms of Eq. 1 for a homogeneous batch."""
-        taught = ctx.new if batch.source == "new" else ()
-        old = tuple(item for item in self._distilled(ctx) if item not in taught)
-        wanted = (*taught, *old)
-        logits = ctx.model(batch.image, wanted).logits
-        alpha = self._alpha(batch, old)
-        terms: dict[str, Tensor] = {}
-        if taught:
-            terms |= {
-                name: alpha * term
-                for name, term in self._classify(logits[:, : len(taught)], batch, taught, ctx).items()
-            }
-        if old:
-            share = 1.0 if not taught else (1 - alpha if self._uses_alpha else 1.0)
-            terms["distillation"] = share * self._distil(logits[:, len(taught) :], batch, old, ctx)
-        return terms
+        """Return L_c on the new heads."""
+        return self.classify(ctx.model(batch.image, ctx.new).logits, batch, ctx.new, ctx)
 
-    @property
-    def _uses_alpha(self) -> bool:
-        return self.options.recipe == "paper2018"
-
-    def _alpha(self, batch: Batch, old: Sequence[StructureId]) -> float:
-        if not old or not self._uses_alpha or not isinstance(self.options, DistillingOptions):
-            return 1.0
-        return self.options.alpha
-
-    def _distilled(self, ctx: StepContext) -> tuple[StructureId, ...]:
-        """Return what the teacher knows; an improved structure is distilled on its exemplars alone."""
-        return ctx.teacher_model.structures if self.distils and ctx.teacher_model is not None else ()
-
-    def _classify(
+    def classify(
         self, logits: Tensor, batch: Batch, taught: Sequence[StructureId], ctx: StepContext
     ) -> dict[str, Tensor]:
-        """Return L_c on the new heads, only where each structure was looked for."""
+        """Return the terms of L_c: cross-entropy and soft Dice, only where each structure was looked for.
+
+        Args:
+            logits: ``(B, 2 * K, *S)`` or the heads' own form, of the K structures in ``taught``.
+            batch: The labels.
+            taught: Structures.
+            ctx: The step.
+        """
         rows = ctx.rows(taught)
         label = batch.label[:, rows]
         valid = _spread(batch.looked_for[:, rows], label) & ~batch.ignore.unsqueeze(1)
-        weights = self._weights(taught, ctx)
-        terms = {"cross_entropy": cross_entropy(logits, label, valid, weights)}
+        terms = {"cross_entropy": cross_entropy(logits, label, valid, self._weights(taught, ctx))}
         if self.options.dice:
             terms["dice"] = soft_dice(logits, label, valid)
         return terms
-
-    def _distil(self, logits: Tensor, batch: Batch, old: Sequence[StructureId], ctx: StepContext) -> Tensor:
-        """Return L_d on the old heads (Eq. 2 with its minus and mean over pixels)."""
-        assert isinstance(self.options, DistillingOptions)
-        target = torch.sigmoid(margin(ctx.teacher(batch.image, old).logits))
-        if batch.source == "exemplar" and isinstance(self.options, RehearsalOptions):
-            target = self._exemplar_target(target, batch, ctx.rows(old), self.options.exemplar_target)
-        valid = ~batch.ignore.unsqueeze(1)
-        return cross_entropy(logits, target, valid, self._weights(old, ctx), self.options.distill_reduction)
-
-    @staticmethod
-    def _exemplar_target(teacher: Tensor, batch: Batch, rows: Tensor, kind: str) -> Tensor:
-        if kind == "teacher":
-            return teacher
-        share = 1.0 if kind == "gt" else 0.5
-        known = _spread(batch.looked_for[:, rows], teacher)  # where no label was stored the teacher stands in
-        return torch.where(known, share * batch.label[:, rows] + (1 - share) * teacher, teacher)
 
     def _weights(self, structures: Sequence[StructureId], ctx: StepContext) -> Tensor | None:
         """Return the class weights of ``official2019`` from the voxel counts that every step leaves."""
@@ -173,6 +116,75 @@ class IncrementalHeads(Method[HeadOptions]):
             return None
         counts = [ctx.voxel_counts[structure] for structure in structures]
         return inverse_frequency(torch.tensor(counts, dtype=torch.float32, device=ctx.device))
+
+
+class DistillingHeads(IncrementalHeads[DistillingOptionsT]):
+    """Base of the head methods that distil what the previous model knows (Eq. 1)."""
+
+    needs = frozenset({"teacher"})
+
+    def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the terms of Eq. 1 for a homogeneous batch: a batch of exemplars only distils."""
+        taught = ctx.new if batch.source == "new" else ()
+        old = tuple(item for item in self.distilled(ctx) if item not in taught)
+        logits = ctx.model(batch.image, (*taught, *old)).logits
+        new_share, old_share = self._shares(bool(taught), bool(old))
+        terms: dict[str, Tensor] = {}
+        if taught:
+            learned = self.classify(logits[:, : len(taught)], batch, taught, ctx)
+            terms |= {name: new_share * term for name, term in learned.items()}
+        if old:
+            terms["distillation"] = old_share * self._distil(logits[:, len(taught) :], batch, old, ctx)
+        return terms
+
+    def distilled(self, ctx: StepContext) -> tuple[StructureId, ...]:
+        """Return the structures of the teacher; an improved structure is distilled on its exemplars alone."""
+        return ctx.teacher_model.structures if ctx.teacher_model is not None else ()
+
+    def target(self, batch: Batch, old: Sequence[StructureId], ctx: StepContext) -> Tensor:
+        """Return the probabilities ``(B, K, *S)`` to which the K old heads are held."""
+        return torch.sigmoid(margin(ctx.teacher(batch.image, old).logits))
+
+    def _shares(self, taught: bool, old: bool) -> tuple[float, float]:
+        """Return the weights of the new and the old part of Eq. 1; a part alone weighs 1."""
+        if taught and old and self.options.recipe == "paper2018":
+            return self.options.alpha, 1 - self.options.alpha
+        return 1.0, 1.0
+
+    def _distil(self, logits: Tensor, batch: Batch, old: Sequence[StructureId], ctx: StepContext) -> Tensor:
+        """Return L_d on the old heads (Eq. 2 with its minus and mean over pixels)."""
+        valid = ~batch.ignore.unsqueeze(1)
+        weights = self._weights(old, ctx)
+        return cross_entropy(logits, self.target(batch, old, ctx), valid, weights, self.options.distill_reduction)
+
+
+class RehearsingHeads(DistillingHeads[RehearsalOptionsT]):
+    """Base of the head methods that rehearse exemplars (Sec. 2.2).
+
+    Attributes:
+        exemplar_order: Order in which exemplars are taken.
+    """
+
+    needs = frozenset({"teacher", "exemplars"})
+    exemplar_order: ClassVar[Order]
+
+    def rehearsal(self, ctx: StepContext) -> list[PreparedCase]:
+        """Take exemplars of what the teacher knows in this method's order."""
+        return ctx.exemplars.take(self.exemplar_order, self.distilled(ctx), self.options.rehearse)
+
+    def sources(self, ctx: StepContext) -> dict[Source, float]:
+        """Toss the exemplar coin."""
+        return {"new": 1 - self.options.p_exemplar, "exemplar": self.options.p_exemplar}
+
+    def target(self, batch: Batch, old: Sequence[StructureId], ctx: StepContext) -> Tensor:
+        """Return the teacher's opinion, or where exemplars are labelled what the option asks for."""
+        teacher = super().target(batch, old, ctx)
+        if batch.source != "exemplar" or self.options.exemplar_target == "teacher":
+            return teacher
+        rows = ctx.rows(old)
+        share = 1.0 if self.options.exemplar_target == "gt" else 0.5
+        known = _spread(batch.looked_for[:, rows], teacher)  # where no label was stored the teacher stands in
+        return torch.where(known, share * batch.label[:, rows] + (1 - share) * teacher, teacher)
 
 
 def _spread(flags: Tensor, like: Tensor) -> Tensor:

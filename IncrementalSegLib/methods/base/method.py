@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from torch import Tensor
 
@@ -53,26 +53,43 @@ class Phase:
 class Method(ABC, Generic[OptionsT]):
     """Base of all methods.
 
-    A method object holds its options and nothing else: all state lies in ``ctx.memory``.
+    A method object holds its options and nothing else: all state lies in ``ctx.memory``.  The class of its
+    options is the generic parameter: ``class Mib(SoftmaxClasses[MibOptions])``.
 
     Attributes:
         registered_name: Set by ``@register``.
+        Options: Class of the options, taken from the generic parameter.
         output: Form of the output, must match the model's: ``heads`` or ``classes``.
-        needs: Of ``teacher``, ``exemplars``, ``prototypes``, ``unlabelled``; what the second and later
-            steps cannot do without.  The first step of a model needs nothing.
+        needs: Requirements of the second and later steps: ``teacher``, ``exemplars``, ``prototypes``,
+            ``unlabelled``, or ``memory:NAME`` for something that :meth:`remember` of this method leaves under
+            :meth:`key`.  The first step of a model needs nothing.
+        retains: Whether the method keeps old structures; ``False`` for the lower bounds of comparisons.
         source: Paper and equation.
     """
 
     registered_name: ClassVar[str]
+    Options: ClassVar[type[MethodOptions]] = MethodOptions
     output: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
+    retains: ClassVar[bool] = True
     source: ClassVar[str]
 
-    class Options(MethodOptions):
-        """No options."""
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Take the class of the options from the generic parameter, or from its bound in a base class."""
+        super().__init_subclass__(**arguments)
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            for parameter in get_args(base):
+                options = parameter.__bound__ if isinstance(parameter, TypeVar) else parameter
+                if isinstance(options, type) and issubclass(options, MethodOptions):
+                    cls.Options = options
 
     def __init__(self, options: OptionsT) -> None:
         self.options = options
+
+    @classmethod
+    def key(cls, name: str) -> str:
+        """Return the name of something of this method in ``ctx.memory``."""
+        return f"{cls.registered_name}/{name}"
 
     @abstractmethod
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
@@ -108,7 +125,7 @@ class Method(ABC, Generic[OptionsT]):
         """Change weights or running means after the optimiser step."""
 
     def remember(self, ctx: StepContext) -> None:
-        """Add to ``ctx.memory`` what this method alone needs next time.
+        """Add to ``ctx.memory``, under :meth:`key`, what this method alone needs next time.
 
         Voxel counts, prototypes and exemplars are kept by the engine after every step, whatever its
         method.

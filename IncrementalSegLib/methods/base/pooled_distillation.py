@@ -38,20 +38,17 @@ PooledOptionsT = TypeVar("PooledOptionsT", bound=PooledOptions)
 class PooledDistillation(PseudoLabelled[PooledOptionsT]):
     """Base of PLOP and of the methods that add to it."""
 
-    class Options(PooledOptions):
-        """Options of the method."""
-
     def begin_step(self, ctx: StepContext) -> None:
         """Measure how sure the previous model is of each class: median entropies (PLOP, Sec. 3.3)."""
         if ctx.teacher_model is not None and ctx.old:
             medians = class_medians(ctx, entropy)
-            ctx.memory.data[self._key("thresholds")] = {
+            ctx.memory.data[self.key("thresholds")] = {
                 key: max(item, self.options.threshold) for key, item in medians.items()
             }
 
     def threshold(self, ctx: StepContext) -> Tensor:
         """Return what :meth:`begin_step` found for the background and each old structure."""
-        found = ctx.memory.data[self._key("thresholds")]
+        found = ctx.memory.data[self.key("thresholds")]
         return torch.tensor([found[item] for item in (BACKGROUND, *ctx.old)], device=ctx.device)
 
     def weights(self, found: PseudoLabels, valid: Tensor) -> Tensor:
@@ -75,7 +72,7 @@ class PooledDistillation(PseudoLabelled[PooledOptionsT]):
 
     def remember(self, ctx: StepContext) -> None:
         """Drop what was measured for this step alone."""
-        ctx.memory.data.pop(self._key("thresholds"), None)
+        ctx.memory.data.pop(self.key("thresholds"), None)
 
 
 def _maps(features: Features) -> list[Tensor]:

@@ -97,7 +97,7 @@ class PrototypeClasses(SoftmaxClasses[ClassOptionsT]):
         rows = columns(ctx.model, ctx.new)
         masks = class_masks(target.column, rows, target.valid)
         grown = self._running(len(rows), features.shape[1], ctx).updated(*masked_means(features.detach(), masks))
-        ctx.memory.tensors |= {self._key("means"): grown.means, self._key("counts"): grown.counts}
+        ctx.memory.tensors |= {self.key("means"): grown.means, self.key("counts"): grown.counts}
         earlier = self.stored(ctx)
         values, known = earlier.values.clone(), earlier.known.clone()
         values[rows], known[rows] = grown.means, grown.counts > 0
@@ -109,10 +109,10 @@ class PrototypeClasses(SoftmaxClasses[ClassOptionsT]):
 
     def _drop(self, ctx: StepContext) -> None:
         for name in ("means", "counts"):
-            ctx.memory.tensors.pop(self._key(name), None)
+            ctx.memory.tensors.pop(self.key(name), None)
 
     def _running(self, classes: int, width: int, ctx: StepContext) -> RunningMeans:
-        means, counts = (ctx.memory.tensors.get(self._key(name)) for name in ("means", "counts"))
+        means, counts = (ctx.memory.tensors.get(self.key(name)) for name in ("means", "counts"))
         if means is None or counts is None:
             return RunningMeans.empty(classes, width, ctx.device)
         return RunningMeans(means.to(ctx.device), counts.to(ctx.device))

@@ -89,9 +89,6 @@ class SoftmaxClasses(Method[ClassOptionsT]):
     balanced: ClassVar[bool] = True
     unbiased: ClassVar[bool] = True
 
-    class Options(ClassOptions):
-        """Options of the method."""
-
     def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
         """Add rows; after the first step balanced ones where the method wants them."""
         model.add(new)
@@ -151,10 +148,6 @@ class SoftmaxClasses(Method[ClassOptionsT]):
         if self.options.dice:
             terms["dice"] = _dice(logits, target, columns(ctx.model, ctx.new))
         return terms
-
-    def _key(self, name: str) -> str:
-        """Return the name of something of this method in the step's memory."""
-        return f"{self.registered_name}/{name}"
 
 
 def _dice(logits: Tensor, target: ClassTarget, rows: list[int]) -> Tensor:
