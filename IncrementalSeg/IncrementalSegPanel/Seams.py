@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,7 +21,13 @@ Later = Callable[[Callable[[], None]], None]
 class Worker(Protocol):
     """The process that computes; see :class:`IncrementalSegPanel.Worker.Worker`."""
 
-    def submit(self, verb: str, arguments: Json, listener: Callable[[Event], None]) -> Job:
+    def submit(
+        self,
+        verb: str,
+        arguments: Json,
+        listener: Callable[[Event], None],
+        expected: Mapping[str, float] | None = None,
+    ) -> Job:
         """Ask for something; the listener receives the events of this job on the main thread."""
 
     def cancel(self, job: Job, wish: str) -> None:

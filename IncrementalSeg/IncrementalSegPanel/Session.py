@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from IncrementalSegLib.errors import IncrementalSegError, explain
@@ -105,6 +105,7 @@ class Session:
         event: Callable[[Event], None] | None = None,
         failed: Callable[[Failed], None] | None = None,
         cancelled: Callable[[bool], None] | None = None,
+        expected: Mapping[str, float] | None = None,
     ) -> Job | None:
         """Let the worker do something, and tell the listeners after each of its events.
 
@@ -115,6 +116,7 @@ class Session:
             event: Receives progress, metrics and previews.
             failed: Receives the failure; by default it is shown.
             cancelled: Receives whether what was done so far is kept.
+            expected: Seconds that each part takes, where that was estimated.
 
         Returns:
             The job, or ``None`` where no worker could be started, which is shown.
@@ -141,7 +143,7 @@ class Session:
 
         try:
             self.installing.require()
-            return self.worker.submit(verb, arguments, listen)
+            return self.worker.submit(verb, arguments, listen, expected)
         except IncrementalSegError as error:
             (failed or self.fail)(Failed.of(None, error))
             self.changed()

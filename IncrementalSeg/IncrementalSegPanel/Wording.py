@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, rounded
 from IncrementalSegPanel.Texts import _
 
 _PHASES: dict[str, str] = {
@@ -39,13 +39,11 @@ def duration(seconds: float) -> str:
         >>> duration(43), duration(380), duration(7300)
         ('about 45 s', 'about 6 min', 'about 2 h')
     """
-    if seconds < 5:
+    number, unit = rounded(seconds)
+    if not number:
         return _("a few seconds")
-    if seconds < 60:
-        return _("about {} s").format(5 * round(seconds / 5))
-    if seconds < 5400:
-        return _("about {} min").format(round(seconds / 60))
-    return _("about {:g} h").format(round(seconds / 1800) / 2)
+    words = {"s": _("about {:g} s"), "min": _("about {:g} min"), "h": _("about {:g} h"), "days": _("about {:g} days")}
+    return words[unit].format(number)
 
 
 def millilitres(value: float) -> str:

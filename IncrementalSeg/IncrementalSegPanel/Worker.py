@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import qt
@@ -66,13 +66,20 @@ class Worker:
         """Whether a job has not ended."""
         return self._link is not None and self._link.busy
 
-    def submit(self, verb: str, arguments: Json, listener: Callable[[Event], None]) -> Job:
+    def submit(
+        self,
+        verb: str,
+        arguments: Json,
+        listener: Callable[[Event], None],
+        expected: Mapping[str, float] | None = None,
+    ) -> Job:
         """Ask for something; starts a process where none is running.
 
         Args:
             verb: What to do (docs/wire.md).
             arguments: By name.
             listener: Receives the events of this job on the main thread; the last one says how it ended.
+            expected: Seconds that each part takes, where that was estimated.
 
         Returns:
             What is known of the job.
@@ -83,7 +90,7 @@ class Worker:
         self.warm()
         assert self._link is not None
         self._used = self._clock()
-        return self._link.submit(verb, arguments, listener)
+        return self._link.submit(verb, arguments, listener, expected)
 
     def cancel(self, job: Job, wish: str) -> None:
         """End a job early: ``keep``, ``pause`` or ``discard``; nothing happens to a job that has ended."""
@@ -156,8 +163,14 @@ class _Link:
     def learning(self) -> bool:
         return any(job.end is None and job.verb in _LEARNING for job in self.client.jobs.values())
 
-    def submit(self, verb: str, arguments: Json, listener: Callable[[Event], None]) -> Job:
-        job = self.client.submit(verb, arguments)
+    def submit(
+        self,
+        verb: str,
+        arguments: Json,
+        listener: Callable[[Event], None],
+        expected: Mapping[str, float] | None,
+    ) -> Job:
+        job = self.client.submit(verb, arguments, expected)
         self._listeners[job.id] = listener
         return job
 

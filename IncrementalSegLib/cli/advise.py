@@ -37,7 +37,7 @@ def command(
     """Recommend a method for teaching MODEL from these scans, with the reasons; nothing is written."""
     from IncrementalSegLib.engine.planning.advice import advise
 
-    with progress_bar() as progress:
+    with progress_bar("advise") as progress:
         advice = advise(
             model,
             data,

@@ -21,7 +21,7 @@ def command(
     from IncrementalSegLib.sampling.checks import check_data
     from IncrementalSegLib.volumes.notes import summary
 
-    with progress_bar() as progress:
+    with progress_bar("check") as progress:
         verdicts = check_data(
             data,
             progress=lambda done, total: progress(Phase.CHECKING, done / total),

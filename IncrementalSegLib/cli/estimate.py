@@ -45,7 +45,7 @@ def command(
     """Say how long teaching MODEL would take, and how much memory and disk; nothing is written."""
     from IncrementalSegLib.engine.planning.estimate import estimate
 
-    with progress_bar() as progress:
+    with progress_bar("estimate") as progress:
         found = estimate(
             model,
             data,

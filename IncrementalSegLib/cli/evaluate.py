@@ -49,7 +49,7 @@ def command(
 
     if against is not None and report is None:
         raise typer.BadParameter("--against needs --report FOLDER")
-    with progress_bar() as progress:
+    with progress_bar("evaluate") as progress:
         asked: dict[str, Any] = {
             "cases": cases,
             "structures": structures,

@@ -41,7 +41,7 @@ def event_lines(job: str, model: Path) -> Iterator[EventLines]:
     logging.getLogger().addHandler(log)
     _print(events.Hello(IncrementalSegLib.__version__, events.PROTOCOL, os.getpid()))
     try:
-        yield EventLines(job, _print)
+        yield EventLines(job, _print, verb=job)
     except KeyboardInterrupt:
         _print(events.Cancelled(job, kept=Unfinished(model).exists))
         raise

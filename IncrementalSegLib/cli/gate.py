@@ -58,7 +58,7 @@ def command(
     from IncrementalSegLib.engine.gate.gate import gate
 
     limits = limits_of(limit_harm, limit_mean)
-    with progress_bar() as progress:
+    with progress_bar("gate") as progress:
         found = gate(
             model,
             version,

@@ -138,7 +138,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Teach MODEL new structures from labelled scans; the first step creates it."""
-    with event_lines("learn", model) if events else progress_bar() as progress, _unfinished_is_said(model):
+    with event_lines("learn", model) if events else progress_bar("learn") as progress, _unfinished_is_said(model):
         if resume:
             _refuse_other_options(context)
         elif data is None or structures is None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Column, Table
 from rich.text import Text
@@ -18,7 +18,7 @@ from rich.text import Text
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.names import visible
-from IncrementalSegLib.progress import phrase
+from IncrementalSegLib.progress import JobProgress, about, phrase
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model.")]
@@ -64,32 +64,40 @@ def number(value: float | None, digits: int = 3) -> str | None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """Show phases with a bar and the time left on standard error."""
+def progress_bar(job: str = "") -> Iterator[Progress]:
+    """Show a bar with the phase and the time left on standard error.
+
+    Args:
+        job: Name of the command, for :class:`IncrementalSegLib.progress.JobProgress`.
+    """
     columns = (
         TextColumn("{task.description:<28}", markup=False),
         BarColumn(bar_width=32),
         TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[left]}", markup=False),
         TextColumn("{task.fields[numbers]}", markup=False),
     )
-    tasks: dict[str, TaskID] = {}
-    shown: dict[str, dict[str, float]] = {}
+    whole = JobProgress(job)
     console = Console(stderr=True)
+    shown: dict[str, dict[str, float]] = {}
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=1.0, visible=False, numbers="", left="")
 
         def report(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
             Interrupt.check()
-            if phase not in tasks:
-                for task in tasks.values():
-                    bar.remove_task(task)
-                tasks.clear()
-                if not console.is_terminal:  # a log gets one line per phase
-                    say(f"{phrase(phase)} ...", error=True)
-                tasks[phase] = bar.add_task(visible(phrase(phase)), total=1.0, numbers="")
+            before = whole.phase
+            whole.update(phase, fraction)
+            if whole.phase != before and not console.is_terminal:  # a log gets one line per phase
+                say(f"{phrase(whole.phase)} ...", error=True)
             known = shown.setdefault(phase, {})
             known.update(numbers or {})
-            text = "  ".join(f"{visible(name)} {value:.3f}" for name, value in known.items())
-            bar.update(tasks[phase], completed=fraction, numbers=text)
+            bar.update(
+                task,
+                description=visible(phrase(whole.phase)),
+                visible=True,
+                completed=whole.fraction,
+                left="" if whole.left is None else f"{about(whole.left)} left",
+                numbers="  ".join(f"{visible(name)} {value:.3f}" for name, value in known.items()),
+            )
 
         yield report

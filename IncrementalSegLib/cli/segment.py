@@ -50,7 +50,7 @@ def command(
     """Segment SCANs with MODEL; results lie on each scan's own grid."""
     from IncrementalSegLib.engine.segment import segment
 
-    with progress_bar() as progress:
+    with progress_bar("segment") as progress:
         result = segment(
             model,
             scans,

@@ -34,7 +34,7 @@ class Progress(Protocol):
 
         Args:
             phase: A key of :class:`IncrementalSegLib.progress.Phase`; tools of developers may send other texts.
-            fraction: Share of the phase done, 0..1.
+            fraction: Share of the phase done, 0..1; see :class:`IncrementalSegLib.progress.JobProgress` for the whole.
             numbers: Named numbers worth showing, for example ``{"dice": 0.91}``.
         """
 
@@ -43,11 +43,18 @@ def silent(phase: str, fraction: float, numbers: Mapping[str, float] | None = No
     """Report nothing."""
 
 
-def part(progress: Progress, phase: str) -> Callable[[float, str], None]:
-    """Return a callback ``(fraction, phrase)`` for a tool that knows nothing of phases."""
+def part(progress: Progress, phase: str, begin: float = 0.0, end: float = 1.0) -> Callable[[float, str], None]:
+    """Return a callback ``(fraction, phrase)`` for a tool that knows nothing of phases.
+
+    Args:
+        progress: Receives the progress.
+        phase: The phase.
+        begin: Share of the phase that is done when the tool begins.
+        end: Share that is done when it ends.
+    """
 
     def report(fraction: float, phrase: str) -> None:
-        progress(phase, fraction)
+        progress(phase, begin + (end - begin) * fraction)
 
     return report
 

@@ -136,9 +136,10 @@ def segment(
     loaded = loader(folder, runtime, version)
     predictor, seen = loaded.predictor(runtime), Seen.of(folder, loaded.record.number)
     result = SegmentResult(scans=[source.name for source in sources], millilitres={item.name: [] for item in chosen})
-    for source in sources:
+    for number, source in enumerate(sources):
         path = target(source)
-        progress(Phase.SEGMENTING.of(source.name), 0.0)
+        report = part(progress, Phase.SEGMENTING.of(source.name), number / len(sources), (number + 1) / len(sources))
+        report(0.0, "")
         try:
             volume = _read(source, loaded, strict, result)
             prediction = predictor.predict(
@@ -146,7 +147,7 @@ def segment(
                 chosen.ids,
                 uncertainty=uncertainty,
                 largest=largest_component,
-                progress=part(progress, Phase.SEGMENTING.of(source.name)),
+                progress=report,
                 look=partial(_compare, seen, volume, loaded.plan, chosen, source.name, result),
             )
             grid = volume.grid

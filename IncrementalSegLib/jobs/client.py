@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -119,15 +119,20 @@ class Client:
         """Whether the worker can still be talked to."""
         return self.lost is None
 
-    def submit(self, verb: str, arguments: Json | None = None) -> Job:
+    def submit(self, verb: str, arguments: Json | None = None, expected: Mapping[str, float] | None = None) -> Job:
         """Ask for something; jobs are done one after the other.
+
+        Args:
+            verb: What to do.
+            arguments: By name.
+            expected: Seconds that each part takes, as ``estimate`` gave them.
 
         Raises:
             WireError: The worker is gone, or speaks another protocol.
         """
         if self.lost is not None:
             raise self.lost
-        job = Job(self._send(verb, arguments or {}), verb)
+        job = Job(self._send(verb, arguments or {}, expected), verb)
         self.jobs[job.id] = job
         return job
 
@@ -213,9 +218,9 @@ class Client:
         self._transport.kill()
         return self.closed(WireError(f"The worker was ended, because {reason}.", todo=_AGAIN))
 
-    def _send(self, verb: str, arguments: Json) -> str:
+    def _send(self, verb: str, arguments: Json, expected: Mapping[str, float] | None = None) -> str:
         self._count += 1
-        request = requests.Request(str(self._count), verb, arguments)
+        request = requests.Request(str(self._count), verb, arguments, dict(expected or {}))
         self._transport.write(f"{requests.encode(request)}\n".encode("ascii"))
         return request.id
 

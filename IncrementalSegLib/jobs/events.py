@@ -43,8 +43,8 @@ class Progress:
     Attributes:
         job: Id of the request.
         phase: Key of what is being done, see :class:`IncrementalSegLib.progress.Phase`.
-        fraction: Share of the phase done, 0..1.
-        eta: Seconds that the phase will still take; ``None`` while unknown.
+        fraction: Share of the whole job that is done, 0..1; it never falls.
+        eta: Seconds that the whole job will still take; ``None`` while unknown.
         numbers: Latest named numbers of the phase.
         detail: The one thing among several that the phase is about, for example the name of a scan; may be empty.
     """

@@ -1,4 +1,4 @@
-"""From the library's progress to events: at most ten a second, with the time that is left."""
+"""From the library's progress to events: at most ten a second, with the progress of the whole job."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 
 from IncrementalSegLib.jobs.events import Event, Metric, Preview, Progress
-from IncrementalSegLib.progress import split
+from IncrementalSegLib.progress import JobProgress, split
 
 EVERY = 0.1
 """Seconds between two events of the same phase, and between two points of the same series."""
-
-_SURE = 0.02
-"""Share of a phase that must be done before its time is told."""
 
 
 class Reporter:
@@ -25,12 +22,23 @@ class Reporter:
         job: Id of the job.
         send: Receives the events.
         clock: Seconds.
+        verb: What the job does.
+        expected: Part of an estimate -> seconds, where the job was estimated.
     """
 
-    def __init__(self, job: str, send: Callable[[Event], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        job: str,
+        send: Callable[[Event], None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        verb: str = "",
+        expected: Mapping[str, float] | None = None,
+    ) -> None:
         self.job, self._send, self._clock = job, send, clock
+        self._whole = JobProgress(verb, expected, clock)
         self._phase: str | None = None
-        self._began, self._first, self._sent = 0.0, 0.0, -math.inf
+        self._sent = -math.inf
         self._numbers: dict[str, float | None] = {}
         self._points: dict[str, float] = {}
 
@@ -39,8 +47,9 @@ class Reporter:
         now = self._clock()
         fraction = min(1.0, max(0.0, fraction)) if math.isfinite(fraction) else 0.0
         if phase != self._phase:
-            self._phase, self._began, self._first, self._sent = phase, now, fraction, -math.inf
+            self._phase, self._sent = phase, -math.inf
             self._numbers, self._points = {}, {}
+        self._whole.update(phase, fraction)
         for name, value in (numbers or {}).items():
             self._numbers[name] = value
             if now - self._points.get(name, -math.inf) >= EVERY:
@@ -48,8 +57,9 @@ class Reporter:
                 self._send(Metric(self.job, name, value, split(phase)[0], fraction))
         if fraction == 1.0 or now - self._sent >= EVERY:
             self._sent = now
-            left, (key, detail) = self._left(now, fraction), split(phase)
-            self._send(Progress(self.job, key, fraction, left, dict(self._numbers), detail))
+            whole, (key, detail) = self._whole, split(self._whole.phase)
+            left = None if whole.left is None else round(whole.left, 1)
+            self._send(Progress(self.job, key, round(whole.fraction, 4), left, dict(self._numbers), detail))
 
     def result(self, path: str, caption: str, millilitres: Mapping[str, float]) -> None:
         """Send a segmentation that has been written and the volume of each structure in it."""
@@ -74,7 +84,3 @@ class Reporter:
             self._send(Metric(self.job, "worst_change", points, phase, fraction, name))
         for name, (path, caption) in pictures.items():
             self._send(Preview(self.job, "learning", path, caption, name))
-
-    def _left(self, now: float, fraction: float) -> float | None:
-        done = fraction - self._first
-        return round((1 - fraction) * (now - self._began) / done, 1) if done >= _SURE else None

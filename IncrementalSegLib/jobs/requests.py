@@ -27,11 +27,13 @@ class Request:
         id: Any text that no other job of this worker has.
         verb: What to do: a command of the worker, or :data:`CANCEL`, :data:`PING`, :data:`SHUTDOWN`.
         arguments: By name.
+        expected: Seconds that each part of the job takes, as ``estimate`` gave them, for the time left; may be empty.
     """
 
     id: str
     verb: str
     arguments: Json = field(default_factory=dict)
+    expected: dict[str, float] = field(default_factory=dict)
 
 
 def encode(request: Request) -> str:
@@ -41,7 +43,7 @@ def encode(request: Request) -> str:
         >>> encode(Request("2", "cancel", {"job": "1", "wish": "pause"}))
         '{"id":"2","verb":"cancel","arguments":{"job":"1","wish":"pause"}}'
     """
-    return lines.dump(vars(request))
+    return lines.dump({name: value for name, value in vars(request).items() if value or name != "expected"})
 
 
 def decode(line: str) -> Request:
@@ -51,12 +53,16 @@ def decode(line: str) -> Request:
         WireError: It is not a request.
     """
     data = lines.parse(line)
-    arguments = data.get("arguments", {})
-    for name, value, kind, expected in (
+    arguments, expected = data.get("arguments", {}), data.get("expected", {})
+    for name, value, kind, wanted in (
         ("id", data.get("id"), str, "a text"),
         ("verb", data.get("verb"), str, "a text"),
         ("arguments", arguments, dict, "an object"),
+        ("expected", expected, dict, "an object"),
     ):
         if not isinstance(value, kind):
-            raise WireError(f"{name!r} of a request is {lines.short(value)}, not {expected}.")
-    return Request(data["id"], data["verb"], arguments)
+            raise WireError(f"{name!r} of a request is {lines.short(value)}, not {wanted}.")
+    for part, seconds in expected.items():
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise WireError(f"{part!r} of what is expected is {lines.short(seconds)}, not a number.")
+    return Request(data["id"], data["verb"], arguments, expected)

@@ -23,7 +23,7 @@ class Job:
 
     def __init__(self, request: Request, send: Callable[[Event], None]) -> None:
         self.request = request
-        self.reporter = Reporter(request.id, send)
+        self.reporter = Reporter(request.id, send, verb=request.verb, expected=request.expected)
         self.wish: Wish | None = None
 
     def __call__(self, phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:

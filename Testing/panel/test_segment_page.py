@@ -169,7 +169,7 @@ def test_progress_has_words_and_a_bar(ready):
     asked.say(events.Progress("", "segmenting", 0.25, 61.0))
     ready.panel.render()
     assert ready.ui.progressLabel.text == "Segmenting · about 1 min left"
-    assert (ready.ui.progressBar.value, ready.ui.progressBar.maximum) == (250, 1000)
+    assert (ready.ui.progressBar.value, ready.ui.progressBar.maximum) == (300, 1000)
 
 
 def test_the_result_lists_what_was_found_and_what_was_not(ready):

@@ -112,9 +112,9 @@ def test_what_is_missing_is_said_and_nothing_is_begun(session, spoil, word):
 
 def test_progress_is_told_in_words(session):
     session.segmenting.start()
-    assert (session.segmenting.phase, session.segmenting.fraction) == ("Preparing the scan", 0.25)
+    assert (session.segmenting.phase, session.segmenting.fraction) == ("Preparing the scan", 0.025)
     session.later.run(1)
-    assert session.segmenting.fraction == 0.75
+    assert session.segmenting.fraction == pytest.approx(0.075)
     session.later.run()
     assert (session.segmenting.phase, session.segmenting.fraction) == ("Starting", None)
     asked = session.worker.last("segment")
@@ -122,7 +122,11 @@ def test_progress_is_told_in_words(session):
     assert (session.segmenting.progressText, session.segmenting.fraction) == ("Loading the model", None)
     asked.say(events.Progress("", "segmenting", 0.5, 43.0))
     assert session.segmenting.progressText == "Segmenting · about 45 s left"
-    assert session.segmenting.fraction == 0.5
+    assert session.segmenting.fraction == pytest.approx(0.5)
+    asked.say(events.Progress("", "segmenting", 1.0, 0.0))
+    assert session.segmenting.fraction == pytest.approx(0.9)
+    asked.finish(outputs=["out.seg.nrrd"])
+    assert (session.segmenting.phase, session.segmenting.fraction) == ("Showing the result", pytest.approx(0.95))
 
 
 def test_a_recorded_worker_is_understood(session, tmp_path):

@@ -37,30 +37,33 @@ def test_what_is_asked(session):
     assert not {"options", "limits", "steps", "preset"} & set(asked)
 
 
-def test_the_time_left_only_falls_through_all_phases(session):
+def test_the_worker_learns_what_was_estimated_so_that_the_time_left_is_known_from_the_start(session):
+    asked = taught(session)
+    assert asked.expected == ESTIMATE["seconds"]
+    asked.fail("It failed.")
+    session.teaching.resume()
+    assert not session.worker.last("resume").expected
+
+
+def test_what_comes_before_learning_is_preparation(session):
     asked, flow = taught(session), session.teaching.learning
-    shown, left = [], []
+    shown = []
     for phase in ("starting", "reading", "loading", "preparing", "training", "remembering", "checking_old", "saving"):
-        for fraction in (0.0, 0.5, 1.0):
-            asked.say(events.Progress("", phase, fraction))
-            shown.append(flow.shown.value)
-            left.append(flow.left)
-    assert list(dict.fromkeys(shown)) == ["preparing", "training", "remembering", "checking_old", "saving"]
-    assert left[0] == 5 + 900 + 90 + 60 + 30 + 2
-    assert left == sorted(left, reverse=True)
-    assert left[-1] == 0
+        asked.say(events.Progress("", phase, 0.5))
+        shown.append(flow.phase)
+    assert shown == [*["preparing"] * 4, "training", "remembering", "checking_old", "saving"]
 
 
 def test_numbers_phases_and_picture_arrive(session):
     asked, flow = taught(session), session.teaching.learning
-    asked.say(events.Progress("", "reading", 0.5, 3.0))
-    assert (flow.phase, flow.left) == ("reading", 3.0 + 900 + 90 + 60 + 30 + 2)
+    asked.say(events.Progress("", "reading", 0.01, 1090.0))
+    assert (flow.phase, flow.fraction, flow.left) == ("preparing", 0.01, 1090.0)
     asked.say(events.Progress("", "training", 0.25, 700.0, {"loss": 1.0}))
     asked.say(events.Metric("", "dice", 0.81, "training", 0.25, "Scapula"))
     asked.say(events.Metric("", "dice", 0.81, "training", 0.25))
     asked.say(events.Metric("", "worst_change", -0.4, "training", 0.25, "Humerus"))
     asked.say(events.Preview("", "learning", "x.png", "Scapula in one"))
-    assert (flow.phase, flow.fraction, flow.left) == ("training", 0.25, 700.0 + 92)
+    assert (flow.phase, flow.fraction, flow.left) == ("training", 0.25, 700.0)
     assert flow.dice == {"Scapula": [(0.25, 0.81)]}
     assert flow.memory == "about 2.1 GB on CPU"
     assert flow.changes == [(0.25, -0.4, "Humerus")]

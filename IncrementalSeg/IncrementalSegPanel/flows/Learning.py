@@ -19,20 +19,8 @@ from IncrementalSegPanel.Texts import _
 if TYPE_CHECKING:
     from IncrementalSegPanel.Session import Session
 
-_SECONDS = {
-    Phase.READING: ("reading",),
-    Phase.PREPARING: ("preparing",),
-    Phase.TRAINING: ("learning", "scoring", "checkpoints"),
-    Phase.REMEMBERING: ("remembering",),
-    Phase.CHECKING_OLD: ("judging",),
-    Phase.SAVING: ("saving",),
-}
-"""The phases of a step in order, and the name of each in an estimate."""
-
-_ORDER = tuple(_SECONDS)
-
-PHASES = (Phase.PREPARING, *_ORDER[2:])
-"""The phases that a person is shown; reading is part of the preparation."""
+PHASES = (Phase.PREPARING, Phase.TRAINING, Phase.REMEMBERING, Phase.CHECKING_OLD, Phase.SAVING)
+"""The phases that a person is shown; what comes before is part of the preparation."""
 
 
 class Learning:
@@ -43,9 +31,9 @@ class Learning:
         terms: How it is done.
         planned: Learning steps of the full schedule, once it has come to its end.
         title: Names of the structures that are taught.
-        phase: What the step does; one of :data:`PHASES` or reading.
-        fraction: Share of the phase, 0..1.
-        eta: Seconds that the phase still takes, or ``None``.
+        phase: What the step does; one of :data:`PHASES`.
+        fraction: Share of the step that is done, 0..1.
+        left: Seconds that the step still takes, or ``None`` while unknown.
         dice: Structure -> points (share of the learning done, Dice on the cases set aside).
         changes: The same of the older structure that has lost most: (share, points of Dice lost or gained, name).
         preview: The latest picture and what it shows, or ``None``.
@@ -60,29 +48,8 @@ class Learning:
         self._job: Job | None = None
         self.terms = Terms()
         self.planned: int | None = None
-        self._later: Json = {}
         self.lesson: Lesson | None = None
         self._forget()
-
-    @property
-    def left(self) -> float | None:
-        """Seconds that the whole step still takes, or ``None`` while unknown.
-
-        A phase that has only just begun counts with its estimate, so that the time does not jump.
-        """
-        now, *later = (sum(self._later.get(name, 0.0) for name in _SECONDS[one]) for one in _ORDER[self._place :])
-        if self.eta is None and not self._later:
-            return None
-        return (now * (1 - self.fraction) if self.eta is None else self.eta) + sum(later)
-
-    @property
-    def shown(self) -> Phase:
-        """The phase of :data:`PHASES` that is done now."""
-        return Phase.PREPARING if self.phase is Phase.READING else self.phase
-
-    @property
-    def _place(self) -> int:
-        return _ORDER.index(self.phase)
 
     @property
     def latestDice(self) -> dict[str, float]:
@@ -96,7 +63,6 @@ class Learning:
         self._forget()
         self.lesson, self.terms, self.title = lesson, terms, lesson.name
         estimate = self._session.teaching.deal.estimate or {}
-        self._later = estimate.get("seconds", {})
         if estimate.get("memory_mb"):
             self.memory = _("about {} GB on {}").format(f"{estimate['memory_mb'] / 1000:.1f}", estimate["device"])
         opening, places = self._session.opening, self._session.places
@@ -105,7 +71,7 @@ class Learning:
         arguments |= {"accept": "never", "restart": giveUpUnfinished}
         if terms.limits():
             arguments["limits"] = terms.limits()
-        self._ask("learn", arguments)
+        self._ask("learn", arguments, estimate.get("seconds"))
 
     def resume(self) -> None:
         """Go on with the step of the open model that is unfinished."""
@@ -140,27 +106,34 @@ class Learning:
 
     def _forget(self) -> None:
         self.title = ""
-        self.phase, self.fraction = Phase.READING, 0.0
-        self.eta: float | None = None
+        self.phase, self.fraction = Phase.PREPARING, 0.0
+        self.left: float | None = None
         self.dice: dict[str, list[tuple[float, float]]] = {}
         self.changes: list[tuple[float, float, str]] = []
         self.preview: tuple[Path, str] | None = None
         self.memory = ""
         self.asking, self.confirming, self.wish = False, False, ""
 
-    def _ask(self, verb: str, arguments: Json) -> None:
+    def _ask(self, verb: str, arguments: Json, expected: dict[str, float] | None = None) -> None:
         session = self._session
         arguments["previews"] = str(session.places.temporary / "previews")
         session.go(State.TEACHING)
         self._job = session.ask(
-            verb, arguments, self._done, event=self._heard, failed=self._failed, cancelled=self._cancelled
+            verb,
+            arguments,
+            self._done,
+            event=self._heard,
+            failed=self._failed,
+            cancelled=self._cancelled,
+            expected=expected,
         )
 
     def _heard(self, event: Event) -> None:
         match event:
-            case Progress() if event.phase in _ORDER:  # what a phase does meanwhile, such as loading, is part of it
-                self.phase = Phase(event.phase)
-                self.fraction, self.eta = event.fraction, event.eta
+            case Progress():
+                self.fraction, self.left = event.fraction, event.eta
+                if event.phase in PHASES:
+                    self.phase = Phase(event.phase)
             case Metric(name="dice", value=float(value), structure=str(name)):
                 self.dice.setdefault(name, []).append((event.fraction, value))
             case Metric(name="worst_change", value=float(value), structure=str(name)):

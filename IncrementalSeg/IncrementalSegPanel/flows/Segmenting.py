@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.jobs import events
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.structures import Structure, StructureList
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.documents.Heads import Head, headsOf
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from IncrementalSegPanel.Session import Session
 
 _SECONDS = "IncrementalSeg/secondsOfLastScan"
+
+_WRITTEN, _SEGMENTED = 0.1, 0.9
+"""Share that is done when the worker has got the scan, and when it has segmented it."""
 
 
 @dataclass
@@ -46,8 +50,8 @@ class Segmenting:
 
     Attributes:
         phase: What is being done, for people.
-        fraction: Share of the phase done, 0..1; ``None`` while unknown.
-        eta: Seconds that the phase will still take, or ``None``.
+        fraction: Share that is done, 0..1; ``None`` while the worker is not ready to begin.
+        eta: Seconds that the worker will still take, or ``None``.
         outcome: What the last run brought, while it is shown.
         overlay: The map of uncertainty over the scan.
     """
@@ -158,7 +162,7 @@ class Segmenting:
         except Exception as error:  # whatever it is, the panel must not wait for ever
             self._stop(error)
         else:
-            self._follow(run, export, _("Preparing the scan"), lambda: self._submit(run))
+            self._follow(run, export, _("Preparing the scan"), (0.0, _WRITTEN), lambda: self._submit(run))
 
     def cancel(self) -> None:
         """Give up what is under way; nothing in the scene has changed."""
@@ -212,10 +216,23 @@ class Segmenting:
         segment = "" if head is None else head.id
         self._session.bridge.openInSegmentEditor(self.outcome.segmentation, segment, self.outcome.volume)
 
-    def _follow(self, run: _Run, export: Any, phase: str, then: Callable[[], None]) -> None:
-        """Go on when a file has been written or read; until then say how far that is."""
+    def _follow(
+        self, run: _Run, export: Any, phase: str, shares: tuple[float, float], then: Callable[[], None]
+    ) -> None:
+        """Go on when a file has been written or read; until then say how far that is.
+
+        Args:
+            run: The segmentation.
+            export: What is written or read.
+            phase: What is being done, for people.
+            shares: Share of the segmentation that is done when this begins, and when it ends.
+            then: Goes on.
+        """
         run.export = export
-        self._say(phase, export.progress)
+        begin, end = shares
+
+        def tell() -> None:
+            self._say(phase, begin + (end - begin) * export.progress)
 
         def heard() -> None:
             if export.result is not None:
@@ -223,8 +240,9 @@ class Segmenting:
             elif export.done:
                 self._stop(export.error)
             else:
-                self._say(phase, export.progress)
+                tell()
 
+        tell()
         export.listen(heard)
 
     def _submit(self, run: _Run) -> None:
@@ -240,13 +258,14 @@ class Segmenting:
 
     def _takeEvent(self, event: events.Event) -> None:
         if isinstance(event, events.Progress):
-            known = event.fraction if 0 < event.fraction < 1 or event.eta is not None else None
-            self._say(phaseWords(event.phase), known, event.eta)
+            ready = event.phase not in (Phase.STARTING, Phase.LOADING)
+            share = _WRITTEN + (_SEGMENTED - _WRITTEN) * event.fraction
+            self._say(phaseWords(event.phase), share if ready else None, event.eta)
 
     def _read(self, run: _Run, result: Json) -> None:
         """Read what the worker wrote."""
         reading = self._session.bridge.readSegmentation(Path(result["outputs"][0]), self._session.later)
-        self._follow(run, reading, _("Showing the result"), lambda: self._show(run, result))
+        self._follow(run, reading, _("Showing the result"), (_SEGMENTED, 1.0), lambda: self._show(run, result))
 
     def _show(self, run: _Run, result: Json) -> None:
         """Put the result into the scene and say what was found."""

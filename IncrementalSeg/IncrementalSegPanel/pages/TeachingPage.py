@@ -43,11 +43,10 @@ class TeachingPage(Page):
         """Show where the step is."""
         ui, flow = self.ui, self._flow
         ui.titleLabel.text = _("Teaching {}").format(flow.title)
-        words = [f"<b>{phaseWords(one)}</b>" if one is flow.shown else phaseWords(one) for one in PHASES]
+        words = [f"<b>{phaseWords(one)}</b>" if one is flow.phase else phaseWords(one) for one in PHASES]
         ui.phaseLabel.text = " · ".join(words)
         ui.progressBar.value = round(100 * flow.fraction)
-        left = flow.left
-        ui.progressBar.format = "%p %" if left is None else _("{} left").format(duration(left))
+        ui.progressBar.format = "%p %" if flow.left is None else _("{} left").format(duration(flow.left))
         self._renderNumbers()
         self._renderPicture()
         ui.freeLabel.visible = not flow.wish

@@ -17,7 +17,7 @@ from torch import Tensor
 from IncrementalSegLib.engine.domain import Seen
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
-from IncrementalSegLib.engine.progress import silent
+from IncrementalSegLib.engine.progress import part, silent
 from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.engine.step.material import Material, model_plan, not_judged
 from IncrementalSegLib.engine.step.remembering import remember
@@ -45,6 +45,9 @@ TRAINING_CASES, CASES_ASIDE = 4, 2
 
 _WARM_UP, _TIMED, _SECONDS = 3, 12, 30.0
 """Optimiser steps that are not counted, steps that are, and when to be content with fewer."""
+
+_STEPS_UNTIL = 0.7
+"""Share of the dry run that is done when the optimiser steps are."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +154,13 @@ class DryRun(Step):
     def _step_seconds(self, trainer: Trainer) -> float:
         """Return the mean seconds of an optimiser step over the method's phases."""
         phases = trainer.method.phases(trainer.ctx)
-        return sum(phase.share * self._phase_seconds(trainer, phase) for phase in phases)
+        seconds = 0.0
+        for number, phase in enumerate(phases):
+            report = part(self.progress, PHASE, *(_STEPS_UNTIL * (number + end) / len(phases) for end in (0, 1)))
+            seconds += phase.share * self._phase_seconds(trainer, phase, report)
+        return seconds
 
-    def _phase_seconds(self, trainer: Trainer, phase: Phase) -> float:
+    def _phase_seconds(self, trainer: Trainer, phase: Phase, report: Callable[[float, str], None]) -> float:
         """Time each pool by itself, because batches of exemplars are cheaper, and weigh by their probabilities."""
         shares = {name: share for name, share in trainer.method.sources(trainer.ctx).items() if name in trainer.pools}
         wanted = {name for name, share in shares.items() if share > 0}
@@ -167,8 +174,9 @@ class DryRun(Step):
             self._wait()
             times[batch.source].append(time.monotonic() - start)
             index += 1
-            self.progress(PHASE, min(0.5, index / 40))
-            if time.monotonic() - began > _SECONDS and min(map(len, times.values())) > _WARM_UP:
+            passed, fewest = (time.monotonic() - began) / _SECONDS, min(map(len, times.values()))
+            report(min(1.0, max(passed, fewest / (_WARM_UP + _TIMED))), "")
+            if passed > 1 and fewest > _WARM_UP:
                 break
         means = {name: sum(found[_WARM_UP:]) / len(found[_WARM_UP:]) for name, found in times.items()}
         return sum(shares[name] * mean for name, mean in means.items()) / sum(shares[name] for name in means)

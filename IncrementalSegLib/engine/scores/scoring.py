@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.engine.progress import Progress, part
 from IncrementalSegLib.evaluation.metrics import CaseScore, score
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.inference.prediction import Prediction
@@ -122,7 +122,7 @@ def score_cases(
             volume,
             tuple(truth),
             largest=largest,
-            progress=_part(progress, done, len(cases)),
+            progress=part(progress, Phase.CHECKING, done / len(cases), (done + 1) / len(cases)),
         )
         spacing = (volume.grid.spacing[2], volume.grid.spacing[1], volume.grid.spacing[0])
         for item, mask in truth.items():
@@ -140,11 +140,6 @@ def score_cases(
             watch(case, volume, truth, prediction)
     progress(Phase.CHECKING, 1.0)
     return scores
-
-
-def _part(progress: Progress, done: int, count: int) -> Callable[[float, str], None]:
-    """Return the progress of one case of many."""
-    return lambda fraction, phrase: progress(Phase.CHECKING, (done + fraction) / count)
 
 
 def _mean(values: Sequence[float]) -> float | None:

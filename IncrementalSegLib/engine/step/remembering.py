@@ -84,14 +84,16 @@ def remember(
         What the selection found: descriptor, coverage curves, notes; empty where no scan may be kept.
     """
     phase = Phase.REMEMBERING
-    report = part(progress, phase)
+    averaged = 0.2 if keep_exemplars else 1.0  # choosing takes longer
+    report = part(progress, phase, 0.0, averaged)
     means = class_means(ctx.model, ctx.cases, structures, ctx.device, patch=patch, progress=report)
     others = {key: item for key, item in ctx.prototypes.items.items() if key not in structures or key in means}
     ctx.prototypes = PrototypeBank(others | dict(means.items))
     found: Json = {}
     if keep_exemplars:
         try:
-            found = _choose(method.options, ctx, structures, patch, weights, report)
+            choosing = part(progress, phase, averaged)
+            found = _choose(method.options, ctx, structures, patch, weights, choosing)
         except (
             IncrementalSegError,
             torch.OutOfMemoryError,

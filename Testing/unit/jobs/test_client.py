@@ -33,6 +33,11 @@ def world():
     return World()
 
 
+def test_what_was_estimated_goes_with_the_request(world):
+    job = world.client.submit("learn", {"model": "m"}, {"learning": 90.5})
+    assert world.sent == [requests.Request(job.id, "learn", {"model": "m"}, {"learning": 90.5})]
+
+
 def test_a_job_goes_from_asked_to_finished(world):
     job = world.client.submit("segment", {"model": "m"})
     assert world.sent == [requests.Request(job.id, "segment", {"model": "m"})]

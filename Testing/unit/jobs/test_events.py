@@ -96,7 +96,13 @@ def test_a_malformed_line_is_refused_with_its_reason(line, said):
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("x", "not JSON"), ('{"verb": "ping"}', "'id'"), ('{"id": "1", "verb": "a", "arguments": []}', "'arguments'")],
+    [
+        ("x", "not JSON"),
+        ('{"verb": "ping"}', "'id'"),
+        ('{"id": "1", "verb": "a", "arguments": []}', "'arguments'"),
+        ('{"id": "1", "verb": "a", "expected": 3}', "'expected'"),
+        ('{"id": "1", "verb": "a", "expected": {"learning": "long"}}', "'learning' of what is expected is 'long'"),
+    ],
 )
 def test_a_malformed_request_is_refused_with_its_reason(line, said):
     with pytest.raises(WireError, match=said):

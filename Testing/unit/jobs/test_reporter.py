@@ -53,7 +53,7 @@ def test_a_phase_goes_over_the_wire_as_a_key_with_its_detail(wire):
     assert [(event.phase, event.detail) for event in wire.take()] == [("training", "")]
 
 
-def test_the_time_left_is_that_of_the_phase(wire):
+def test_the_time_left_is_that_of_the_phase_where_the_job_is_unknown(wire):
     wire.report("reading", 0.9)
     wire.now = 10.0
     wire.report("training", 0.5)  # a resumed step begins in the middle
@@ -62,6 +62,25 @@ def test_the_time_left_is_that_of_the_phase(wire):
     wire.now = 30.0
     wire.report("training", 0.75)
     assert [event.eta for event in wire.take()] == [None, None, None, 20.0]
+
+
+def test_progress_and_time_left_are_those_of_the_whole_job(wire):
+    report = Reporter("7", wire.sent.append, lambda: wire.now, verb="learn", expected={"reading": 50, "learning": 150})
+    for wire.now, phase, fraction in (
+        (0.0, "starting", 0.0),
+        (10.0, "reading", 0.5),
+        (12.0, "loading", 0.0),
+        (30.0, "training", 0.0),
+        (180.0, "training", 1.0),
+        (181.0, "saving", 0.0),
+    ):
+        report(phase, fraction)
+    found = wire.take()
+    assert [event.phase for event in found] == ["starting", "reading", "reading", "training", "training", "saving"]
+    assert [event.fraction for event in found] == [0, 0.125, 0.125, 0.25, 1, 1]
+    assert found[0].eta == 200
+    assert found[3].eta == 150
+    assert found[-1].eta == 0
 
 
 @pytest.mark.parametrize(("fraction", "sent"), [(-1, 0), (2, 1), (math.nan, 0), (math.inf, 0)])
