@@ -1,5 +1,6 @@
 """What was recorded for tests of a front end is still what a worker takes and says."""
 
+import itertools
 import json
 
 import pytest
@@ -19,6 +20,17 @@ def test_a_worker_still_takes_the_requests_and_each_has_an_end(name):
         assert not any(isinstance(event, events.Unknown) for event in exchange.events)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_progress_never_goes_back(name):
+    for exchange in read(name):
+        said = [event for event in exchange.events if isinstance(event, events.Progress)]
+        for before, after in itertools.pairwise(said):
+            assert after.fraction >= before.fraction
+            if before.eta is not None:
+                assert after.eta is not None
+                assert after.eta <= before.eta + 0.5
+
+
 def test_what_a_panel_shows_is_in_them(tmp_path):
     assert NAMES == ["compare", "exemplars", "learn", "resume", "segment"]
     harmed, kept = (end_of("learn", "learn", nth=nth).result for nth in (0, 1))
@@ -31,8 +43,9 @@ def test_what_a_panel_shows_is_in_them(tmp_path):
     )
     said = [event for event in teach.events if isinstance(event, events.Metric)]
     assert {"loss", "dice", "worst_change"} <= {event.name for event in said}
-    (preview,) = (event for event in teach.events if isinstance(event, events.Preview))
-    assert preview.path.startswith(str(tmp_path))
+    previews = [event.path for event in teach.events if isinstance(event, events.Preview)]
+    assert previews
+    assert all(path.startswith(str(tmp_path)) for path in previews)
     assert end_of("compare", "compare_pictures").result["pictures"]
     assert {json.loads(line)["job"] for line in teach.lines("my job")} == {"my job"}
     assert WORLD not in "".join(teach.lines("my job"))
