@@ -12,6 +12,9 @@ from IncrementalSegLib.volumes.volume import Volume
 
 _EDGES_MM = (0.02, 50.0)
 """Edges of the voxels in a scan of a patient."""
+_INSIDE = 0.1
+"""Share of an outline that may lie outside the body where the whole fits."""
+_MIRRORED = "with {} exchanged it would lie in the body, so one of the two is mirrored"
 _UNITS = {"metres": 1000.0, "micrometres": 0.001}
 """Units that a header may have meant -> millimetres."""
 
@@ -51,13 +54,11 @@ def judge_masks(volume: Volume, masks: Mapping[str, Mask]) -> list[Note]:
         listing = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
         said = f"Nothing is annotated for {listing}: right only if the scan does not show it."
         notes.append(Note("not-annotated", said))
-    notes += [
-        Note(
-            "in-the-void", f"Most of {name} lies where the scan shows nothing: check that both are of the same patient."
-        )
-        for name, mask in masks.items()
-        if _in_the_void(mask, volume)
-    ]
+    for name, mask in masks.items():
+        if _in_the_void(mask, volume):
+            axis = next((axis for axis in range(3) if not _in_the_void(np.flip(mask, axis), volume, _INSIDE)), None)
+            todo = "check that both are of the same patient" if axis is None else _MIRRORED.format(_sides(volume, axis))
+            notes.append(Note("in-the-void", f"Most of {name} lies where the scan shows nothing: {todo}."))
     return notes
 
 
@@ -84,7 +85,12 @@ def _judge_size(volume: Volume, name: str) -> list[Note]:
     return [Note("odd-size", f"{said}: {next(likely, 'its header may be damaged')}. Correct the header.")]
 
 
-def _in_the_void(mask: Mask, volume: Volume) -> bool:
-    """Tell whether most of a mask lies where a volume has its lowest value throughout, as around a body."""
+def _in_the_void(mask: Mask, volume: Volume, share: float = 0.5) -> bool:
+    """Tell whether more than a share of a mask lies where a volume has its lowest value, as around a body."""
     outlined = volume.array[0][mask]
-    return not volume.grid.planar and outlined.size > 0 and bool((outlined == volume.array[0].min()).mean() > 0.5)
+    return not volume.grid.planar and outlined.size > 0 and bool((outlined == volume.array[0].min()).mean() > share)
+
+
+def _sides(volume: Volume, axis: int) -> str:
+    """Return the sides of the patient between which an axis of an array runs."""
+    return ("left and right", "front and back", "head and feet")[int(np.abs(volume.grid.matrix[:, 2 - axis]).argmax())]

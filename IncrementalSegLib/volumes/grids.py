@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import SimpleITK as sitk
@@ -22,6 +23,10 @@ DIRECTION_TOLERANCE = 1e-4
 
 SHEAR_LIMIT = 1e-3
 """Largest deviation from orthonormal directions that is repaired; above it a file is refused."""
+
+
+_FEW_SAMPLES, _FEW = 2, 0.05
+"""Samples along an axis, and share of them, by which grids of nearly the same size differ at most."""
 
 
 def shear_of(matrix: NDArray[np.float64]) -> float:
@@ -64,17 +69,24 @@ def difference(first: Grid, second: Grid) -> str:
 
     Two-dimensional pictures carry no position in the patient, so that only their size counts.
     """
-    if first.shape != second.shape:
-        return f"size {_size(first)} against {_size(second)}"
+    return next(_differences(first, second), "")
+
+
+def moved(first: Grid, second: Grid) -> str:
+    """Say where two grids of nearly the same size differ that lie at other places; an empty string for all others.
+
+    Nearly: up to two samples or a twentieth. Grids of one size are so wherever their corners differ; others only on a
+    common lattice, as after a mirror, or where one of the two has no origin or no spacing of its own.
+    """
     if first.planar or second.planar:
         return ""
-    if not _spacing_agrees(first, second):
-        return f"spacing {_numbers(first.spacing)} against {_numbers(second.spacing)} mm"
-    if not _direction_agrees(first, second):
-        cosines = np.clip((first.matrix * second.matrix).sum(axis=0), -1, 1)
-        return f"axes that differ by {np.degrees(np.arccos(cosines.min())):.3g} degrees"
-    if np.abs(_offset(first, second)).max() > ORIGIN_TOLERANCE:
-        return f"origin {_numbers(first.origin)} against {_numbers(second.origin)} mm"
+    off = np.abs(np.subtract(first.shape, second.shape))
+    if (off > np.maximum(_FEW_SAMPLES, np.multiply(second.shape, _FEW))).any():
+        return ""
+    if same_corners(first, second, float(off.max())):
+        return ""
+    if not off.any() or same_lattice(first, second) or _lost(first, second):
+        return ", ".join(_differences(first, second))
     return ""
 
 
@@ -89,14 +101,14 @@ def same_lattice(first: Grid, second: Grid) -> bool:
     return aligned and float(np.abs(np.abs(steps) - whole).max()) <= 2 * DIRECTION_TOLERANCE and _permutes(whole)
 
 
-def same_corners(first: Grid, second: Grid) -> bool:
-    """Tell whether the outermost samples of both grids lie at the same places, up to half a sample.
+def same_corners(first: Grid, second: Grid, slack: float = 0.0) -> bool:
+    """Tell whether the outermost samples of both grids lie at the same places, up to half a sample and ``slack``.
 
     The order in which the samples are stored does not matter.
     """
     inner, outer = (_ends(grid) for grid in (first, second))
     apart = np.abs(_within(_positions(inner, first), second)[:, np.newaxis] - outer).max(axis=-1)
-    return bool((apart.min(axis=1) <= 0.5 + ORIGIN_TOLERANCE).all())
+    return bool((apart.min(axis=1) <= 0.5 + slack + ORIGIN_TOLERANCE).all())
 
 
 def overlap(first: Grid, second: Grid) -> bool:
@@ -143,6 +155,27 @@ def place(image: sitk.Image, grid: Grid) -> None:
     image.SetSpacing(grid.spacing[:axes])
     image.SetOrigin(grid.origin[:axes])
     image.SetDirection(grid.matrix[:axes, :axes].ravel().tolist())
+
+
+def _differences(first: Grid, second: Grid) -> Iterator[str]:
+    """Yield all that differs between two grids beyond the tolerances."""
+    if first.shape != second.shape:
+        yield f"size {_size(first)} against {_size(second)}"
+    if first.planar or second.planar:
+        return
+    if not _spacing_agrees(first, second):
+        yield f"spacing {_numbers(first.spacing)} against {_numbers(second.spacing)} mm"
+    if not _direction_agrees(first, second):
+        cosines = np.clip((first.matrix * second.matrix).sum(axis=0), -1, 1)
+        yield f"axes that differ by {np.degrees(np.arccos(cosines.min())):.3g} degrees"
+    if np.abs(_offset(first, second)).max() > ORIGIN_TOLERANCE:
+        yield f"origin {_numbers(first.origin)} against {_numbers(second.origin)} mm"
+
+
+def _lost(first: Grid, second: Grid) -> bool:
+    """Tell whether one of two grids has the origin or spacing of a file without a header, and the other has not."""
+    parts = (((0.0, 0.0, 0.0), first.origin, second.origin), ((1.0, 1.0, 1.0), first.spacing, second.spacing))
+    return any((own == default) != (other == default) for default, own, other in parts)
 
 
 def _box(grid: Grid, frame: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

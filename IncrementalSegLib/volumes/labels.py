@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from IncrementalSegLib.errors import DataError, GeometryError
 from IncrementalSegLib.names import name_key, tame
 from IncrementalSegLib.volumes import dicom, dicom_seg, nrrd
-from IncrementalSegLib.volumes.grids import difference, inside, overlap, resample_nearest, same_corners, same_lattice
+from IncrementalSegLib.volumes.grids import difference, inside, moved, overlap, resample_nearest, same_lattice
 from IncrementalSegLib.volumes.io import read_image
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.volume import Grid
@@ -244,17 +244,19 @@ def _on_grid(
             said = f"The header of {path.name} was set aside ({found}): its voxels are taken one by one, as was asked."
             notes.append(Note(ACCEPTED, said))
         return layers
-    lost = source.shape == target.shape and not same_corners(source, target)
+    elsewhere = moved(source, target)
+    same = source.shape == target.shape
     if not overlap(source, target):
         raise GeometryError(
-            f"The label {path.name} and its image do not overlap in the patient: {found}.",
-            todo=f"Check that they belong together and that neither lost its origin.{_BY_INDEX if lost else ''}",
+            f"The label {path.name} and its image do not overlap in the patient: {elsewhere or found}.",
+            todo=f"Check that they belong together and that neither lost its origin.{_BY_INDEX if same else ''}",
         )
-    if lost:
+    if elsewhere:
         raise GeometryError(
-            f"The label {path.name} has the size of its image and another place: {found}.",
+            f"The label {path.name} has {'' if same else 'nearly '}the size of its image and another place: "
+            f"{elsewhere}.",
             "One of the two lost its header or was mirrored, and left may be taken for right.",
-            f"Export it again.{_BY_INDEX}",
+            f"Export it again.{_BY_INDEX if same else ''}",
         )
     if notes is not None:
         notes += _doubts(source, target, path, found, cropped=cropped)

@@ -59,3 +59,21 @@ def test_label_values(tmp_path, values, said, verdict):
         assert part in finding.message
         assert finding.verdict == verdict
         assert "\n" not in finding.message
+
+
+@pytest.mark.parametrize(("axis", "sides"), [(2, "left and right"), (1, "front and back"), (0, "head and feet")])
+def test_a_mirrored_outline_in_the_air_is_told(axis, sides):
+    array = np.full((1, 8, 8, 8), -1000, np.int16)
+    body = np.zeros((8, 8, 8), dtype=np.bool_)
+    body[tuple(slice(0, 5) if other == axis else slice(1, 7) for other in range(3))] = True
+    array[0][body] = 40
+    organ = np.zeros_like(body)
+    organ[tuple(slice(0, 2) if other == axis else slice(2, 4) for other in range(3))] = True
+    volume = Volume(array, Grid((8, 8, 8)))
+    assert judge_masks(volume, {"liver": organ}) == []
+    (note,) = judge_masks(volume, {"liver": np.flip(organ, axis)})
+    assert (note.kind, f"with {sides} exchanged" in note.message) == ("in-the-void", True)
+    nowhere = np.zeros_like(body)
+    nowhere[0, 0, 0] = nowhere[7, 7, 7] = True
+    (note,) = judge_masks(Volume(np.where(nowhere, -1000, array), volume.grid), {"liver": nowhere})
+    assert "same patient" in note.message

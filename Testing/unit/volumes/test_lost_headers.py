@@ -74,3 +74,30 @@ def test_header_off_by_up_to_half_a_voxel_is_no_lost_header(tmp_path):
     notes = []
     np.testing.assert_array_equal(read_masks(GRID, ["a"], **given, notes=notes)["a"], MASK > 0)
     assert [note.kind for note in notes] == ["other-grid"]
+
+
+@pytest.mark.parametrize("form", ["map", "segments", "mask"])
+@pytest.mark.parametrize("name", LOST)
+@pytest.mark.parametrize("slices", [-1, 1])
+def test_a_lost_header_is_refused_with_a_slice_more_or_less(tmp_path, monkeypatch, form, name, slices):
+    lost = LOST[name]
+    shape = (lost.shape[0] + slices, *lost.shape[1:])
+    monkeypatch.setitem(globals(), "MASK", np.ones(shape, np.uint8))
+    given = written(tmp_path, form, Grid(shape, lost.spacing, lost.origin, lost.direction))
+    if name == "one voxel further":  # no more than the slice may explain
+        assert read_masks(GRID, ["a"], **given)["a"].any()
+        return
+    with pytest.raises(GeometryError, match=r"nearly the size of its image and another place|do not overlap") as told:
+        read_masks(GRID, ["a"], **given)
+    assert "--accept-grid" not in str(told.value), "there are no voxels to be taken one by one"
+    if name == "x mirrored":
+        assert "size 6 x 6 x" in str(told.value)
+        assert "180 degrees" in str(told.value)
+
+
+@pytest.mark.parametrize("slices", [slice(0, 5), slice(1, 6), slice(1, 5), slice(0, 2)])
+def test_a_label_cut_from_its_image_has_no_other_place(tmp_path, slices):
+    part = image_of(MASK[np.newaxis], GRID)[:, :, slices]
+    write_image(tmp_path / "m.nii.gz", part)
+    found = read_masks(GRID, ["a"], tmp_path / "m.nii.gz", {"a": (1,)}, notes=[])["a"]
+    np.testing.assert_array_equal(found[slices], MASK[slices] > 0)
