@@ -27,6 +27,7 @@ from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.checks import judge_image
 from IncrementalSegLib.volumes.io import name_of, read_volume, write_volume
 from IncrementalSegLib.volumes.notes import Note
+from IncrementalSegLib.volumes.payload import is_folder, is_there
 from IncrementalSegLib.volumes.pictures import ENDINGS as PICTURES
 from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 from IncrementalSegLib.volumes.segmentations import value_table, write_label_map
@@ -127,7 +128,8 @@ def segment(
         >>> segment("shoulder", "scan.nii.gz", "outlines").outputs[0].name
         'scan.seg.nrrd'
     """
-    sources = find_sources(scans)
+    warnings: list[str] = []
+    sources = find_sources(scans, warnings)
     target = _target(Path(output), sources, format)
     _keep_files(sources, target, uncertainty, overwrite)
     folder = open_model(model)
@@ -135,12 +137,14 @@ def segment(
     runtime = start(device)
     loaded = loader(folder, runtime, version)
     predictor, seen = loaded.predictor(runtime), Seen.of(folder, loaded.record.number)
-    result = SegmentResult(scans=[source.name for source in sources], millilitres={item.name: [] for item in chosen})
+    names = [source.name for source in sources]
+    result = SegmentResult(scans=names, millilitres={item.name: [] for item in chosen}, warnings=warnings)
     for number, source in enumerate(sources):
         path = target(source)
         report = part(progress, Phase.SEGMENTING.of(source.name), number / len(sources), (number + 1) / len(sources))
         report(0.0, "")
         try:
+            _check_names(_files_of(path, uncertainty))
             volume = _read(source, loaded, strict, result)
             prediction = predictor.predict(
                 volume,
@@ -169,7 +173,7 @@ def segment(
 def _target(output: Path, sources: Sequence[Source], form: str | None) -> Callable[[Source], Path]:
     """Return where each result goes."""
     named = next((ending for ending in _ENDINGS if output.name.lower().endswith(ending)), None)
-    if named is not None and not output.is_dir():
+    if named is not None and not is_folder(output):
         if len(sources) > 1:
             raise OptionError(
                 f"{len(sources)} scans cannot be written to the one file {output.name}.", todo="Name a folder."
@@ -194,12 +198,7 @@ def _keep_files(
             raise OptionError(
                 f"The result {path} would overwrite the scan of that name.", todo="Choose another folder or format."
             )
-        if len(os.fsencode(path.name)) > LONGEST_NAME:
-            raise OptionError(
-                f"The result would be called {path.name!r}, which is longer than {LONGEST_NAME} bytes.",
-                todo="Rename the scan, or segment it alone with a file name as output.",
-            )
-    there = [path for path in files if path.exists() or path.is_symlink()]
+    there = [path for path in files if is_there(path)]
     if there and not overwrite:
         others = f" and {len(there) - 1} more of the results" if len(there) > 1 else ""
         raise OptionError(
@@ -207,6 +206,16 @@ def _keep_files(
             "It may be an outline that a person has drawn or corrected.",
             "Choose another folder, or replace it with --overwrite.",
         )
+
+
+def _check_names(files: Sequence[Path]) -> None:
+    """Refuse a result with a name that a file system does not take."""
+    for path in files:
+        if len(os.fsencode(path.name)) > LONGEST_NAME:
+            raise OptionError(
+                f"The result would be called {path.name!r}, which is longer than {LONGEST_NAME} bytes.",
+                todo="Rename the scan, or segment it alone with a file name as output.",
+            )
 
 
 def _files_of(path: Path, uncertainty: bool) -> list[Path]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from IncrementalSegLib.errors import DataError, OptionError
+from IncrementalSegLib.volumes.dicom_files import is_dicom
 from IncrementalSegLib.volumes.io import is_scan_file, name_of
+from IncrementalSegLib.volumes.payload import is_folder, is_there
 
 LONGEST_NAME = 255
 """Bytes of a file name that every common file system takes."""
@@ -32,19 +35,21 @@ class Source:
         return ";".join(map(str, self.paths))
 
 
-def find_sources(scans: str | Path | Sequence[str | Path]) -> list[Source]:
+def find_sources(scans: str | Path | Sequence[str | Path], warnings: list[str] | None = None) -> list[Source]:
     """Return the scans that are named.
 
     Args:
         scans: Files, folders with one DICOM series, or folders of scan files; channels of one scan joined by ``;``.
             In a folder ``CASE_0000.nii.gz``, ``CASE_0001.nii.gz``, ... are the channels of one scan, as in nnU-Net.
+        warnings: That scans in subfolders are left out is appended here.
 
     Raises:
-        DataError: A folder holds both DICOM files and others.
+        DataError: A folder holds both DICOM files and others, or scans only in its subfolders.
         OptionError: No scan is named, or two have one name.
     """
     named = [scans] if isinstance(scans, str | Path) else list(scans)
-    sources = [source for item in named for source in _sources_of(item)]
+    told: list[str] = []
+    sources = [source for item in named for source in _sources_of(item, told)]
     if not sources:
         raise OptionError("No scan is named.", todo="Name at least one file or folder.")
     names = [source.name.casefold() for source in sources]
@@ -55,34 +60,50 @@ def find_sources(scans: str | Path | Sequence[str | Path]) -> list[Source]:
                 "Their results would overwrite each other.",
                 "Segment them into different folders.",
             )
+    if warnings is not None:
+        warnings += told
     return sources
 
 
-def _sources_of(named: str | Path) -> Iterable[Source]:
+def _sources_of(named: str | Path, warnings: list[str]) -> list[Source]:
     whole = Path(named)
     # A path may contain the mark between channels.
-    paths = [whole] if whole.exists() else [Path(part) for part in str(named).split(";") if part]
-    if len(paths) == 1 and paths[0].is_dir():
-        files = _scan_files(paths[0])
-        if files:
-            return _grouped(files)
-    return [Source(_name(paths[0]), tuple(paths))]
+    paths = [whole] if is_there(whole) else [Path(part) for part in str(named).split(";") if part]
+    if len(paths) == 1 and is_folder(paths[0]):
+        return _in_folder(paths[0], warnings)
+    return [Source(_name(paths[0]), tuple(paths))] if paths else []
 
 
-def _scan_files(folder: Path) -> list[Path]:
-    """Return the scan files of a folder; none where it is a DICOM folder."""
+def _in_folder(folder: Path, warnings: list[str]) -> list[Source]:
     try:
-        inside = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        files, series = _sorted(folder.iterdir())
     except PermissionError as error:
         raise DataError(f"{folder} may not be read by you.", todo="Change its rights, or copy it.") from error
-    files = [path for path in inside if is_scan_file(path)]
-    series = [path for path in inside if path.suffix.lower() == ".dcm"]
     if files and series:
         raise DataError(
             f"The folder {folder} holds {len(series)} DICOM files and {len(files)} other scans.",
             todo="Name the files, or move the DICOM series to a folder of its own.",
         )
-    return files
+    below = [
+        _sorted(Path(place, name) for name in names) for place, _, names in os.walk(folder) if Path(place) != folder
+    ]
+    left, deeper_series = sum(len(_grouped(found)) for found, _ in below), sum(bool(found) for _, found in below)
+    if files or series:
+        left += deeper_series
+    elif left and not deeper_series:
+        raise DataError(f"The folder {folder} holds no scan; its subfolders hold {left}.", todo="Name those folders.")
+    if left:
+        said = f"{left} scan{'s' if left > 1 else ''} in subfolders of {folder} {'are' if left > 1 else 'is'} left out"
+        warnings.append(f"{said}: name those folders to segment them too.")
+    return _grouped(files) if files else [Source(_name(folder), (folder,))]
+
+
+def _sorted(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the scan files and the DICOM files among some paths, in order."""
+    inside = sorted(path for path in paths if path.is_file() and not path.name.startswith("."))
+    files = [path for path in inside if is_scan_file(path)]
+    others = (path for path in inside if not is_scan_file(path) and path.name != "DICOMDIR")
+    return files, [path for path in others if path.suffix.lower() == ".dcm" or is_dicom(path)]
 
 
 def _grouped(files: Sequence[Path]) -> list[Source]:

@@ -17,6 +17,7 @@ from IncrementalSegLib.volumes import metaimage, nifti, pictures
 from IncrementalSegLib.volumes.io import name_of
 from IncrementalSegLib.volumes.labels import segment_names
 from IncrementalSegLib.volumes.notes import Note
+from IncrementalSegLib.volumes.payload import is_there
 
 Values = dict[str, tuple[int, ...]]
 """Label name -> values in an integer map."""
@@ -111,7 +112,7 @@ def united(pairs: Iterable[tuple[str, tuple[int, ...]]], where: str) -> Values:
 
 def named_segments(label: Path) -> tuple[str, ...]:
     """Return the names of the segments that a file itself holds; empty for other files and for one that is broken."""
-    if label.name.lower().endswith(_WITHOUT_SEGMENTS) or not label.exists():
+    if label.name.lower().endswith(_WITHOUT_SEGMENTS) or not is_there(label):
         return ()
     try:
         return segment_names(label)

@@ -14,6 +14,7 @@ from IncrementalSegLib.sampling.readers_folders import DATASET_FILE, open_decath
 from IncrementalSegLib.sampling.readers_manifest import open_manifest
 from IncrementalSegLib.structures import Request, split_names
 from IncrementalSegLib.volumes.notes import Note
+from IncrementalSegLib.volumes.payload import is_there
 
 _MANIFESTS = ("manifest.csv", "manifest.json")
 _LAYOUTS = (
@@ -39,7 +40,7 @@ def open_data(path: Path | str) -> Dataset:
         ('humerus',)
     """
     path = Path(path)
-    if not path.exists():
+    if not is_there(path):
         raise DataError(f"{path} is not there.", todo="Correct the path.")
     if path.name == DATASET_FILE:
         path = path.parent

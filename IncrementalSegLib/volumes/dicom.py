@@ -13,6 +13,7 @@ from IncrementalSegLib.volumes.dicom_files import Source, class_name, is_dicom, 
 from IncrementalSegLib.volumes.dicom_frames import frames_of
 from IncrementalSegLib.volumes.dicom_grid import arrange
 from IncrementalSegLib.volumes.notes import Note
+from IncrementalSegLib.volumes.payload import is_folder
 from IncrementalSegLib.volumes.raw import RawImage
 
 _NO_SCANS = {
@@ -53,7 +54,7 @@ def segmentation(path: Path) -> Source | None:
         DataError: The folder holds several of them, or one cannot be read.
     """
     try:
-        files = _files(path) if path.is_dir() else [path]
+        files = _files(path) if is_folder(path) else [path]
     except PermissionError:  # said by the reader of scans
         return None
     with understood(path.name):

@@ -70,7 +70,7 @@ def is_dicom(path: Path) -> bool:
             return False
         with path.open("rb") as file:
             head = file.read(132)
-    except PermissionError:  # said by the reader of the ending
+    except OSError:  # said by the reader of the ending
         return False
     # Without a preamble, a file begins with the length or an attribute of group 0008.
     return head[128:] == b"DICM" or (head[:2] == b"\x08\x00" and head[2:4] in (b"\0\0", b"\x05\0", b"\x08\0"))

@@ -20,7 +20,7 @@ from IncrementalSegLib.volumes.dicom_files import is_dicom
 from IncrementalSegLib.volumes.grids import difference, place
 from IncrementalSegLib.volumes.itk import reason_of
 from IncrementalSegLib.volumes.notes import Note
-from IncrementalSegLib.volumes.payload import require_file
+from IncrementalSegLib.volumes.payload import is_folder, require_file
 from IncrementalSegLib.volumes.raw import RawImage
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
@@ -203,7 +203,7 @@ def _holds(path: Path, image: sitk.Image) -> bool:
 
 def _reader(path: Path) -> Callable[[Path, list[Note]], RawImage]:
     """Return what reads a file or folder."""
-    if path.is_dir():
+    if is_folder(path):
         return dicom.read
     require_file(path)
     if is_dicom(path):

@@ -30,6 +30,23 @@ class _Stream(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether there is a file, a folder or a link, also one that leads nowhere; a name too long is not there."""
+    try:
+        path.lstat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder; one that cannot be looked at, such as a name too long, is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def require_file(path: Path) -> int:
     """Return the size of a regular file.
 

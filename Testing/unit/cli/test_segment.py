@@ -241,6 +241,15 @@ def test_a_folder_of_scans_and_the_longest_name(two, scan, tmp_path, command):
     assert [Path(path).name for path in said["outputs"]] == [f"{longest}.seg.nrrd"]
     (tmp_path / "in" / f"{longest}.nii.gz").rename(tmp_path / "in" / f"{longest}y.nii")
     assert "longer than 255 bytes" in command("segment", two, tmp_path / "in", "--output", tmp_path / "new").err
+    (tmp_path / "in" / "short.nii.gz").write_bytes(scan.read_bytes())
+    absent = tmp_path / f"{'z' * 300}.nii"
+    said = command("segment", two, tmp_path / "in", absent, "--output", tmp_path / "new", "--json").json
+    assert [Path(path).name for path in said["outputs"]] == ["short.seg.nrrd"]
+    long, gone = (failed["what"] for failed in said["failed"])
+    assert "longer than 255 bytes" in long
+    assert "longer than 255 bytes" in gone
+    named = command("segment", two, absent, "--output", tmp_path / "new" / "x.seg.nrrd").err
+    assert "is not there or cannot be looked at" in named
 
 
 def test_what_is_doubtful_in_a_scan_is_told_and_an_error_where_strict(model, scan, tmp_path, command):

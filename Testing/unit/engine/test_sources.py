@@ -37,6 +37,32 @@ def test_a_folder_stands_for_its_scans(folder):
     assert found("in") == {"a": ["a.nii.gz"], "b": ["b.mha"]}
 
 
+def test_scans_in_subfolders_are_left_out_and_counted(folder):
+    made("in/a.nii.gz", "in/deeper/c.nii", "in/deeper/p_0000.nii", "in/deeper/p_0001.nii", "in/series/1.dcm")
+    made("in/series/2.dcm", "in/results/a.seg.nrrd", "in/notes/readme.txt")
+    warnings = []
+    assert [source.name for source in find_sources("in", warnings)] == ["a"]
+    said = "are left out: name those folders to segment them too."
+    assert warnings == [f"4 scans in subfolders of in {said}"]  # one file of three in a folder is no channel
+    warnings = []
+    assert [source.name for source in find_sources("in/series", warnings)] == ["series"]
+    assert warnings == []
+    made("in/series/below/3.dcm")
+    find_sources("in/series", warnings)
+    assert warnings == [f"1 scan in subfolders of in/series {said.replace('are', 'is', 1)}"]
+
+
+def test_a_folder_with_scans_in_its_subfolders_alone_says_so(folder):
+    made("in/a/a.nii.gz", "in/b/b.nii.gz")
+    with pytest.raises(DataError, match="holds no scan; its subfolders hold 2"):
+        find_sources("in")
+
+
+def test_a_long_list_of_channels_is_no_name_of_a_file(folder):
+    files = [f"{'x' * 100}{number}.nii" for number in range(3)]
+    assert found(";".join(files)) == {"x" * 100 + "0": files}
+
+
 def test_channels_in_a_folder_are_grouped_as_in_nnunet(folder):
     made("in/p1_0000.nii.gz", "in/p1_0001.nii.gz", "in/p2_0000.nii.gz", "in/p2_0001.nii.gz")
     assert found("in") == {

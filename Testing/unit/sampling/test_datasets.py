@@ -253,3 +253,8 @@ def test_real_sets_open(shared_data, name, cases, names):
     volume, masks = read_case(data.cases[0])
     assert set(masks) == set(names)
     assert all(mask.shape == volume.grid.shape and mask.any() for mask in masks.values())
+
+
+def test_a_name_that_no_file_can_have_is_not_there(tmp_path):
+    with pytest.raises(DataError, match="is not there"):
+        open_data(tmp_path / ("x" * 300))
