@@ -58,10 +58,18 @@ def _inside(part):
 
 
 def _clipped(part):
+    if isinstance(part, qt.QTableWidget):
+        return _clippedTitles(part)
     room, needed = (part.width, part.height), _needed(part)
     if needed is None or (needed[0] <= room[0] and needed[1] <= room[1]):
         return []
     return [f"{_name(part)} is clipped: {needed} of {room}"]
+
+
+def _clippedTitles(table):
+    header = table.horizontalHeader()
+    narrow = [one for one in range(table.columnCount) if header.sectionSize(one) < header.sectionSizeHint(one)]
+    return [f"title {table.horizontalHeaderItem(one).text()!r} of {_name(table)} is clipped" for one in narrow]
 
 
 def _needed(part):

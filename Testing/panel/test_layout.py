@@ -16,6 +16,8 @@ from standin.window import ModulePanel
 
 PICTURES = os.environ.get("INCREMENTALSEG_PICTURES")
 NARROW, WIDE = (380, 560), (1200, 560)
+LARGE = 11
+"""Points of the font on many desktops; the stand-in's own is of 9."""
 
 
 @pytest.fixture
@@ -26,23 +28,43 @@ def stage(tmp_path, monkeypatch):
     made.panel.close()
 
 
-@pytest.mark.parametrize("name", STATES)
-def test_a_state_fits(stage, name):
+@pytest.fixture
+def largeFont():
+    usual = qt.QApplication.font()
+    font = qt.QFont(usual)
+    font.setPointSize(LARGE)
+    qt.QApplication.setFont(font)
+    yield
+    qt.QApplication.setFont(usual)
+
+
+def assertFits(stage, name, looks):
+    """Show a state in docks of several sizes, light and dark, and look for faults."""
     STATES[name](stage)
     dock = ModulePanel(stage.panel.widget, *NARROW)
-    found = []
-    for size in (NARROW, WIDE):
-        for dark in (False, True):
-            with themed(dark):
-                stage.panel.render()
-                dock.resize(*size)
-                if PICTURES:
-                    dock.area.grab().save(str(Path(PICTURES) / f"{name}-{size[0]}{'-dark' if dark else ''}.png"))
-                found += [f"{size[0]}: {fault}" for fault in faults(stage.panel.widget, stage.page.primary)]
-                if not dock.fits:
-                    found.append(f"{size[0]}: the dock has to be {dock.needs}")
+    points, found = qt.QApplication.font().pointSize(), []
+    for size, dark in looks:
+        look = f"{size[0]}-{points}pt{'-dark' if dark else ''}"
+        with themed(dark):
+            stage.panel.render()
+            dock.resize(*size)
+            if PICTURES:
+                dock.area.grab().save(str(Path(PICTURES) / f"{name}-{look}.png"))
+            found += [f"{look}: {fault}" for fault in faults(stage.panel.widget, stage.page.primary)]
+            if not dock.fits:
+                found.append(f"{look}: the dock has to be {dock.needs}")
     dock.close()
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_state_fits(stage, name):
+    assertFits(stage, name, [(size, dark) for size in (NARROW, WIDE) for dark in (False, True)])
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_state_fits_with_a_large_font(largeFont, stage, name):
+    assertFits(stage, name, [(NARROW, False)])
 
 
 def doctor(stage):

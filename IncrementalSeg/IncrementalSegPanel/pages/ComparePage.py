@@ -30,7 +30,7 @@ class ComparePage(Page):
         self._listing = False
         self._pictures = SideBySide(ui, self.widget)
         titles = ("#", _("Structure"), _("Verdict"), _("Dice"), _("Points"))
-        self._rows = Table(ui.rowsTable, titles, 1, flow.choose)
+        self._rows = Table(ui.rowsTable, titles, 1, flow.choose, broken=(2, 4))
         titles = ("#", _("What it did"), _("Date"), _("Status"))
         self._versions = Table(ui.versionsTable, titles, 1, flow.showNth)
         ui.nextButton.connect("clicked()", flow.next)

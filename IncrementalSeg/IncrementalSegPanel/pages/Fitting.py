@@ -93,6 +93,11 @@ class AsHighAsContents(qt.QObject):
         area.widget().installEventFilter(self)
         self._fit()
 
+    def limit(self, most: int) -> None:
+        """Change the limit."""
+        self._most = most
+        self._fit()
+
     def eventFilter(self, _watched: Any, event: Any) -> bool:
         """Fit again when the width or the contents have changed."""
         if event.type() in (qt.QEvent.Resize, qt.QEvent.LayoutRequest, qt.QEvent.Show):

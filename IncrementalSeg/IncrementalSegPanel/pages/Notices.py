@@ -15,8 +15,9 @@ from IncrementalSegPanel.pages import Fitting
 _ICON = 20
 """Pixels."""
 
-_FAILURE, _WARNINGS = 72, 50
-"""Pixels of sentences; more are scrolled, so that the page keeps its room."""
+_FAILURE, _WARNINGS, _BESIDE = 72, 50, 32
+"""Pixels of sentences of a failure, of warnings, and of warnings beside a failure; more are scrolled, so that the page
+keeps its room."""
 
 
 class Notices(Page):
@@ -31,7 +32,7 @@ class Notices(Page):
         ):
             label.setPixmap(style.standardIcon(icon).pixmap(_ICON, _ICON))
         areas = ((self.ui.failureArea, _FAILURE), (self.ui.warningArea, _WARNINGS))
-        self._areas = [Fitting.AsHighAsContents(area, most) for area, most in areas]
+        self._failures, self._warnings = (Fitting.AsHighAsContents(area, most) for area, most in areas)
         self.ui.mendButton.connect("clicked()", self._mend)
         self.ui.copyButton.connect("clicked()", self._copy)
         self.ui.logButton.connect("toggled(bool)", self._showLog)
@@ -45,6 +46,7 @@ class Notices(Page):
         self.ui.failureFrame.visible = failure is not None
         self.ui.warningFrame.visible = bool(warnings)
         self.ui.warningLabel.text = "\n".join(warnings)
+        self._warnings.limit(_WARNINGS if failure is None else _BESIDE)
         if failure is None:
             self.ui.logButton.checked = False
             return

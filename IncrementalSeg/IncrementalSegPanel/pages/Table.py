@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import qt
@@ -16,6 +16,9 @@ _FRAME = 18
 _MOST_ROWS = 8
 """A longer table scrolls by itself."""
 
+_ROOM = 16
+"""Characters that the stretched column has before the lines of others are broken."""
+
 
 class Table:
     """Fill a ``QTableWidget`` and say which row was chosen by a person.
@@ -23,19 +26,35 @@ class Table:
     Args:
         widget: The table.
         titles: Of its columns.
-        stretched: The column that takes the room that is left.
+        stretched: The column that takes the room that is left; its texts may be broken between words.
         chosen: Receives the number of a row.
+        broken: Columns whose texts are broken between words where there is little room.
     """
 
-    def __init__(self, widget: Any, titles: Sequence[str], stretched: int, chosen: Callable[[int], None]) -> None:
-        self._widget, self._chosen = widget, chosen
-        self._rows: list[list[Cell]] | None = None
+    def __init__(
+        self,
+        widget: Any,
+        titles: Sequence[str],
+        stretched: int,
+        chosen: Callable[[int], None],
+        broken: Sequence[int] = (),
+    ) -> None:
+        self._widget, self._chosen, self._stretched, self._broken = widget, chosen, stretched, broken
+        self._rows: list[list[str]] | None = None
         widget.setColumnCount(len(titles))
         widget.setHorizontalHeaderLabels(list(titles))
         widget.verticalHeader().setVisible(False)
+        widget.wordWrap = True
         header = widget.horizontalHeader()
+        header.setMinimumSectionSize(1)
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        for column in broken:
+            header.setSectionResizeMode(column, qt.QHeaderView.Fixed)
         header.setSectionResizeMode(stretched, qt.QHeaderView.Stretch)
+        self._soon = qt.QTimer(widget)  # rows that change while columns do would be forgotten
+        self._soon.setSingleShot(True)
+        self._soon.connect("timeout()", self._fit)
+        header.connect("sectionResized(int,int,int)", lambda *_sizes: self._soon.start(0))
         widget.connect("itemSelectionChanged()", self._select)
 
     def show(self, rows: Sequence[Sequence[Cell]], chosen: int | None, tips: Sequence[str] = ()) -> None:
@@ -49,8 +68,8 @@ class Table:
         texts = [[cell if isinstance(cell, str) else cell[1] for cell in row] for row in rows]
         blocked = self._widget.blockSignals(True)
         if texts != self._rows:
-            self._fill(rows, tips)
             self._rows = texts
+            self._fill(rows, tips)
         if chosen is None:
             self._widget.clearSelection()
         elif chosen != self._widget.currentRow() or not self._widget.selectedItems():
@@ -67,9 +86,32 @@ class Table:
                     item.setIcon(cell[0])
                 item.setToolTip(tips[number] if tips else text)
                 self._widget.setItem(number, column, item)
-        self._widget.resizeRowsToContents()
-        height = sum(self._widget.rowHeight(number) for number in range(min(len(rows), _MOST_ROWS)))
-        self._widget.setFixedHeight(height + self._widget.horizontalHeader().sizeHint.height() + _FRAME)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Give columns the width, rows the height, and the table the height that they need."""
+        widget, header = self._widget, self._widget.horizontalHeader()
+        narrow = {column: max(self._ofWords(column), header.sectionSizeHint(column)) for column in self._broken}
+        wide = {column: max(widget.sizeHintForColumn(column), header.sectionSizeHint(column)) for column in narrow}
+        others = sum(widget.columnWidth(column) for column in range(widget.columnCount) if column not in wide)
+        room = _ROOM * widget.fontMetrics().averageCharWidth()
+        stretched = widget.viewport().width - sum(wide.values()) - (others - widget.columnWidth(self._stretched))
+        for column, width in (wide if stretched >= room else narrow).items():
+            widget.setColumnWidth(column, width)
+        widget.resizeRowsToContents()
+        height = sum(widget.rowHeight(number) for number in range(min(widget.rowCount, _MOST_ROWS)))
+        widget.setFixedHeight(height + header.sizeHint.height() + _FRAME)
+
+    def _ofWords(self, column: int) -> int:
+        """Return the width of a column whose lines end after each word."""
+        metrics, texts = self._widget.fontMetrics(), [row[column] for row in self._rows or ()]
+
+        def longest(parts: Iterable[str]) -> int:
+            return max((metrics.horizontalAdvance(part) for part in parts), default=0)
+
+        lines = [line for text in texts for line in text.splitlines()]
+        words = [word for text in texts for word in text.split()]
+        return self._widget.sizeHintForColumn(column) - longest(lines) + longest(words)
 
     def _select(self) -> None:
         items = self._widget.selectedItems()
