@@ -21,8 +21,8 @@ from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
+from IncrementalSegLib.files import read_json, write_json
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
-from IncrementalSegLib.store.atomic import read_json, write_json
 from IncrementalSegLib.types import Json
 
 STRUCTURES = ("humerus", "scapula")

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from IncrementalSegLib.errors import ModelError, OptionError
-from IncrementalSegLib.store.atomic import TEMPORARY, damaged, decode_json, plain_errors
+from IncrementalSegLib.files import TEMPORARY, damaged, decode_json, plain_errors
 from IncrementalSegLib.types import Json
 
 

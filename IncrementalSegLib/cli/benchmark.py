@@ -122,7 +122,7 @@ def memory(
 ) -> None:
     """Peak memory of segmenting a large scan with a 3-D model at 3 mm, in both families."""
     from IncrementalSegLib.benchmarks.memory import measure_memory
-    from IncrementalSegLib.store.atomic import write_json
+    from IncrementalSegLib.files import write_json
 
     result: Json = {"runs": [measure_memory(size, structures, method) for method in ("finetune", "finetune-softmax")]}
     write_json(out, result)
@@ -183,7 +183,7 @@ def _part(shard: str) -> tuple[int, int]:
 
 
 def _write_ratios(result: Json, out: Path, as_json: bool) -> None:
-    from IncrementalSegLib.store.atomic import write_json
+    from IncrementalSegLib.files import write_json
 
     write_json(out, result)
     if as_json:

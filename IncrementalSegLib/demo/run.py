@@ -34,13 +34,13 @@ from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.evaluation.report import verdict, write_report
+from IncrementalSegLib.files import plain_errors, write_json
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import phrase
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
-from IncrementalSegLib.store.atomic import plain_errors, write_json
 from IncrementalSegLib.store.record import library_versions
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.types import Json, StructureId

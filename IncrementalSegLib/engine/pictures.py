@@ -16,7 +16,7 @@ from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.evaluation.metrics import Mask
 from IncrementalSegLib.evaluation.slices import grey
 from IncrementalSegLib.evaluation.theme import VIEWER
-from IncrementalSegLib.store.atomic import TEMPORARY, make_folder, plain_errors
+from IncrementalSegLib.files import TEMPORARY, make_folder, plain_errors
 
 SIDE = 384
 """Longer side of a picture in pixels: twice what a panel shows, for fine screens."""

@@ -7,12 +7,9 @@ what is kept is a ``.safetensors`` file in the cache.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from platformdirs import user_cache_path
 from safetensors.torch import save_file
 
 from IncrementalSegLib.errors import MissingNeedError, ModelError, UnknownNameError
+from IncrementalSegLib.files import make_folder, replacing
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,8 @@ def convert(checkpoint: Path, sha256: str, target: Path) -> Path:
         )
     weights = torch.load(checkpoint, map_location="cpu", weights_only=True)
     kept = {name: tensor.contiguous() for name, tensor in weights.items() if name.startswith("features.")}
-    with _written(target) as temporary:
+    make_folder(target.parent)
+    with replacing(target, MissingNeedError) as temporary:
         save_file(kept, temporary, metadata={"source_sha256": sha256})
     return target
 
@@ -133,18 +132,3 @@ def _download(name: str, source: Source, target: Path) -> None:
             f"The ImageNet weights of {name} could not be downloaded ({error}).",
             todo="Try again, or download them elsewhere and name the file.",
         ) from error
-
-
-@contextmanager
-def _written(target: Path) -> Iterator[Path]:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

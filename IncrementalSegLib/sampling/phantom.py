@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from IncrementalSegLib.errors import DataError, OptionError, UnknownNameError
+from IncrementalSegLib.files import plain_errors, temporary_sibling, write_json
 from IncrementalSegLib.sampling.phantom_anatomy import Array, Part, SmoothNoise, shoulder
-from IncrementalSegLib.store.atomic import plain_errors, temporary_sibling, write_json
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import write_volume
 from IncrementalSegLib.volumes.volume import Grid, Volume

@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.store import atomic
+from IncrementalSegLib.files import (
+    confirm,
+    damaged,
+    decode_json,
+    encode_json,
+    make_folder,
+    make_inner_folder,
+    plain_errors,
+    sync_folder,
+    temporary_sibling,
+    write_new,
+)
 from IncrementalSegLib.store.manifest import MANIFEST, FileEntry, Manifest
 from IncrementalSegLib.types import Json
 
@@ -29,26 +40,26 @@ def publish(target: Path, contents: Mapping[str, bytes], old: Path | None) -> No
     Raises:
         ModelError: It cannot be written, or a file to take over is damaged.
     """
-    temporary = atomic.temporary_sibling(target)
-    with atomic.plain_errors(target):
+    temporary = temporary_sibling(target)
+    with plain_errors(target):
         try:
             if not target.parent.exists():
-                atomic.make_folder(target.parent.parent, private=True)
-                atomic.make_inner_folder(target.parent)
-                atomic.sync_folder(target.parent.parent)
-            atomic.make_inner_folder(temporary)
+                make_folder(target.parent.parent, private=True)
+                make_inner_folder(target.parent)
+                sync_folder(target.parent.parent)
+            make_inner_folder(temporary)
             files = {name: FileEntry.of(data) for name, data in contents.items()}
             for name, data in contents.items():
-                atomic.write_new(temporary / name, data)
+                write_new(temporary / name, data)
             if old is not None:
                 files |= _take_over(old, temporary, set(contents))
-            atomic.write_new(temporary / MANIFEST, atomic.encode_json(Manifest(files).to_json()))
-            atomic.sync_folder(temporary)
+            write_new(temporary / MANIFEST, encode_json(Manifest(files).to_json()))
+            sync_folder(temporary)
             temporary.rename(target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-    atomic.confirm(target)
+    confirm(target)
 
 
 def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
@@ -65,7 +76,7 @@ def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(manifest.read_file(folder, name))
     except safetensors.SafetensorError as error:
-        raise atomic.damaged(folder / name, str(error)) from error
+        raise damaged(folder / name, str(error)) from error
 
 
 def read_document(folder: Path, name: str) -> Json:
@@ -77,7 +88,7 @@ def read_document(folder: Path, name: str) -> Json:
     manifest = Manifest.read(folder)
     if name not in manifest.files:
         return {}
-    return atomic.decode_json(manifest.read_file(folder, name), folder / name)
+    return decode_json(manifest.read_file(folder, name), folder / name)
 
 
 def verify(folder: Path) -> None:
@@ -117,5 +128,5 @@ def _take_over(old: Path, new: Path, given: set[str]) -> dict[str, FileEntry]:
         try:
             os.link(manifest.path(old, name), new / name)
         except OSError:  # no hard links on this disk, or the file is missing, which reading it then says
-            atomic.write_new(new / name, manifest.read_file(old, name))
+            write_new(new / name, manifest.read_file(old, name))
     return {name: replace(entry, file=None) for name, entry in kept.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.store.atomic import make_folder, plain_errors
+from IncrementalSegLib.files import make_folder, plain_errors
 
 LOCK = ".lock"
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.store.atomic import damaged, plain_errors, read_json
-from IncrementalSegLib.store.migrations import FORMAT, migrated
+from IncrementalSegLib.files import damaged, plain_errors, read_json
+from IncrementalSegLib.store.format import FORMAT, require_format
 from IncrementalSegLib.types import Json
 
 MANIFEST = "manifest.json"
@@ -62,10 +62,12 @@ class Manifest:
         """Read the manifest of the version in ``folder``.
 
         Raises:
-            ModelError: It is missing, damaged, of a newer format, or names a file outside the folder.
+            ModelError: It is missing, damaged, of another format, or names a file outside the folder.
         """
         path = folder / MANIFEST
-        files = migrated(read_json(path), path).get("files")
+        data = read_json(path)
+        require_format(data, path)
+        files = data.get("files")
         if not isinstance(files, dict) or not files:
             raise damaged(path, "it lists no files")
         return cls({name: _entry(name, item, path) for name, item in files.items()})

@@ -14,16 +14,14 @@ Standard library only.
 from __future__ import annotations
 
 import glob
-import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.store import atomic
+from IncrementalSegLib.files import TEMPORARY, encode_json, plain_errors, replacing
+from IncrementalSegLib.store.format import FORMAT, require_format
 from IncrementalSegLib.store.manifest import MANIFEST, FileEntry
-from IncrementalSegLib.store.migrations import FORMAT, migrated
 from IncrementalSegLib.store.package_layout import MEMBERS, MOST_BYTES, read_members, refused
 from IncrementalSegLib.store.untrusted import decode_plain
 
@@ -52,23 +50,14 @@ def pack(target: Path, files: Mapping[str, bytes]) -> None:
     if target.exists():
         raise ModelError(f"{target} is already there.", todo="Choose another name, or delete it first.")
     entries = {name: FileEntry.of(data).to_json() for name, data in files.items()}
-    manifest = atomic.encode_json({"format": FORMAT, "files": dict(sorted(entries.items()))})
-    temporary = target.with_name(f"{_unfinished(target)}{secrets.token_hex(4)}")
-    with atomic.plain_errors(target):
-        for left_over in target.parent.glob(f"{glob.escape(_unfinished(target))}*"):
+    manifest = encode_json({"format": FORMAT, "files": dict(sorted(entries.items()))})
+    ending = f"-{target.name}"  # by which the next export of that name removes what a killed one left
+    with plain_errors(target):
+        for left_over in target.parent.glob(f"{TEMPORARY}*{glob.escape(ending)}"):
             left_over.unlink(missing_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                with zipfile.ZipFile(file, "w") as archive:
-                    for name, data in [*sorted(files.items()), (MANIFEST, manifest)]:
-                        archive.writestr(_member(name), data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        atomic.sync_folder(target.parent)
+    with replacing(target, ending=ending) as temporary, zipfile.ZipFile(temporary, "x") as archive:
+        for name, data in [*sorted(files.items()), (MANIFEST, manifest)]:
+            archive.writestr(_member(name), data)
 
 
 def unpack(path: Path) -> dict[str, bytes]:
@@ -86,7 +75,8 @@ def unpack(path: Path) -> dict[str, bytes]:
     data = decode_plain(members.pop(MANIFEST), path, MANIFEST)
     if type(data.get("format")) is not int or data["format"] < 1:
         raise refused(path, f"its format number is {data.get('format')!r}")
-    listed = migrated(data, path).get("files")
+    require_format(data, path)
+    listed = data.get("files")
     if not isinstance(listed, dict):
         raise refused(path, f"its {MANIFEST} lists no files")
     if absent := sorted(set(listed) - set(members)):
@@ -97,11 +87,6 @@ def unpack(path: Path) -> dict[str, bytes]:
         if listed[name] != FileEntry.of(content).to_json():
             raise refused(path, f"{name} differs from what its {MANIFEST} says")
     return members
-
-
-def _unfinished(target: Path) -> str:
-    """Return how the temporary names for ``target`` begin, so that the next export of that name removes them."""
-    return f"{atomic.TEMPORARY}{target.name}-"
 
 
 def _member(name: str) -> zipfile.ZipInfo:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.store.atomic import plain_errors
+from IncrementalSegLib.files import plain_errors
 from IncrementalSegLib.store.manifest import MANIFEST
 
 DOCUMENTS = ("record", "history", "prototypes", "memory", "exemplars", "domain", "card")

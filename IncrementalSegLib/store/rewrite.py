@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from IncrementalSegLib.store import atomic
+from IncrementalSegLib.files import plain_errors, sync_folder, write_json, write_new
 from IncrementalSegLib.store.manifest import MANIFEST, FileEntry, Manifest
 
 
@@ -30,13 +30,13 @@ def rewrite(folder: Path, changes: Mapping[str, bytes | None]) -> None:
     """
     manifest = Manifest.read(folder)
     files = {name: entry for name, entry in manifest.files.items() if name not in changes}
-    with atomic.plain_errors(folder):
+    with plain_errors(folder):
         for name, data in changes.items():
             if data is not None:
                 files[name] = _put(folder, name, data, manifest.files.get(name))
-        atomic.sync_folder(folder)
+        sync_folder(folder)
     if files != manifest.files:
-        atomic.write_json(folder / MANIFEST, Manifest(files).to_json())
+        write_json(folder / MANIFEST, Manifest(files).to_json())
     sweep(folder)
 
 
@@ -53,10 +53,10 @@ def sweep(folder: Path) -> None:
     Raises:
         ModelError: It cannot be removed.
     """
-    with atomic.plain_errors(folder, "remove a file in"):
+    with plain_errors(folder, "remove a file in"):
         for item in left_over(folder):
             item.unlink(missing_ok=True)
-        atomic.sync_folder(folder)
+        sync_folder(folder)
 
 
 def _put(folder: Path, name: str, data: bytes, old: FileEntry | None) -> FileEntry:
@@ -66,5 +66,5 @@ def _put(folder: Path, name: str, data: bytes, old: FileEntry | None) -> FileEnt
     stem, _, ending = name.partition(".")
     place = f"{stem}_{entry.sha256[:16]}.{ending}"
     (folder / place).unlink(missing_ok=True)  # what a killed rewriting left
-    atomic.write_new(folder / place, data)
+    write_new(folder / place, data)
     return replace(entry, file=place)

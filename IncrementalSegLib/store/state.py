@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from IncrementalSegLib.store import atomic
-from IncrementalSegLib.store.migrations import FORMAT, migrated
+from IncrementalSegLib.files import damaged, read_json, write_json
+from IncrementalSegLib.store.format import FORMAT, require_format
 from IncrementalSegLib.store.record import now
 
 MODEL = "model.json"
@@ -47,17 +47,18 @@ class ModelState:
         """Read the state of the model in ``folder``.
 
         Raises:
-            ModelError: The file is missing, damaged or of a newer format.
+            ModelError: The file is missing, damaged or of another format.
         """
         path = folder / MODEL
-        data = migrated(atomic.read_json(path), path)
+        data = read_json(path)
+        require_format(data, path)
         for name, fits in (
             *((name, isinstance(data.get(name), str)) for name in ("name", "id", "created")),
             ("current", type(data.get("current")) is int),
             *((name, _numbers(data.get(name))) for name in ("accepted", "rejected")),
         ):
             if not fits:
-                raise atomic.damaged(path, f"{name!r} is {data.get(name)!r}")
+                raise damaged(path, f"{name!r} is {data.get(name)!r}")
         accepted, rejected = tuple(data["accepted"]), tuple(data["rejected"])
         return cls(data["name"], data["id"], data["created"], data["current"], accepted, rejected)
 
@@ -85,7 +86,7 @@ class ModelState:
         Raises:
             ModelError: It cannot be written; the old one is still there.
         """
-        atomic.write_json(folder / MODEL, {"format": FORMAT, **asdict(self)})
+        write_json(folder / MODEL, {"format": FORMAT, **asdict(self)})
 
 
 def _numbers(value: object) -> bool:

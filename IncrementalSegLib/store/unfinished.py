@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from IncrementalSegLib.store import atomic, contents
+from IncrementalSegLib.files import encode_json, plain_errors, remove_folder
+from IncrementalSegLib.store import contents
 from IncrementalSegLib.store.manifest import MANIFEST
 from IncrementalSegLib.types import Json
 
@@ -53,8 +54,8 @@ class Unfinished:
         newest = self._newest()
         number = 1 if newest is None else int(newest.name) + 1
         files = {
-            "request.json": atomic.encode_json(request),
-            "training.json": atomic.encode_json(training),
+            "request.json": encode_json(request),
+            "training.json": encode_json(training),
             f"{_TENSORS}.safetensors": contents.encode_tensors(_TENSORS, tensors),
         }
         contents.publish(self.path / f"{number:06d}", files, None)
@@ -98,8 +99,8 @@ class Unfinished:
         """Give the step up; it disappears in one go."""
         if not self.path.exists():
             return
-        with atomic.plain_errors(self.path, "remove"):
-            atomic.remove_folder(self.path)
+        with plain_errors(self.path, "remove"):
+            remove_folder(self.path)
 
     def _newest(self) -> Path | None:
         if not self.path.is_dir():

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.store import atomic, contents
+from IncrementalSegLib.files import TEMPORARY, encode_json, remove_folder, remove_unfinished
+from IncrementalSegLib.store import contents
 from IncrementalSegLib.store.lock import LOCK, WriterLock
 from IncrementalSegLib.store.manifest import MANIFEST
 from IncrementalSegLib.store.reader import RECORD, VERSIONS, ModelReader, check_model
@@ -118,7 +119,7 @@ class ModelFolder(ModelReader):
         with self._lock.hold(timeout):
             if outermost:
                 folders = [folder for _, folder in self._numbered()]  # where data was being taken out of a version
-                atomic.remove_unfinished(self.path, self.path / VERSIONS, self.path / UNFINISHED, *folders)
+                remove_unfinished(self.path, self.path / VERSIONS, self.path / UNFINISHED, *folders)
             new = not (self.path / MODEL).exists()
             try:
                 yield
@@ -148,14 +149,14 @@ class ModelFolder(ModelReader):
             ModelError: It cannot be written; what was there is unchanged.
         """
         files = {f"{_checked(kind)}.safetensors": contents.encode_tensors(kind, tensors[kind]) for kind in tensors}
-        files |= {f"{_checked(kind)}.json": atomic.encode_json(data) for kind, data in documents.items()}
+        files |= {f"{_checked(kind)}.json": encode_json(data) for kind, data in documents.items()}
         with self.writing():
             old = self._locate(reuse_from)[1] if reuse_from is not None else None
             if not (self.path / MODEL).is_file():
                 ModelState.create(self._new_name).write(self.path)
             number = max((number for number, _ in self._numbered()), default=0) + 1
             record = replace(record, number=number)
-            files[RECORD] = atomic.encode_json(record.to_json())
+            files[RECORD] = encode_json(record.to_json())
             target = self._folder(number)
             try:
                 contents.publish(target, files, old)
@@ -164,7 +165,7 @@ class ModelFolder(ModelReader):
             except BaseException:
                 if self.current != number:
                     with suppress(OSError):
-                        atomic.remove_folder(target)
+                        remove_folder(target)
                 raise
         return record
 
@@ -283,7 +284,7 @@ class ModelFolder(ModelReader):
 
 def _is_left_over(item: Path) -> bool:
     empty = item.name == VERSIONS and item.is_dir() and not any(not _is_left_over(part) for part in item.iterdir())
-    return item.name in (LOCK, UNFINISHED) or item.name.startswith(atomic.TEMPORARY) or empty
+    return item.name in (LOCK, UNFINISHED) or item.name.startswith(TEMPORARY) or empty
 
 
 def _checked(kind: str) -> str:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
-import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, GeometryError
+from IncrementalSegLib.files import plain_errors, replacing
 from IncrementalSegLib.volumes import dicom, metaimage, nifti, nrrd, pictures
 from IncrementalSegLib.volumes.dicom_files import is_dicom
 from IncrementalSegLib.volumes.grids import difference, place
@@ -136,9 +134,14 @@ def write_image(path: Path, image: sitk.Image) -> None:
     """
 
     def write(temporary: Path) -> None:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+        try:
+            sitk.WriteImage(image, str(temporary), useCompression=True)
+        except RuntimeError as error:
+            raise DataError(
+                f"Cannot write {path}.", f"ITK says: {reason_of(error)}.", "Check the folder and the free space."
+            ) from error
         if not _holds(temporary, image):  # ITK does not notice that the disk is full
-            raise OSError(errno.ENOSPC, "it did not arrive whole; the disk may be full")
+            raise OSError(errno.ENOSPC, "it did not arrive whole")
 
     write_atomically(path, write)
 
@@ -153,24 +156,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         DataError: The folder or file cannot be written; ``path`` is as it was.
     """
-    ending = path.name[len(name_of(path)) :]
-    temporary = path.with_name(f".{uuid.uuid4().hex}{ending}")  # not the name itself, which may be as long as allowed
-    try:
+    with plain_errors(path, error=DataError):
         path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, DataError, ending=path.name[len(name_of(path)) :]) as temporary:
         write(temporary)
-        descriptor = os.open(temporary, os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        raise DataError(
-            f"{path} cannot be written ({reason_of(error)}).", todo="Check the folder, its rights and the free space."
-        ) from error
-    finally:
-        with suppress(OSError):  # a disk that is read-only refuses even this
-            temporary.unlink(missing_ok=True)
 
 
 def name_of(path: Path) -> str:

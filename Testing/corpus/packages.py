@@ -47,7 +47,7 @@ def sealed(content: Members, **more: Any) -> bytes:
 def manifest(content: Members, **more: Any) -> bytes:
     """Return the manifest of a content."""
     files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in content.items()}
-    return json.dumps({"format": 2, "files": files} | more).encode()
+    return json.dumps({"format": 1, "files": files} | more).encode()
 
 
 def zipped(content: Members, tweak: Callable[[zipfile.ZipInfo], None] = lambda info: None) -> bytes:

@@ -29,8 +29,8 @@ from IncrementalSegLib.benchmarks.ciss.variants import FIRST, Variant, method_of
 from IncrementalSegLib.benchmarks.sharing import once, read_shared, require_same, unless_taken
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
+from IncrementalSegLib.files import plain_errors, write_json
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.store.atomic import plain_errors, write_json
 from IncrementalSegLib.types import Json
 
 

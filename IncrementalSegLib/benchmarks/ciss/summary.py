@@ -18,7 +18,7 @@ from IncrementalSegLib.benchmarks.ciss.statements import check
 from IncrementalSegLib.benchmarks.tables import listed, points, table
 from IncrementalSegLib.engine.progress import duration
 from IncrementalSegLib.evaluation.intervals import Comparison
-from IncrementalSegLib.store.atomic import write_bytes, write_json
+from IncrementalSegLib.files import write_bytes, write_json
 from IncrementalSegLib.types import Json
 
 _INTRODUCTION = """# One softmax that grows: PCDD and what it is compared with

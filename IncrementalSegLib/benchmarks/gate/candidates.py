@@ -25,12 +25,12 @@ from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.files import write_json
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import select_cases
 from IncrementalSegLib.sampling.prepare import prepare_case
 from IncrementalSegLib.sampling.reading import read_case
-from IncrementalSegLib.store.atomic import write_json
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.volume import Volume

@@ -11,7 +11,7 @@ from IncrementalSegLib.benchmarks.gate.scans import SCANS, Scans
 from IncrementalSegLib.benchmarks.tables import table
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.store.atomic import read_json, write_bytes, write_json
+from IncrementalSegLib.files import read_json, write_bytes, write_json
 from IncrementalSegLib.types import Json
 
 SUMMARY = "gate-errors.json"

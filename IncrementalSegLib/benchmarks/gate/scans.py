@@ -8,9 +8,9 @@ from pathlib import Path
 import SimpleITK as sitk
 from filelock import FileLock
 
+from IncrementalSegLib.files import read_json, write_json
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data
-from IncrementalSegLib.store.atomic import read_json, write_json
 
 
 @dataclass(frozen=True)

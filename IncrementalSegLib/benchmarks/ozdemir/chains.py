@@ -21,8 +21,8 @@ from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
+from IncrementalSegLib.files import read_json, write_json
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.store.atomic import read_json, write_json
 from IncrementalSegLib.types import Json
 
 _KEPT_SEED = 0

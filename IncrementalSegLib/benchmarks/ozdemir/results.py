@@ -12,7 +12,7 @@ from IncrementalSegLib.benchmarks.ozdemir.protocols import METHODS, Chain, Proto
 from IncrementalSegLib.evaluation.content import Change
 from IncrementalSegLib.evaluation.intervals import Pairs
 from IncrementalSegLib.evaluation.metrics import StructureScore
-from IncrementalSegLib.store.atomic import read_json
+from IncrementalSegLib.files import read_json
 from IncrementalSegLib.types import Json
 
 

@@ -20,7 +20,7 @@ from IncrementalSegLib.benchmarks.ozdemir.statements import check
 from IncrementalSegLib.benchmarks.tables import listed, points, table
 from IncrementalSegLib.engine.progress import duration
 from IncrementalSegLib.evaluation.metrics import StructureScore
-from IncrementalSegLib.store.atomic import write_bytes, write_json
+from IncrementalSegLib.files import write_bytes, write_json
 from IncrementalSegLib.types import Json
 
 _INTRODUCTION = """# Ozdemir 2018: learn the new, keep the old

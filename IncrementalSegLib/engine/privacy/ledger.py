@@ -11,7 +11,7 @@ from IncrementalSegLib.engine.history import FORGOTTEN
 from IncrementalSegLib.engine.privacy.person import Person, mentions, without_person
 from IncrementalSegLib.engine.privacy.traces import find_traces
 from IncrementalSegLib.errors import ModelError, UnknownNameError, command_line
-from IncrementalSegLib.store.atomic import encode_json
+from IncrementalSegLib.files import encode_json
 from IncrementalSegLib.store.manifest import Manifest
 from IncrementalSegLib.store.rewrite import left_over, rewrite, sweep
 from IncrementalSegLib.store.unfinished import UNFINISHED, Unfinished

@@ -17,9 +17,9 @@ from IncrementalSegLib.engine.history import FORGOTTEN
 from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.privacy.naming import TOLD_APART, Names
 from IncrementalSegLib.engine.privacy.traces import OWN_KEY, is_word
+from IncrementalSegLib.files import encode_json
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.prototypes.bank import BACKGROUND, PrototypeBank
-from IncrementalSegLib.store.atomic import encode_json
 from IncrementalSegLib.store.contents import encode_tensors
 from IncrementalSegLib.store.manifest import Manifest
 from IncrementalSegLib.store.versions import ModelFolder

@@ -97,7 +97,7 @@ def test_a_full_disk_is_told_from_a_result(name, model, scan, tmp_path):
     )  # fmt: skip
     out, err = process.communicate(timeout=100)
     assert (process.returncode, out) == (1, "")
-    assert "cannot be written" in " ".join(err.split())
+    assert "Cannot write" in " ".join(err.split())
     assert (tmp_path / name).read_bytes() == b"yesterday's result"
 
 

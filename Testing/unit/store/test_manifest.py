@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from IncrementalSegLib.errors import DataError, ModelError
-from IncrementalSegLib.store.atomic import encode_json, read_json, write_json
+from IncrementalSegLib.files import encode_json, read_json, write_json
 from IncrementalSegLib.store.manifest import fingerprint, sha256_of
 
 

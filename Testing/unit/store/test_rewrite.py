@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.files import encode_json
 from IncrementalSegLib.store import contents, rewrite
-from IncrementalSegLib.store.atomic import encode_json
 from IncrementalSegLib.store.contents import publish, read_document, verify
 
 OLD = {"one.json": encode_json({"a": 1}), "two.json": encode_json({"b": 2}), "three.json": encode_json({"c": 3})}

@@ -121,7 +121,7 @@ def test_damaged_file_is_named(model: ModelFolder, name: str, damage: str) -> No
         ("{", "not valid JSON"),
         ("[1]", "JSON object"),
         ("[" * 5000, "not valid JSON"),
-        ('{"format": 3}', "Update IncrementalSeg"),
+        ('{"format": 2}', "Update IncrementalSeg"),
         ('{"format": true}', "format number is True"),
         ('{"format": 1}', "'name'"),
         ('{"format": 1, "name": "x", "id": "x", "created": "x", "current": "1", "accepted": [1]}', "'current'"),

@@ -18,7 +18,7 @@ from IncrementalSegLib.benchmarks.ciss.slices import read_slices
 from IncrementalSegLib.benchmarks.ciss.variants import find_variants
 from IncrementalSegLib.engine.progress import Progress, Stop, silent
 from IncrementalSegLib.errors import DataError, ModelError, OptionError
-from IncrementalSegLib.store.atomic import read_json
+from IncrementalSegLib.files import read_json
 from IncrementalSegLib.types import Json
 
 SHORT = protocol("1-1", organs=3)

@@ -10,7 +10,7 @@ from IncrementalSegLib.benchmarks.ciss.results import read_results
 from IncrementalSegLib.benchmarks.ciss.statements import check
 from IncrementalSegLib.benchmarks.ciss.summary import write_summary
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
-from IncrementalSegLib.store.atomic import read_json
+from IncrementalSegLib.files import read_json
 
 STAGES = (("a",), ("b",), ("c",))
 SPREAD = (-0.03, -0.02, -0.01, 0.01, 0.02, 0.03)  # of the cases around their mean

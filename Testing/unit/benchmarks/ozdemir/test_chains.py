@@ -11,7 +11,7 @@ from IncrementalSegLib.benchmarks.ozdemir.protocols import Chain, Protocol, Scen
 from IncrementalSegLib.benchmarks.ozdemir.run import run_ozdemir
 from IncrementalSegLib.engine.progress import silent
 from IncrementalSegLib.errors import DataError, OptionError
-from IncrementalSegLib.store.atomic import read_json
+from IncrementalSegLib.files import read_json
 from IncrementalSegLib.store.versions import open_model
 
 SCENARIO = Scenario("case3", "Case 3", ("finetune", "separate"), 2, "C")

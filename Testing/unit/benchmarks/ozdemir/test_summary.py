@@ -10,7 +10,7 @@ from IncrementalSegLib.benchmarks.ozdemir.protocols import PROTOCOLS
 from IncrementalSegLib.benchmarks.ozdemir.results import Results
 from IncrementalSegLib.benchmarks.ozdemir.statements import check
 from IncrementalSegLib.benchmarks.ozdemir.summary import write_summary
-from IncrementalSegLib.store.atomic import read_json
+from IncrementalSegLib.files import read_json
 
 PHANTOM, SPINE = PROTOCOLS[0], PROTOCOLS[1]
 SPREAD = (-0.03, -0.02, -0.01, 0.01, 0.02, 0.03)  # of the cases around their mean

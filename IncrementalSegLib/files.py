@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from IncrementalSegLib.errors import IncrementalSegError, ModelError
 from IncrementalSegLib.types import Json
@@ -76,22 +77,38 @@ def decode_json(text: bytes, path: Path) -> Json:
     return data
 
 
+@contextmanager
+def replacing(path: Path, error: type[IncrementalSegError] = ModelError, *, ending: str = "") -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` to be written, and move it there when it is whole.
+
+    Args:
+        path: The file to create or replace; its folder exists.
+        error: Raised where the disk refuses.
+        ending: End of the temporary name, for writers that choose a format by it.
+
+    Raises:
+        IncrementalSegError: It cannot be written, of the type ``error``; what was there is still there.
+    """
+    temporary = path.with_name(f"{temporary_sibling(path).name}{ending}")
+    with plain_errors(path, error=error):
+        try:
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):  # a disk that is read-only refuses even this
+                temporary.unlink(missing_ok=True)
+    confirm(path)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Create or replace the file ``path``; a reader sees the old bytes or the new ones, never a part.
 
     Raises:
         ModelError: It cannot be written; what was there is still there.
     """
-    temporary = temporary_sibling(path)
-    with plain_errors(path):
-        try:
-            write_new(temporary, data)
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-    confirm(path)
+    with replacing(path) as temporary, _created(temporary) as file:
+        file.write(data)
 
 
 def write_json(path: Path, data: Json) -> None:
@@ -100,16 +117,8 @@ def write_json(path: Path, data: Json) -> None:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Write a file that does not exist yet and wait until it is on the disk; not atomic by itself.
-
-    Who may read it is who may read its folder, less what the umask takes.
-    """
-    mode = path.parent.stat().st_mode & 0o666
-
-    def opener(name: str, flags: int) -> int:
-        return os.open(name, flags, mode)
-
-    with open(path, "xb", opener=opener) as file:
+    """Write a file that does not exist yet and wait until it is on the disk; not atomic by itself."""
+    with _created(path) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -137,14 +146,11 @@ def sync_folder(folder: Path) -> None:
     """Wait until the names in ``folder`` are on the disk."""
     if os.name == "nt":  # Windows opens no folders and writes names through
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        _sync(folder)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # as some network disks say of folders
             raise
-    finally:
-        os.close(descriptor)
 
 
 def confirm(path: Path) -> None:
@@ -173,6 +179,25 @@ def remove_unfinished(*folders: Path) -> None:
         else:
             with suppress(OSError):
                 item.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _created(path: Path) -> BinaryIO:
+    """Create a file for those who may read its folder, less what the umask takes."""
+    mode = path.parent.stat().st_mode & 0o666
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, mode)
+
+    return open(path, "xb", opener=opener)
 
 
 @contextmanager
