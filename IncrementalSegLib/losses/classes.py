@@ -73,28 +73,33 @@ def soft_cross_entropy(log_probability: Tensor, target: Tensor, valid: Tensor) -
 
 
 def distillation(
-    logits: Tensor, teacher: Tensor, own: Sequence[int], theirs: Sequence[int], valid: Tensor, temperature: float = 1.0
+    logits: Tensor,
+    teacher: Tensor,
+    student_columns: Sequence[int],
+    teacher_columns: Sequence[int],
+    valid: Tensor,
+    temperature: float = 1.0,
 ) -> Tensor:
     """Return the distillation among the old columns alone (LwF in the form of MiB's comparison).
 
     Args:
         logits: ``(B, 1 + N, *S)`` of the model.
         teacher: ``(B, 1 + M, *S)`` of the previous model.
-        own: Columns of the old structures in ``logits``.
-        theirs: Columns of the same structures in ``teacher``.
+        student_columns: Columns of the old structures in ``logits``.
+        teacher_columns: Columns of the same structures in ``teacher``.
         valid: ``(B, *S)`` bool; voxels that count.
         temperature: Of both softmaxes; the term is scaled by its square.
 
     Returns:
-        Scalar: a mean over classes, as the authors weight it; times ``1 + len(own)`` it is the sum.
+        Scalar: a mean over classes, as the authors weight it; times ``1 + len(student_columns)`` it is the sum.
     """
-    target = (teacher[:, [0, *theirs]].float() / temperature).softmax(1)
-    present = (logits[:, [0, *own]].float() / temperature).log_softmax(1)
+    target = (teacher[:, [0, *teacher_columns]].float() / temperature).softmax(1)
+    present = (logits[:, [0, *student_columns]].float() / temperature).log_softmax(1)
     return temperature**2 * soft_cross_entropy(present, target, valid) / target.shape[1]
 
 
 def unbiased_distillation(
-    logits: Tensor, teacher: Tensor, own: Sequence[int], theirs: Sequence[int], valid: Tensor
+    logits: Tensor, teacher: Tensor, student_columns: Sequence[int], teacher_columns: Sequence[int], valid: Tensor
 ) -> Tensor:
     """Return the distillation in which new structures count as what they were before: background (MiB, Eq. 4-5).
 
@@ -103,15 +108,15 @@ def unbiased_distillation(
     Args:
         logits: ``(B, 1 + N, *S)`` of the model.
         teacher: ``(B, 1 + M, *S)`` of the previous model.
-        own: Columns of the old structures in ``logits``.
-        theirs: Columns of the same structures in ``teacher``.
+        student_columns: Columns of the old structures in ``logits``.
+        teacher_columns: Columns of the same structures in ``teacher``.
         valid: ``(B, *S)`` bool; voxels that count.
 
     Returns:
-        Scalar: a mean over classes, as the authors weight it; times ``1 + len(own)`` it is the sum.
+        Scalar: a mean over classes, as the authors weight it; times ``1 + len(student_columns)`` it is the sum.
     """
-    target = merged_log_softmax(teacher, theirs).exp()
-    return soft_cross_entropy(merged_log_softmax(logits, own), target, valid) / target.shape[1]
+    target = merged_log_softmax(teacher, teacher_columns).exp()
+    return soft_cross_entropy(merged_log_softmax(logits, student_columns), target, valid) / target.shape[1]
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:

@@ -29,8 +29,8 @@ def background_split(cosines: Tensor, future: Tensor, valid: Tensor, temperature
 def compatible_distillation(
     logits: Tensor,
     teacher: Tensor,
-    own: Sequence[int],
-    theirs: Sequence[int],
+    student_columns: Sequence[int],
+    teacher_columns: Sequence[int],
     column: Tensor,
     hidden: Tensor,
     valid: Tensor,
@@ -40,21 +40,21 @@ def compatible_distillation(
     Args:
         logits: ``(B, 1 + N, *S)`` of the model.
         teacher: ``(B, 1 + M, *S)`` of the previous model.
-        own: Columns of the old structures in ``logits``.
-        theirs: Columns of the same structures in ``teacher``.
+        student_columns: Columns of the old structures in ``logits``.
+        teacher_columns: Columns of the same structures in ``teacher``.
         column: ``(B, *S)`` int64, column of what is labelled at each voxel, 0 where nothing is.
         hidden: ``(B, 1 + N)`` bool, columns that may lie under label 0; column 0 always.
         valid: ``(B, *S)`` bool; voxels that count.
 
     Returns:
-        Scalar: a mean over classes; times ``1 + len(own)`` it is the sum.
+        Scalar: a mean over classes; times ``1 + len(student_columns)`` it is the sum.
     """
-    target = merged_log_softmax(teacher, theirs).exp()
+    target = merged_log_softmax(teacher, teacher_columns).exp()
     present = logits.float().log_softmax(1)
     shown = hidden.clone()
-    shown[:, list(own)] = False
+    shown[:, list(student_columns)] = False
     unlabelled = present.masked_fill(~shown.view(*shown.shape, *[1] * (logits.ndim - 2)), -torch.inf).logsumexp(1)
-    labelled = (column > 0) & ~torch.isin(column, torch.tensor(list(own), device=column.device))
+    labelled = (column > 0) & ~torch.isin(column, torch.tensor(list(student_columns), device=column.device))
     receiver = torch.where(labelled, present.gather(1, column.unsqueeze(1)).squeeze(1), unlabelled)
-    placed = torch.cat([receiver.unsqueeze(1), present[:, list(own)]], dim=1)
+    placed = torch.cat([receiver.unsqueeze(1), present[:, list(student_columns)]], dim=1)
     return soft_cross_entropy(placed, target, valid) / target.shape[1]

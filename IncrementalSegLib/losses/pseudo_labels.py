@@ -43,7 +43,7 @@ class PseudoLabels:
 
 
 def pseudo_labels(
-    column: Tensor, probability: Tensor, own: Sequence[int], threshold: float | Tensor = math.inf
+    column: Tensor, probability: Tensor, student_columns: Sequence[int], threshold: float | Tensor = math.inf
 ) -> PseudoLabels:
     """Fill what the step left unlabelled with what the previous model finds there (PLOP, Eq. 8; PCDD, Eq. 4).
 
@@ -51,8 +51,8 @@ def pseudo_labels(
 
     Args:
         column: ``(B, *S)`` int64, column of what is labelled at each voxel, 0 where nothing is.
-        probability: ``(B, 1 + M, *S)`` of the previous model: the background, then the structures of ``own``.
-        own: Columns of these M structures in the model's logits.
+        probability: ``(B, 1 + M, *S)`` of the previous model: the background, then M structures.
+        student_columns: Columns of these M structures in the model's logits.
         threshold: On the entropy as :func:`entropy` returns it: one for all, or ``(1 + M,)``, one for the
             background and each structure.
     """
@@ -60,7 +60,7 @@ def pseudo_labels(
     limit = threshold[winner] if isinstance(threshold, Tensor) else threshold
     unlabelled = column == 0
     accepted = unlabelled & (entropy(probability) < limit)
-    found = torch.tensor([0, *own], device=column.device)[winner]
+    found = torch.tensor([0, *student_columns], device=column.device)[winner]
     return PseudoLabels(torch.where(accepted, found, column), accepted, unlabelled & ~accepted)
 
 

@@ -31,17 +31,17 @@ def relation_distillation(
     return -(target * present).sum().float() / max(len(means), 1)
 
 
-def prototype_contrast(means: Tensor, prototypes: Tensor, own: Tensor, temperature: float = 0.1) -> Tensor:
+def prototype_contrast(means: Tensor, prototypes: Tensor, rows: Tensor, temperature: float = 0.1) -> Tensor:
     """Return how well each class's mean in the batch is told from the prototypes of other classes (InfoNCE).
 
     Args:
         means: ``(K, F)`` of the classes present, averages of unit vectors.
         prototypes: ``(M, F)`` unit vectors, without gradient.
-        own: ``(K,)`` int64, row of each class in ``prototypes``.
+        rows: ``(K,)`` int64, row of each class in ``prototypes``.
         temperature: Of the softmax over prototypes.
 
     Returns:
         Scalar float32, a mean over classes; 0 without any.
     """
     scores = means @ prototypes.detach().T / temperature
-    return F.cross_entropy(scores, own, reduction="sum").float() / max(len(means), 1)
+    return F.cross_entropy(scores, rows, reduction="sum").float() / max(len(means), 1)

@@ -12,7 +12,7 @@ from IncrementalSegLib.losses.relations import prototype_contrast, relation_dist
 from IncrementalSegLib.methods.base.confidence import class_medians
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, certain, class_masks, completed
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget, columns
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, columns
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means, weighted_means
 from IncrementalSegLib.registry import register
@@ -49,45 +49,49 @@ class Conuseg(PrototypeClasses[ConusegOptions]):
             medians = class_medians(ctx, lambda probability: probability.amax(1))
             ctx.memory.data[self.key("medians")] = medians
 
-    def cross_entropies(self, both: Both, target: ClassTarget, ctx: StepContext) -> Tensor:
+    def cross_entropies(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> Tensor:
         """Return the cross-entropy, unbiased where neither a label nor the sure previous model says what lies there."""
-        confidence, winner = both.teacher_probability.max(1)
+        confidence, winner = outputs.teacher_probability.max(1)
         measured = ctx.memory.data[self.key("medians")]
         medians = torch.tensor([measured[key] for key in (BACKGROUND, *ctx.old)], device=winner.device)
         sure = (target.column == 0) & (confidence > medians.clamp_max(self.options.threshold)[winner])
         hidden = self.hidden(target, ctx)
         told = hidden.clone()
-        told[:, both.own] = False
-        logits = both.output.logits
+        told[:, outputs.student_columns] = False
+        logits = outputs.student.logits
         return torch.where(
             sure,
-            unbiased_cross_entropies(logits, completed(both, target), told),
+            unbiased_cross_entropies(logits, completed(outputs, target), told),
             unbiased_cross_entropies(logits, target.column, hidden),
         )
 
-    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return PRD and PCON on directions of features, over labels completed by the previous model."""
         terms: dict[str, Tensor] = {}
-        found = completed(both, target)
-        now, before = (F.normalize(output.features.decoder.float(), dim=1) for output in (both.output, both.teacher))
+        found = completed(outputs, target)
+        now, before = (
+            F.normalize(output.features.decoder.float(), dim=1) for output in (outputs.student, outputs.teacher)
+        )
         if self.options.relations:
-            masks = class_masks(found, [0, *both.own], certain(found, target, ctx))
+            masks = class_masks(found, [0, *outputs.student_columns], certain(found, target, ctx))
             means, counts = masked_means(now, masks)
             present = counts > 0
             term = relation_distillation(means[present], masked_means(before, masks)[0][present])
             terms["relations"] = self.options.relations * term
         if self.options.contrast:
-            terms["contrast"] = self.options.contrast * self._contrast(now, both, found, target, ctx)
+            terms["contrast"] = self.options.contrast * self._contrast(now, outputs, found, target, ctx)
         return terms
 
-    def _contrast(self, features: Tensor, both: Both, found: Tensor, target: ClassTarget, ctx: StepContext) -> Tensor:
+    def _contrast(
+        self, features: Tensor, outputs: Outputs, found: Tensor, target: ClassTarget, ctx: StepContext
+    ) -> Tensor:
         prototypes = self.add_batch(features, target, ctx)
-        rows = [*both.own, *columns(ctx.model, ctx.new)]
+        rows = [*outputs.student_columns, *columns(ctx.model, ctx.new)]
         weights = class_masks(found, rows, target.valid).float()
         if self.options.hard:
-            confidence, winner = both.output.logits.detach().float().softmax(1).max(1)
+            confidence, winner = outputs.student.logits.detach().float().softmax(1).max(1)
             easy = class_masks(winner, rows, target.valid)
-            easy[:, : len(both.own)] = False
+            easy[:, : len(outputs.student_columns)] = False
             weights = weights * torch.where(easy, 1 - confidence.unsqueeze(1), 1)
         means, totals = weighted_means(features, weights)
         known = prototypes.known[rows]

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from IncrementalSegLib.losses.classes import distillation
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
 from IncrementalSegLib.registry import register
 
 
@@ -30,13 +30,19 @@ class Ilt(SoftmaxClasses[IltOptions]):
     balanced = False
     unbiased = False
 
-    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the distillations of output and features."""
         terms: dict[str, Tensor] = {}
         if self.options.distillation:
-            term = distillation(both.output.logits, both.teacher.logits, both.own, both.theirs, target.valid)
+            term = distillation(
+                outputs.student.logits,
+                outputs.teacher.logits,
+                outputs.student_columns,
+                outputs.teacher_columns,
+                target.valid,
+            )
             terms["distillation"] = self.options.distillation * term
         if self.options.features:
-            now, before = both.output.features.abstraction, both.teacher.features.abstraction
+            now, before = outputs.student.features.abstraction, outputs.teacher.features.abstraction
             terms["features"] = self.options.features * F.mse_loss(now.float(), before.float())
         return terms

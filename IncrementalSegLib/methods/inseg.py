@@ -14,7 +14,7 @@ from torch import Tensor
 from IncrementalSegLib.losses.future import background_split, compatible_distillation
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, certain, completed
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.similarity import voxel_cosines
 from IncrementalSegLib.registry import register
@@ -42,23 +42,29 @@ class Inseg(PrototypeClasses[InsegOptions]):
 
     source = "Wang, Wu & Qin, CVPR 2024 (InSeg), after the public core of its code"
 
-    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return CID and FCA."""
         options = self.options
         terms: dict[str, Tensor] = {}
         if options.distillation:
             hidden = self.hidden(target, ctx)
             term = compatible_distillation(
-                both.output.logits, both.teacher.logits, both.own, both.theirs, target.column, hidden, target.valid
+                outputs.student.logits,
+                outputs.teacher.logits,
+                outputs.student_columns,
+                outputs.teacher_columns,
+                target.column,
+                hidden,
+                target.valid,
             )
             terms["distillation"] = options.distillation * term
         if options.future:
-            terms["future"] = options.future * self._future(both, target, ctx)
+            terms["future"] = options.future * self._future(outputs, target, ctx)
         return terms
 
-    def _future(self, both: Both, target: ClassTarget, ctx: StepContext) -> Tensor:
-        features = both.output.features.decoder
-        found = completed(both, target)
+    def _future(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> Tensor:
+        features = outputs.student.features.decoder
+        found = completed(outputs, target)
         background = certain(found, target, ctx) & (found == 0)
         means = self.add_batch(features, target, ctx)
         structures = means.values[1:][means.known[1:]]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from IncrementalSegLib.losses.classes import distillation
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
 from IncrementalSegLib.registry import register
 
 
@@ -29,10 +29,12 @@ class Lwf(SoftmaxClasses[LwfOptions]):
     balanced = False
     unbiased = False
 
-    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the distillation over the background and the old structures."""
         if not self.options.distillation:
             return {}
-        logits, teacher, temperature = both.output.logits, both.teacher.logits, self.options.temperature
-        term = distillation(logits, teacher, both.own, both.theirs, target.valid, temperature)
+        logits, teacher, temperature = outputs.student.logits, outputs.teacher.logits, self.options.temperature
+        term = distillation(
+            logits, teacher, outputs.student_columns, outputs.teacher_columns, target.valid, temperature
+        )
         return {"distillation": self.options.distillation * term}

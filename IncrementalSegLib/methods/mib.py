@@ -7,7 +7,7 @@ from torch import Tensor
 
 from IncrementalSegLib.losses.classes import unbiased_distillation
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
 from IncrementalSegLib.registry import register
 
 
@@ -26,10 +26,10 @@ class Mib(SoftmaxClasses[MibOptions]):
     needs = frozenset({"teacher"})
     source = "Cermelli et al., CVPR 2020, Eq. 3-8"
 
-    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the unbiased distillation (Eq. 4-5)."""
         if not self.options.distillation:
             return {}
-        logits, teacher = both.output.logits, both.teacher.logits
-        term = unbiased_distillation(logits, teacher, both.own, both.theirs, target.valid)
+        logits, teacher = outputs.student.logits, outputs.teacher.logits
+        term = unbiased_distillation(logits, teacher, outputs.student_columns, outputs.teacher_columns, target.valid)
         return {"distillation": self.options.distillation * term}

@@ -16,7 +16,7 @@ from IncrementalSegLib.losses.classes import merged_log_softmax, unbiased_distil
 from IncrementalSegLib.losses.pseudo_labels import pseudo_labels
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, class_masks
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget, columns
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, columns
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.similarity import affinities
 from IncrementalSegLib.registry import register
@@ -76,43 +76,51 @@ class Pcdd(PrototypeClasses[PcddOptions]):
 
     source = "Zhu et al., AAAI 2026, Eq. 2-13"
 
-    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the distillation of the base and the parts that are switched on (Eq. 13)."""
         options = self.options
         terms: dict[str, Tensor] = {}
         if options.base == "mib" and options.distillation:
-            term = unbiased_distillation(both.output.logits, both.teacher.logits, both.own, both.theirs, target.valid)
+            term = unbiased_distillation(
+                outputs.student.logits,
+                outputs.teacher.logits,
+                outputs.student_columns,
+                outputs.teacher_columns,
+                target.valid,
+            )
             terms["distillation"] = options.distillation * term
         if options.lambda_orcd or options.lambda_crcd or options.lambda_ll or options.lambda_lg:
-            regions = self._regions(both, target)
-            terms |= self._calibrated(both, regions, target, ctx) | self._aligned(both, regions, ctx)
+            regions = self._regions(outputs, target)
+            terms |= self._calibrated(outputs, regions, target, ctx) | self._aligned(outputs, regions, ctx)
         return terms
 
-    def _regions(self, both: Both, target: ClassTarget) -> _Regions:
-        labels = pseudo_labels(target.column, both.teacher_probability, both.own, self.options.tau)
-        old = torch.isin(labels.column, torch.tensor(both.own, device=labels.column.device))
+    def _regions(self, outputs: Outputs, target: ClassTarget) -> _Regions:
+        labels = pseudo_labels(target.column, outputs.teacher_probability, outputs.student_columns, self.options.tau)
+        old = torch.isin(labels.column, torch.tensor(outputs.student_columns, device=labels.column.device))
         current = ~old & ~labels.rejected if self.options.rejected == "ignore" else ~old
         return _Regions(labels.column, old & target.valid, current & target.valid)
 
-    def _calibrated(self, both: Both, regions: _Regions, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def _calibrated(
+        self, outputs: Outputs, regions: _Regions, target: ClassTarget, ctx: StepContext
+    ) -> dict[str, Tensor]:
         """Return ORCD (Eq. 6-7) and CRCD (Eq. 8-9).
 
         The previous model has no column for new structures, so CRCD sums over the old ones; the new take
         their share of the affinities, which is what weakens the old near them.
         """
-        options, own = self.options, both.own
+        options, own = self.options, outputs.student_columns
         terms: dict[str, Tensor] = {}
         if not (options.lambda_orcd or options.lambda_crcd):
             return terms
-        present = both.output.logits.float().log_softmax(1)[:, own]
-        teacher = merged_log_softmax(both.teacher.logits, both.theirs)[:, 1:]
+        present = outputs.student.logits.float().log_softmax(1)[:, own]
+        teacher = merged_log_softmax(outputs.teacher.logits, outputs.teacher_columns)[:, 1:]
         apart = divergence(present, teacher, options.kd_direction, options.kl_form)
         if options.lambda_orcd:
-            means, features = self.stored(ctx), both.teacher.features.decoder
+            means, features = self.stored(ctx), outputs.teacher.features.decoder
             weights = affinities(features, means.values[own], means.known[own], options.affinity_temperature)
             terms["orcd"] = options.lambda_orcd * calibrated_distillation(apart, weights, regions.old)
         if options.lambda_crcd:
-            features = both.output.features.decoder
+            features = outputs.student.features.decoder
             means, every = self.add_batch(features, target, ctx), own + columns(ctx.model, ctx.new)
             weights = affinities(features, means.values[every], means.known[every], options.affinity_temperature)
             terms["crcd"] = options.lambda_crcd * calibrated_distillation(
@@ -120,21 +128,21 @@ class Pcdd(PrototypeClasses[PcddOptions]):
             )
         return terms
 
-    def _aligned(self, both: Both, regions: _Regions, ctx: StepContext) -> dict[str, Tensor]:
+    def _aligned(self, outputs: Outputs, regions: _Regions, ctx: StepContext) -> dict[str, Tensor]:
         """Return both halves of DAPD (Eq. 10-12); both models are averaged over the same labels."""
-        options, own = self.options, both.own
+        options, own = self.options, outputs.student_columns
         terms: dict[str, Tensor] = {}
         if not (options.lambda_ll or options.lambda_lg):
             return terms
         masks = torch.cat([regions.current.unsqueeze(1), class_masks(regions.column, own, regions.old)], dim=1)
-        features = both.output.features.decoder
+        features = outputs.student.features.decoder
         now, counts = masked_means(features, masks)
         if options.bg_merge == "sum":
             rows = [0, *columns(ctx.model, ctx.new)]
             parts, _ = masked_means(features, class_masks(regions.column, rows, regions.current))
             now = torch.cat([parts.sum(0, keepdim=True), now[1:]])
         if options.lambda_ll:
-            before, _ = masked_means(both.teacher.features.decoder, masks)
+            before, _ = masked_means(outputs.teacher.features.decoder, masks)
             terms["local_prototypes"] = options.lambda_ll * self._distance(now, before, counts > 0)
         if options.lambda_lg:
             stored, rows = self.stored(ctx), [0, *own]

@@ -10,7 +10,7 @@ from IncrementalSegLib.losses.similarity import similarity_weighted_distillation
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.pooled_distillation import PooledDistillation, PooledOptions
 from IncrementalSegLib.methods.base.prototype_classes import class_masks
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassTarget, columns
+from IncrementalSegLib.methods.base.softmax_classes import ClassTarget, Outputs, columns
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.similarity import class_cosines
@@ -35,18 +35,18 @@ class Reminder(PooledDistillation[ReminderOptions]):
     needs = frozenset({"teacher", "prototypes"})
     source = "Phan et al., CVPR 2022, Eq. 4-7"
 
-    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return PLOP's terms and the class-similarity weighted distillation."""
-        terms = super().preserve(both, target, ctx)
+        terms = super().preserve(outputs, target, ctx)
         if not self.options.similarity:
             return terms
         masks = class_masks(target.column, columns(ctx.model, ctx.new), target.valid)
         label = torch.where(masks.any(1), masks.long().argmax(1), -1)
         term = similarity_weighted_distillation(
-            both.output.logits[:, [0, *both.own]],
-            both.teacher.logits[:, [0, *both.theirs]],
+            outputs.student.logits[:, [0, *outputs.student_columns]],
+            outputs.teacher.logits[:, [0, *outputs.teacher_columns]],
             label,
-            self._likeness(both.output.features.decoder, masks, ctx),
+            self._likeness(outputs.student.features.decoder, masks, ctx),
             self.options.temperature,
         )
         return terms | {"similarity": self.options.similarity * term}

@@ -13,7 +13,7 @@ from IncrementalSegLib.losses.classes import unbiased_distillation
 from IncrementalSegLib.losses.clusters import attraction, repulsion, sparsity
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, certain, class_masks, completed
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.registry import register
 
@@ -43,30 +43,36 @@ class Sdr(PrototypeClasses[SdrOptions]):
     source = "Michieli & Zanuttigh, CVPR 2021, Sec. 4"
     balanced = False
 
-    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the unbiased distillation and the terms on the features."""
         options = self.options
         terms: dict[str, Tensor] = {}
         if options.distillation:
-            term = unbiased_distillation(both.output.logits, both.teacher.logits, both.own, both.theirs, target.valid)
+            term = unbiased_distillation(
+                outputs.student.logits,
+                outputs.teacher.logits,
+                outputs.student_columns,
+                outputs.teacher_columns,
+                target.valid,
+            )
             terms["distillation"] = options.distillation * term
         if options.matching or options.attraction or options.repulsion or options.sparsity:
-            found = completed(both, target)
+            found = completed(outputs, target)
             if options.matching:
-                terms["matching"] = options.matching * self._matching(both, found, target, ctx)
+                terms["matching"] = options.matching * self._matching(outputs, found, target, ctx)
             chosen = found if options.clusters == "completed" else target.column
             labels = torch.where(certain(chosen, target, ctx), chosen, -1)
-            terms |= self._clusters(both.output.features.decoder, labels, target, ctx)
+            terms |= self._clusters(outputs.student.features.decoder, labels, target, ctx)
         return terms
 
-    def _matching(self, both: Both, found: Tensor, target: ClassTarget, ctx: StepContext) -> Tensor:
+    def _matching(self, outputs: Outputs, found: Tensor, target: ClassTarget, ctx: StepContext) -> Tensor:
         """Return how far old structures that the previous model finds lie from their prototypes, squared."""
-        masks = class_masks(found, both.own, target.valid)
-        now, counts = masked_means(both.output.features.decoder, masks)
+        masks = class_masks(found, outputs.student_columns, target.valid)
+        now, counts = masked_means(outputs.student.features.decoder, masks)
         stored = self.stored(ctx)
-        present = (counts > 0) & stored.known[both.own]
-        total = prototype_alignment(now, stored.values[both.own], present)
-        return total * len(both.own) / present.sum().clamp_min(1) / now.shape[1]
+        present = (counts > 0) & stored.known[outputs.student_columns]
+        total = prototype_alignment(now, stored.values[outputs.student_columns], present)
+        return total * len(outputs.student_columns) / present.sum().clamp_min(1) / now.shape[1]
 
     def _clusters(self, features: Tensor, labels: Tensor, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         options, classes = self.options, 1 + len(ctx.structures)

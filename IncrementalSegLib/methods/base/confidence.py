@@ -38,13 +38,13 @@ def class_medians(ctx: StepContext, measure: Callable[[Tensor], Tensor]) -> dict
     assert ctx.teacher_model is not None
     pool = PatchPool(ctx.cases, ctx.structures, (), ctx.plan, "new")
     draws = math.ceil(min(_MOST_LOOKS, _LOOKS_PER_CASE * len(ctx.cases)) / _ITEMS)
-    theirs, generator = columns(ctx.teacher_model, ctx.old), ctx.generator()
-    histogram = torch.zeros(1 + len(theirs), _BINS, dtype=torch.int64, device=ctx.device)
+    known, generator = columns(ctx.teacher_model, ctx.old), ctx.generator()
+    histogram = torch.zeros(1 + len(known), _BINS, dtype=torch.int64, device=ctx.device)
     for done in range(draws):
         ctx.progress(done / draws, "Measuring how sure the previous model is")
         batch = pool.draw(_ITEMS, generator).to(ctx.device)
         target = SoftmaxClasses.target(batch, ctx)
-        probability = merged_log_softmax(ctx.teacher(batch.image).logits, theirs).exp()
+        probability = merged_log_softmax(ctx.teacher(batch.image).logits, known).exp()
         counted = target.valid & (target.column == 0)
         histogram += _histogram(probability.argmax(1), measure(probability), counted, len(histogram))
     return dict(zip((BACKGROUND, *ctx.old), median(histogram).tolist(), strict=True))

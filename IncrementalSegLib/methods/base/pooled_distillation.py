@@ -15,7 +15,7 @@ from IncrementalSegLib.losses.pseudo_labels import PseudoLabels, entropy
 from IncrementalSegLib.methods.base.confidence import class_medians
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.pseudo_labelled import PseudoLabelled
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 
@@ -56,14 +56,17 @@ class PooledDistillation(PseudoLabelled[PooledOptionsT]):
         share = found.share(valid)
         return ~found.rejected * share.view(-1, *[1] * (valid.ndim - 1))
 
-    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the local POD of all maps, averaged over maps as the authors do (PLOP, Eq. 6)."""
-        maps = list(zip(*(_maps(output.features) for output in (both.output, both.teacher)), strict=True))
+        maps = list(zip(*(_maps(output.features) for output in (outputs.student, outputs.teacher)), strict=True))
         terms = []
         if self.options.pod:
             terms += [self.options.pod * local_pod(now, before) for now, before in maps]
         if self.options.pod_logits:
-            now, before = _summed(both.output.logits, both.own), _summed(both.teacher.logits, both.theirs)
+            now, before = (
+                _summed(outputs.student.logits, outputs.student_columns),
+                _summed(outputs.teacher.logits, outputs.teacher_columns),
+            )
             terms.append(self.options.pod_logits * local_pod(now, before))
         if not terms:
             return {}

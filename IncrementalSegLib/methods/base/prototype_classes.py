@@ -10,7 +10,7 @@ from torch import Tensor
 
 from IncrementalSegLib.losses.pseudo_labels import pseudo_labels
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptionsT, ClassTarget, SoftmaxClasses, columns
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptionsT, ClassTarget, Outputs, SoftmaxClasses, columns
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.running import RunningMeans
@@ -40,13 +40,13 @@ def class_masks(column: Tensor, rows: Sequence[int], valid: Tensor) -> Tensor:
     return torch.stack([(column == row) & valid for row in rows], dim=1)
 
 
-def completed(both: Both, target: ClassTarget) -> Tensor:
+def completed(outputs: Outputs, target: ClassTarget) -> Tensor:
     """Return the labels, and where there is none what the previous model holds most probable.
 
     Returns:
         ``(B, *S)`` int64, columns of the model's logits.
     """
-    return pseudo_labels(target.column, both.teacher_probability, both.own).column
+    return pseudo_labels(target.column, outputs.teacher_probability, outputs.student_columns).column
 
 
 def certain(column: Tensor, target: ClassTarget, ctx: StepContext) -> Tensor:

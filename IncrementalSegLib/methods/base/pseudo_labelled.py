@@ -10,7 +10,7 @@ from torch import Tensor
 from IncrementalSegLib.losses.classes import unbiased_cross_entropies
 from IncrementalSegLib.losses.pseudo_labels import PseudoLabels, pseudo_labels
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassOptions, ClassTarget, SoftmaxClasses
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
 
 PseudoOptionsT = TypeVar("PseudoOptionsT", bound=ClassOptions)
 
@@ -29,8 +29,8 @@ class PseudoLabelled(SoftmaxClasses[PseudoOptionsT]):
     def weights(self, found: PseudoLabels, valid: Tensor) -> Tensor:
         """Return the weight ``(B, *S)`` of each voxel's cross-entropy."""
 
-    def cross_entropies(self, both: Both, target: ClassTarget, ctx: StepContext) -> Tensor:
+    def cross_entropies(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> Tensor:
         """Return each voxel's weighted cross-entropy on labels and pseudo-labels."""
-        found = pseudo_labels(target.column, both.teacher_probability, both.own, self.threshold(ctx))
-        losses = unbiased_cross_entropies(both.output.logits, found.column, self.hidden(target, ctx))
+        found = pseudo_labels(target.column, outputs.teacher_probability, outputs.student_columns, self.threshold(ctx))
+        losses = unbiased_cross_entropies(outputs.student.logits, found.column, self.hidden(target, ctx))
         return losses * self.weights(found, target.valid)

@@ -51,25 +51,25 @@ class ClassTarget:
 
 
 @dataclass(frozen=True)
-class Both:
-    """What the model and the previous model say about a batch.
+class Outputs:
+    """A batch seen by the model and by the previous model, its teacher.
 
     Attributes:
-        output: Of the model.
-        teacher: Of the previous model; its logits have the columns of what it knows.
-        own: Columns of the old structures in the model's logits.
-        theirs: Columns of the same structures in the previous model's.
+        student: Output of the model.
+        teacher: Output of the previous model; its logits have the columns of the structures that it knows.
+        student_columns: Columns of the old structures in the model's logits.
+        teacher_columns: Columns of the same structures in the previous model's logits.
     """
 
-    output: Output
+    student: Output
     teacher: Output
-    own: list[int]
-    theirs: list[int]
+    student_columns: list[int]
+    teacher_columns: list[int]
 
     @property
     def teacher_probability(self) -> Tensor:
         """Probability ``(B, 1 + K, *S)`` float32 by the previous model: the background, then the K old structures."""
-        return merged_log_softmax(self.teacher.logits, self.theirs).exp()
+        return merged_log_softmax(self.teacher.logits, self.teacher_columns).exp()
 
 
 def columns(model: Segmenter, structures: Sequence[StructureId]) -> list[int]:
@@ -101,19 +101,23 @@ class SoftmaxClasses(Method[ClassOptionsT]):
         target = self.target(batch, ctx)
         if ctx.teacher_model is None or not ctx.old:
             return self.classify(output.logits, target, ctx)
-        own, theirs = columns(ctx.model, ctx.old), columns(ctx.teacher_model, ctx.old)
-        both = Both(output, ctx.teacher(batch.image), own, theirs)
-        return self.supervise(both, target, ctx) | self.preserve(both, target, ctx)
+        outputs = Outputs(
+            student=output,
+            teacher=ctx.teacher(batch.image),
+            student_columns=columns(ctx.model, ctx.old),
+            teacher_columns=columns(ctx.teacher_model, ctx.old),
+        )
+        return self.supervise(outputs, target, ctx) | self.preserve(outputs, target, ctx)
 
-    def supervise(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def supervise(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return what labels teach where there are old structures: cross-entropy and soft Dice."""
-        return self._terms(self.cross_entropies(both, target, ctx), both.output.logits, target, ctx)
+        return self._terms(self.cross_entropies(outputs, target, ctx), outputs.student.logits, target, ctx)
 
-    def cross_entropies(self, both: Both, target: ClassTarget, ctx: StepContext) -> Tensor:
+    def cross_entropies(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> Tensor:
         """Return each voxel's cross-entropy ``(B, *S)`` where there are old structures."""
-        return unbiased_cross_entropies(both.output.logits, target.column, self.hidden(target, ctx))
+        return unbiased_cross_entropies(outputs.student.logits, target.column, self.hidden(target, ctx))
 
-    def preserve(self, both: Both, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the named terms that keep the old structures; called where there are some."""
         return {}
 

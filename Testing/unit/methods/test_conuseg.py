@@ -6,7 +6,7 @@ from tiny import BAR, DISC, SQUARE, context, method
 from torch.nn import functional as F
 
 from IncrementalSegLib.losses.classes import unbiased_cross_entropy
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassTarget
+from IncrementalSegLib.methods.base.softmax_classes import ClassTarget, Outputs
 from IncrementalSegLib.networks.output import Features, Output
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 
@@ -29,7 +29,7 @@ def both(size=(6, 6), sharp=1.0):
         )
         for count in (4, 3)
     )
-    return Both(now, before, [1, 2], [1, 2])
+    return Outputs(now, before, [1, 2], [1, 2])
 
 
 def target(size=(6, 6)):
@@ -44,7 +44,7 @@ def test_with_nothing_believed_it_is_the_unbiased_cross_entropy():
     chosen, ctx = step(medians=1.0, threshold=1.0)
     pair, labels = both(), target()
     hidden = torch.tensor([[True, True, True, False]] * 2)
-    wanted = unbiased_cross_entropy(pair.output.logits, labels.column, hidden, labels.valid)
+    wanted = unbiased_cross_entropy(pair.student.logits, labels.column, hidden, labels.valid)
     torch.testing.assert_close(chosen.supervise(pair, labels, ctx)["cross_entropy"], wanted)
 
 
@@ -52,7 +52,7 @@ def test_with_all_believed_it_is_the_cross_entropy_on_completed_labels():
     chosen, ctx = step(medians=0.0)
     pair, labels = both(), target()
     completed = torch.where(labels.column > 0, labels.column, pair.teacher.logits.argmax(1))
-    wanted = F.cross_entropy(pair.output.logits, completed)
+    wanted = F.cross_entropy(pair.student.logits, completed)
     torch.testing.assert_close(chosen.supervise(pair, labels, ctx)["cross_entropy"], wanted)
 
 
@@ -74,7 +74,7 @@ def test_an_item_in_which_the_new_structure_was_not_looked_for_may_hold_it():
     unknown = ClassTarget(
         torch.zeros_like(labels.column), torch.tensor([[True, False, False, False]] * 2), labels.valid
     )
-    log_probability = pair.output.logits.log_softmax(1)
+    log_probability = pair.student.logits.log_softmax(1)
     wanted = -log_probability[:, [0, 3]].logsumexp(1).mean()
     torch.testing.assert_close(chosen.supervise(pair, unknown, ctx)["cross_entropy"], wanted)
 
@@ -84,9 +84,9 @@ def test_contrast_weighs_what_is_not_yet_learned(hard):
     """Public code weighs the vectors and scales them to length one afterwards, so its weights do nothing."""
     chosen, ctx = step(hard=hard, contrast=1.0)
     pair, labels = both(sharp=2.0), target()
-    unit = F.normalize(pair.output.features.decoder, dim=1).movedim(1, -1).double()
+    unit = F.normalize(pair.student.features.decoder, dim=1).movedim(1, -1).double()
     completed = torch.where(labels.column > 0, labels.column, pair.teacher.logits.argmax(1))
-    confidence, winner = pair.output.logits.softmax(1).max(1)
+    confidence, winner = pair.student.logits.softmax(1).max(1)
     means = {}
     for row in (1, 2, 3):
         where = completed == row
@@ -104,7 +104,7 @@ def test_relations_compare_old_classes_alone():
     whole = chosen.preserve(pair, labels, ctx)
     assert set(whole) == {"relations"}
     assert float(whole["relations"]) > 0
-    pair.output.features.decoder[:, :, :3, :3] = 7.0  # under the new structure
+    pair.student.features.decoder[:, :, :3, :3] = 7.0  # under the new structure
     torch.testing.assert_close(chosen.preserve(pair, labels, ctx)["relations"], whole["relations"])
 
 
@@ -116,7 +116,7 @@ def test_relations_have_the_authors_temperatures_and_the_background():
         torch.stack(
             [F.normalize(output.features.decoder, dim=1).movedim(1, -1)[completed == row].mean(0) for row in range(3)]
         )
-        for output in (pair.output, pair.teacher)
+        for output in (pair.student, pair.teacher)
     ]
     logits = [(item @ item.T / warm).fill_diagonal_(-1e9) for item, warm in zip(means, (0.2, 0.01), strict=True)]
     wanted = F.cross_entropy(logits[0], logits[1].softmax(1))
@@ -133,7 +133,7 @@ def test_what_is_uncertain_or_ignored_relates_to_nothing():
         ctx.memory.tensors.clear()
         if value is not None:
             away = (pair.teacher.logits.argmax(1) == 0) & torch.tensor([False, True]).view(2, 1, 1) | ~plain.valid
-            for output in (pair.output, pair.teacher):
+            for output in (pair.student, pair.teacher):
                 output.features.decoder.movedim(1, -1)[away] = torch.tensor([value, 0, 0, 0])
         terms.append(chosen.preserve(pair, plain, ctx))
     assert all(torch.equal(terms[0][name], terms[1][name]) for name in ("relations", "contrast"))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import BAR, DISC, SQUARE, batch, context, method
 
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassTarget
+from IncrementalSegLib.methods.base.softmax_classes import ClassTarget, Outputs
 from IncrementalSegLib.networks.output import Features, Output
 from IncrementalSegLib.prototypes.bank import BACKGROUND, Prototype, PrototypeBank
 
@@ -29,7 +29,7 @@ def case():
     before[:, 0] = 5
     before[:, 1, -1] = 10
     now = Output(torch.zeros(2, 4, 4, 6), Features((), *[features] * 3))
-    pair = Both(now, Output(before, Features((), *[features] * 3)), [1, 2], [1, 2])
+    pair = Outputs(now, Output(before, Features((), *[features] * 3)), [1, 2], [1, 2])
     seen = torch.tensor([[True, False, False, True]] * 2)
     return pair, ClassTarget(column, seen, torch.ones_like(column, dtype=torch.bool))
 
@@ -54,9 +54,9 @@ def test_background_like_the_structures_is_the_future(monkeypatch):
 def test_one_group_alone_is_not_told_apart(similarity):
     chosen, ctx = step(similarity=similarity)
     pair, labels = case()
-    pair.output.features.decoder.add_(0.1)  # no cosine is exactly 1
-    pair.output.features.decoder[..., 0, 0] += 1
-    features = pair.output.features.decoder.requires_grad_()
+    pair.student.features.decoder.add_(0.1)  # no cosine is exactly 1
+    pair.student.features.decoder[..., 0, 0] += 1
+    features = pair.student.features.decoder.requires_grad_()
     term = chosen.preserve(pair, labels, ctx)["future"]
     term.backward()
     assert term == 0
@@ -67,8 +67,13 @@ def test_telling_them_apart_pulls_the_groups_apart():
     chosen, ctx = step()
     pair, labels = case()
     noise = torch.rand(2, 4, 4, 6, generator=torch.Generator().manual_seed(0))
-    features = (pair.output.features.decoder + 0.3 * noise).requires_grad_()
-    moved = Both(Output(pair.output.logits, Features((), *[features] * 3)), pair.teacher, pair.own, pair.theirs)
+    features = (pair.student.features.decoder + 0.3 * noise).requires_grad_()
+    moved = Outputs(
+        Output(pair.student.logits, Features((), *[features] * 3)),
+        pair.teacher,
+        pair.student_columns,
+        pair.teacher_columns,
+    )
     chosen.preserve(moved, labels, ctx)["future"].backward()
     assert features.grad[..., :3, 2:].abs().max() > 0
     assert features.grad[..., :2].abs().max() == 0, "labelled"

@@ -7,7 +7,7 @@ import torch
 from tiny import BAR, DISC, SQUARE, batch, bits, context, method
 from torch.nn import functional as F
 
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassTarget
+from IncrementalSegLib.methods.base.softmax_classes import ClassTarget, Outputs
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.networks.output import Features, Output
 from IncrementalSegLib.prototypes.bank import BACKGROUND
@@ -36,7 +36,7 @@ def both(seed=0, size=(4, 5), sure=3.0):
     random = torch.Generator().manual_seed(seed)
     now = output(torch.randn(2, 4, *size, generator=random), torch.rand(2, 4, *size, generator=random))
     before = output(sure * torch.randn(2, 3, *size, generator=random), torch.rand(2, 4, *size, generator=random))
-    return Both(now, before, [1, 2], [1, 2])
+    return Outputs(now, before, [1, 2], [1, 2])
 
 
 def target(size=(4, 5)):
@@ -55,7 +55,7 @@ def loop(options, ctx, pair, labels):
     tilde, rejected = {}, set()
     for item, *place in where:
         key, at = (item, *place), (item, slice(None), *place)
-        vectors["now"][key] = pair.output.features.decoder[at].double()
+        vectors["now"][key] = pair.student.features.decoder[at].double()
         vectors["before"][key] = pair.teacher.features.decoder[at].double()
         p = pair.teacher.logits[at].double().softmax(0)
         entropy = -sum(float(v) * math.log(float(v)) for v in p) / math.log(3)
@@ -75,7 +75,7 @@ def loop(options, ctx, pair, labels):
         total = 0.0
         for key in keys:
             at = (key[0], slice(None), *key[1:])
-            p, q = pair.teacher.logits[at].double().softmax(0), pair.output.logits[at].double().softmax(0)
+            p, q = pair.teacher.logits[at].double().softmax(0), pair.student.logits[at].double().softmax(0)
             cosines = [float(F.cosine_similarity(vectors[source][key], prototypes[row], dim=0)) for row in classes]
             powers = [math.exp(cosine / options.affinity_temperature) for cosine in cosines]
             for row in (1, 2):
@@ -175,7 +175,7 @@ def test_near_a_new_structure_the_old_weigh_less():
         features = vector.view(1, 4, 1, 1).repeat(2, 1, 4, 5)
         features[:, :, 1, 1:4] = torch.tensor([1.0, 0, 0, 0]).view(1, 4, 1)  # what the new structure looks like
         ctx.memory.tensors.clear()
-        now = Both(output(pair.output.logits, features), pair.teacher, pair.own, pair.theirs)
+        now = Outputs(output(pair.student.logits, features), pair.teacher, pair.student_columns, pair.teacher_columns)
         costs.append(float(chosen.preserve(now, labels, ctx)["crcd"]))
     assert costs[0] < 0.5 * costs[1]
 
@@ -183,12 +183,12 @@ def test_near_a_new_structure_the_old_weigh_less():
 def test_affinities_do_not_move_features():
     chosen, ctx = step(**OFF | {"lambda_crcd": 1.0, "lambda_orcd": 1.0})
     pair = both()
-    pair.output.features.decoder.requires_grad_()
-    pair.output.logits.requires_grad_()
+    pair.student.features.decoder.requires_grad_()
+    pair.student.logits.requires_grad_()
     terms = chosen.preserve(pair, target(), ctx)
     (terms["orcd"] + terms["crcd"]).backward()
-    assert pair.output.features.decoder.grad is None
-    assert pair.output.logits.grad.abs().max() > 0
+    assert pair.student.features.decoder.grad is None
+    assert pair.student.logits.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize("tau", [0.0, 1.0])
@@ -200,14 +200,14 @@ def test_a_patch_of_one_region_alone_is_finite(tau):
     if tau:
         pair.teacher.logits[:, 1] += 100
         labels.column.zero_()
-    pair.output.logits.requires_grad_()
-    pair.output.features.decoder.requires_grad_()
+    pair.student.logits.requires_grad_()
+    pair.student.features.decoder.requires_grad_()
     terms = chosen.preserve(pair, labels, ctx)
     torch.stack(list(terms.values())).sum().backward()
     assert terms["crcd" if tau else "orcd"] == 0
     assert all(torch.isfinite(term) for term in terms.values())
-    assert torch.isfinite(pair.output.logits.grad).all()
-    assert torch.isfinite(pair.output.features.decoder.grad).all()
+    assert torch.isfinite(pair.student.logits.grad).all()
+    assert torch.isfinite(pair.student.features.decoder.grad).all()
 
 
 def test_the_background_of_the_step_before_is_the_target():
@@ -224,7 +224,7 @@ def test_running_means_grow_over_batches():
         chosen.preserve(both(seed), target(), ctx)
     assert ctx.memory.tensors["pcdd/counts"].tolist() == [12]
     every = torch.cat(
-        [both(seed).output.features.decoder[:, :, 1, 1:4].movedim(1, -1).flatten(0, 1) for seed in (0, 1)]
+        [both(seed).student.features.decoder[:, :, 1, 1:4].movedim(1, -1).flatten(0, 1) for seed in (0, 1)]
     )
     torch.testing.assert_close(ctx.memory.tensors["pcdd/means"][0], every.double().mean(0))
 

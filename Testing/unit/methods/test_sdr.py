@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import BAR, DISC, SQUARE, batch, context, method
 
-from IncrementalSegLib.methods.base.softmax_classes import Both, ClassTarget
+from IncrementalSegLib.methods.base.softmax_classes import ClassTarget, Outputs
 from IncrementalSegLib.networks.output import Features, Output
 
 WEIGHTS = ("distillation", "matching", "attraction", "repulsion", "sparsity")
@@ -24,7 +24,7 @@ def both(size=(6, 6)):
         )
         for count in (4, 3)
     )
-    return Both(now, before, [1, 2], [1, 2])
+    return Outputs(now, before, [1, 2], [1, 2])
 
 
 def target(size=(6, 6)):
@@ -36,7 +36,7 @@ def target(size=(6, 6)):
 
 
 def vectors(pair, where):
-    return pair.output.features.decoder.movedim(1, -1)[where].double()
+    return pair.student.features.decoder.movedim(1, -1)[where].double()
 
 
 def test_matching_takes_old_structures_where_nothing_is_labelled():
@@ -103,7 +103,7 @@ def test_where_a_structure_was_not_looked_for_the_background_is_no_class():
     assert float(terms["sparsity"]) == pytest.approx(sum(ratios) / len(ratios), rel=1e-5)
     before = {name: float(terms[name]) for name in weights}
     ctx.memory.tensors.clear()
-    pair.output.features.decoder.movedim(1, -1)[found < 0] = 9.0
+    pair.student.features.decoder.movedim(1, -1)[found < 0] = 9.0
     again = chosen.preserve(pair, labels, ctx)
     assert {name: float(again[name]) for name in weights} == before
 

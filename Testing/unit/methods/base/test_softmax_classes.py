@@ -8,7 +8,7 @@ from tiny import BAR, DISC, SQUARE, batch, bits, cases, changed, context, method
 from torch.nn import functional as F
 
 from IncrementalSegLib.losses.dice import soft_dice
-from IncrementalSegLib.methods.base.softmax_classes import Both, SoftmaxClasses, columns
+from IncrementalSegLib.methods.base.softmax_classes import Outputs, SoftmaxClasses, columns
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.registry import find, names
@@ -31,7 +31,7 @@ def said(chosen, ctx):
     """Return the target of a batch, and what both models say about it."""
     drawn = batch(ctx)
     own, theirs = columns(ctx.model, ctx.old), columns(ctx.teacher_model, ctx.old)
-    return chosen.target(drawn, ctx), Both(ctx.model(drawn.image), ctx.teacher(drawn.image), own, theirs)
+    return chosen.target(drawn, ctx), Outputs(ctx.model(drawn.image), ctx.teacher(drawn.image), own, theirs)
 
 
 def test_labels_become_columns_in_the_models_order():
