@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from IncrementalSegLib.engine.documents import plan_of, read_document
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.pictures import Contour, outline_picture, write_png
@@ -14,7 +15,6 @@ from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.exemplars.memory import Exemplar
-from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.types import Json, StructureId
@@ -79,7 +79,7 @@ def thumbnails(model: str | Path, output: str | Path, size: int = THUMBNAIL, pro
     record = folder.record()
     memory = read_exemplars(folder)
     colors = {item.id: item.color for item in record.structures}
-    aspect_mm = [step or 1.0 for step in Plan.model_validate(record.preprocessing).spacing]
+    aspect_mm = [step or 1.0 for step in plan_of(record).spacing]
     written = {}
     for done, (name, scan) in enumerate(memory.scans.items()):
         progress(Phase.DRAWING, done / len(memory.scans))
@@ -115,8 +115,15 @@ def _coverage(folder: ModelFolder, names: dict[StructureId, str]) -> Json:
     """Return the coverage curves of each structure from the version that chose its exemplars last."""
     found: Json = {}
     for record in folder.lineage():
-        for key, summary in folder.document("selection", record.number).get("structures", {}).items():
+        for key, curves in read_document(folder, "selection", record.number, _curves).items():
             if key in names:
-                plain = {name: summary[name] for name in ("with_structure", "candidates")}
-                found[names[key]] = plain | {"orders": summary["coverage"]}
+                found[names[key]] = curves
     return found
+
+
+def _curves(selection: Json) -> Json:
+    """Return what the listing shows of each structure's selection."""
+    return {
+        key: {name: summary[name] for name in ("with_structure", "candidates")} | {"orders": summary["coverage"]}
+        for key, summary in selection.get("structures", {}).items()
+    }

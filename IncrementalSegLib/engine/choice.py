@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.domain import Seen, look_at
 from IncrementalSegLib.engine.memories import can_rehearse, read_exemplars, without_prototype
 from IncrementalSegLib.engine.progress import Progress, silent
@@ -96,7 +97,7 @@ def choose_method(
         ModelError: The model cannot be read.
     """
     first = not folder.current
-    plan = None if first else Plan.model_validate(folder.record().preprocessing)
+    plan = None if first else plan_of(folder.record())
     found, refusals = ([], []) if first and reader is None else _look(cases, plan, progress, reader, strict)
     if first:
         reason = (
@@ -107,8 +108,10 @@ def choose_method(
     if not found:
         refusal = f"The model cannot take these scans. {refusals[0]}"
         return Choice(None, (refusal, "Teach them to a model of their own."))
-    standings = _standings(folder, record.structures, found)
+    unknown: list[str] = []
+    standings = _standings(folder, record.structures, found, unknown)
     method, reasons, doubts = _recommend(record.output, standings, _missing(folder))
+    doubts += unknown
     if refusals:
         doubts.append(f"Of {len(sample(cases, strict))} scans {len(refusals)} would be refused. {refusals[0]}")
     return Choice(method, tuple(reasons), tuple(doubts), len(found), standings)
@@ -147,8 +150,10 @@ def _look(
     return found, refusals
 
 
-def _standings(folder: ModelFolder, structures: StructureList, scans: Sequence[Traits]) -> tuple[Standing, ...]:
-    seen = Seen.of(folder)
+def _standings(
+    folder: ModelFolder, structures: StructureList, scans: Sequence[Traits], doubts: list[str]
+) -> tuple[Standing, ...]:
+    seen = Seen.of(folder, None, doubts.append)
     memory = read_exemplars(folder)
     return tuple(
         Standing(item.name, _middle(seen, scans, item.id), len(memory.take("random", [item.id]))) for item in structures

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from IncrementalSegLib.engine.documents import plan_of, read_document
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.evaluation.domain import FAR, NEAR, Closeness, Distance, Domain, Traits, traits, word
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.store.versions import ModelFolder
@@ -55,12 +58,43 @@ class Seen:
     taught: tuple[Taught, ...] = ()
 
     @classmethod
-    def of(cls, folder: ModelFolder, number: int | None = None) -> Seen:
-        """Read what a version has seen; nothing where an older program wrote it."""
-        entries = folder.document(DOCUMENT, number).get("taught", ())
-        return cls(
-            tuple(Taught(item["step"], tuple(item["structures"]), Domain.from_json(item["domain"])) for item in entries)
-        )
+    def of(cls, folder: ModelFolder, number: int | None, doubt: Callable[[str], object]) -> Seen:
+        """Read what a version has seen; nothing where that is not known, or cannot be understood.
+
+        Args:
+            folder: The model.
+            number: Of the version; ``None``: the current one.
+            doubt: Receives a sentence where it cannot be understood: only comparisons need it.
+        """
+        try:
+            plan = plan_of(folder.record(number))
+            return read_document(folder, DOCUMENT, number, lambda document: cls.from_json(document, plan))
+        except ModelError as error:
+            doubt(f"How new scans differ from those that taught the model is not known: {error}")
+            return cls()
+
+    @classmethod
+    def from_json(cls, document: Json, plan: Plan) -> Seen:
+        """Rebuild it from :meth:`to_json`, and compare an empty scan with it.
+
+        Args:
+            document: The document.
+            plan: The model's plan.
+
+        Raises:
+            KeyError: A number is missing.
+            ValueError: The numbers are not those of such scans.
+        """
+        empty = torch.zeros(plan.channels, 2, 2, 2)
+        axes = (1, 2) if plan.dimension == 2 else (0, 1, 2)
+        scan = traits(empty, empty.numpy(), (1.0,) * len(axes), (2.0,) * len(axes), axes)
+        taught = [
+            Taught(item["step"], tuple(item["structures"]), Domain.from_json(item["domain"]))
+            for item in document.get("taught", ())
+        ]
+        for item in taught:
+            item.domain.distance(scan)
+        return cls(tuple(taught))
 
     def with_step(self, step: int, scans: Sequence[tuple[Traits, Sequence[StructureId]]]) -> Seen:
         """Return this with one more step.

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from IncrementalSegLib.engine.documents import read_document
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.store.manifest import fingerprint
@@ -32,8 +33,12 @@ class History:
 
     @classmethod
     def of(cls, folder: ModelFolder, number: int | None = None) -> History:
-        """Read the history of a version, the current one by default."""
-        return cls(tuple(folder.document(DOCUMENT, number).get("steps", ())))
+        """Read the history of a version, the current one by default.
+
+        Raises:
+            ModelError: It is damaged, or of another form.
+        """
+        return read_document(folder, DOCUMENT, number, lambda document: cls(tuple(document.get("steps", ()))))
 
     @property
     def number(self) -> int:

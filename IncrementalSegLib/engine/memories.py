@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from IncrementalSegLib.engine.documents import read_document
 from IncrementalSegLib.exemplars.memory import Exemplar, ExemplarMemory
 from IncrementalSegLib.methods.base.context import Memory, StepContext
 from IncrementalSegLib.prototypes.bank import PrototypeBank
@@ -15,14 +16,15 @@ def read_memories(folder: ModelFolder, number: int | None = None) -> Memories:
     """Return the method's memory, exemplars, prototypes and voxel counts of a version, the current one by default.
 
     Raises:
-        ModelError: A file is missing or damaged.
+        ModelError: A file is missing, damaged, or of another form.
     """
-    document = folder.document("memory", number)
+    document = read_document(folder, "memory", number, dict)
     counts = {item: (int(pair[0]), int(pair[1])) for item, pair in document.get("voxel_counts", {}).items()}
+    means = folder.tensors("prototypes", number)
     return (
         Memory(folder.tensors("memory", number), document.get("method", {})),
         read_exemplars(folder, number),
-        PrototypeBank.from_files(folder.document("prototypes", number), folder.tensors("prototypes", number)),
+        read_document(folder, "prototypes", number, lambda held: PrototypeBank.from_files(held, means)),
         counts,
     )
 
@@ -31,23 +33,24 @@ def read_exemplars(folder: ModelFolder, number: int | None = None) -> ExemplarMe
     """Return the exemplars of a version, the current one by default, with their pixels checked.
 
     Raises:
-        ModelError: A file is missing or damaged.
+        ModelError: A file is missing, damaged, or of another form.
     """
-    return ExemplarMemory.from_files(folder.document("exemplars", number), folder.tensors("exemplars", number))
+    pixels = folder.tensors("exemplars", number)
+    return read_document(folder, "exemplars", number, lambda held: ExemplarMemory.from_files(held, pixels))
 
 
 def can_rehearse(folder: ModelFolder) -> bool:
     """Return whether the current version holds an exemplar that is not banned; no pixel is read.
 
     Raises:
-        ModelError: The file is missing or damaged.
+        ModelError: The file is missing, damaged, or of another form.
     """
-    return any(not Exemplar.from_json(item).banned for item in folder.document("exemplars")["exemplars"])
+    return read_document(folder, "exemplars", None, lambda held: not all(map(_is_banned, held["exemplars"])))
 
 
 def without_prototype(folder: ModelFolder) -> list[str]:
     """Return the names of the structures without a prototype."""
-    held = folder.document("prototypes").get("prototypes", {})
+    held = read_document(folder, "prototypes", None, lambda found: found.get("prototypes", {}))
     return [item.name for item in folder.record().structures if item.id not in held]
 
 
@@ -59,9 +62,13 @@ def has_memory(folder: ModelFolder, key: str) -> bool:
         key: Name in the memory, from :meth:`Method.key`.
 
     Raises:
-        ModelError: A file is missing or damaged.
+        ModelError: A file is missing, damaged, or of another form.
     """
-    return key in folder.document("memory").get("method", {}) or key in folder.tensors("memory")
+    return key in read_document(folder, "memory", None, dict).get("method", {}) or key in folder.tensors("memory")
+
+
+def _is_banned(exemplar: Json) -> bool:
+    return Exemplar.from_json(exemplar).banned
 
 
 def memory_document(ctx: StepContext) -> Json:

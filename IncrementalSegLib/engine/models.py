@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from IncrementalSegLib.engine.documents import plan_of, understood
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.segmenter import Segmenter
@@ -41,10 +42,12 @@ def load(folder: ModelFolder, runtime: Runtime, number: int | None = None) -> Lo
     """Load a version, the current one by default.
 
     Raises:
-        ModelError: The version does not exist or is damaged.
+        ModelError: The version does not exist, is damaged, or of another form.
     """
     record = folder.record(number)
-    plan = Plan.model_validate(record.preprocessing)
-    segmenter = Segmenter.from_architecture(record.architecture, folder.tensors("weights", record.number))
+    plan = plan_of(record)
+    weights = folder.tensors("weights", record.number)
+    with understood(f"The network of version {record.number} of {folder.name}"):
+        segmenter = Segmenter.from_architecture(record.architecture, weights)
     runtime.place(segmenter, plan.dimension)
     return LoadedModel(folder, record, segmenter.eval(), plan)

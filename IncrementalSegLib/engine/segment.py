@@ -136,7 +136,7 @@ def segment(
     chosen = folder.record(version).structures.select(_names(structures))
     runtime = start(device)
     loaded = loader(folder, runtime, version)
-    predictor, seen = loaded.predictor(runtime), Seen.of(folder, loaded.record.number)
+    predictor, seen = loaded.predictor(runtime), Seen.of(folder, loaded.record.number, warnings.append)
     names = [source.name for source in sources]
     result = SegmentResult(scans=names, millilitres={item.name: [] for item in chosen}, warnings=warnings)
     for number, source in enumerate(sources):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import TypeVar
 
 from IncrementalSegLib.store.reader import ModelReader, check_model
 from IncrementalSegLib.store.record import VersionRecord
@@ -12,6 +14,8 @@ from IncrementalSegLib.store.state import ModelState
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
+
+T = TypeVar("T")
 
 
 def read_card(model: str | Path, version: int | None = None) -> Json:
@@ -75,17 +79,26 @@ def read_unfinished(model: str | Path) -> Json | None:
 
 
 def _structures(reader: ModelReader, record: VersionRecord, records: Mapping[int, VersionRecord]) -> list[Json]:
-    steps = reader.document("history", record.number).get("steps", ())
-    groups = reader.document("domain", record.number).get("taught", ())
+    """Return what is known of each structure; a document of another form leaves its part unknown."""
+    history, domain = (reader.document(kind, record.number) for kind in ("history", "domain"))
     created = {item.step.get("id"): item.created for item in records.values() if item.kind == "step"}
-    scores = _scores(reader, record, records)
+    none: dict[str, Json] = {}
+    scores = _if_known(lambda: _scores(reader, record, records), none)
     return [
         item.to_json()
         | scores.get(item.id, {"dice": None, "scans": 0})
-        | _last_step(item, steps, created)
-        | {"domain": "; ".join(_domain(group["domain"]) for group in groups if item.id in group["structures"])}
+        | _if_known(partial(_last_step, item, history, created), _last_step(item, {}, created))
+        | {"domain": _if_known(partial(_domains, item, domain), "")}
         for item in record.structures
     ]
+
+
+def _if_known(read: Callable[[], T], unknown: T) -> T:
+    """Return what a document says, or ``unknown`` where it has another form."""
+    try:
+        return read()
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return unknown
 
 
 def _scores(reader: ModelReader, record: VersionRecord, records: Mapping[int, VersionRecord]) -> dict[str, Json]:
@@ -110,13 +123,18 @@ def _lineage(record: VersionRecord, records: Mapping[int, VersionRecord]) -> lis
     return found[::-1]
 
 
-def _last_step(structure: Structure, steps: Iterable[Json], created: Mapping[object, str]) -> Json:
-    last: Json = next((step for step in reversed([*steps]) if structure.id in step["taught"]), {})
+def _last_step(structure: Structure, history: Json, created: Mapping[object, str]) -> Json:
+    last: Json = next((step for step in reversed(history.get("steps", [])) if structure.id in step["taught"]), {})
     return {
         "step": last.get("number", structure.step),
         "method": last.get("method"),
         "taught": created.get(last["id"]) if "id" in last else None,
     }
+
+
+def _domains(structure: Structure, document: Json) -> str:
+    groups = document.get("taught", ())
+    return "; ".join(_domain(group["domain"]) for group in groups if structure.id in group["structures"])
 
 
 def _domain(domain: Json) -> str:

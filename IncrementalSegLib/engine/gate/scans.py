@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from IncrementalSegLib.engine.documents import read_document
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.errors import DataError, ModelError
 from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset
@@ -47,7 +48,7 @@ class RetentionCopies:
         Raises:
             ModelError: A file is damaged, or a copy is incomplete.
         """
-        scans = folder.document(KIND, number).get("scans", {})
+        scans = read_document(folder, KIND, number, lambda document: dict(document.get("scans", {})))
         return cls(scans, folder.tensors(KIND, number)) if scans else cls()
 
     def with_case(self, case: Case, structure_of: Mapping[str, StructureId]) -> RetentionCopies:

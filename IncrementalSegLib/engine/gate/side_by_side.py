@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from IncrementalSegLib.engine.documents import read_document
 from IncrementalSegLib.engine.gate.scans import RetentionCopies, RetentionScan, find_judges, last_entries
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_exemplars
@@ -67,7 +68,7 @@ def compare_pictures(
             f"Version {record.number} was not made by teaching a model that knew something before.",
             todo="Name a version that a later step made.",
         )
-    report = RetentionReport.from_json(folder.document("retention", record.number))
+    report = read_document(folder, "retention", record.number, RetentionReport.from_json)
     chosen = [(row, case) for row in report.rows for case in _worst(row, cases)]
     runtime = start(device)
     before, after = (loader(folder, runtime, number).predictor(runtime) for number in (record.parent, record.number))

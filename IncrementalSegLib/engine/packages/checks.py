@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from IncrementalSegLib.engine.documents import plan_of
+from IncrementalSegLib.engine.domain import Seen
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.evaluation.domain import Domain, traits
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
-from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.prototypes.bank import BACKGROUND, PrototypeBank
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -69,7 +69,7 @@ def check_plan(record: VersionRecord, package: Path) -> None:
         ModelError: A size, spacing or orientation makes no sense, or does not fit the network.
     """
     require = partial(_require, package)
-    plan = Plan.model_validate(record.preprocessing)
+    plan = plan_of(record)
     config = SegmenterConfig.model_validate(record.architecture["config"])
     sizes, spacing = (*plan.patch, *plan.shape), [item for item in plan.spacing if item is not None]
     low, high = plan.clip_percent
@@ -126,18 +126,13 @@ def check_memories(
 
 
 def check_domain(record: VersionRecord, document: Json, package: Path) -> None:
-    """Check that scans can be compared with those that taught, by comparing an empty one.
+    """Check that scans can be compared with those that taught.
 
     Raises:
         ModelError: The numbers are not those of such scans.
     """
-    plan = Plan.model_validate(record.preprocessing)
-    empty = torch.zeros(plan.channels, 2, 2, 2)
-    axes = (1, 2) if plan.dimension == 2 else (0, 1, 2)
-    scan = traits(empty, empty.numpy(), (1.0,) * len(axes), (2.0,) * len(axes), axes)
     try:
-        for group in document.get("taught", ()):
-            Domain.from_json(group["domain"]).distance(scan)
+        Seen.from_json(document, plan_of(record))
     except (KeyError, ValueError) as error:
         raise refused(package, f"its description of the scans that taught it does not fit ({error})") from error
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from IncrementalSegLib.engine.documents import FORMS
 from IncrementalSegLib.engine.packages.card import card_of, card_page
 from IncrementalSegLib.engine.packages.checks import check_domain, check_memories, check_plan, check_weights
-from IncrementalSegLib.engine.packages.schema import SCHEMAS, allowed, plain_texts, pseudonymised
+from IncrementalSegLib.engine.packages.schema import allowed, plain_texts, pseudonymised
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.names import plain, tame
@@ -57,7 +58,7 @@ def export_package(
     target = target if target.suffix == SUFFIX else target.with_name(target.name + SUFFIX)
     record = folder.record(number)
     tensors = {kind: folder.tensors(kind, record.number) for kind in TENSORS}
-    documents = {kind: folder.document(kind, record.number) for kind in SCHEMAS}
+    documents = {kind: folder.document(kind, record.number) for kind in FORMS}
     memory = ExemplarMemory.from_files(documents["exemplars"], tensors["exemplars"]) if include_exemplars else None
     documents["exemplars"], tensors["exemplars"] = (memory or ExemplarMemory()).renumbered().to_files()
     documents = pseudonymised({kind: _kept(kind, document, record) for kind, document in documents.items()})
@@ -86,11 +87,11 @@ def import_package(package: str | Path, model: str | Path) -> tuple[VersionRecor
     """
     package = Path(package)
     files = unpack(package)
-    needed = {*(f"{kind}.json" for kind in SCHEMAS), *(f"{kind}.safetensors" for kind in TENSORS)}
+    needed = {*(f"{kind}.json" for kind in FORMS), *(f"{kind}.safetensors" for kind in TENSORS)}
     if absent := sorted(needed - set(files)):
         raise refused(package, f"it holds no {absent[0]}")
     tensors = {kind: decode_tensors(files[f"{kind}.safetensors"], package, f"{kind}.safetensors") for kind in TENSORS}
-    documents = {kind: _read(kind, files[f"{kind}.json"], package) for kind in SCHEMAS}
+    documents = {kind: _read(kind, files[f"{kind}.json"], package) for kind in FORMS}
     record = VersionRecord.from_json(documents.pop("record") | {"parent": None, "accepted": True})
     check_weights(record, tensors["weights"], package)
     check_plan(record, package)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.scores.evaluate import Evaluation, evaluate
 from IncrementalSegLib.engine.scores.scoring import Watch
@@ -85,7 +86,7 @@ def compare_versions(
             f"Version {record.number} has no version before it.", todo="Name one with --against, or leave out --report."
         )
     dataset = open_cases(data, accept_grid=accept_grid)
-    plan = Plan.model_validate(record.preprocessing)
+    plan = plan_of(record)
     sides: list[tuple[Evaluation | None, Rows]] = []
     for number in (parent, record.number):
         rows: Rows = {}

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.domain import Seen, look_at
 from IncrementalSegLib.engine.history import case_entry
 from IncrementalSegLib.engine.progress import Progress
@@ -87,7 +88,7 @@ def read_material(
     if request.method.output == "classes":
         for warning in require_apart(cases, names):
             log.warning(warning)
-    seen = Seen.of(request.folder) if request.folder is not None else Seen()
+    seen = Seen.of(request.folder, None, log.warning) if request.folder is not None else Seen()
     seen = seen.with_step(request.step, [(read.looks[case.id], case.structures) for case in cases])
     return Material(plan, training, aside, cases, held, entries, judges, seen, blind)
 
@@ -160,7 +161,7 @@ def model_plan(
         ModelError: The model has another normalisation.
     """
     if request.parent is not None:
-        plan = Plan.model_validate(request.parent.preprocessing)
+        plan = plan_of(request.parent)
         if normalisation not in ("auto", plan.normalisation):
             raise ModelError(
                 f"The model's normalisation is {plan.normalisation}, not {normalisation}.",

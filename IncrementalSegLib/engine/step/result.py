@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from IncrementalSegLib.engine.documents import read_document
 from IncrementalSegLib.engine.step.saving import RETENTION
 from IncrementalSegLib.engine.step.state import Curve
 from IncrementalSegLib.evaluation.retention import RetentionReport
@@ -35,8 +36,9 @@ class StepResult:
     @classmethod
     def of(cls, folder: ModelFolder, number: int) -> StepResult:
         """Read the result of a finished step from the version that it wrote."""
-        report = RetentionReport.from_json(folder.document(RETENTION, number))
-        return cls(folder.record(number), Curve(**folder.document("curve", number)), report)
+        report = read_document(folder, RETENTION, number, RetentionReport.from_json)
+        curve = read_document(folder, "curve", number, lambda document: Curve(**document))
+        return cls(folder.record(number), curve, report)
 
     def to_json(self) -> Json:
         """Return the object that ``learn --json`` prints."""

@@ -43,9 +43,9 @@ def test_structures_taught_by_the_same_scans_share_an_entry():
 
 
 def test_each_step_adds_what_its_scans_look_like(teach, model, data):
-    assert [item.domain.scans for item in Seen.of(open_model(model)).taught] == [3]
+    assert [item.domain.scans for item in Seen.of(open_model(model), None, pytest.fail).taught] == [3]
     teach(model, data / "scapula", "scapula")
-    seen = Seen.of(open_model(model))
+    seen = Seen.of(open_model(model), None, pytest.fail)
     ids = [item.id for item in open_model(model).record().structures]
     assert [item.structures for item in seen.taught] == [(ids[0],), (ids[1],)]
     assert [item.step for item in seen.taught] == [1, 2]
@@ -81,7 +81,7 @@ def test_a_model_of_an_older_program_warns_of_nothing(model, tmp_path):
     folder = open_model(model)
     record = folder.record()
     folder.write(record, {"weights": folder.tensors("weights")}, {})
-    assert Seen.of(folder) == Seen()
+    assert Seen.of(folder, None, pytest.fail) == Seen()
     wide = scan(tmp_path / "wide.nii.gz", spacing=(10.8, 10.8, 16.0))
     assert not any("unlike" in text for text in segment(model, wide, tmp_path / "out", device="cpu").warnings)
 
