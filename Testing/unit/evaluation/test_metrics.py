@@ -7,6 +7,9 @@ import time
 
 import numpy as np
 import pytest
+import torch
+from monai import metrics
+from scipy import ndimage
 
 from IncrementalSegLib.errors import DataError, GeometryError
 from IncrementalSegLib.evaluation.metrics import CaseScore, score, summarise
@@ -54,6 +57,25 @@ def test_agrees_with_a_plain_loop(shape, spacing):
         assert result.dice == pytest.approx(2 * both / (int(prediction.sum()) + int(truth.sum())))
         assert result.assd_mm == pytest.approx(sum(there + back) / len(there + back))
         assert result.hd95_mm == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)))
+
+
+@pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")  # MONAI warns of its own call
+@pytest.mark.parametrize(
+    ("shape", "spacing"), [((16, 24, 20), (4.0, 0.7, 0.7)), ((12, 30, 12), (1.0, 1.0, 2.5)), ((40, 30), (0.5, 2.0))]
+)
+def test_agrees_with_monai(shape, spacing):
+    """Another implementation of the same definitions, on blobs that touch the border and have several parts."""
+    options = {"include_background": True, "spacing": spacing}
+    for seed in range(5):
+        noise = [ndimage.gaussian_filter(RNG((seed, side)).normal(size=shape), 2) for side in range(2)]
+        prediction, truth = (mask > np.quantile(mask, 0.7) for mask in (noise[0] + noise[1], noise[1]))
+        pair = [torch.from_numpy(mask)[None, None] for mask in (prediction, truth)]
+        found = score(prediction, truth, spacing)
+        assert 0.1 < found.dice < 0.95
+        assert found.dice == pytest.approx(metrics.compute_dice(*pair).item())
+        assd = metrics.compute_average_surface_distance(*pair, symmetric=True, **options).item()
+        hd95 = metrics.compute_hausdorff_distance(*pair, percentile=95, **options).item()
+        assert (found.assd_mm, found.hd95_mm) == pytest.approx((assd, hd95), rel=1e-5)  # theirs are float32
 
 
 def test_shifted_cube_has_the_distance_of_the_shift():
