@@ -62,5 +62,5 @@ $(STAMP): pyproject.toml constraints.txt
 		"$$found" -m venv "$(VENV)"; \
 	fi
 	@echo "Installing into $(VENV); the first time this takes some minutes"
-	@"$(BIN)/python" -m pip install --quiet --editable ".[dicom,report,slicer,test,dev]" --constraint constraints.txt
+	@"$(BIN)/python" -m pip install --quiet --editable ".[dicom,slicer,test,benchmarks,dev]" --constraint constraints.txt
 	@touch "$(STAMP)"

@@ -7,24 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from IncrementalSegLib.evaluation.content import (
-    Change,
-    ChangeChart,
-    ChangeTable,
-    Curve,
-    CurveChart,
-    CurvePanel,
-    MatrixChart,
-    Report,
-    Section,
-    SliceGrid,
-    SliceRow,
-)
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
 from IncrementalSegLib.evaluation.metrics import StructureScore
-from IncrementalSegLib.evaluation.report import verdict
 from IncrementalSegLib.methods.base.catalogue import catalogue
 from IncrementalSegLib.registry import find
+from IncrementalSegLib.reports.changes import Change, verdict
+from IncrementalSegLib.reports.content import ChangeTable, Curve, CurveChart, CurvePanel, MatrixChart, Report, Section
+from IncrementalSegLib.reports.slices import SliceGrid, SliceRow
 
 METHODS = ("finetune", "lwfseg", "aeiseg", "coriseg")
 OLD, NEW = "humerus", "scapula"
@@ -107,7 +96,7 @@ def demo_report(
         ),
         verdict=verdict(found),
         sections=(
-            Section("Before and after", "", (ChangeChart(found), ChangeTable(found))),
+            Section("Before and after", "", (ChangeTable(found),)),
             _pictures(outcomes),
             _curves(outcomes),
             _matrices(outcomes),

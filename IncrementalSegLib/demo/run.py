@@ -31,13 +31,14 @@ from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.scores.views import view
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.evaluation.metrics import StructureScore
-from IncrementalSegLib.evaluation.report import verdict, write_report
 from IncrementalSegLib.files import plain_errors, write_json
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import phrase
+from IncrementalSegLib.reports.changes import verdict
+from IncrementalSegLib.reports.page import write_report
+from IncrementalSegLib.reports.slices import SliceRow
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
@@ -49,7 +50,7 @@ from IncrementalSegLib.volumes.volume import Volume
 MARKER = ".incrementalseg-demo.json"
 """Says that a folder was made by the demonstration and may be replaced by it."""
 
-_MADE = ("scans", "models", "report.html", "report-*.png")
+_MADE = ("scans", "models", "report.html")
 
 
 def run_demo(

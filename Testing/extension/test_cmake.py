@@ -110,7 +110,7 @@ def test_every_file_that_the_library_needs_is_installed(installed):
     needed = {
         path.relative_to(LIBRARY)
         for path in LIBRARY.rglob("*")
-        if path.suffix in (".py", ".json") or path.name in ("README.md", "py.typed")
+        if path.suffix in (".py", ".json", ".jinja", ".css") or path.name in ("README.md", "py.typed")
     }
     found = {
         path.relative_to(installed / "IncrementalSegLib")

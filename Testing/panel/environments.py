@@ -30,6 +30,7 @@ COMPLETE = {
     "pydantic": "2.12",
     "typer": "0.20",
     "rich": "14.2",
+    "jinja2": "3.1.6",
     "platformdirs": "4.5",
     "filelock": "3.20",
 }

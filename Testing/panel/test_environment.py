@@ -38,7 +38,7 @@ def test_everything_missing_is_named_with_size_and_what_changes():
     assert report.torch
     assert not report.obstacle
     assert {one.name for one in report.packages} == {
-        "monai", "lightning-fabric", "safetensors", "pydantic", "typer", "rich", "platformdirs", "filelock"
+        "monai", "lightning-fabric", "safetensors", "pydantic", "typer", "rich", "jinja2", "platformdirs", "filelock"
     }  # fmt: skip
     assert facts["To install"].startswith("PyTorch, monai")
     assert "3.5 GB" in facts["Size"]

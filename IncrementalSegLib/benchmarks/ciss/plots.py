@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -9,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from IncrementalSegLib.benchmarks.ciss.results import Outcome, Results
 from IncrementalSegLib.benchmarks.ciss.slices import SHOWN_SEED, read_slices
-from IncrementalSegLib.evaluation.content import SliceGrid, SliceRow
-from IncrementalSegLib.evaluation.figures import draw
-from IncrementalSegLib.evaluation.theme import LIGHT, VIEWER, WIDTH, axes, canvas, png
+from IncrementalSegLib.benchmarks.figures import LIGHT, VIEWER, WIDTH, axes, canvas, png
+from IncrementalSegLib.reports.pictures import outlined
+from IncrementalSegLib.reports.slices import SliceGrid, SliceRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _COLUMNS = 4
+_SIDE, _SPACE, _TOP, _NAME, _KEYS = 1.3, 0.07, 0.5, 0.17, 0.42
 _PANEL, _LEFT, _FOOT, _LINE, _TITLE = 1.35, 0.6, 0.55, 0.2, 0.17
 
 
@@ -57,7 +59,29 @@ def slice_picture(results: Results) -> bytes | None:
     names = [stage[0] for stage in results.stages if stage[0] in found[0]]
     rows = [_row(name, [slices[name] for slices in found]) for name in names]
     titles = tuple(title.replace("+", "\n+") for title in columns.values())
-    return draw(SliceGrid(titles, tuple(rows)), VIEWER)
+    return png(draw_slices(SliceGrid(titles, tuple(rows))))
+
+
+def draw_slices(grid: SliceGrid) -> Figure:
+    """Draw the slices: the truth as a dashed amber outline, predictions as a solid blue one, the image in grey."""
+    columns = ("truth", *grid.columns)
+    side = min((WIDTH - _SIDE - 0.25) / len(columns) - _SPACE, 2.6)
+    heights = [side * min(1.6, row.image.shape[0] * row.aspect / row.image.shape[1]) for row in grid.rows]
+    top = _TOP + _NAME * max(name.count("\n") for name in columns)
+    figure = canvas(top + sum(heights) + _SPACE * len(heights) + _KEYS, VIEWER)
+    for index, (row, height) in enumerate(zip(grid.rows, heights, strict=True)):
+        for column, name in enumerate(columns):
+            ax = axes(figure, (_SIDE + column * (side + _SPACE), top, side, height), VIEWER)
+            _slice(ax, row, column)
+            if index == 0:
+                ax.set_title(name, color=VIEWER.ink, fontsize=10, fontweight="bold", pad=7)
+        lines = textwrap.wrap(row.title.replace("_", "_ "), 15, max_lines=5, placeholder="…")
+        title = "\n".join(lines).replace("_ ", "_")
+        y = 1 - (top + height / 2) / figure.get_figheight()
+        figure.text(0.2 / WIDTH, y, title, color=VIEWER.ink, fontsize=9, va="center", linespacing=1.4)
+        top += height + _SPACE
+    _outlines(figure)
+    return figure
 
 
 def _panel(ax: Axes, outcome: Outcome, results: Results, *, labelled: bool) -> None:
@@ -100,4 +124,31 @@ def _legend(figure: Figure, results: Results) -> None:
     figure.legend(
         lines, texts, loc="lower left", bbox_to_anchor=(_LEFT / WIDTH, 0.1 / figure.get_figheight()), frameon=False,
         fontsize=8.5, labelcolor=LIGHT.muted, borderpad=0, borderaxespad=0,
+    )  # fmt: skip
+
+
+def _slice(ax: Axes, row: SliceRow, column: int) -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.imshow(outlined(row, column - 1 if column else None))
+    if column and row.predictions[column - 1] is None:
+        ax.text(0.5, 0.5, "–", transform=ax.transAxes, color=VIEWER.muted, fontsize=14, ha="center", va="center")
+    if column and row.notes and row.notes[column - 1]:
+        box = {"facecolor": "black", "alpha": 0.62, "edgecolor": "none", "boxstyle": "round,pad=0.28"}
+        note = row.notes[column - 1]
+        ax.text(0.035, 0.04, note, transform=ax.transAxes, color=VIEWER.ink, fontsize=8, va="bottom", bbox=box)
+
+
+def _outlines(figure: Figure) -> None:
+    from matplotlib.lines import Line2D
+
+    lines = [
+        Line2D([], [], color=VIEWER.amber, linestyle=(0, (2.2, 1.6)), linewidth=1.6),
+        Line2D([], [], color=VIEWER.blue, linewidth=1.6),
+    ]
+    height = figure.get_figheight()
+    figure.legend(
+        lines, ["truth", "prediction"], loc="lower left", bbox_to_anchor=(_SIDE / WIDTH, 0.14 / height), ncols=2,
+        frameon=False, fontsize=9, labelcolor=VIEWER.ink, handlelength=2.2, columnspacing=2, borderpad=0,
+        borderaxespad=0,
     )  # fmt: skip

@@ -13,10 +13,10 @@ from safetensors.numpy import load_file, save
 from IncrementalSegLib.benchmarks.ciss.training import Trained
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.scores.views import view
-from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.files import write_bytes
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.reports.slices import SliceRow
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.types import Json, StructureId

@@ -9,10 +9,10 @@ from statistics import fmean
 
 from IncrementalSegLib.benchmarks.comparisons import difference, interval
 from IncrementalSegLib.benchmarks.ozdemir.protocols import METHODS, Chain, Protocol, Scenario
-from IncrementalSegLib.evaluation.content import Change
 from IncrementalSegLib.evaluation.intervals import Pairs
 from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.files import read_json
+from IncrementalSegLib.reports.changes import Change
 from IncrementalSegLib.types import Json
 
 

@@ -15,11 +15,11 @@ from IncrementalSegLib.engine.gate.scans import RetentionScan
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.scores.views import view
 from IncrementalSegLib.errors import IncrementalSegError
-from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.evaluation.metrics import CaseScore, score
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.reports.slices import SliceRow
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.types import StructureId
 

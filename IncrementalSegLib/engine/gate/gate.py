@@ -14,10 +14,10 @@ from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.evaluation.report import check_report, write_report
 from IncrementalSegLib.evaluation.retention import RetentionReport
-from IncrementalSegLib.evaluation.retention_page import retention_page
 from IncrementalSegLib.evaluation.verdicts import Limits
+from IncrementalSegLib.reports.page import check_report, write_report
+from IncrementalSegLib.reports.retention import retention_page
 from IncrementalSegLib.sampling.cases import Notes
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.reading import CaseReader
@@ -141,7 +141,7 @@ def write_gate_page(
         after: Number of the version judged.
 
     Raises:
-        IncrementalSegError: matplotlib is not installed, or the folder cannot be written.
+        IncrementalSegError: A page of another origin is there, or the folder cannot be written.
     """
     title = f"{name}: was everything kept in version {after}?"
     intro = f"Version {before} and version {after} on the scans that were set aside when each structure was taught."

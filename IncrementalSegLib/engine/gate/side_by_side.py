@@ -10,16 +10,15 @@ from IncrementalSegLib.engine.gate.scans import RetentionCopies, RetentionScan, 
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.models import Loader, load
-from IncrementalSegLib.engine.pictures import outlined, write_png
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.views import position, view
 from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
-from IncrementalSegLib.evaluation.worst import SHOWN
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.reports.pictures import outlined, write_png
+from IncrementalSegLib.reports.slices import SHOWN, SliceRow
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.types import Json, StructureId
 

@@ -15,19 +15,13 @@ from IncrementalSegLib.engine.scores.evaluate import Evaluation, evaluate
 from IncrementalSegLib.engine.scores.scoring import Watch
 from IncrementalSegLib.engine.scores.views import view
 from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.evaluation.content import (
-    Change,
-    ChangeChart,
-    ChangeTable,
-    Report,
-    Section,
-    SliceRow,
-)
-from IncrementalSegLib.evaluation.report import check_report, verdict, write_report
-from IncrementalSegLib.evaluation.worst import SHOWN, worst_slices
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.reports.changes import Change, verdict
+from IncrementalSegLib.reports.content import ChangeTable, Report, Section
+from IncrementalSegLib.reports.page import check_report, write_report
+from IncrementalSegLib.reports.slices import SHOWN, SliceRow, worst_slices
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_cases
 from IncrementalSegLib.store.versions import ModelFolder, open_model
@@ -59,7 +53,7 @@ def compare_versions(
     Args:
         model: The model's folder.
         data: A data set.
-        folder: Folder of the page and its pictures.
+        folder: Folder of the page.
         cases: Case ids, comma-separated, or a file with one id per line; all by default.
         structures: ``"femur, tibia=LABEL IN DATA"``; by default every structure that the data names too.
         before: Version to compare with; by default the parent.
@@ -120,7 +114,7 @@ def compare_versions(
             Section(
                 "Before and after",
                 "Dice of both versions, paired by case.",
-                (ChangeChart(changes), ChangeTable(changes)),
+                (ChangeTable(changes),),
             ),
             Section(
                 "Where it changed most",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.preprocessing.geometry import turn
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.reports.slices import SliceRow
 from IncrementalSegLib.volumes.volume import Volume
 
 Mask = NDArray[np.bool_]

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_judges, last_entries
 from IncrementalSegLib.engine.history import History
-from IncrementalSegLib.engine.pictures import outlined, write_png
 from IncrementalSegLib.engine.scores.scoring import Validation, validate
 from IncrementalSegLib.errors import IncrementalSegError
-from IncrementalSegLib.evaluation.content import SliceRow
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.reports.pictures import outlined, write_png
+from IncrementalSegLib.reports.slices import SliceRow
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.prepare import prepare

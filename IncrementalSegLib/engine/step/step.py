@@ -32,7 +32,6 @@ from IncrementalSegLib.engine.step.settings import StepSettings
 from IncrementalSegLib.engine.step.state import Curve, TrainingState
 from IncrementalSegLib.engine.step.trainer import Trainer
 from IncrementalSegLib.errors import IncrementalSegError
-from IncrementalSegLib.evaluation.report import check_report
 from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
@@ -43,6 +42,7 @@ from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.registry import find
+from IncrementalSegLib.reports.page import check_report
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.unfinished import Unfinished

@@ -10,7 +10,6 @@ import pytest
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.metrics import CaseScore
 from IncrementalSegLib.evaluation.retention import Limits, RetentionReport, StructureRow
-from IncrementalSegLib.evaluation.retention_page import retention_page
 from IncrementalSegLib.evaluation.verdicts import Witnesses
 
 LIMITS = Limits()
@@ -254,12 +253,3 @@ def test_json_there_and_back():
     assert RetentionReport.from_json(json.loads(text)) == found
     assert json.loads(text)["structures"][0]["kind"] == "proxy"
     assert json.loads(text)["mean_drop"] == pytest.approx((3.2 + 0.1) / 2)
-
-
-def test_the_page_marks_proxies_and_says_the_verdict_of_the_gate():
-    found = report(row([2.5] * 5, basis="exemplars", note="by exemplars, because c3 is not where it was"), row([9]))
-    page = retention_page(found, {}, "title", "intro")
-    changes = page.sections[0].items[1].changes
-    assert [change.state for change in changes] == ["harmed", "kept"]  # not "lower", by the rule of other reports
-    assert changes[1].note == "proxy: by exemplars, because c3 is not where it was"
-    assert page.verdict[0].startswith("Held back: liver")

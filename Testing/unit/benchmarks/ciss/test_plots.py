@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from IncrementalSegLib.benchmarks.ciss import plots
 from IncrementalSegLib.benchmarks.ciss.results import Outcome, Results
-from IncrementalSegLib.evaluation.content import SliceGrid
+from IncrementalSegLib.reports.slices import SliceGrid
 
 STAGES = (("a",), ("b",))
 
@@ -21,7 +21,8 @@ def outcome(name: str, dice: float) -> Outcome:
 def test_options_of_a_variant_stand_below_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line they run out of the picture."""
     drawn: list[SliceGrid] = []
-    monkeypatch.setattr(plots, "draw", lambda grid, theme: drawn.append(grid))
+    monkeypatch.setattr(plots, "draw_slices", drawn.append)
+    monkeypatch.setattr(plots, "png", lambda figure: b"")
     outcomes = {name: outcome(name, dice) for name, dice in (("mib", 0.5), ("pcdd+lambda_crcd=0+lambda_orcd=0", 0.4))}
     (tmp_path / ".slices" / "spine-1-1").mkdir(parents=True)
     mask = np.ones((4, 4), bool)

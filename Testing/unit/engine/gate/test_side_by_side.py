@@ -13,9 +13,9 @@ from IncrementalSegLib.engine.edits import pin
 from IncrementalSegLib.engine.gate import side_by_side
 from IncrementalSegLib.engine.gate.side_by_side import compare_pictures
 from IncrementalSegLib.engine.learn import learn
-from IncrementalSegLib.engine.pictures import FOUND
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.reports.pictures import FOUND
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.store.versions import open_model

@@ -27,7 +27,8 @@ def test_the_page_holds_both_versions_and_survives_a_new_name(model, data, teach
     assert "scapula" in text
     alone = evaluate(model, data / "both", structures=names, device="cpu")
     assert found.to_json()["structures"] == alone.to_json()["structures"]
-    assert {item.name for item in page.parent.iterdir()} >= {"report.html", "report-1-changes.png"}
+    assert "<img " in text
+    assert page.name == "report.html"
 
 
 def test_a_wrong_name_is_said_as_by_evaluate(model, data, teach, tmp_path):

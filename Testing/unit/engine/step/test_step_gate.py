@@ -115,7 +115,6 @@ def test_improving_is_judged_on_the_improved_structure_too(model, data):
 
 
 def test_the_page_shows_before_and_after(model, data, tmp_path, forgetting):
-    pytest.importorskip("matplotlib")
     result = teach(model, data, report=tmp_path / "page")
     assert result.page is not None
     text = result.page.read_text("utf-8")
@@ -132,7 +131,6 @@ def test_the_next_step_says_that_it_does_not_build_on_a_candidate(model, data, f
 
 
 def test_a_page_that_cannot_be_written_costs_no_version(model, data, tmp_path, caplog):
-    pytest.importorskip("matplotlib")
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     result = teach(model, data, report=blocked / "page", accept="always")

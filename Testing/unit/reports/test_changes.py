@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.evaluation.content import Change, SliceGrid, SliceRow
 from IncrementalSegLib.evaluation.metrics import CaseScore, summarise
+from IncrementalSegLib.reports.changes import Change, verdict
 
 RNG = np.random.default_rng
 SPREAD = np.linspace(-1, 1, 6)
@@ -43,21 +42,27 @@ def test_change_is_paired_by_case():
     assert change.comparison.left_out == 2
 
 
-def test_row_takes_the_largest_slice_and_the_shape_of_its_pixels():
-    image, truth = RNG(0).random((2, 4, 5, 6)), np.zeros((4, 5, 6), bool)
-    truth[1, 0, 0] = truth[2, :2, :2] = True
-    row = SliceRow.of("a", image, truth, [None, ~truth], (3.0, 2.0, 0.5), ["", "Dice 0.00"])
-    assert np.array_equal(row.image, image[0, 2])
-    assert row.truth.sum() == 4
-    assert row.predictions[0] is None
-    assert np.array_equal(row.predictions[1], ~truth[2])
-    assert row.aspect == 4.0
-    assert SliceRow.of("rgb", RNG(0).random((3, 4, 5, 6)), truth, [], (1, 1, 1)).image.shape == (5, 6, 3)
+def level(mean, count=6):
+    return scored([mean] * count)
 
 
-def test_grid_refuses_what_does_not_fit():
-    image, mask = np.zeros((4, 4)), np.zeros((4, 4), bool)
-    with pytest.raises(DataError, match="0 predictions for 1 columns"):
-        SliceGrid(("after",), (SliceRow("a", image, mask, ()),))
-    with pytest.raises(DataError, match="same slice"):
-        SliceGrid(("after",), (SliceRow("a", image, mask, (np.zeros((4, 5), bool),)),))
+def change(structure, method, before, after, count=6):
+    sides = (None if before is None else level(before, count), level(after, count))
+    return Change.of(structure, method, *sides, RNG(0))
+
+
+def test_verdict_in_plain_words():
+    many = (
+        change("femur", "finetune", 0.9, 0.1),
+        change("femur", "lwfseg", 0.9, 0.9),
+        change("femur", "reseg", 0.9, 0.8),
+        change("tibia", "finetune", None, 0.8),
+        change("tibia", "lwfseg", None, 0.7),
+    )
+    assert verdict(many) == (
+        "Femur, Dice 0.90 before: forgotten by finetune (0.10); kept by lwfseg (0.90); lower with reseg (0.80).",
+        "Tibia was learned: Dice finetune 0.80, lwfseg 0.70.",
+    )
+    one = (change("femur", "", 0.9, 0.6, count=3),)
+    assert verdict(one) == ("Femur lost ground: Dice 0.90 → 0.60 (too few cases for an interval).",)
+    assert verdict((Change("femur", "", level(0.9), None),)) == ()

@@ -1,7 +1,4 @@
-"""Colours of reports, the same in pictures and page, and the canvas that pictures are drawn on.
-
-Blue and amber of Okabe and Ito's palette can be told apart with every kind of colour vision.
-"""
+"""The canvas of the benchmarks' pictures, and its colours."""
 
 from __future__ import annotations
 
@@ -17,58 +14,41 @@ if TYPE_CHECKING:
 
 DOTS_PER_INCH = 200
 WIDTH = 9.6
-"""Width of every picture in inches, so that text has one size on the whole page."""
+"""Width of every picture in inches, so that text has one size in all of them."""
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one mode as ``#rrggbb``."""
+    """Colours as ``#rrggbb``."""
 
-    page: str
     card: str
     ink: str
     muted: str
     line: str
     blue: str
     amber: str
-    low: str
     palette: tuple[str, ...]
 
 
 LIGHT = Theme(
-    page="#f4f6f8",
     card="#ffffff",
     ink="#1b2530",
     muted="#5f6c7a",
     line="#dfe5eb",
     blue="#0072b2",
     amber="#d98a00",
-    low="#eef4f9",
     palette=("#0072b2", "#d98a00", "#009e73", "#c4467f", "#4a5560", "#56a8d9", "#8a5fbf", "#a0522d"),
 )
-DARK = Theme(
-    page="#0d1117",
-    card="#161c24",
-    ink="#e8edf2",
-    muted="#97a4b2",
-    line="#2a333e",
-    blue="#56b4e9",
-    amber="#f0b23e",
-    low="#1d2833",
-    palette=("#56b4e9", "#f0b23e", "#2fc59a", "#ec8fbb", "#b4bfca", "#8fb4ff", "#b99be6", "#d99a6c"),
-)
 VIEWER = Theme(
-    page="#000000",
     card="#0b0e12",
     ink="#f2f5f8",
     muted="#a7b3bf",
     line="#2a333e",
     blue="#56b4e9",
     amber="#ffb52e",
-    low="#1d2833",
-    palette=DARK.palette,
+    palette=(),
 )
-"""Slices are shown on near-black in both modes, as in a viewer."""
+"""Slices are shown on near-black, as in a viewer."""
 
 
 def canvas(height: float, theme: Theme) -> Figure:
@@ -86,8 +66,8 @@ def canvas(height: float, theme: Theme) -> Figure:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise IncrementalSegError(
-            "The report cannot be drawn, because matplotlib is not installed.",
-            todo='Install it with: pip install "incrementalseg[report]"',
+            "The plots cannot be drawn, because matplotlib is not installed.",
+            todo='Install it with: pip install "incrementalseg[benchmarks]"',
         ) from error
     figure = Figure(figsize=(WIDTH, height), dpi=DOTS_PER_INCH, facecolor=theme.card)
     FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""The retention gate's report as a page: verdict, rows sorted by harm, slices before and after."""
+"""The page of the retention gate: verdict, structures sorted by harm, slices before and after."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from IncrementalSegLib.evaluation.content import Change, ChangeChart, ChangeTable, Report, Section, SliceRow
 from IncrementalSegLib.evaluation.metrics import summarise
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
-from IncrementalSegLib.evaluation.worst import SHOWN, worst_slices
+from IncrementalSegLib.reports.changes import Change
+from IncrementalSegLib.reports.content import ChangeTable, Report, Section
+from IncrementalSegLib.reports.slices import SHOWN, SliceRow, worst_slices
 from IncrementalSegLib.types import StructureId
 
 _TEXT = (
@@ -38,7 +39,7 @@ def retention_page(
         intro: Which versions were compared.
     """
     changes = tuple(_change(row) for row in report.rows)
-    sections = [Section("Before and after", _TEXT, (ChangeChart(changes), ChangeTable(changes)))] if changes else []
+    sections = [Section("Before and after", _TEXT, (ChangeTable(changes),))] if changes else []
     ids = {row.structure: row.id for row in report.rows}
     slices = worst_slices(changes, ids, pictures)
     if slices.rows:
