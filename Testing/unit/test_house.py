@@ -80,6 +80,12 @@ def test_front_end_modules_load_no_heavy_package_that_is_there():
     assert probe(LIGHT, []).isdisjoint(HEAVY)
 
 
+def test_pictures_are_drawn_with_numpy_alone():
+    """The panel draws its thumbnails with what Slicer brings, before anything is installed."""
+    absent = [name for name in HEAVY if name != "numpy"] + ["jinja2", "scipy", "SimpleITK"]
+    assert probe(["IncrementalSegLib.reports.pictures"], absent).isdisjoint(absent)
+
+
 def test_every_module_imports_without_slicer():
     modules = [name for name in map(module_name, FILES) if not name.endswith("__main__")]
     assert probe(modules, SLICER).isdisjoint(SLICER)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import slicer
 from numpy.typing import NDArray
@@ -13,7 +11,7 @@ from IncrementalSegPanel.scene.Fingerprints import arrayOf
 from IncrementalSegPanel.scene.Geometry import Matrix, ijkToWorld, imageToParent
 from IncrementalSegPanel.scene.ScanFiles import volume
 from IncrementalSegPanel.scene.Segments import gridOf, labelmapOf, onGrid, sameGrid
-from IncrementalSegPanel.scene.Thumbnails import draw, grey, turned
+from IncrementalSegPanel.scene.Thumbnails import draw, turned
 
 _EVERY = 4
 """Of how many rows, and of how many columns, one is looked at to find a slice."""
@@ -39,7 +37,7 @@ def pictureOf(measures: Measures, example: Example, size: int) -> NDArray[np.uin
     index, mask = _largest(measures, node, example.segmentId, scan)
     plane = slicer.util.arrayFromVolume(scan)[index]
     plane = plane if plane.ndim == 2 else plane.mean(axis=-1)
-    shown = turned(plane, mask, matrix[:3, 0], matrix[:3, 1], _window(scan, plane))
+    shown = turned(plane, mask, matrix[:3, 0], matrix[:3, 1], _window(scan))
     return draw(shown, node.GetSegmentation().GetSegment(example.segmentId).GetColor(), size)
 
 
@@ -72,8 +70,8 @@ def _crowded(segment: slicer.vtkOrientedImageData, toScan: Matrix, last: int) ->
     return int(np.bincount(np.clip(np.rint(slices), 0, last).astype(np.intp)).argmax())
 
 
-def _window(scan: slicer.vtkMRMLScalarVolumeNode, plane: NDArray[Any]) -> tuple[float, float]:
+def _window(scan: slicer.vtkMRMLScalarVolumeNode) -> tuple[float, float] | None:
     display = scan.GetDisplayNode()
     if display is None or not display.IsA("vtkMRMLScalarVolumeDisplayNode"):
-        return grey(plane)
+        return None
     return display.GetWindowLevelMin(), display.GetWindowLevelMax()

@@ -10,6 +10,7 @@ from typing import Any
 import slicer
 
 from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.reports.pictures import write_png
 from IncrementalSegLib.structures import Structure
 from IncrementalSegPanel.scene.Application import Application
 from IncrementalSegPanel.scene.ExampleFiles import examplePieces
@@ -23,7 +24,6 @@ from IncrementalSegPanel.scene.Pseudonyms import bears
 from IncrementalSegPanel.scene.ResultFiles import mapPieces, outlinePieces
 from IncrementalSegPanel.scene.Results import Before, Undone, createResult, putResult, resultOf, takeBack
 from IncrementalSegPanel.scene.ScanFiles import scanPieces, volume
-from IncrementalSegPanel.scene.Thumbnails import save
 from IncrementalSegPanel.scene.Views import sceneBusy, shownIds, shownScan, showScan
 from IncrementalSegPanel.scene.Visibility import follow, reveal
 from IncrementalSegPanel.scene.Watch import Watch
@@ -229,9 +229,9 @@ class SceneBridge:
         Raises:
             DataError: The example or its scan is not in the scene any more, or cannot be drawn.
             GeometryError: The scan lies on no rectangular grid.
-            OSError: The disk cannot take the file.
+            ModelError: The file cannot be written.
         """
-        save(pictureOf(self._measures, example, size), Path(path))
+        write_png(Path(path), pictureOf(self._measures, example, size))
 
     def openInSegmentEditor(
         self,
