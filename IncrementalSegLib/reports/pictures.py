@@ -79,7 +79,7 @@ def outline_picture(
     scale = side / max((bottom - top) * aspect, right - left)
     height, width = max(1, round((bottom - top) * aspect * scale)), max(1, round((right - left) * scale))
 
-    def sampled(values: NDArray[np.float64], finer: int = 1) -> NDArray[np.float64]:
+    def sampled(values: NDArray[np.float32], finer: int = 1) -> NDArray[np.float32]:
         rows = _weights(finer * height, top, bottom, image.shape[0])
         columns = _weights(finer * width, left, right, image.shape[1])
         return np.asarray(rows @ values @ columns.T)
@@ -89,7 +89,7 @@ def outline_picture(
     down, across = np.indices((height, width)) // _DASH
     gaps = ((down + across) % 2 == 1)[..., None]
     for contour in contours:
-        inside = sampled(contour.mask.astype(np.float64), 2) >= 0.5  # twice as fine, for a smooth line
+        inside = sampled(contour.mask.astype(np.float32), 2) >= 0.5  # twice as fine, for a smooth line
         line = inside & ~_eroded(inside, 2 * max(2, round(side / 100)))
         cover = line.reshape(height, 2, width, 2).mean(axis=(1, 3))[..., None]
         cover = np.where(gaps, 0.0, cover) if contour.dashed else cover
@@ -137,9 +137,9 @@ def write_png(path: Path, picture: Picture) -> None:
     write_bytes(path, png(picture))
 
 
-def _grey(image: NDArray[np.generic], window: tuple[float, float] | None) -> NDArray[np.float64]:
+def _grey(image: NDArray[np.generic], window: tuple[float, float] | None) -> NDArray[np.float32]:
     """Return a slice in 0..1."""
-    values = np.asarray(image, dtype=np.float64)
+    values = np.asarray(image, dtype=np.float32)
     finite = values[np.isfinite(values)]
     if values.ndim == 3:
         low, high = 0.0, 255.0 if finite.max(initial=0) > 1 else 1.0
@@ -150,7 +150,7 @@ def _grey(image: NDArray[np.generic], window: tuple[float, float] | None) -> NDA
     )
 
 
-def _weights(count: int, first: float, last: float, length: int) -> NDArray[np.float64]:
+def _weights(count: int, first: float, last: float, length: int) -> NDArray[np.float32]:
     """Return ``(count, length)``: how much each of ``length`` samples adds to each of ``count`` pixels.
 
     Linear between samples, and a mean over more of them where the picture is coarser; 0 outside of the samples.
@@ -159,7 +159,7 @@ def _weights(count: int, first: float, last: float, length: int) -> NDArray[np.f
     places = first + (np.arange(count)[:, None] + 0.5) * step - 0.5
     shares = np.clip(1 - np.abs(places - np.arange(length)) / max(1.0, step), 0, None)
     shares *= (places >= -0.5) & (places <= length - 0.5)
-    return np.asarray(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12))
+    return np.asarray(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
 def _eroded(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
