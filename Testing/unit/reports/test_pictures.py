@@ -72,7 +72,7 @@ def test_a_part_is_shown_closer_and_black_beyond_the_slice():
 
 def test_a_coarser_picture_is_a_mean_and_not_a_choice_of_pixels():
     stripes = np.tile([0.0, 1.0], (200, 100))
-    shown = outline_picture(stripes, [], side=50, window=(0, 1))[5:-5, 5:-5, 0]
+    shown = outline_picture(stripes, [], side=40, window=(0, 1))[5:-5, 5:-5, 0]
     assert np.abs(shown.astype(int) - 128).max() < 8
 
 
