@@ -23,7 +23,7 @@ from IncrementalSegLib.exemplars.coverage import cover_by_similarity
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.methods.base.context import Memory, StepContext
-from IncrementalSegLib.methods.base.method import Phase
+from IncrementalSegLib.methods.base.method import TrainingPhase
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.vgg import VGG
@@ -200,7 +200,7 @@ class Bench:
         self.runtime.place(model, 2)
         return model.eval()
 
-    def _trainer(self, method: str) -> tuple[Trainer, Phase, torch.optim.Optimizer]:
+    def _trainer(self, method: str) -> tuple[Trainer, TrainingPhase, torch.optim.Optimizer]:
         model = self._model([OLD])
         teacher = copy.deepcopy(model).eval()
         self.runtime.place(teacher, 2)

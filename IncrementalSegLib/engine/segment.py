@@ -16,7 +16,7 @@ from IncrementalSegLib.engine.domain import Seen, look_at, warnings_of
 from IncrementalSegLib.engine.models import LoadedModel, Loader, load
 from IncrementalSegLib.engine.progress import Progress, part, silent
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.engine.sources import LONGEST_NAME, Source, find_sources
+from IncrementalSegLib.engine.sources import LONGEST_NAME, ScanSource, find_sources
 from IncrementalSegLib.errors import DataError, IncrementalSegError, OptionError
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.plan import Plan
@@ -170,7 +170,7 @@ def segment(
     return result
 
 
-def _target(output: Path, sources: Sequence[Source], form: str | None) -> Callable[[Source], Path]:
+def _target(output: Path, sources: Sequence[ScanSource], form: str | None) -> Callable[[ScanSource], Path]:
     """Return where each result goes."""
     named = next((ending for ending in _ENDINGS if output.name.lower().endswith(ending)), None)
     if named is not None and not is_folder(output):
@@ -188,7 +188,7 @@ def _target(output: Path, sources: Sequence[Source], form: str | None) -> Callab
 
 
 def _keep_files(
-    sources: Sequence[Source], target: Callable[[Source], Path], uncertainty: bool, overwrite: bool
+    sources: Sequence[ScanSource], target: Callable[[ScanSource], Path], uncertainty: bool, overwrite: bool
 ) -> None:
     """Refuse results that would replace a scan, or without ``overwrite`` any other file."""
     scans = {path.resolve() for source in sources for path in source.paths}
@@ -228,7 +228,7 @@ def _files_of(path: Path, uncertainty: bool) -> list[Path]:
     return files
 
 
-def _read(source: Source, loaded: LoadedModel, strict: bool, result: SegmentResult) -> Volume:
+def _read(source: ScanSource, loaded: LoadedModel, strict: bool, result: SegmentResult) -> Volume:
     notes: list[Note] = []
     volume = read_volume(source.paths, notes)
     notes += judge_image(volume, source.name)

@@ -20,7 +20,7 @@ _CHANNEL = re.compile(r"(?P<case>.+)_\d{4}")
 
 
 @dataclass(frozen=True)
-class Source:
+class ScanSource:
     """One scan.
 
     Attributes:
@@ -35,7 +35,7 @@ class Source:
         return ";".join(map(str, self.paths))
 
 
-def find_sources(scans: str | Path | Sequence[str | Path], warnings: list[str] | None = None) -> list[Source]:
+def find_sources(scans: str | Path | Sequence[str | Path], warnings: list[str] | None = None) -> list[ScanSource]:
     """Return the scans that are named.
 
     Args:
@@ -65,16 +65,16 @@ def find_sources(scans: str | Path | Sequence[str | Path], warnings: list[str] |
     return sources
 
 
-def _sources_of(named: str | Path, warnings: list[str]) -> list[Source]:
+def _sources_of(named: str | Path, warnings: list[str]) -> list[ScanSource]:
     whole = Path(named)
     # A path may contain the mark between channels.
     paths = [whole] if is_there(whole) else [Path(part) for part in str(named).split(";") if part]
     if len(paths) == 1 and is_folder(paths[0]):
         return _in_folder(paths[0], warnings)
-    return [Source(_name(paths[0]), tuple(paths))] if paths else []
+    return [ScanSource(_name(paths[0]), tuple(paths))] if paths else []
 
 
-def _in_folder(folder: Path, warnings: list[str]) -> list[Source]:
+def _in_folder(folder: Path, warnings: list[str]) -> list[ScanSource]:
     try:
         files, series = _sorted(folder.iterdir())
     except PermissionError as error:
@@ -95,7 +95,7 @@ def _in_folder(folder: Path, warnings: list[str]) -> list[Source]:
     if left:
         said = f"{left} scan{'s' if left > 1 else ''} in subfolders of {folder} {'are' if left > 1 else 'is'} left out"
         warnings.append(f"{said}: name those folders to segment them too.")
-    return _grouped(files) if files else [Source(_name(folder), (folder,))]
+    return _grouped(files) if files else [ScanSource(_name(folder), (folder,))]
 
 
 def _sorted(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
@@ -106,15 +106,15 @@ def _sorted(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     return files, [path for path in others if path.suffix.lower() == ".dcm" or is_dicom(path)]
 
 
-def _grouped(files: Sequence[Path]) -> list[Source]:
+def _grouped(files: Sequence[Path]) -> list[ScanSource]:
     matches = [_CHANNEL.fullmatch(name_of(path)) for path in files]
     if not all(matches):
-        return [Source(_name(path), (path,)) for path in files]
+        return [ScanSource(_name(path), (path,)) for path in files]
     groups: dict[str, list[Path]] = {}
     for match, path in zip(matches, files, strict=True):
         if match is not None:
             groups.setdefault(match["case"], []).append(path)
-    return [Source(case, tuple(paths)) for case, paths in groups.items()]
+    return [ScanSource(case, tuple(paths)) for case, paths in groups.items()]
 
 
 def _name(path: Path) -> str:

@@ -16,13 +16,13 @@ class Features:
         abstraction: ``(B, F, *S / 2**levels)``, the second convolution at the coarsest level after
             normalisation and ReLU, before dropout (Ozdemir 2018, Fig. 1).
         decoder: ``(B, F0, *S)``, the last map, before dropout: what prototypes are means of.
-        scored: The same after dropout, what the output scores.
+        decoder_dropped: The same after dropout, the input of the output.
     """
 
     encoder: tuple[Tensor, ...]
     abstraction: Tensor
     decoder: Tensor
-    scored: Tensor
+    decoder_dropped: Tensor
 
 
 @dataclass(frozen=True)

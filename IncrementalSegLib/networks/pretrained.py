@@ -22,7 +22,7 @@ from IncrementalSegLib.files import make_folder, replacing
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightSource:
     """Where weights come from.
 
     Attributes:
@@ -35,11 +35,11 @@ class Source:
 
 
 SOURCES = {
-    "vgg16": Source(
+    "vgg16": WeightSource(
         "https://download.pytorch.org/models/vgg16-397923af.pth",
         "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
     ),
-    "vgg19": Source(
+    "vgg19": WeightSource(
         "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
         "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
     ),
@@ -108,7 +108,7 @@ def convert(checkpoint: Path, sha256: str, target: Path) -> Path:
     return target
 
 
-def _own_file(file: Path, source: Source, target: Path) -> Path:
+def _own_file(file: Path, source: WeightSource, target: Path) -> Path:
     if not file.is_file():
         raise MissingNeedError(f"There is no file {file}.", todo="Name the file of the weights.")
     if file.suffix == ".safetensors":
@@ -116,7 +116,7 @@ def _own_file(file: Path, source: Source, target: Path) -> Path:
     return target if target.is_file() else convert(file, source.sha256, target)
 
 
-def _download(name: str, source: Source, target: Path) -> None:
+def _download(name: str, source: WeightSource, target: Path) -> None:
     if not source.url.startswith("https://"):
         raise ValueError(f"{source.url} is not an https address")
     try:

@@ -37,7 +37,7 @@ _AIR, _BELOW_AIR, _TISSUE = (-1100, -900), (-1400, -1200), (-200, 300)  # Hounsf
 
 
 @dataclass(frozen=True)
-class Channel:
+class ChannelScale:
     """How the samples of one channel are normalised.
 
     Attributes:
@@ -75,7 +75,7 @@ class Normaliser:
         self.padding = _padding(array)
         if normalisation == "ct":
             centre, scale = sum(window) / 2, 2 * _CT_RANGE / (window[1] - window[0])
-            self.channels = [Channel(*window, centre, scale)] * len(array)
+            self.channels = [ChannelScale(*window, centre, scale)] * len(array)
         else:
             known = self.padding or (None,) * len(array)
             self.channels = [
@@ -148,17 +148,17 @@ def _samples(channel: Array) -> NDArray[np.float32]:
     return floats[np.isfinite(floats)]
 
 
-def _standardised(values: NDArray[np.float32], clip_percent: tuple[float, float]) -> Channel:
+def _standardised(values: NDArray[np.float32], clip_percent: tuple[float, float]) -> ChannelScale:
     """Return the z-score of samples; a constant channel becomes zero."""
     if values.size == 0:
-        return Channel(0.0, 0.0, 0.0, 0.0)
+        return ChannelScale(0.0, 0.0, 0.0, 0.0)
     low, high = np.percentile(values, clip_percent)
     if high <= low:  # nearly all voxels alike (a very sparse image): keep the full range
         low, high = values.min(), values.max()
     clipped = np.clip(values, low, high, dtype=np.float64)
     centre, deviation = clipped.mean(), clipped.std()
     scale = 1 / deviation if deviation > 1e-6 * max(abs(low), abs(high)) else 0.0  # else rounding
-    return Channel(float(low), float(high), float(centre), float(scale))
+    return ChannelScale(float(low), float(high), float(centre), float(scale))
 
 
 def _padding(array: Array) -> tuple[float, ...] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.volumes import dicom_pixels
-from IncrementalSegLib.volumes.dicom_files import Source, class_name, is_dicom, read_source, understood
+from IncrementalSegLib.volumes.dicom_files import DicomFile, class_name, is_dicom, read_source, understood
 from IncrementalSegLib.volumes.dicom_frames import frames_of
 from IncrementalSegLib.volumes.dicom_grid import arrange
 from IncrementalSegLib.volumes.notes import Note
@@ -47,7 +47,7 @@ def read(path: Path, notes: list[Note]) -> RawImage:
         return RawImage(dicom_pixels.read(ordered, {source.path: source for source in sources}, path.name), grid)
 
 
-def segmentation(path: Path) -> Source | None:
+def segmentation(path: Path) -> DicomFile | None:
     """Return the DICOM segmentation that a file or folder is; ``None`` where it is something else.
 
     Raises:
@@ -67,7 +67,7 @@ def segmentation(path: Path) -> Source | None:
     return found[0] if found else None
 
 
-def _look_at_brightness(sources: list[Source], path: Path, notes: list[Note]) -> None:
+def _look_at_brightness(sources: list[DicomFile], path: Path, notes: list[Note]) -> None:
     """Say that high values are dark, or refuse slices of which only some are so."""
     kinds = {str(source.dataset.get("PhotometricInterpretation")) for source in sources}
     if len(kinds) > 1:
@@ -81,7 +81,7 @@ def _look_at_brightness(sources: list[Source], path: Path, notes: list[Note]) ->
         notes.append(Note("inverted", said))
 
 
-def _series(folder: Path, notes: list[Note]) -> list[Source]:
+def _series(folder: Path, notes: list[Note]) -> list[DicomFile]:
     """Return the files of the one series of a folder."""
     found, others = _sorted(_files(folder))
     if not found:
@@ -109,9 +109,9 @@ def _series(folder: Path, notes: list[Note]) -> list[Source]:
     return _once(found[0], notes)
 
 
-def _sorted(files: Iterable[Path]) -> tuple[list[list[Source]], Counter[str]]:
+def _sorted(files: Iterable[Path]) -> tuple[list[list[DicomFile]], Counter[str]]:
     """Return the scans among some files by series, and how many of what else there is."""
-    series: dict[str, list[Source]] = {}
+    series: dict[str, list[DicomFile]] = {}
     others: Counter[str] = Counter()
     for source in _sources(files):
         if source.sop_class in _NO_SCANS or not source.has_pixels:
@@ -121,13 +121,13 @@ def _sorted(files: Iterable[Path]) -> tuple[list[list[Source]], Counter[str]]:
     return sorted(series.values(), key=lambda found: str(found[0].path)), others
 
 
-def _sources(files: Iterable[Path]) -> list[Source]:
+def _sources(files: Iterable[Path]) -> list[DicomFile]:
     return [read_source(file) for file in files if is_dicom(file)]
 
 
-def _once(series: list[Source], notes: list[Note]) -> list[Source]:
+def _once(series: list[DicomFile], notes: list[Note]) -> list[DicomFile]:
     """Leave out copies of a file: the same instance at the same place."""
-    seen: dict[tuple[str, str], Source] = {}
+    seen: dict[tuple[str, str], DicomFile] = {}
     for source in series:
         place = str(source.dataset.get("ImagePositionPatient"))
         seen.setdefault((source.instance or str(source.path), place), source)
@@ -137,7 +137,7 @@ def _once(series: list[Source], notes: list[Note]) -> list[Source]:
     return list(seen.values())
 
 
-def _scan(source: Source) -> Source:
+def _scan(source: DicomFile) -> DicomFile:
     """Refuse a file that is no scan."""
     if source.sop_class in _NO_SCANS or not source.has_pixels:
         raise DataError(
@@ -156,7 +156,7 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(Path(place, name) for place, names, _ in os.walk(folder) for name in names)
 
 
-def _describe(source: Source, folder: Path) -> str:
+def _describe(source: DicomFile, folder: Path) -> str:
     text = str(source.dataset.get("SeriesDescription") or source.path.name).strip()[:60]
     deeper = source.path.parent
     return text if deeper == folder else f"{deeper.relative_to(folder)}: {text}"

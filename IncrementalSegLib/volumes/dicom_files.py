@@ -24,7 +24,7 @@ _MOST_DEFLATED = 1032
 
 
 @dataclass(frozen=True)
-class Source:
+class DicomFile:
     """One file without its pixels.
 
     Attributes:
@@ -76,13 +76,13 @@ def is_dicom(path: Path) -> bool:
     return head[128:] == b"DICM" or (head[:2] == b"\x08\x00" and head[2:4] in (b"\0\0", b"\x05\0", b"\x08\0"))
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path) -> DicomFile:
     """Read the header of a file.
 
     Raises:
         DataError: pydicom is not installed, or cannot understand the file.
     """
-    return Source(path, read_dataset(path, pixels=False), require_file(path))
+    return DicomFile(path, read_dataset(path, pixels=False), require_file(path))
 
 
 def read_dataset(path: Path, *, pixels: bool) -> Dataset:
@@ -110,7 +110,7 @@ def read_dataset(path: Path, *, pixels: bool) -> Dataset:
         return dataset
 
 
-def class_name(source: Source) -> str:
+def class_name(source: DicomFile) -> str:
     """Return the name of what a file is, as DICOM calls it."""
     from pydicom.uid import UID
 

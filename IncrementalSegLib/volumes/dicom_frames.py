@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegLib.volumes.dicom_files import Source, understood
+from IncrementalSegLib.volumes.dicom_files import DicomFile, understood
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -105,7 +105,7 @@ class Frame:
         return np.cross(self.row, self.column)
 
 
-def frames_of(source: Source) -> list[Frame]:
+def frames_of(source: DicomFile) -> list[Frame]:
     """Return the slices of a file in its own order.
 
     Raises:
@@ -130,7 +130,7 @@ def place_of(frame: Frame) -> Vector:
     return frame.position
 
 
-def _frame(source: Source, index: int, groups: list[Dataset], count: int) -> Frame:
+def _frame(source: DicomFile, index: int, groups: list[Dataset], count: int) -> Frame:
     root = source.dataset
 
     def value(key: str) -> Any:

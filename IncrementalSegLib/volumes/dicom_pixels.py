@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.volumes.dicom_files import Source, read_dataset, understood
+from IncrementalSegLib.volumes.dicom_files import DicomFile, read_dataset, understood
 from IncrementalSegLib.volumes.dicom_frames import Frame
 from IncrementalSegLib.volumes.itk import quiet, reason_of
 from IncrementalSegLib.volumes.memory import bytes_text, require_memory
@@ -34,7 +34,7 @@ _SMALL = 100_000_000
 """Bytes that are never too many."""
 
 
-def read(frames: Sequence[Frame], sources: Mapping[Path, Source], name: str) -> NDArray[Any]:
+def read(frames: Sequence[Frame], sources: Mapping[Path, DicomFile], name: str) -> NDArray[Any]:
     """Read slices in their order.
 
     Slope and intercept of each slice are applied; the result is integer where no slice has any but whole ones.
@@ -134,7 +134,7 @@ def _real(pixels: NDArray[Any], frame: Frame, dtype: np.dtype[Any]) -> NDArray[A
     return np.asarray(pixels.astype(dtype) + dtype.type(frame.intercept))
 
 
-def _type_of(frames: Sequence[Frame], sources: Mapping[Path, Source]) -> np.dtype[Any]:
+def _type_of(frames: Sequence[Frame], sources: Mapping[Path, DicomFile]) -> np.dtype[Any]:
     """Return the smallest type that holds the real values of all slices."""
     lowest, highest = 0.0, 0.0
     for frame in frames:
@@ -163,7 +163,7 @@ def _type_of(frames: Sequence[Frame], sources: Mapping[Path, Source]) -> np.dtyp
     return np.dtype(np.float32)
 
 
-def _require_bytes(source: Source) -> None:
+def _require_bytes(source: DicomFile) -> None:
     """Refuse a file that promises more pixels than its bytes can hold."""
     header = source.dataset
     with understood(source.path.name):

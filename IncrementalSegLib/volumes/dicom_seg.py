@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegLib.volumes.dicom_files import Source, understood
+from IncrementalSegLib.volumes.dicom_files import DicomFile, understood
 from IncrementalSegLib.volumes.dicom_frames import Frame, frames_of, place_of
 from IncrementalSegLib.volumes.dicom_grid import SLICE_TOLERANCE, agree, grid_of_slices
 from IncrementalSegLib.volumes.dicom_pixels import stored
@@ -25,13 +25,13 @@ Segments = tuple[tuple[str, int, int], ...]
 """Name, layer and value of each segment."""
 
 
-def names(source: Source) -> tuple[str, ...]:
+def names(source: DicomFile) -> tuple[str, ...]:
     """Return the names of the segments, in the order of the file."""
     with understood(source.path.name):
         return tuple(dict.fromkeys(name for _, name in _listed(source)))
 
 
-def read(source: Source, notes: list[Note]) -> tuple[NDArray[Any], Grid, Segments]:
+def read(source: DicomFile, notes: list[Note]) -> tuple[NDArray[Any], Grid, Segments]:
     """Read all segments; those that overlap go to different layers.
 
     Args:
@@ -63,7 +63,7 @@ def read(source: Source, notes: list[Note]) -> tuple[NDArray[Any], Grid, Segment
         return np.stack(layers) if layers else np.zeros((1, *grid.shape), dtype), grid, tuple(found)
 
 
-def _listed(source: Source) -> list[tuple[int, str]]:
+def _listed(source: DicomFile) -> list[tuple[int, str]]:
     """Return number and name of each segment."""
     items = list(source.dataset.get("SegmentSequence") or ())
     numbers = [int(item.SegmentNumber) for item in items]
@@ -102,7 +102,7 @@ def _multiples(gaps: Sequence[float], step: float) -> bool:
 
 
 def _mask(
-    source: Source, number: int, slices: Sequence[tuple[Frame, int]], grid: Grid, notes: list[Note]
+    source: DicomFile, number: int, slices: Sequence[tuple[Frame, int]], grid: Grid, notes: list[Note]
 ) -> NDArray[np.bool_]:
     """Return the mask of one segment."""
     header = source.dataset

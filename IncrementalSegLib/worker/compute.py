@@ -19,7 +19,7 @@ from IncrementalSegLib.jobs import events
 from IncrementalSegLib.jobs.requests import Request
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
-from IncrementalSegLib.worker.control import Job
+from IncrementalSegLib.worker.control import RunningJob
 from IncrementalSegLib.worker.log import Log
 from IncrementalSegLib.worker.verbs import call, resolve
 from IncrementalSegLib.worker.warm import WarmModels
@@ -34,8 +34,8 @@ class Compute:
 
     def __init__(self, send: Callable[[events.Event], None]) -> None:
         self._send = send
-        self._waiting: deque[Job] = deque()
-        self._job: Job | None = None
+        self._waiting: deque[RunningJob] = deque()
+        self._job: RunningJob | None = None
         self._closed = False
         self._changed = threading.Condition()
         self._log = Log(self._warn)
@@ -50,7 +50,7 @@ class Compute:
     def add(self, request: Request) -> None:
         """Do this after all that was asked before."""
         with self._changed:
-            self._waiting.append(Job(request, self._send))
+            self._waiting.append(RunningJob(request, self._send))
             self._changed.notify()
 
     def cancel(self, job: str, wish: Wish) -> None:
@@ -90,7 +90,7 @@ class Compute:
                 self._job = None
             self._send(end)
 
-    def _next(self) -> Job | None:
+    def _next(self) -> RunningJob | None:
         """Wait for a job, load the libraries that it needs, and take it unless it was cancelled meanwhile."""
         while True:
             with self._changed:
@@ -106,7 +106,7 @@ class Compute:
                     self._job = self._waiting.popleft()
                     return job
 
-    def _do(self, job: Job) -> events.Event:
+    def _do(self, job: RunningJob) -> events.Event:
         name = job.request.id
         try:
             return events.Finished(name, self._call(job))
@@ -116,7 +116,7 @@ class Compute:
             report = "".join(traceback.format_exception(error)) + "\n" + self._log.tail()
             return events.Failed.of(name, explain(error), report)
 
-    def _call(self, job: Job) -> Json:
+    def _call(self, job: RunningJob) -> Json:
         request = job.request
         parameters = inspect.signature(resolve(request.verb)).parameters
         if "device" in parameters and "loader" not in parameters:

@@ -10,7 +10,7 @@ from IncrementalSegLib.jobs.reporter import Reporter
 from IncrementalSegLib.jobs.requests import Request
 
 
-class Job:
+class RunningJob:
     """A request that is being done; itself the ``Progress`` of the engine.
 
     Args:

@@ -12,7 +12,7 @@ import torch
 from tiny import BAR, DISC, SQUARE, batch, bits, cases, changed, context, method
 from tiny import trainer as trainer_of
 
-from IncrementalSegLib.methods.base.method import Phase
+from IncrementalSegLib.methods.base.method import TrainingPhase
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.registry import find, names
@@ -102,7 +102,7 @@ def test_its_phases_and_sources_add_up(name):
     chosen = method(name)
     ctx = context(chosen)
     phases = chosen.phases(ctx)
-    assert all(isinstance(phase, Phase) for phase in phases)
+    assert all(isinstance(phase, TrainingPhase) for phase in phases)
     assert sum(phase.share for phase in phases) == pytest.approx(1)
     shares = chosen.sources(ctx)
     assert set(shares) <= {"new", "exemplar", "unlabelled"}

@@ -28,8 +28,8 @@ from IncrementalSegLib.engine.step.trainer import CHECKPOINT_SECONDS, Trainer
 from IncrementalSegLib.exemplars.memory import ORDERS, ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.method import Phase
-from IncrementalSegLib.progress import Phase as ProgressPhase
+from IncrementalSegLib.methods.base.method import TrainingPhase
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.sampling.prepare import prepare_case
 from IncrementalSegLib.sampling.reading import sample
@@ -38,7 +38,7 @@ from IncrementalSegLib.store.unfinished import Unfinished
 
 T = TypeVar("T")
 
-PHASE = ProgressPhase.MEASURING
+PHASE = Phase.MEASURING
 
 TRAINING_CASES, CASES_ASIDE = 4, 2
 """Cases that stand for all."""
@@ -160,7 +160,7 @@ class DryRun(Step):
             seconds += phase.share * self._phase_seconds(trainer, phase, report)
         return seconds
 
-    def _phase_seconds(self, trainer: Trainer, phase: Phase, report: Callable[[float, str], None]) -> float:
+    def _phase_seconds(self, trainer: Trainer, phase: TrainingPhase, report: Callable[[float, str], None]) -> float:
         """Time each pool by itself, because batches of exemplars are cheaper, and weigh by their probabilities."""
         shares = {name: share for name, share in trainer.method.sources(trainer.ctx).items() if name in trainer.pools}
         wanted = {name for name, share in shares.items() if share > 0}

@@ -1,4 +1,4 @@
-"""A batch that the memory does not hold is worked off in parts; their gradients add up to those of the whole."""
+"""Micro-batches: the parts of a batch that memory does not hold; their gradients add up to those of the whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from IncrementalSegLib.sampling.batch import Batch
 log = logging.getLogger(__name__)
 
 
-def in_parts(batch: Batch, parts: int) -> Iterator[tuple[float, Batch]]:
+def micro_batches(batch: Batch, parts: int) -> Iterator[tuple[float, Batch]]:
     """Yield ``parts`` smaller batches, each with its share of the items.
 
     Losses are means, so that the sum of the parts' losses times their shares is the loss of the whole where
@@ -37,8 +37,8 @@ def in_parts(batch: Batch, parts: int) -> Iterator[tuple[float, Batch]]:
         yield (last - first) / size, part
 
 
-def more_parts(parts: int, size: int) -> int | None:
-    """Return in how many parts to try next, and say so; ``None`` where each part is one item already.
+def double_micro_batches(parts: int, size: int) -> int | None:
+    """Return the next number of micro-batches to try, and log it; ``None`` where each holds one item already.
 
     Args:
         parts: The number that did not fit.
@@ -48,7 +48,7 @@ def more_parts(parts: int, size: int) -> int | None:
         return None
     more = min(2 * parts, size)
     log.warning(
-        "The memory ran out. Each batch of %d is worked off in %d parts from here on; their gradients add up.",
+        "Out of memory: splitting each batch of %d into %d micro-batches from now on.",
         size,
         more,
     )

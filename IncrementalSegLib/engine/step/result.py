@@ -7,7 +7,7 @@ from pathlib import Path
 
 from IncrementalSegLib.engine.documents import read_document
 from IncrementalSegLib.engine.step.saving import RETENTION
-from IncrementalSegLib.engine.step.state import Curve
+from IncrementalSegLib.engine.step.state import TrainingCurve
 from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.sampling.cases import Notes
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord
@@ -28,7 +28,7 @@ class StepResult:
     """
 
     record: VersionRecord
-    curve: Curve
+    curve: TrainingCurve
     report: RetentionReport
     page: Path | None = None
     notes: Notes = field(default_factory=dict)
@@ -37,7 +37,7 @@ class StepResult:
     def of(cls, folder: ModelFolder, number: int) -> StepResult:
         """Read the result of a finished step from the version that it wrote."""
         report = read_document(folder, RETENTION, number, RetentionReport.from_json)
-        curve = read_document(folder, "curve", number, lambda document: Curve(**document))
+        curve = read_document(folder, "curve", number, lambda document: TrainingCurve(**document))
         return cls(folder.record(number), curve, report)
 
     def to_json(self) -> Json:

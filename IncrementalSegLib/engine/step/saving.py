@@ -12,7 +12,7 @@ from IncrementalSegLib.engine.memories import memory_document
 from IncrementalSegLib.engine.step.material import Material
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.settings import StepSettings
-from IncrementalSegLib.engine.step.state import Curve
+from IncrementalSegLib.engine.step.state import TrainingCurve
 from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.store.versions import VersionRecord
@@ -29,7 +29,7 @@ def save(
     request: StepRequest,
     ctx: StepContext,
     material: Material,
-    curve: Curve,
+    curve: TrainingCurve,
     settings: StepSettings,
     selection: Json,
     report: RetentionReport,
@@ -89,7 +89,7 @@ def save(
     return request.target.write(record, tensors, documents)
 
 
-def _lineage(request: StepRequest, curve: Curve) -> Json:
+def _lineage(request: StepRequest, curve: TrainingCurve) -> Json:
     """Return how the step was done, for the record and the history."""
     return {
         "number": request.step,

@@ -19,7 +19,7 @@ Tensors = dict[str, Tensor]
 
 
 @dataclass
-class Curve:
+class TrainingCurve:
     """What happened while training.
 
     Attributes:
@@ -86,7 +86,7 @@ class TrainingState:
         finished: Nothing is left to train, and the best weights are in place.
     """
 
-    curve: Curve
+    curve: TrainingCurve
     phase: int = 0
     phase_began: int = 0
     sums: dict[str, float] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class TrainingState:
         if best and best["dice"] < HARDLY_LEARNED:  # an older program kept noise
             best = None
         return cls(
-            curve=Curve(**document["curve"]),
+            curve=TrainingCurve(**document["curve"]),
             phase=document["phase"],
             phase_began=document["phase_began"],
             sums=document["sums"],

@@ -29,7 +29,7 @@ from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.engine.step.saving import save
 from IncrementalSegLib.engine.step.settings import StepSettings
-from IncrementalSegLib.engine.step.state import Curve, TrainingState
+from IncrementalSegLib.engine.step.state import TrainingCurve, TrainingState
 from IncrementalSegLib.engine.step.trainer import Trainer
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.evaluation.retention import RetentionReport
@@ -126,7 +126,7 @@ class Step:
         return result
 
     def _finish(
-        self, ctx: StepContext, material: Material, predictor: Predictor, curve: Curve, began: float
+        self, ctx: StepContext, material: Material, predictor: Predictor, curve: TrainingCurve, began: float
     ) -> StepResult:
         """Remember, judge, score and save what was trained."""
         ctx.model.eval()
@@ -236,7 +236,7 @@ class Step:
         material: Material,
         predictor: Predictor,
         checkpoints: Checkpoints,
-    ) -> Curve:
+    ) -> TrainingCurve:
         """Begin the step or go on with it, and train."""
         state = checkpoints.read(ctx) if self.resuming else None
         if state is None:

@@ -12,15 +12,15 @@ from torch import nn
 
 from IncrementalSegLib.engine.progress import Progress, Stop
 from IncrementalSegLib.engine.runtime import Runtime
-from IncrementalSegLib.engine.step.accumulation import in_parts, more_parts
+from IncrementalSegLib.engine.step.accumulation import double_micro_batches, micro_batches
 from IncrementalSegLib.engine.step.presets import Preset
-from IncrementalSegLib.engine.step.state import Curve, Snapshot, TrainingState
+from IncrementalSegLib.engine.step.state import Snapshot, TrainingCurve, TrainingState
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.method import Method, Phase
+from IncrementalSegLib.methods.base.method import Method, TrainingPhase
 from IncrementalSegLib.networks.dropout import ChannelDropout
-from IncrementalSegLib.progress import Phase as ProgressPhase
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.sampling.augmentation import augment
 from IncrementalSegLib.sampling.batch import Batch
 from IncrementalSegLib.sampling.patches import PatchPool
@@ -70,16 +70,16 @@ class Trainer:
         self.method, self.ctx, self.pools, self.preset = method, ctx, pools, preset
         self.runtime, self.validate, self.progress, self.checkpoint = runtime, validate, progress, checkpoint
         self.missing = missing
-        self.state = state or TrainingState(Curve(planned=steps))
+        self.state = state or TrainingState(TrainingCurve(planned=steps))
         self._every = max(1, -(-self.curve.planned // preset.evaluations))
         self._saved = time.monotonic()
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> TrainingCurve:
         """What happened so far."""
         return self.state.curve
 
-    def run(self) -> Curve:
+    def run(self) -> TrainingCurve:
         """Train, end a phase early without progress on the cases set aside, and keep the best weights.
 
         Where nothing is learned, no weights are better than others; the last ones are kept.
@@ -106,7 +106,7 @@ class Trainer:
         self._save()
         return state.curve
 
-    def _run_phase(self, phase: Phase, count: int) -> None:
+    def _run_phase(self, phase: TrainingPhase, count: int) -> None:
         """Go on with a phase of ``count`` optimiser steps."""
         state, curve = self.state, self.curve
         state.resume(self.optimiser(phase))
@@ -126,7 +126,7 @@ class Trainer:
                 state.sums[name] = state.sums.get(name, 0.0) + term
             if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
                 self._save()
-            self.progress(ProgressPhase.TRAINING, curve.steps / curve.planned, {"loss": sum(terms.values())})
+            self.progress(Phase.TRAINING, curve.steps / curve.planned, {"loss": sum(terms.values())})
 
     def _evaluate(self) -> bool:
         """Score the cases set aside and return whether the phase may still gain."""
@@ -136,7 +136,7 @@ class Trainer:
         count = curve.steps - curve.evaluated
         means = {name: value / count for name, value in state.sums.items()}
         if dice is not None:
-            self.progress(ProgressPhase.TRAINING, curve.steps / curve.planned, {"dice": dice})
+            self.progress(Phase.TRAINING, curve.steps / curve.planned, {"dice": dice})
         curve.points.append({"step": curve.steps, "validation": dice} | means)
         state.sums = {}
         if dice is None:
@@ -167,11 +167,11 @@ class Trainer:
         before.restore(self.ctx)
         return min(seconds)
 
-    def step(self, index: int, phase: Phase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
+    def step(self, index: int, phase: TrainingPhase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
         """Do optimiser step ``index`` and return the loss terms."""
         return self.update(self.batch(index), phase, optimiser)
 
-    def update(self, batch: Batch, phase: Phase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
+    def update(self, batch: Batch, phase: TrainingPhase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
         """Do one optimiser step on a batch that lies on the device, and return the loss terms."""
         self._train_mode(phase)
         while True:
@@ -180,7 +180,7 @@ class Trainer:
                 terms = self._backward(batch)
                 break
             except torch.OutOfMemoryError:
-                more = more_parts(self.curve.accumulate, len(batch.image))
+                more = double_micro_batches(self.curve.accumulate, len(batch.image))
                 if more is None:
                     raise
                 self.curve.accumulate = more
@@ -194,7 +194,7 @@ class Trainer:
     def _backward(self, batch: Batch) -> dict[str, float]:
         """Add up the gradients of a batch, in as many parts as the memory asks for, and return the loss terms."""
         sums: dict[str, float] = {}
-        for share, part in in_parts(batch, self.curve.accumulate):
+        for share, part in micro_batches(batch, self.curve.accumulate):
             with self.runtime.autocast():
                 terms = self.method.training_loss(part, self.ctx)
             total = torch.stack(list(terms.values())).sum()
@@ -220,11 +220,11 @@ class Trainer:
         ChannelDropout.seed(self.ctx.model, generator)
         return replace(batch.to(self.ctx.device), image=self.runtime.layout(batch.image))
 
-    def optimiser(self, phase: Phase) -> torch.optim.Optimizer:
+    def optimiser(self, phase: TrainingPhase) -> torch.optim.Optimizer:
         """Return a fresh optimiser for a phase."""
         return torch.optim.Adam(self._parameters(phase), lr=self.preset.learning_rate * phase.learning_rate)
 
-    def _share(self, phases: Sequence[Phase]) -> int:
+    def _share(self, phases: Sequence[TrainingPhase]) -> int:
         """Return the optimiser steps of the running phase; the last one takes what rounding leaves."""
         counts = [round(phase.share * self.curve.planned) for phase in phases[:-1]]
         return [*counts, self.curve.planned - sum(counts)][self.state.phase]
@@ -233,13 +233,13 @@ class Trainer:
         """Return the factor on the learning rate where the share ``done`` of the phase is behind."""
         return max(0.0, 1 - done) ** _DECAY_POWER if self.preset.decay else 1.0
 
-    def _parameters(self, phase: Phase) -> Sequence[nn.Parameter]:
+    def _parameters(self, phase: TrainingPhase) -> Sequence[nn.Parameter]:
         model = self.ctx.model
         if phase.trains == "all":
             return list(model.parameters())
         return [parameter for item in self.ctx.new for parameter in model.output.part(item).parameters()]
 
-    def _train_mode(self, phase: Phase) -> None:
+    def _train_mode(self, phase: TrainingPhase) -> None:
         """Switch to training, with the trunks' running statistics frozen where the phase asks for it."""
         self.ctx.model.train()
         if not phase.freeze_norm or self.ctx.teacher_model is None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from IncrementalSegLib.exemplars.memory import Order
 from IncrementalSegLib.losses.heads import cross_entropy, inverse_frequency, margin, soft_dice
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.method import Method, MethodOptions, Phase
+from IncrementalSegLib.methods.base.method import Method, MethodOptions, TrainingPhase
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.sampling.batch import Batch, PreparedCase
 from IncrementalSegLib.types import Source, StructureId
@@ -83,9 +83,9 @@ class IncrementalHeads(Method[HeadOptionsT]):
             return config.model_copy(update={"head_depth": 2, "head_norm": True, "dropout": 0.5, "norm_momentum": 0.01})
         return config
 
-    def phases(self, ctx: StepContext) -> tuple[Phase, ...]:
+    def phases(self, ctx: StepContext) -> tuple[TrainingPhase, ...]:
         """Train in one phase."""
-        return (Phase("train", freeze_norm=self.options.norm != "train" and ctx.step > 1),)
+        return (TrainingPhase("train", freeze_norm=self.options.norm != "train" and ctx.step > 1),)
 
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
         """Return L_c on the new heads."""

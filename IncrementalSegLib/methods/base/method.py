@@ -32,7 +32,7 @@ OptionsT = TypeVar("OptionsT", bound=MethodOptions)
 
 
 @dataclass(frozen=True)
-class Phase:
+class TrainingPhase:
     """A part of the training.
 
     Attributes:
@@ -114,9 +114,9 @@ class Method(ABC, Generic[OptionsT]):
         """Return the probability of each pool; each batch comes from one pool and an empty pool is skipped."""
         return {"new": 1.0}
 
-    def phases(self, ctx: StepContext) -> tuple[Phase, ...]:
+    def phases(self, ctx: StepContext) -> tuple[TrainingPhase, ...]:
         """Return the phases of the training, in order."""
-        return (Phase("train"),)
+        return (TrainingPhase("train"),)
 
     def after_backward(self, ctx: StepContext) -> None:
         """Change gradients before the optimiser uses them."""

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from IncrementalSegLib.cli.learn import _show
-from IncrementalSegLib.engine.step.state import Curve
+from IncrementalSegLib.engine.step.state import TrainingCurve
 
 
 def said(
     capsys: pytest.CaptureFixture[str],
     dice: float | None,
-    curve: Curve,
+    curve: TrainingCurve,
     parent: int | None = 1,
     normalisation: str = "zscore",
     cases: int = 1,
@@ -39,14 +39,14 @@ def said(
 
 def test_a_structure_that_was_hardly_learned_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """The gate does not see it: a version whose new structure is found nowhere harms no older one."""
-    text = said(capsys, 0.0, Curve(200, 170, best_step=34))
+    text = said(capsys, 0.0, TrainingCurve(200, 170, best_step=34))
     assert "Hardly learned: scapula." in text
     assert "best weights from step 34, ended early after 170 of 200" in text
 
 
 @pytest.mark.parametrize("dice", [0.8, None])
 def test_one_that_was_learned_or_has_no_score_is_not(capsys: pytest.CaptureFixture[str], dice: float | None) -> None:
-    text = said(capsys, dice, Curve(200, 200, best_step=180))
+    text = said(capsys, dice, TrainingCurve(200, 200, best_step=180))
     assert "Hardly" not in text
     assert "best weights from step 180 of 200" in text
     assert "early" not in text
@@ -56,14 +56,14 @@ def test_one_that_was_learned_or_has_no_score_is_not(capsys: pytest.CaptureFixtu
 def test_the_first_step_says_how_intensities_are_normalised(
     capsys: pytest.CaptureFixture[str], normalisation: str, words: str
 ) -> None:
-    curve = Curve(200, 200, best_step=180)
+    curve = TrainingCurve(200, 200, best_step=180)
     assert words in said(capsys, 0.8, curve, None, normalisation)
     assert "Intensities" not in said(capsys, 0.8, curve, 1, normalisation)
 
 
 @pytest.mark.parametrize("cases", [1, 2])
 def test_a_single_case_is_said_to_be_a_weak_witness(capsys: pytest.CaptureFixture[str], cases: int) -> None:
-    text = said(capsys, 0.0, Curve(200, 200, best_step=200), cases=cases)
+    text = said(capsys, 0.0, TrainingCurve(200, 200, best_step=200), cases=cases)
     assert ("One case says so, and it may be unusual" in text) == (cases == 1)
 
 
@@ -71,12 +71,12 @@ def test_a_single_case_is_said_to_be_a_weak_witness(capsys: pytest.CaptureFixtur
 def test_a_first_step_says_that_it_writes_no_page(
     capsys: pytest.CaptureFixture[str], parent: int | None, asked: Path | None
 ) -> None:
-    text = said(capsys, 0.8, Curve(200, 200, best_step=180), parent, asked=asked)
+    text = said(capsys, 0.8, TrainingCurve(200, 200, best_step=180), parent, asked=asked)
     assert ("No report: a first step" in text) == (parent is None and asked is not None)
 
 
 def test_structures_that_no_scan_set_aside_shows_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    curve = Curve(200, 200, best_step=180)
+    curve = TrainingCurve(200, 200, best_step=180)
     text = said(capsys, None, curve, unjudged=("scapula",))
     assert "No scan set aside shows scapula: no later step can measure whether it is kept." in text
     assert "No scan set aside" not in said(capsys, 0.8, curve)

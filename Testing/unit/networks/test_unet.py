@@ -86,12 +86,12 @@ def test_dropout_follows_the_last_pooling_the_bottleneck_and_every_decoder_level
 def test_the_last_map_is_given_before_and_after_dropout():
     trunk = unet(dropout=0.5)
     features = trunk(torch.randn(2, 1, 16, 16))
-    kept = features.scored.flatten(2).abs().sum(2) > 0
+    kept = features.decoder_dropped.flatten(2).abs().sum(2) > 0
     assert 0 < kept.sum() < kept.numel()
-    torch.testing.assert_close(features.scored[kept], 2 * features.decoder[kept])
+    torch.testing.assert_close(features.decoder_dropped[kept], 2 * features.decoder[kept])
     trunk.eval()
     features = trunk(torch.randn(2, 1, 16, 16))
-    assert torch.equal(features.scored, features.decoder)
+    assert torch.equal(features.decoder_dropped, features.decoder)
 
 
 def test_momentum_reaches_every_norm():

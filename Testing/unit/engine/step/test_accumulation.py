@@ -5,7 +5,7 @@ import torch
 from tiny import DISC, FEW, SQUARE, batch, context, method, trainer
 
 from IncrementalSegLib.engine.learn import learn
-from IncrementalSegLib.engine.step.accumulation import in_parts, more_parts
+from IncrementalSegLib.engine.step.accumulation import double_micro_batches, micro_batches
 from IncrementalSegLib.methods.finetune import Finetune
 from IncrementalSegLib.store.versions import open_model
 
@@ -24,7 +24,7 @@ def holds_at_most(items, loss):
 @pytest.mark.parametrize("parts", [1, 2, 3, 4, 9])
 def test_parts_cover_the_batch_once(parts):
     whole = batch(context(method("lwfseg")))
-    found = list(in_parts(whole, parts))
+    found = list(micro_batches(whole, parts))
     assert len(found) == min(parts, 4)
     assert sum(share for share, _ in found) == pytest.approx(1)
     assert torch.equal(torch.cat([part.image for _, part in found]), whole.image)
@@ -41,7 +41,7 @@ def test_the_gradients_of_the_parts_add_up(parts):
     gradients = []
     for count in (1, parts):
         ctx.model.zero_grad()
-        for share, part in in_parts(whole, count):
+        for share, part in micro_batches(whole, count):
             (share * sum(chosen.training_loss(part, ctx).values())).backward()
         gradients.append(
             torch.cat([value.grad.flatten() for value in ctx.model.parameters() if value.grad is not None])
@@ -55,7 +55,7 @@ def test_the_batch_is_halved_until_it_fits(monkeypatch, caplog):
     loop = trainer(chosen, context(chosen, old=(), new=(DISC, SQUARE)), steps=3)
     assert loop.run().accumulate == 4
     assert loop.curve.steps == 3
-    assert re.findall(r"in \d parts", caplog.text) == ["in 2 parts", "in 4 parts"]
+    assert re.findall(r"into \d micro-batches", caplog.text) == ["into 2 micro-batches", "into 4 micro-batches"]
 
 
 def test_what_does_not_fit_one_by_one_ends_the_step_as_a_crash(monkeypatch):
@@ -66,9 +66,9 @@ def test_what_does_not_fit_one_by_one_ends_the_step_as_a_crash(monkeypatch):
 
 
 def test_a_part_of_one_item_is_the_last():
-    assert more_parts(1, 8) == 2
-    assert more_parts(4, 5) == 5
-    assert more_parts(8, 8) is None
+    assert double_micro_batches(1, 8) == 2
+    assert double_micro_batches(4, 5) == 5
+    assert double_micro_batches(8, 8) is None
 
 
 def test_the_version_says_it(monkeypatch, small_presets, data, tmp_path):

@@ -9,7 +9,7 @@ from tiny import DISC, SQUARE, bits, changed, context, method, plain, runtime
 from tiny import trainer as trainer_of
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.methods.base.method import Phase
+from IncrementalSegLib.methods.base.method import TrainingPhase
 
 
 def make(name="finetune", steps=4, **more):
@@ -125,7 +125,7 @@ def test_the_learning_rate_falls_as_planned(decay, rates):
 
 def test_phases_share_the_steps_and_train_what_they_say(monkeypatch):
     trainer, ctx = make(steps=6, decay=False, learning_rate=0.01)
-    plan = (Phase("heads", 1 / 3, "new_outputs"), Phase("all", 2 / 3, learning_rate=0.1))
+    plan = (TrainingPhase("heads", 1 / 3, "new_outputs"), TrainingPhase("all", 2 / 3, learning_rate=0.1))
     monkeypatch.setattr(type(trainer.method), "phases", lambda self, ctx: plan)
     seen, real = [], trainer.update
 

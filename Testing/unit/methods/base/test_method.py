@@ -4,7 +4,7 @@ import pytest
 from tiny import BAR, DISC, SQUARE, bits, changed, context, method
 from tiny import trainer as trainer_of
 
-from IncrementalSegLib.methods.base.method import Method, MethodOptions, Phase
+from IncrementalSegLib.methods.base.method import Method, MethodOptions, TrainingPhase
 from IncrementalSegLib.networks.config import SegmenterConfig
 
 
@@ -42,7 +42,7 @@ def test_hooks_do_nothing_by_default():
     assert (ctx.memory.tensors, ctx.memory.data) == ({}, {})
     config = SegmenterConfig(network="unet2d")
     assert least.design(config) is config
-    assert least.phases(ctx) == (Phase("train", 1.0, "all", 1.0, False),)
+    assert least.phases(ctx) == (TrainingPhase("train", 1.0, "all", 1.0, False),)
     assert (least.sources(ctx), least.rehearsal(ctx), least.needs) == ({"new": 1.0}, [], frozenset())
 
 
