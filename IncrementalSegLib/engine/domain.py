@@ -143,7 +143,7 @@ def look_at(volume: Volume, image: Tensor, plan: Plan) -> Traits:
     seen = [order[axis] for axis in axes]
     spacing = [volume.grid.spacing[2 - axis] for axis in seen]
     extent = [step * volume.grid.shape[axis] for step, axis in zip(spacing, seen, strict=True)]
-    return traits(image, volume.array, spacing, extent, axes)
+    return traits(image, volume.array, spacing, extent, axes, volume.padding)
 
 
 def warnings_of(seen: Seen, scan: Traits, structures: StructureList, name: str) -> list[str]:

@@ -174,6 +174,7 @@ def traits(
     spacing: Sequence[float],
     extent: Sequence[float],
     axes: Sequence[int] = (0, 1, 2),
+    padding: Sequence[float | None] = (),
 ) -> Traits:
     """Measure one scan.
 
@@ -183,6 +184,7 @@ def traits(
         spacing: Millimetres of the scan along the axes that the network sees.
         extent: Field of view in mm along the same axes.
         axes: Which of D, H, W the network sees; no other axis counts.
+        padding: Value of each channel of ``raw`` that is padding and left out too.
     """
     stride = max(1, math.ceil(image[0].numel() / _VOXELS))
     thinned = image[:, :: min(stride, image.shape[1])].float()
@@ -195,7 +197,7 @@ def traits(
     looks = {"contrast": contrast, "texture": torch.stack(texture, dim=1), "layout": layout}
     return Traits(
         {name: item.flatten().double().numpy() for name, item in looks.items()},
-        np.concatenate([_percentiles(channel) for channel in raw]),
+        np.concatenate([_percentiles(*pair) for pair in zip(raw, padding or [None] * len(raw), strict=True)]),
         tuple(spacing),
         tuple(extent),
     )
@@ -210,12 +212,13 @@ def _roughness(image: Tensor, thinned: Tensor, axis: int, lag: int, stride: int)
     return ((second - first).abs().mean(dim=(1, 2, 3)) + 1e-3).log()  # a constant scan has a logarithm too
 
 
-def _percentiles(channel: NDArray[np.generic]) -> Numbers:
+def _percentiles(channel: NDArray[np.generic], padding: float | None) -> Numbers:
     if channel.size > _SAMPLES:
         random = np.random.default_rng(0)
         channel = channel[tuple(random.integers(size, size=_SAMPLES) for size in channel.shape)]
     values = channel.ravel().astype(np.float64)
     values = values[np.isfinite(values)]
+    values = values if padding is None else values[values != padding]
     return np.percentile(values, _PERCENTILES) if values.size else np.zeros(len(_PERCENTILES))
 
 

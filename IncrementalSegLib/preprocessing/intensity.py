@@ -1,11 +1,13 @@
 """Intensity normalisation: statistics of each channel without its padding, applied slab by slab.
 
-Padding is what a scanner or a program wrote outside the field of view: NaN, one value below or above all others, or
-one constant value that fills the corners.  It counts in no statistic, and the network sees it as air.
+Padding is what a scanner or a program wrote outside the field of view: the value that the file declares; else NaN, one
+value below or above all others, or one constant value that fills the corners.  It counts in no statistic, and the
+network sees it as air.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -62,6 +64,7 @@ class Normaliser:
             deviation 1 (scans without a common unit, such as MR); ``ct``: Hounsfield units are clipped to a window.
         clip_percent: Percentiles of the z-score, 0..100.
         window: Window of ``ct`` in Hounsfield units.
+        padding: Value of each channel that the file declares as padding (:class:`Volume`); elsewhere it is guessed.
     """
 
     def __init__(
@@ -70,14 +73,17 @@ class Normaliser:
         normalisation: Normalisation = "zscore",
         clip_percent: tuple[float, float] = CLIP_PERCENT,
         window: tuple[float, float] = CT_WINDOW,
+        padding: Sequence[float | None] = (),
     ) -> None:
         self._array = array
-        self.padding = _padding(array)
+        self._declared = tuple(padding) or (None,) * len(array)
+        self.padding = _padding(array) if None in self._declared else None
         if normalisation == "ct":
             centre, scale = sum(window) / 2, 2 * _CT_RANGE / (window[1] - window[0])
             self.channels = [ChannelScale(*window, centre, scale)] * len(array)
         else:
-            known = self.padding or (None,) * len(array)
+            guessed = self.padding or (None,) * len(array)
+            known = [own if own is not None else other for own, other in zip(self._declared, guessed, strict=True)]
             self.channels = [
                 _standardised(body_samples(channel, value), clip_percent)
                 for channel, value in zip(array, known, strict=True)
@@ -88,12 +94,14 @@ class Normaliser:
         slab = self._array[:, start:stop]
         outside = _outside(slab, self.padding)
         image = torch.empty(slab.shape, dtype=torch.float32)
-        for source, target, channel in zip(slab, image, self.channels, strict=True):
+        for source, target, channel, declared in zip(slab, image, self.channels, self._declared, strict=True):
             values = target.numpy()
             with np.errstate(over="ignore"):
                 values[...] = source
             values[~np.isfinite(values)] = channel.low
-            if outside is not None:
+            if declared is not None:
+                values[source == declared] = channel.low
+            elif outside is not None:
                 values[outside] = channel.low
             target.clamp_(channel.low, channel.high).sub_(channel.centre).mul_(channel.scale)
         return image

@@ -52,7 +52,7 @@ def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
     record = _record(volume, plan)
     turned = turn(volume.array, record.order, record.flips)
     size = _target_size(volume, plan, record)
-    read = Normaliser(turned, plan.normalisation, plan.clip_percent, plan.window)
+    read = Normaliser(turned, plan.normalisation, plan.clip_percent, plan.window, volume.padding)
     slabs = resized(read, volume.channels, record.turned, size)
     image = torch.cat([slab.half() for _, slab in slabs], dim=1)
     valid = np.isfinite(turned).all(axis=0)[np.newaxis]

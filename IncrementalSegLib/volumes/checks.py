@@ -86,9 +86,10 @@ def _judge_size(volume: Volume, name: str) -> list[Note]:
 
 
 def _in_the_void(mask: Mask, volume: Volume, share: float = 0.5) -> bool:
-    """Tell whether more than a share of a mask lies where a volume has its lowest value, as around a body."""
+    """Tell whether more than a share of a mask lies in padding or the lowest value of a volume, as around a body."""
     outlined = volume.array[0][mask]
-    return not volume.grid.planar and outlined.size > 0 and bool((outlined == volume.array[0].min()).mean() > share)
+    void = [volume.array[0].min(), *(value for value in volume.padding[:1] if value is not None)]
+    return not volume.grid.planar and outlined.size > 0 and bool(np.isin(outlined, void).mean() > share)
 
 
 def _sides(volume: Volume, axis: int) -> str:

@@ -44,7 +44,9 @@ def read(path: Path, notes: list[Note]) -> RawImage:
         _look_at_brightness(sources, path, notes)
         frames = [frame for source in sources for frame in frames_of(source)]
         ordered, grid = arrange(frames, path.name, notes)
-        return RawImage(dicom_pixels.read(ordered, {source.path: source for source in sources}, path.name), grid)
+        by_path = {source.path: source for source in sources}
+        array, padding = dicom_pixels.read(ordered, by_path, path.name, notes)
+        return RawImage(array, grid, padding=padding)
 
 
 def segmentation(path: Path) -> DicomFile | None:

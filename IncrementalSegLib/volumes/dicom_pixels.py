@@ -17,6 +17,7 @@ from IncrementalSegLib.volumes.dicom_files import DicomFile, read_dataset, under
 from IncrementalSegLib.volumes.dicom_frames import Frame
 from IncrementalSegLib.volumes.itk import quiet, reason_of
 from IncrementalSegLib.volumes.memory import bytes_text, require_memory
+from IncrementalSegLib.volumes.notes import Note
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -34,18 +35,22 @@ _SMALL = 100_000_000
 """Bytes that are never too many."""
 
 
-def read(frames: Sequence[Frame], sources: Mapping[Path, DicomFile], name: str) -> NDArray[Any]:
+def read(
+    frames: Sequence[Frame], sources: Mapping[Path, DicomFile], name: str, notes: list[Note]
+) -> tuple[NDArray[Any], float | None]:
     """Read slices in their order.
 
     Slope and intercept of each slice are applied; the result is integer where no slice has any but whole ones.
+    Padding (``PixelPaddingValue`` and ``PixelPaddingRangeLimit``) becomes one value in all slices.
 
     Args:
         frames: Slices of one size, the first to the last.
         sources: Path -> header.
         name: Name of the file or folder, for messages.
+        notes: Padding that cannot be meant is said here.
 
     Returns:
-        ``(C, D, H, W)``.
+        ``(C, D, H, W)``, and the value of its padding; ``None`` where it has none.
 
     Raises:
         DataError: Truncated, of an unknown packing, or larger than the free memory.
@@ -57,14 +62,32 @@ def read(frames: Sequence[Frame], sources: Mapping[Path, DicomFile], name: str) 
         _require_bytes(source)
     require_memory(name, int(np.prod(shape, dtype=np.int64)), dtype.itemsize)
     array = np.empty(shape, dtype)
+    paddings = {path: _padding(source) for path, source in sources.items()}
+    outside = np.zeros(shape[1:], np.bool_) if any(paddings.values()) else None
     places = sorted(range(len(frames)), key=lambda place: (str(frames[place].path), frames[place].index))
     for path, group in groupby(places, key=lambda place: frames[place].path):
-        chosen = list(group)
+        chosen, padding = list(group), paddings[path]
         for place, pixels in zip(chosen, stored(path, [frames[place].index for place in chosen]), strict=True):
             if pixels.shape[:2] != (first.rows, first.columns):
                 raise DataError(f"{path.name} has other pixels than its header says.", todo="Export it again.")
             array[:, place] = _real(pixels, frames[place], dtype).reshape(*shape[2:], -1).transpose(2, 0, 1)
-    return array
+            if outside is not None and padding is not None:
+                outside[place] = (pixels >= min(padding)) & (pixels <= max(padding))
+    if outside is None or not outside.any():
+        return array, None
+    if outside.all():
+        said = f"{name} declares all of its voxels as padding (PixelPaddingValue): that is not believed."
+        notes.append(Note("all-padding", said))
+        return array, None
+    return array, _fill(array, outside, frames)
+
+
+def _fill(array: NDArray[Any], outside: NDArray[np.bool_], frames: Sequence[Frame]) -> float:
+    """Give padding one value and return it: its own, or the least of all voxels where slices differ in their scale."""
+    one_scale = len({(frame.slope, frame.intercept) for frame in frames}) == 1
+    value = array[0][outside][0] if one_scale else array.min(where=~outside, initial=array.max())
+    array[:, outside] = value
+    return float(value)
 
 
 def stored(path: Path, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
@@ -132,6 +155,25 @@ def _real(pixels: NDArray[Any], frame: Frame, dtype: np.dtype[Any]) -> NDArray[A
     if dtype.kind == "f":
         return (pixels * np.float64(frame.slope) + frame.intercept).astype(dtype)
     return np.asarray(pixels.astype(dtype) + dtype.type(frame.intercept))
+
+
+def _padding(source: DicomFile) -> tuple[int, int] | None:
+    """Return value and range limit of the padding as pixels are stored; ``None`` where the file declares none."""
+    header = source.dataset
+    value = header.get("PixelPaddingValue")
+    if value is None or int(header.get("SamplesPerPixel") or 1) != 1:
+        return None
+    limit = header.get("PixelPaddingRangeLimit")
+    bits, signed = int(header.get("BitsStored") or 0), int(header.get("PixelRepresentation") or 0)
+    return _stored(int(value), bits, signed), _stored(int(value if limit is None else limit), bits, signed)
+
+
+def _stored(value: int, bits: int, signed: int) -> int:
+    """Return a number without the bits beyond ``BitsStored``, as pixels are read; some files write -2000 as 63536."""
+    if not 1 <= bits <= 32:
+        return value
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if signed and value >> (bits - 1) else value
 
 
 def _type_of(frames: Sequence[Frame], sources: Mapping[Path, DicomFile]) -> np.dtype[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,8 @@ def read_volume(paths: Path | str | Sequence[Path | str], notes: list[Note] | No
     array = first.array if len(images) == 1 else np.concatenate([image.array for image in images])
     if array.dtype.kind == "f" and not np.isfinite(array).any():
         raise DataError(f"{files[0].name} holds no finite voxel.", todo="Export the scan again.")
-    return Volume(array, first.grid)
+    padding = tuple(image.padding for image in images for _ in image.array)
+    return Volume(array, first.grid, padding=padding if any(value is not None for value in padding) else ())
 
 
 def read_image(path: Path, notes: list[Note] | None = None) -> RawImage:
@@ -98,7 +100,7 @@ def read_image(path: Path, notes: list[Note] | None = None) -> RawImage:
             _log.warning("%s", note.message)
     else:
         notes += said
-    return RawImage(array, raw.grid, raw.metadata)
+    return replace(raw, array=array)
 
 
 def write_volume(path: Path | str, volume: Volume) -> None:

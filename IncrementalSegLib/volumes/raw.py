@@ -26,11 +26,13 @@ class RawImage:
         array: ``(C, D, H, W)``.
         grid: Where the samples lie; directions orthonormal.
         metadata: The text fields of the file.
+        padding: The value that the file declares as padding.
     """
 
     array: NDArray[Any]
     grid: Grid
     metadata: Mapping[str, str] = field(default_factory=dict)
+    padding: float | None = None
 
 
 def grid_of(

@@ -51,11 +51,14 @@ class Volume:
         grid: Where the samples lie.
         unlabelled: ``(D, H, W)`` bool, True where nobody looked for anything, so that no loss and no score
             counts there; ``None``: nowhere.
+        padding: Value of each channel that the file declares as padding, outside the field of view; ``None`` for a
+            channel, and empty for all, where it declares none.
     """
 
     array: NDArray[np.generic]
     grid: Grid
     unlabelled: NDArray[np.bool_] | None = None
+    padding: tuple[float | None, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4 or tuple(self.array.shape[1:]) != self.grid.shape:

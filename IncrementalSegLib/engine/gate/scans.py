@@ -70,6 +70,7 @@ class RetentionCopies:
             "patient": case.patient,
             "structures": list(dict.fromkeys((*known["structures"], *outlined))),
             "grid": asdict(volume.grid),
+            "padding": list(volume.padding),
         }
         tensors = {f"{key}.image": _tensor(volume.array)}
         tensors |= {f"{key}.{item}": _tensor(mask.astype(np.uint8)) for item, mask in outlined.items()}
@@ -90,7 +91,8 @@ class RetentionCopies:
             masks = {item: self.tensors[f"{key}.{item}"].numpy() > 0 for item in structures}
             unlabelled = self.tensors.get(f"{key}.{IGNORE}")
             nowhere = None if unlabelled is None else unlabelled.numpy() > 0
-            return Volume(self.tensors[f"{key}.image"].numpy(), Grid(**grid), nowhere), masks
+            padding = tuple(self.scans[key]["padding"])
+            return Volume(self.tensors[f"{key}.image"].numpy(), Grid(**grid), nowhere, padding), masks
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"The copy of the scan {self.scans[key]['case']!r} is incomplete ({error}).",

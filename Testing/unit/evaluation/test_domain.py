@@ -130,3 +130,15 @@ def test_small_constant_and_broken_scans_have_numbers(shape):
 
 def test_words():
     assert [word(value) for value in (0.0, 1.0, 1.01, 1.5, 1.51)] == ["near", "near", "apart", "apart", "far"]
+
+
+def test_declared_padding_is_left_out_of_the_intensities(rng):
+    array = rng.integers(100, 900, (2, *SIZE)).astype(np.float32)
+    padded, holes = array.copy(), array.copy()
+    padded[1, :, :20], holes[1, :, :20] = 5000, np.nan
+    image = torch.zeros(2, *SIZE)
+    found, expected = (
+        traits(image, raw, (1.0, 1.0), (48.0, 48.0), (1, 2), padding)
+        for raw, padding in ((padded, (None, 5000.0)), (holes, ()))
+    )
+    np.testing.assert_array_equal(found.intensity, expected.intensity)

@@ -113,6 +113,27 @@ def test_a_constant_border_is_padding_whatever_its_value(ct, value, border):
     assert (difference.abs() > 0.03).float().mean() < 1e-3  # tissue of that value beside the border
 
 
+@pytest.mark.parametrize("normalisation", ["zscore", "ct"])
+@pytest.mark.parametrize("value", [-1500, -500, 40, 3000])
+def test_declared_padding_counts_in_no_statistic_and_is_air_wherever_it_lies(ct, normalisation, value):
+    hidden = np.zeros(ct.shape[1:], dtype=np.bool_)
+    hidden[1:3, 12:20, 14:22] = True  # within the body, as where a face or a name was covered
+    ct[ct == value] += 1
+    padded, holes = ct.copy(), ct.astype(np.float32)
+    padded[:, hidden], holes[:, hidden] = value, np.nan
+    found = Normaliser(padded, normalisation, padding=[value])()
+    np.testing.assert_allclose(found.numpy(), Normaliser(holes, normalisation)().numpy(), atol=1e-5)
+    assert (found[:, hidden] == found.min()).all()
+
+
+def test_padding_is_declared_channel_by_channel(ct):
+    both = np.concatenate([ct, ct])
+    both[1, :4] = 77
+    found = Normaliser(both, padding=[None, 77])()
+    torch.testing.assert_close(found[:1], Normaliser(ct)())
+    assert (found[1, :4] == found[1].min()).all()
+
+
 def test_tissue_of_the_value_of_the_padding_stays(ct):
     ct[:, outside()] = 800  # as much as the bone
     found = Normaliser(ct)()

@@ -131,3 +131,13 @@ def test_pictures_are_resized_without_turning(rng):
     assert record.flips == ()
     low = np.unravel_index(picture.array[0].argmin(), picture.array[0].shape)
     assert image[0][low] == image[0].min()
+
+
+def test_padding_that_the_file_declares_is_air(rng):
+    array = rng.integers(100, 900, (1, *GRID.shape)).astype(np.int16)
+    hidden = np.zeros(GRID.shape, dtype=np.bool_)
+    hidden[2:5, 4:8, 3:7] = True
+    array[:, hidden] = 2000
+    image, _, _ = forward(Volume(array, GRID, padding=(2000,)), plan())
+    other, _, _ = forward(Volume(np.where(hidden, np.nan, array.astype(np.float32)), GRID), plan())
+    torch.testing.assert_close(image, other)

@@ -77,3 +77,13 @@ def test_a_mirrored_outline_in_the_air_is_told(axis, sides):
     nowhere[0, 0, 0] = nowhere[7, 7, 7] = True
     (note,) = judge_masks(Volume(np.where(nowhere, -1000, array), volume.grid), {"liver": nowhere})
     assert "same patient" in note.message
+
+
+@pytest.mark.parametrize(("padding", "kinds"), [((), []), ((None, 3.0), []), ((500.0, None), ["in-the-void"])])
+def test_an_outline_in_declared_padding_is_told(padding, kinds):
+    array = np.arange(240, dtype=np.int16).reshape(2, 4, 5, 6)
+    array[0, 2:] = 500
+    organ = np.zeros((4, 5, 6), dtype=np.bool_)
+    organ[2:, 1:3, 1:3] = True
+    notes = judge_masks(Volume(array, Grid((4, 5, 6)), padding=padding), {"liver": organ})
+    assert [note.kind for note in notes] == kinds

@@ -190,6 +190,65 @@ def test_hounsfield_units_stay_whole(tmp_path):
     np.testing.assert_array_equal(volume.array[0], np.abs(ARRAY) - 1024)
 
 
+PADDED = np.abs(ARRAY) + 1
+PADDED[:, :2], PADDED[:, -1] = 2000, 2003
+
+
+@pytest.mark.parametrize(
+    ("attributes", "filling", "outside"),
+    [
+        ({"PixelPaddingValue": 2000}, 2000, PADDED == 2000),
+        ({"PixelPaddingValue": 2000, "RescaleSlope": 1, "RescaleIntercept": -1024}, 976, PADDED == 2000),
+        ({"PixelPaddingValue": 2000, "PixelPaddingRangeLimit": 2010}, 2000, PADDED >= 2000),
+        ({"PixelPaddingValue": 2010, "PixelPaddingRangeLimit": 2000}, 2000, PADDED >= 2000),
+        ({"PixelPaddingValue": 7000}, None, PADDED < 0),
+        ({}, None, PADDED < 0),
+    ],
+)
+def test_declared_padding_is_known(tmp_path, attributes, filling, outside):
+    def change(index, data):
+        for keyword, value in attributes.items():
+            setattr(data, keyword, value)
+
+    volume, notes = read(write_series(tmp_path / "s", PADDED.astype(np.int16), change=change))
+    assert volume.padding == (() if filling is None else (filling,))
+    real = PADDED + attributes.get("RescaleIntercept", 0)
+    np.testing.assert_array_equal(volume.array[0], np.where(outside, filling, real) if filling else real)
+    assert notes == []
+
+
+def test_padding_is_one_value_in_slices_of_several_slopes(tmp_path):
+    def change(index, data):
+        data.RescaleSlope, data.RescaleIntercept, data.PixelPaddingValue = 0.5 * (index + 1), 3, 2000
+
+    volume, _ = read(write_series(tmp_path / "s", PADDED.astype(np.int16), change=change))
+    (value,) = volume.padding
+    assert (volume.array[0][PADDED == 2000] == value).all()
+    assert (volume.array[0] >= value).all(), "what else has the value is air by itself"
+
+
+@pytest.mark.parametrize(("kind", "bits"), [(np.int16, 16), (np.int16, 12), (np.uint16, 12)])
+def test_padding_that_was_written_as_63536_is_known(tmp_path, kind, bits):
+    def change(index, data):
+        data.BitsStored, data.HighBit = bits, bits - 1
+        data.add_new("PixelPaddingValue", "US", 63536)
+
+    stored = PADDED.astype(np.int16)
+    stored[stored >= 2000] = -2000
+    volume, _ = read(write_series(tmp_path / "s", stored.astype(kind), change=change))
+    assert len(volume.padding) == 1
+    np.testing.assert_array_equal(volume.array[0] == volume.padding[0], stored == -2000)
+
+
+def test_padding_that_would_leave_nothing_is_not_believed(tmp_path):
+    def change(index, data):
+        data.PixelPaddingValue, data.PixelPaddingRangeLimit = 0, 9000
+
+    volume, notes = read(write_series(tmp_path / "s", PADDED.astype(np.int16), change=change))
+    np.testing.assert_array_equal(volume.array[0], PADDED)
+    assert (volume.padding, notes) == ((), ["all-padding"])
+
+
 def drop_position(index, data):
     del data.ImagePositionPatient
 

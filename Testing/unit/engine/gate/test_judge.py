@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from dicoms import write_series
 from scans import write_dataset
 from tiny import tree
 
@@ -27,6 +28,8 @@ from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.volumes.io import read_volume, write_volume
+from IncrementalSegLib.volumes.volume import Volume
 
 FEW = {"passes": 2, "candidates": 4, "keep": 2}
 
@@ -159,6 +162,22 @@ def test_a_copy_judges_after_the_original_is_gone(world):
     assert copied.array.dtype == volume.array.dtype
     assert np.array_equal(copied.array, volume.array)
     assert np.array_equal(outlined[ids["liver"]], masks["liver"])
+
+
+def test_a_copy_keeps_what_a_dicom_file_declares_as_padding(tmp_path):
+    def change(index, header):
+        header.PixelPaddingValue = 2000
+
+    array = np.arange(120, dtype=np.int16).reshape(4, 5, 6) + 1
+    array[:, :2] = 2000
+    series = write_series(tmp_path / "s", array, change=change)
+    write_volume(tmp_path / "l.nii.gz", Volume(array[np.newaxis] % 2, read_volume(series).grid))
+    case = Case("c", "c", (series,), frozenset({"a"}), tmp_path / "l.nii.gz", {"a": (1,)})
+    copies = RetentionCopies().with_case(case, {"a": "x"})
+    document, tensors = copies.to_files()
+    (key,) = copies.scans
+    copied, _ = RetentionCopies(json.loads(json.dumps(document))["scans"], tensors).read(key, ["x"])
+    assert copied.padding == (2000,)
 
 
 def test_an_incomplete_copy_does_not_end_the_judgement(world):
