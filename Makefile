@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 WORKERS ?= auto
 OUT ?= benchmark-output
+PROTOCOL ?= ozdemir2018
 
 # Idle OpenMP threads that spin slow every other process on the machine down.
 OMP_WAIT_POLICY ?= PASSIVE
@@ -42,8 +43,8 @@ format: $(STAMP) ## Format the code and repair what can be repaired
 	"$(BIN)/ruff" check --fix-only --exit-zero .
 	"$(BIN)/ruff" format .
 
-benchmarks: $(STAMP) ## Run the paper's protocol into OUT; finished chains are skipped
-	"$(BIN)/incrementalseg" benchmark ozdemir --out "$(OUT)" $(ARGS)
+benchmarks: $(STAMP) ## Run PROTOCOL, a paper's all or one ("pcdd2026 spine-1-1"), into OUT; finished chains are skipped
+	"$(BIN)/python" -m Testing.benchmarks $(PROTOCOL) --out "$(OUT)" $(ARGS)
 
 # The probe runs each candidate: a name on the path may be a shim of a Python that is not there.
 $(STAMP): pyproject.toml constraints.txt

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-for helpers in ("fixtures", "corpus"):  # what tests of several folders import
-    sys.path.append(str(ROOT / "Testing" / helpers))
+for helpers in (ROOT, ROOT / "Testing" / "fixtures", ROOT / "Testing" / "corpus"):  # what several folders import
+    sys.path.append(str(helpers))
 MAX_THREADS = 4  # more do not pay on volumes of test size
 
 settings.register_profile(

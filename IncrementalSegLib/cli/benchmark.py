@@ -1,4 +1,4 @@
-"""``incrementalseg benchmark``: the protocols of the papers."""
+"""``incrementalseg benchmark``: speed, memory, and errors of the gate."""
 
 from __future__ import annotations
 
@@ -10,79 +10,12 @@ import typer
 from IncrementalSegLib.cli.output import AsJson, print_json, print_table, progress_bar, say
 from IncrementalSegLib.types import Json
 
-app = typer.Typer(help="Run the protocols of the papers.", no_args_is_help=True)
+app = typer.Typer(help="Measure speed, memory, and errors of the gate.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Run the protocols of the papers."""
-
-
-@app.command()
-def ozdemir(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="One JSON per chain, table and plots.")],
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ...")] = 3,
-    methods: Annotated[str | None, typer.Option(metavar="a,b,c", help="All by default.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder with lumbar-spine-mr and hippocampus-mr.")
-    ] = None,
-    protocols: Annotated[str | None, typer.Option(metavar="a,b,c", help="All that the data allows by default.")] = None,
-    shard: Annotated[str, typer.Option(metavar="i/n", help="Do the i-th of n parts of the chains.")] = "1/1",
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Ozdemir 2018: Cases 1 to 3 on phantoms and, where the data is there, on real scans."""
-    from IncrementalSegLib.benchmarks.ozdemir.run import run_ozdemir
-
-    part = _part(shard)
-    with progress_bar() as progress:
-        result = run_ozdemir(
-            out, seeds=seeds, methods=methods, data=data, protocols=protocols, shard=part,
-            device=device, progress=progress,
-        )  # fmt: skip
-    if as_json:
-        print_json(result)
-    else:
-        say(f"{result['done']} chains done, {result['left']} left. Table: {result['table']}")
-
-
-@app.command()
-def ciss(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="One JSON per chain, tables and pictures.")],
-    dataset: Annotated[str, typer.Option(metavar="btcv|spine|phantom", help="What is taught.")] = "btcv",
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set, or the folder that holds it.")] = None,
-    protocol: Annotated[str | None, typer.Option(metavar="N1-N2", help="The data set's usual one by default.")] = None,
-    methods: Annotated[
-        str | None,
-        typer.Option(metavar="a,b+OPTION=VALUE", help="All, with the bounds offline and separate, by default."),
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ...")] = 3,
-    cases: Annotated[
-        str, typer.Option(metavar="shared|disjoint", help="Whether stages may be taught by the same scans.")
-    ] = "shared",
-    network: Annotated[str, typer.Option(metavar="unet2d|unet3d")] = "unet2d",
-    preset: Annotated[str, typer.Option(metavar="quick|standard|paper")] = "quick",
-    steps: Annotated[int | None, typer.Option(min=1, metavar="N", help="Optimiser steps of a stage.")] = None,
-    split: Annotated[
-        str, typer.Option(metavar="test|validation", help="What measures; validation to choose options by.")
-    ] = "test",
-    shard: Annotated[str, typer.Option(metavar="i/n", help="Do the i-th of n parts of the chains.")] = "1/1",
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """PCDD and what it is compared with: N1 structures, then N2 more in each stage, in one softmax."""
-    from IncrementalSegLib.benchmarks.ciss.run import run_ciss
-
-    with progress_bar() as progress:
-        result = run_ciss(
-            out, dataset=dataset, data=data, protocol=protocol, methods=methods, seeds=seeds, cases=cases,
-            network=network, preset=preset, steps=steps, split=split, shard=_part(shard), device=device,
-            progress=progress,
-        )  # fmt: skip
-    if as_json:
-        print_json(result)
-    else:
-        say(f"{result['done']} chains done, {result['left']} left. Table: {result['table']}")
+    """Measure speed, memory, and errors of the gate."""
 
 
 @app.command()
@@ -172,14 +105,6 @@ def _gate_errors(out: Path, data: Path, seeds: int, device: str, as_json: bool) 
         print_json(result)
     else:
         say(as_markdown(result))
-
-
-def _part(shard: str) -> tuple[int, int]:
-    """Read ``i/n``."""
-    part, _, parts = shard.partition("/")
-    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-        raise typer.BadParameter(f"{shard!r}: write for example 1/2", param_hint="--shard")
-    return int(part), int(parts)
 
 
 def _write_ratios(result: Json, out: Path, as_json: bool) -> None:

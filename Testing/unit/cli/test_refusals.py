@@ -149,7 +149,6 @@ CASES = [
     (("structures", "model", "explode"), USAGE, "rename A B"),
     (("exemplars", "model", "budget", "many"), USAGE, "budget N"),
     (("exemplars", "model", "remember"), USAGE, "--method"),
-    (("benchmark", "ozdemir", "--out", "x", "--shard", "3/2"), USAGE, "1/2"),
 ]
 
 

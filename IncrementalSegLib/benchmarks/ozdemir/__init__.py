@@ -1,1 +1,0 @@
-"""Ozdemir 2018: heads, in two steps."""

@@ -1,0 +1,1 @@
+"""Benchmarks on the protocols of papers; see docs/benchmarks."""

@@ -1,0 +1,45 @@
+"""Claims of a paper, and whether they were seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from IncrementalSegLib.evaluation.intervals import Comparison, signed
+
+Verdict = Literal["PASS", "NOT SEEN", "MEASURED"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim and what was measured.
+
+    Attributes:
+        text: What is expected.
+        verdict: ``MEASURED`` where no outcome is demanded.
+        figures: The numbers.
+    """
+
+    text: str
+    verdict: Verdict
+    figures: str
+
+
+def judged(text: str, seen: bool, figures: str) -> Claim:
+    """Return a claim that demands an outcome."""
+    return Claim(text, "PASS" if seen else "NOT SEEN", figures)
+
+
+def spread(shares: Sequence[float]) -> str:
+    """Write the mean of shares and each seed's, in per cent."""
+    listing = ", ".join(f"{100 * share:.1f}" for share in shares)
+    return f"{100 * fmean(shares):.1f} % (seeds: {listing})"
+
+
+def points(gap: Comparison) -> str:
+    """Write a difference with its interval."""
+    if gap.low is None or gap.high is None:
+        return f"{signed(gap.points)} points"
+    return f"{signed(gap.points)} points [{signed(gap.low)}, {signed(gap.high)}]"

@@ -1,0 +1,238 @@
+"""Run chains: all stages of a protocol by one method with one seed, scored after each stage.
+
+    OUT/results.jsonl.xz    finished chains; they are skipped from then on
+    OUT/.first/             models after one stage from nothing, known by what taught them, with their scores: shared by
+                            all chains, and by all protocols, that begin in the same way
+    OUT/.models/            models of the chains with seed 0, to look at
+    OUT/.data/  OUT/.work/  OUT/.locks/    phantoms, the chains under way, who does what
+
+Any number of processes may work on one folder.  A killed one loses what it did since its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from IncrementalSegLib.engine.learn import learn, resume
+from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.engine.scores.evaluate import evaluate
+from IncrementalSegLib.engine.step.result import StepResult
+from IncrementalSegLib.files import plain_errors, read_json, write_json
+from IncrementalSegLib.sampling.cases import Dataset
+from IncrementalSegLib.store.unfinished import Unfinished
+from IncrementalSegLib.store.versions import create_or_open
+from IncrementalSegLib.types import Json
+from Testing.benchmarks.archive import FILE, add_result, read_archive
+from Testing.benchmarks.locking import once, require_same, unless_taken
+from Testing.benchmarks.protocol import Protocol, Stage
+from Testing.benchmarks.provenance import describe, environment
+from Testing.benchmarks.scans import Scans, scans_for
+from Testing.benchmarks.timing import Stopwatch
+from Testing.benchmarks.variants import Variant
+
+_KEPT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Chain:
+    """All stages of a protocol by one method, or a bound, with one seed."""
+
+    protocol: Protocol
+    variant: Variant
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its result."""
+        return f"{self.protocol.name}-{self.variant.name}-seed{self.seed}"
+
+
+class Runner:
+    """Run chains into a folder.
+
+    Args:
+        out: The folder.
+        data: The data set, or the folder that holds it; ``None`` for phantoms.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Receives progress.
+    """
+
+    def __init__(self, out: Path, data: Path | None, device: str, progress: Progress) -> None:
+        self.out, self.data, self.device, self.progress = out, data, device, progress
+        self._opened: dict[tuple[str, int], Scans] = {}
+
+    def is_finished(self, chain: Chain) -> bool:
+        """Return whether a chain needs no work."""
+        return chain.name in read_archive(self.out)
+
+    def run(self, chain: Chain) -> None:
+        """Do a chain, unless it is finished or another process is at it.
+
+        Raises:
+            OptionError: The folder holds results of other settings.
+            ModelError: It cannot be written, or something in it is damaged.
+        """
+        with plain_errors(self.out):
+            self._require_fit(chain)
+            unless_taken(self.out, chain.name, lambda: self._run(chain))
+
+    def scans(self, chain: Chain) -> Scans:
+        """Return the scans of a chain, opened when they are needed first."""
+        key = chain.protocol.name, chain.seed
+        if key not in self._opened:
+            self._opened[key] = scans_for(chain.protocol, chain.seed, self.out / ".data", self.data)
+        return self._opened[key]
+
+    def setting(self, chain: Chain) -> Json:
+        """Return all that decides the result of a chain, except for the seed."""
+        scans = self.scans(chain)
+        numbers: Json = {"teaching": scans.volumes, "test": scans.test, "options": chain.variant.options}
+        return chain.protocol.setting() | numbers
+
+    def _require_fit(self, chain: Chain) -> None:
+        """Refuse a chain that must not stand in one table with those that have finished."""
+        for name, found in read_archive(self.out).items():
+            if found["protocol"] == chain.protocol.name:
+                setting = self.setting(chain)
+                if found["method"] != chain.variant.name:
+                    setting["options"] = found["setting"]["options"]
+                require_same(found["setting"], setting, f"{name} in {self.out / FILE}")
+
+    def _run(self, chain: Chain) -> None:
+        if self.is_finished(chain):
+            return
+        self.scans(chain).require_all()
+        routes = {"offline": self._offline, "separate": self._separate}
+        done = routes[chain.variant.method](chain) if chain.variant.bound else self._one_model(chain)
+        result: Json = {
+            "protocol": chain.protocol.name,
+            "method": chain.variant.name,
+            "seed": chain.seed,
+            "setting": self.setting(chain),
+            "stages": done,
+            "environment": environment(self.device),
+        }
+        add_result(self.out, chain.name, result)
+        self._put_away(chain)
+
+    def _offline(self, chain: Chain) -> list[Json]:
+        """Teach everything at once, all labelled."""
+        protocol = chain.protocol
+        everything = Stage(protocol.structures, sum(stage.steps for stage in protocol.stages))
+        return [self._first(chain, 0, everything, self.scans(chain).everything())[1]]
+
+    def _separate(self, chain: Chain) -> list[Json]:
+        """Teach each stage to a model of its own; what earlier ones know stays as it is."""
+        done: list[Json] = []
+        for number, stage in enumerate(chain.protocol.stages):
+            _, own = self._first(chain, number, stage, self.scans(chain).of_stage(number))
+            done.append(own | {"scores": (done[-1]["scores"] if done else {}) | own["scores"]})
+        return done
+
+    def _one_model(self, chain: Chain) -> list[Json]:
+        """Teach stage after stage to one model; a chain that was killed goes on."""
+        work, stages, setting = self._work(chain), chain.protocol.stages, self.setting(chain)
+        diary, model, scans = work / "done.json", work / "model", self.scans(chain)
+        if not diary.is_file() or read_json(diary)["setting"] != setting:
+            first, stage = self._first(chain, 0, stages[0], scans.of_stage(0))
+            shutil.rmtree(work, ignore_errors=True)
+            shutil.copytree(first, model)
+            write_json(diary, {"setting": setting, "stages": [stage]})
+        done: list[Json] = read_json(diary)["stages"]
+        for number in range(len(done), len(stages)):
+            done.append(self._teach(chain, model, number, stages[number], scans.of_stage(number)))
+            write_json(diary, {"setting": setting, "stages": done})
+        return done
+
+    def _first(self, chain: Chain, number: int, stage: Stage, scans: Dataset) -> tuple[Path, Json]:
+        """Return a model that was taught from nothing, and its stage; who comes first trains it, others wait."""
+        known = chain.protocol.setting()
+        setting: Json = {name: known[name] for name in ("data", "network", "preset", "first", "exemplars")}
+        setting |= {
+            "taught": list(stage.structures),
+            "steps": stage.steps,
+            "scans": [case.id for case in scans.cases],
+            "test": [case.id for test, _ in self.scans(chain).measuring(stage.structures) for case in test.cases],
+            "options": chain.variant.beginning,
+            "seed": chain.seed,
+        }
+        key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:16]
+
+        def make(work: Path) -> None:
+            done = self._teach(chain, work / "model", number, stage, scans, first=True)
+            write_json(work / "first.json", {"setting": setting, "stage": done})
+
+        folder = self.out / ".first" / f"{chain.protocol.data.folder or 'phantom'}-{key}"
+        once(self.out, folder, make)
+        return folder / "model", read_json(folder / "first.json")["stage"]
+
+    def _teach(
+        self, chain: Chain, model: Path, number: int, stage: Stage, scans: Dataset, *, first: bool = False
+    ) -> Json:
+        """Do a stage, or go on where a killed process was, and score everything that is known by then.
+
+        Args:
+            chain: The chain.
+            model: Folder of the model.
+            number: Number of the stage in the protocol, from 0.
+            stage: What is taught.
+            scans: Scans that teach; only what is taught is read from their labels.
+            first: Whether the model begins with it, by the method that begins every model.
+        """
+        stages = chain.protocol.stages
+        watch = Stopwatch(self.progress, f"{chain.name}, stage {number + 1} of {len(stages)}")
+        known = [name for item in ([stage] if first else stages[: number + 1]) for name in item.structures]
+        step, resumed = self._step(chain, model, number, stage, scans, watch, first)
+        scores: Json = {}
+        for test, names in self.scans(chain).measuring(known):
+            found = evaluate(model, test, structures=", ".join(names), device=self.device, progress=watch)
+            scores |= {name: found.structures[name].to_json() for name in names}
+        return {
+            "taught": list(stage.structures),
+            "scores": {name: scores[name] for name in known},
+            "step": describe(step, watch, resumed=resumed),
+        }
+
+    def _step(
+        self, chain: Chain, model: Path, number: int, stage: Stage, scans: Dataset, watch: Stopwatch, first: bool
+    ) -> tuple[StepResult, bool]:
+        """Return the step, and whether only its end was done here, so that its durations are too short."""
+        protocol, variant, version = chain.protocol, chain.variant, 1 if first else number + 1
+        folder = create_or_open(model)
+        if folder.current == version:  # killed between the step and its scores
+            return StepResult.of(folder, version), True
+        if Unfinished(model).exists:
+            return resume(model, data=scans, device=self.device, progress=watch), True
+        more = number + 1 < len(protocol.stages)
+        step = learn(
+            model,
+            scans,
+            ", ".join(stage.structures),
+            method=protocol.first if first else variant.method,
+            options=variant.beginning if first else variant.options,
+            network=protocol.network,
+            preset=protocol.preset,
+            steps=stage.steps,
+            exemplars="keep" if protocol.exemplars and more else "none",
+            seed=chain.seed,
+            accept="always",  # also what forgets shall be measured
+            device=self.device,
+            progress=watch,
+        )
+        return step, False
+
+    def _work(self, chain: Chain) -> Path:
+        return self.out / ".work" / chain.name
+
+    def _put_away(self, chain: Chain) -> None:
+        """Keep the model of one seed and remove the others."""
+        work, kept = self._work(chain), self.out / ".models" / chain.name
+        if chain.seed == _KEPT_SEED and (work / "model").is_dir():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(kept, ignore_errors=True)
+            (work / "model").rename(kept)
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,103 @@
+"""What is compared: methods with their options, and bounds.
+
+A name may carry options, ``pcdd+lambda_orcd=0+lambda_crcd=0``: so an ablation is a list of names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from IncrementalSegLib.engine.step.request import build_method
+from IncrementalSegLib.errors import OptionError, UnknownNameError
+from IncrementalSegLib.methods.base.method import MethodOptions
+from IncrementalSegLib.registry import discover, find, names
+from IncrementalSegLib.types import Json
+from Testing.benchmarks.protocol import Protocol
+
+BOUNDS = {
+    "offline": "everything at once, all labelled, with the steps of all stages",
+    "separate": "a model of its own for each stage",
+}
+"""Not methods; a method of that name goes before."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method, or a bound, with its options.
+
+    Attributes:
+        name: As it is written in tables and results.
+        method: Registered name of the method, or name of the bound.
+        bound: Whether it is a bound.
+        options: All options that change the training.
+        beginning: Those that count where a model begins.
+    """
+
+    name: str
+    method: str
+    bound: bool
+    options: Json
+    beginning: Json
+
+
+def find_variants(text: str | None, protocol: Protocol) -> list[Variant]:
+    """Read ``"offline,mib,pcdd+lambda_ll=0"``; by default the methods of the protocol.
+
+    Raises:
+        UnknownNameError: No such method or option.
+        OptionError: Nothing is named, an option has no value, two, or one that cannot be used, or it changes nothing.
+    """
+    chosen = protocol.methods if text is None else [part.strip() for part in text.split(",") if part.strip()]
+    if not chosen:
+        raise OptionError(f"{text!r} names no method.", todo="Name some, or leave --methods out for all.")
+    return [_variant(item, protocol.first) for item in dict.fromkeys(chosen)]
+
+
+def family(first: str) -> list[str]:
+    """Return the methods whose models can be begun by ``first``."""
+    output = find("method", first).output
+    return [name for name in names("method") if find("method", name).output == output]
+
+
+def method_of(name: str) -> str:
+    """Return the method, or the bound, of which ``METHOD+OPTION=VALUE`` is a variant."""
+    return name.partition("+")[0]
+
+
+def in_order(variants: Iterable[str], methods: Sequence[str]) -> list[str]:
+    """Sort names for a table: as the methods are listed, then what is not, variants beside their method."""
+    places = {name: place for place, name in enumerate(methods)}
+    return sorted(variants, key=lambda name: (places.get(method_of(name), len(places)), name))
+
+
+def _variant(text: str, first: str) -> Variant:
+    method, *pairs = text.split("+")
+    known = family(first)
+    bound = method in BOUNDS and method not in known
+    if not bound and method not in known:
+        why = "; ".join(f"{file}: {reason}" for file, reason in discover("method").items())
+        if method in names("method"):
+            why = f"{method!r} makes {find('method', method).output}, and this protocol compares methods of another."
+        raise UnknownNameError("method of the benchmark", method, dict.fromkeys((*BOUNDS, *known)), why)
+    given: dict[str, str] = {}
+    for pair in sorted(pairs):
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise OptionError(f"{text!r} has an option without a value.", todo="Write METHOD+OPTION=VALUE.")
+        if name in given:
+            raise OptionError(f"{text!r} names {name} twice.", todo="Name it once.")
+        if name in MethodOptions.model_fields:
+            raise OptionError(
+                f"{text!r}: {name} changes nothing here.",
+                "It says which exemplars are kept; the protocol decides that.",
+                "Leave it out.",
+            )
+        given[name] = value
+    built = build_method(first if bound else method, given)
+    options = built.options.model_dump(mode="json", exclude=set(MethodOptions.model_fields))
+    shared = find("method", first).Options.model_fields
+    beginning = {name: value for name, value in options.items() if name in shared}
+    return Variant(
+        "+".join((method, *(f"{name}={value}" for name, value in given.items()))), method, bound, options, beginning
+    )
