@@ -16,6 +16,7 @@ from IncrementalSegLib.errors import DeviceError
 from IncrementalSegLib.registry import discover, names
 from IncrementalSegLib.store.record import library_versions
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.volumes.memory import free_memory, total_memory
 
 _LISTS = ("method", "network", "descriptor")
 _TOLERANCE = 0.05  # relative error that bf16 may have against float32 in one convolution
@@ -73,15 +74,15 @@ def examine() -> Json:
 
 
 def _memory_gb(device: torch.device) -> tuple[float | None, float | None]:
-    """Return all memory and the free part of it in GB, of a GPU or of the computer."""
+    """Return all memory and what this process can use of it in GB, of a GPU or of the computer."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
-    elif hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES", "SC_AVPHYS_PAGES"} <= set(os.sysconf_names):
-        page = os.sysconf("SC_PAGE_SIZE")
-        free, total = page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES")
-    else:
-        return None, None
-    return round(total / 1e9, 1), round(free / 1e9, 1)
+        return _gb(total), _gb(free)
+    return _gb(total_memory()), _gb(free_memory())
+
+
+def _gb(count: int | None) -> float | None:
+    return None if count is None else round(count / 1e9, 1)
 
 
 def _convolution_error(device: torch.device) -> float:

@@ -45,6 +45,16 @@ def free_memory() -> int | None:
     return min(known) if known else None
 
 
+def total_memory() -> int | None:
+    """Return the bytes of this machine; ``None`` where nobody can tell."""
+    if os.name == "nt":
+        status = _windows_memory()
+        return None if status is None else int(status.total)
+    if "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def bytes_text(count: int) -> str:
     """Return a number of bytes with a unit: ``4_000_000_000`` -> ``"4 GB"``."""
     power = min(5, max(0, int(math.log(max(1, count), 1000))))
@@ -58,12 +68,9 @@ def _of_machine() -> int | None:
     except (OSError, ValueError, StopIteration):
         pass
     if os.name == "nt":
-        status = _WindowsMemory(ctypes.sizeof(_WindowsMemory))
-        kernel = getattr(ctypes, "windll").kernel32  # noqa: B009  # unknown to mypy elsewhere
-        return int(status.available) if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
-    if "SC_PHYS_PAGES" not in os.sysconf_names:
-        return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")  # macOS gives only what there is in all
+        status = _windows_memory()
+        return None if status is None else int(status.available)
+    return total_memory()  # macOS gives only what there is in all
 
 
 class _WindowsMemory(ctypes.Structure):
@@ -76,6 +83,12 @@ class _WindowsMemory(ctypes.Structure):
         ("available", ctypes.c_uint64),
         ("others", ctypes.c_uint64 * 5),
     )
+
+
+def _windows_memory() -> _WindowsMemory | None:
+    status = _WindowsMemory(ctypes.sizeof(_WindowsMemory))
+    kernel = getattr(ctypes, "windll").kernel32  # noqa: B009  # unknown to mypy elsewhere
+    return status if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
 
 
 def _of_groups() -> Iterator[int]:

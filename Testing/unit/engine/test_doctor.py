@@ -21,6 +21,12 @@ def test_the_report_is_complete_and_plain(monkeypatch):
     assert not any("OMP_WAIT_POLICY" in line or "could not be loaded" in line for line in report["warnings"])
 
 
+def test_free_memory_is_what_reading_a_scan_may_take(monkeypatch):
+    monkeypatch.setattr(doctor, "free_memory", lambda: 3_210_000_000)
+    monkeypatch.setattr(doctor, "total_memory", lambda: None)
+    assert doctor._memory_gb(torch.device("cpu")) == (None, 3.2)
+
+
 def test_it_warns_of_what_is_wrong(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     monkeypatch.setitem(registry._broken.setdefault("method", {}), "mine", "SyntaxError: invalid syntax")
