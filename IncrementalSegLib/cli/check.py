@@ -7,12 +7,25 @@ from typing import Annotated
 
 import typer
 
-from IncrementalSegLib.cli.output import AcceptGrid, AsJson, Strict, print_json, print_table, progress_bar, say
+from IncrementalSegLib.cli.output import (
+    AcceptGrid,
+    AsJson,
+    CaseNames,
+    Strict,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+)
 from IncrementalSegLib.progress import Phase
 
 
 def command(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="nnU-Net or Decathlon folder, or a manifest.")],
+    structures: Annotated[
+        str | None, typer.Option(metavar="NAMES", help='As for `learn`: "femur, tibia=LABEL IN DATA". All by default.')
+    ] = None,
+    cases: CaseNames = None,
     strict: Strict = False,
     accept_grid: AcceptGrid = False,
     as_json: AsJson = False,
@@ -24,6 +37,8 @@ def command(
     with progress_bar("check") as progress:
         verdicts = check_data(
             data,
+            structures,
+            cases=cases,
             progress=lambda done, total: progress(Phase.CHECKING, done / total),
             strict=strict,
             accept_grid=accept_grid,
@@ -34,6 +49,8 @@ def command(
         print_table("Cases", ("case", "verdict", "message"), [(v.case, v.verdict, v.message) for v in verdicts])
         counts = {name: sum(item.verdict == name for item in verdicts) for name in ("ok", "warning", "refused")}
         say("  ".join(f"{count} {name}" for name, count in counts.items()))
+        rows = [(name, count.looked_for, count.found) for name, count in verdicts.structures.items()]
+        print_table("Structures", ("structure", "cases looked in", "cases found in"), rows)
         for sentence in summary(verdicts.of_data):
             say(sentence)
     if any(item.verdict == "refused" for item in verdicts) or (strict and verdicts.of_data):

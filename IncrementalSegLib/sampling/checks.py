@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from IncrementalSegLib.errors import UnknownNameError
-from IncrementalSegLib.names import name_key
 from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
-from IncrementalSegLib.sampling.datasets import open_cases
+from IncrementalSegLib.sampling.datasets import looked_for, open_cases
 from IncrementalSegLib.sampling.reading import CaseReader
+from IncrementalSegLib.structures import Request, requests_of
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.labels import ACCEPTED
 from IncrementalSegLib.volumes.notes import Note, Verdict, counted
@@ -37,17 +37,32 @@ class CaseVerdict:
         return asdict(self) | {"structures": list(self.structures)}
 
 
+@dataclass(frozen=True)
+class StructureCount:
+    """In how many cases of a data set a structure occurs.
+
+    Attributes:
+        looked_for: Cases in which it was looked for.
+        found: Cases that show at least one voxel of it.
+    """
+
+    looked_for: int
+    found: int
+
+
 class Verdicts(list[CaseVerdict]):
     """One verdict per case, in the order of the data set.
 
     Args:
         cases: The verdicts.
         notes: Case, image or table -> its notes.
+        structures: Label -> in how many cases it occurs, in the order of the data set.
     """
 
-    def __init__(self, cases: Iterable[CaseVerdict], notes: Notes) -> None:
+    def __init__(self, cases: Iterable[CaseVerdict], notes: Notes, structures: Mapping[str, StructureCount]) -> None:
         super().__init__(cases)
         self.notes = notes
+        self.structures = structures
 
     @property
     def of_data(self) -> Notes:
@@ -57,14 +72,19 @@ class Verdicts(list[CaseVerdict]):
 
     def to_json(self) -> Json:
         """Return the object that ``check --json`` prints."""
-        return {"cases": [item.to_json() for item in self], "notes": counted(self.notes)}
+        return {
+            "cases": [item.to_json() for item in self],
+            "structures": {name: asdict(count) for name, count in self.structures.items()},
+            "notes": counted(self.notes),
+        }
 
 
 def check_data(
     data: Path | str | Dataset,
-    names: Iterable[str] | None = None,
+    structures: str | Sequence[Request] | None = None,
     progress: Callable[[int, int], None] | None = None,
     *,
+    cases: str | None = None,
     strict: bool = False,
     accept_grid: bool = False,
 ) -> Verdicts:
@@ -72,29 +92,34 @@ def check_data(
 
     Args:
         data: The data set, or its path.
-        names: Labels to judge; ``None`` judges all that were looked for.
+        structures: ``"femur, tibia=LABEL IN DATA"``, as for ``learn``: cases in which none of them was looked for are
+            left out, and nothing else is judged; ``None`` judges all.
         progress: Called with the number of cases done and of all cases.
+        cases: Case ids, comma-separated, or a file with one id per line; all by default.
         strict: A case with a note is refused.
         accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
 
     Raises:
-        DataError: The data set cannot be opened at all.
-        UnknownNameError: The data set has no such label.
+        DataError: The data set cannot be opened at all, or looks for no structure that is asked for.
+        UnknownNameError: The data set has no such label or case.
     """
-    dataset = open_cases(data, accept_grid=accept_grid)
-    wanted = None if names is None else {name_key(name) for name in names}
-    for name in wanted or ():
-        if name not in {name_key(known) for known in dataset.names}:
-            raise UnknownNameError("label", name, dataset.names)
+    dataset = open_cases(data, cases, accept_grid=accept_grid)
+    if structures is not None:
+        dataset = looked_for(dataset, requests_of(structures))
     reader = CaseReader(dataset)
     for done, case in enumerate(dataset.cases, start=1):
-        kept = frozenset(name for name in case.looked_for if wanted is None or name_key(name) in wanted)
-        reader.judge(replace(case, looked_for=kept), labels=wanted is None or bool(kept))
+        reader.judge(case)
         if progress is not None:
             progress(done, len(dataset.cases))
     reader.compare()
     verdicts = (_verdict(case, reader.notes.get(case.id, ()), strict) for case in dataset.cases)
-    return Verdicts(verdicts, reader.notes)
+    return Verdicts(verdicts, reader.notes, _counts(dataset, reader))
+
+
+def _counts(dataset: Dataset, reader: CaseReader) -> dict[str, StructureCount]:
+    found = Counter(name for names in reader.found.values() for name in names)
+    asked = Counter(name for case in dataset.cases for name in case.looked_for)
+    return {name: StructureCount(asked[name], found[name]) for name in dataset.names if asked[name]}
 
 
 def _verdict(case: Case, notes: Iterable[Note], strict: bool) -> CaseVerdict:

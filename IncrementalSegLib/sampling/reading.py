@@ -74,6 +74,8 @@ class CaseReader:
         self._strict, self._accept_grid = strict, accept_grid
         self._of_data: Notes = dict(dataset.notes) if dataset is not None else {}
         self._seen: dict[str, _Seen] = {}
+        self.found: dict[str, frozenset[str]] = {}
+        """Case -> labels of which it shows at least one voxel, of the cases whose labels :meth:`judge` has read."""
         self._told: set[str] = set()
         if strict:
             self.refuse_notes()
@@ -124,7 +126,8 @@ class CaseReader:
         try:
             volume = _scan(case, said)
             if labels:
-                _masks(case, volume, said)
+                masks = _masks(case, volume, said)
+                self.found[case.id] = frozenset(name for name, mask in masks.items() if name != IGNORE and mask.any())
         except IncrementalSegError as error:
             said.append(Note("refused", one_line(error), "refused"))
         except (OSError, ValueError, RuntimeError, MemoryError, LookupError, TypeError) as error:

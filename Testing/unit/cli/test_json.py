@@ -70,6 +70,12 @@ def test_check(data, command):
     assert said.status == 0
     assert said.json["cases"][0] == {"case": "c0", "verdict": "ok", "message": "", "structures": ["liver", "spleen"]}
     assert [row["case"] for row in said.json["cases"]] == ["c0", "c1", "c2", "c3", "c4"]
+    assert said.json["structures"]["liver"] == {"looked_for": 5, "found": 5}
+    said = command("check", data, "--structures", "milt=spleen", "--cases", "c1,c3", "--json")
+    assert [(row["case"], row["structures"]) for row in said.json["cases"]] == [("c1", ["spleen"]), ("c3", ["spleen"])]
+    assert said.json["structures"] == {"spleen": {"looked_for": 2, "found": 2}}
+    shown = command("check", data).out
+    assert "liver" in shown.partition("Structures")[2]
 
 
 def test_methods(command):

@@ -85,11 +85,30 @@ def test_every_case_gets_its_verdict(data):
     assert done == [(index, len(expected)) for index in range(1, len(expected) + 1)]
 
 
-def test_only_the_named_labels_are_judged(data):
-    verdicts = {item.case: item for item in check_data(data, ["SPLEEN"])}
-    assert verdicts["fine 1"].verdict == "ok"
+def test_only_the_named_structures_are_judged(data):
+    verdicts = check_data(data, "milt=SPLEEN", cases="fine 1,empty,unnamed")
+    assert [(item.case, item.verdict, item.structures) for item in verdicts] == [
+        ("empty", "warning", ("SPLEEN",)),
+        ("fine 1", "ok", ("SPLEEN",)),
+        ("unnamed", "warning", ("SPLEEN",)),
+    ]
+    assert verdicts.to_json()["structures"] == {"SPLEEN": {"looked_for": 3, "found": 2}}
     with pytest.raises(UnknownNameError, match="kidney"):
-        check_data(data, ["kidney"])
+        check_data(data, "kidney")
+    with pytest.raises(UnknownNameError, match="nobody"):
+        check_data(data, cases="nobody")
+
+
+def test_structures_are_counted_where_they_were_looked_for_and_where_they_are_seen(data):
+    (data / "labels.json").write_text(json.dumps({"liver": 1, "spleen": 2}))
+    table = "image,label,looked_for\nimages/fine 1.mha,labels/fine 1.mha,liver;spleen\n"
+    table += "images/empty.mha,labels/empty.mha,liver\nimages/missing.mha,labels/fine 1.mha,spleen\n"
+    (data / "table.csv").write_text(table)
+    found = check_data(data / "table.csv").structures
+    assert {name: (count.looked_for, count.found) for name, count in found.items()} == {
+        "liver": (2, 1),
+        "spleen": (2, 1),
+    }
 
 
 def test_broken_segmentation_of_which_nothing_is_known_is_refused(data):
