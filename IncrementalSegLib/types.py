@@ -24,6 +24,9 @@ StructureId = str
 Source = str
 """The pool a batch comes from: ``"new"``, ``"exemplar"`` or ``"unlabelled"``; batches are homogeneous."""
 
+DeviceName = Literal["auto", "cpu", "cuda"]
+"""Where networks run; ``auto``: on a CUDA GPU where there is one."""
+
 Dimension = Literal[2, 3]
 """Number of spatial axes that the network sees."""
 

@@ -17,7 +17,7 @@ from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.progress import phrase
 from IncrementalSegLib.store.record import library_versions, now
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import DeviceName, Json
 
 _SCHEDULE = ("batch", "learning_rate", "planned_steps", "optimiser_steps", "best_step", "device", "precision")
 
@@ -74,7 +74,7 @@ def describe(step: StepResult, watch: Stopwatch) -> Json:
     }
 
 
-def environment(device: str) -> Json:
+def environment(device: DeviceName) -> Json:
     """Return the machine, the versions and the commit that a result was made with."""
     runtime = start(device)
     return {

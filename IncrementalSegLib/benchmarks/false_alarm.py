@@ -23,7 +23,7 @@ from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
 from IncrementalSegLib.files import read_json, write_json
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import DeviceName, Json
 
 STRUCTURES = ("humerus", "scapula")
 SUMMARY = "false-alarm.json"
@@ -50,7 +50,7 @@ def run_false_alarm(
     out: str | Path,
     *,
     repeats: int = 20,
-    device: str = "auto",
+    device: DeviceName = "auto",
     progress: Progress = silent,
     scale: Scale | None = None,
 ) -> Json:
@@ -122,7 +122,7 @@ def summarise(results: Sequence[Json]) -> Json:
     }
 
 
-def _teach(model: Path, data: Path, seed: int, steps: int, device: str, progress: Progress) -> int:
+def _teach(model: Path, data: Path, seed: int, steps: int, device: DeviceName, progress: Progress) -> int:
     """Teach the first version (seed 0), or a candidate that stays one."""
     first = seed == 0
     result = learn(

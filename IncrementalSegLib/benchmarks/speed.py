@@ -35,13 +35,13 @@ from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.sampling.phantom import phantom_case
 from IncrementalSegLib.sampling.prepare import prepare
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import DeviceName, Json
 from IncrementalSegLib.volumes.volume import Volume
 
 OLD, NEW = "0" * 32, "1" * 32
 
 
-def measure(device: str = "auto", pairs: int = 15, progress: Progress = silent) -> Json:
+def measure(device: DeviceName = "auto", pairs: int = 15, progress: Progress = silent) -> Json:
     """Measure every ratio.
 
     Args:

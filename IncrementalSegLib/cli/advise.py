@@ -3,51 +3,30 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from IncrementalSegLib.cli.learn import Exemplars
-from IncrementalSegLib.cli.output import (
-    AcceptGrid,
-    AsJson,
-    CaseNames,
-    DataPath,
-    ModelPath,
-    Strict,
-    print_json,
-    print_table,
-    progress_bar,
-    say,
-)  # fmt: skip
+from IncrementalSegLib.cli.options import takes, words
+from IncrementalSegLib.cli.output import AsJson, DataPath, ModelPath, print_json, print_table, progress_bar, say
+from IncrementalSegLib.engine.settings import AdviseCall
 
 
+@takes(AdviseCall)
 def command(
     model: ModelPath,
     data: DataPath,
     structures: Annotated[
         str | None, typer.Option(metavar="NAMES", help="What would be taught; all cases are looked at by default.")
     ] = None,
-    cases: CaseNames = None,
-    exemplars: Annotated[Exemplars, typer.Option(help="Whether scans of this step may be kept.")] = Exemplars.keep,
-    strict: Strict = False,
-    accept_grid: AcceptGrid = False,
     as_json: AsJson = False,
+    **settings: Any,
 ) -> None:
     """Recommend a method for teaching MODEL from these scans, with the reasons; nothing is written."""
     from IncrementalSegLib.engine.planning.advice import advise
 
     with progress_bar("advise") as progress:
-        advice = advise(
-            model,
-            data,
-            structures,
-            cases=cases,
-            exemplars=exemplars.value,
-            strict=strict,
-            accept_grid=accept_grid,
-            progress=progress,
-        )
+        advice = advise(model, data, structures, **settings, progress=progress)
     found = advice.to_json()
     if as_json:
         print_json(found)
@@ -63,12 +42,9 @@ def command(
     for text in (*advice.reasons, *(f"Note: {caution}" for caution in advice.cautions)):
         say(text)
     if advice.method:
-        words = ["--data", str(data), "--structures", structures or "NAMES", "--method", advice.method]
-        words += ["--cases", cases] if cases is not None else []
-        words += ["--exemplars", "none"] if exemplars is Exemplars.none else []
-        words += ["--strict"] if strict else []
-        words += ["--accept-grid"] if accept_grid else []
-        say(f"Next: {shlex.join(['incrementalseg', 'learn', str(model), *words])}")
+        asked = ["--data", str(data), "--structures", structures or "NAMES", "--method", advice.method]
+        asked += words(AdviseCall, settings)
+        say(f"Next: {shlex.join(['incrementalseg', 'learn', str(model), *asked])}")
 
 
 def _shown(number: dict[str, object] | None) -> str | None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from IncrementalSegLib.cli.output import AsJson, print_json, print_table, progress_bar, say
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.cli.output import AsJson, Device, print_json, print_table, progress_bar, say
+from IncrementalSegLib.types import DeviceName, Json
 
 app = typer.Typer(help="Measure speed, memory, and errors of the gate.", no_args_is_help=True)
 
@@ -22,7 +22,7 @@ def _group() -> None:
 def speed(
     out: Annotated[Path, typer.Option(metavar="FILE", help="JSON file to write.")],
     pairs: Annotated[int, typer.Option(min=1, metavar="N", help="Alternating pairs of each figure.")] = 15,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Measure speed as ratios, each in alternating pairs; run it alone, with OMP_NUM_THREADS=1 on a CPU."""
@@ -36,7 +36,7 @@ def speed(
 def ciss_speed(
     out: Annotated[Path, typer.Option(metavar="FILE", help="JSON file to write.")],
     pairs: Annotated[int, typer.Option(min=1, metavar="N", help="Alternating pairs of each figure.")] = 15,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """What a step of each class method costs beside MiB's; run it alone, with OMP_NUM_THREADS=1 on a CPU."""
@@ -78,7 +78,7 @@ def false_alarm(
         typer.Option(metavar="DIR", help="Real scans instead: folder with lumbar-spine-mr and hippocampus-mr."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Real scans: models, with the seeds 1, 2, ...")] = 3,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """How often the retention gate holds back what is no worse and, on real scans, misses what is."""
@@ -96,7 +96,7 @@ def false_alarm(
     print_table(f"Held back of {result['repeats']} candidates", ("scans per structure", "false alarms"), rows)
 
 
-def _gate_errors(out: Path, data: Path, seeds: int, device: str, as_json: bool) -> None:
+def _gate_errors(out: Path, data: Path, seeds: int, device: DeviceName, as_json: bool) -> None:
     from IncrementalSegLib.benchmarks.gate.run import as_markdown, run_gate_errors
 
     with progress_bar() as progress:

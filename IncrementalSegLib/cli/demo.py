@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from IncrementalSegLib.cli.output import AsJson, DeviceName, number, print_json, print_table, progress_bar, say
+from IncrementalSegLib.cli.output import AsJson, Device, number, print_json, print_table, progress_bar, say
 from IncrementalSegLib.engine.progress import duration
 
 
@@ -17,7 +17,7 @@ def command(
     ),
     steps: Annotated[int | None, typer.Option(min=1, metavar="N", help="Optimiser steps of each step.")] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Decides everything random.")] = 0,
-    device: DeviceName = "auto",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Teach humerus, then scapula from scans in which only the scapula is outlined, with four methods."""

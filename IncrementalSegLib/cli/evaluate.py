@@ -12,7 +12,7 @@ from IncrementalSegLib.cli.output import (
     AsJson,
     CaseNames,
     DataPath,
-    DeviceName,
+    Device,
     ModelPath,
     Strict,
     number,
@@ -40,7 +40,7 @@ def command(
     against: Annotated[int | None, typer.Option(metavar="N", help="The version to compare with; the parent.")] = None,
     strict: Strict = False,
     accept_grid: AcceptGrid = False,
-    device: DeviceName = "auto",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Score MODEL on labelled cases: Dice, ASSD and HD95 per structure."""

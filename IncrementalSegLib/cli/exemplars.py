@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from IncrementalSegLib.cli.learn import parse_options
+from IncrementalSegLib.cli.options import parse_pairs
 from IncrementalSegLib.cli.output import (
     AcceptGrid,
     AsJson,
     CaseNames,
-    DeviceName,
+    Device,
     ModelPath,
     Strict,
     print_json,
@@ -41,7 +41,7 @@ def command(
     option: Annotated[list[str] | None, typer.Option(metavar="k=v", help="remember: option of the method.")] = None,
     strict: Strict = False,
     accept_grid: AcceptGrid = False,
-    device: DeviceName = "auto",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """List the exemplars of MODEL, or pin, ban or limit them, or choose them from old scans."""
@@ -62,7 +62,7 @@ def command(
                 raise typer.BadParameter("remember needs --method M and --data DATA")
             with progress_bar() as progress:
                 remember_again(
-                    model, data, method, structures=structures, cases=cases, options=parse_options(option or []),
+                    model, data, method, structures=structures, cases=cases, options=parse_pairs(option or []),
                     strict=strict, accept_grid=accept_grid, device=device, progress=progress,
                 )  # fmt: skip
         case other:

@@ -3,53 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from IncrementalSegLib.cli.output import (
-    AcceptGrid,
-    AsJson,
-    DeviceName,
-    ModelPath,
-    Strict,
-    number,
-    print_json,
-    print_table,
-    progress_bar,
-    say,
-)  # fmt: skip
+from IncrementalSegLib.cli.options import takes
+from IncrementalSegLib.cli.output import AsJson, ModelPath, number, print_json, print_table, progress_bar, say
+from IncrementalSegLib.engine.settings import GateCall
 
 if TYPE_CHECKING:
     from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
-    from IncrementalSegLib.evaluation.verdicts import Limits
 
-LimitHarm = Annotated[
-    float, typer.Option("--limit-harm", min=0, max=100, metavar="POINTS", help="What one structure may lose.")
-]
-LimitMean = Annotated[
-    float, typer.Option("--limit-mean", min=0, max=100, metavar="POINTS", help="What all may lose on average.")
-]
 HELD_BACK = 3
 """Exit status of what the gate holds back."""
 
 
+@takes(GateCall)
 def command(
     model: ModelPath,
     version: Annotated[
         int | None, typer.Argument(metavar="[N]", help="Version to judge; by default the newest.")
     ] = None,
-    against: Annotated[int | None, typer.Option(metavar="M", help="Version to compare with; its parent.")] = None,
     data: Annotated[
         Path | None, typer.Option(metavar="DATA", help="Where to look for scans that lie elsewhere now.")
     ] = None,
-    limit_harm: LimitHarm = 3.0,
-    limit_mean: LimitMean = 1.0,
-    report: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write a page with pictures.")] = None,
-    strict: Strict = False,
-    accept_grid: AcceptGrid = False,
-    device: DeviceName = "auto",
     as_json: AsJson = False,
+    **settings: Any,
 ) -> None:
     """Was every older structure kept?  Judge version N of MODEL on the scans set aside.
 
@@ -57,20 +36,8 @@ def command(
     """
     from IncrementalSegLib.engine.gate.gate import gate
 
-    limits = limits_of(limit_harm, limit_mean)
     with progress_bar("gate") as progress:
-        found = gate(
-            model,
-            version,
-            against=against,
-            data=data,
-            report=report,
-            limits=limits,
-            strict=strict,
-            accept_grid=accept_grid,
-            device=device,
-            progress=progress,
-        )
+        found = gate(model, version, data=data, **settings, progress=progress)
     if as_json:
         print_json(found.to_json())
     else:
@@ -79,13 +46,6 @@ def command(
             say(f"Report: {found.page}")
     if found.report.held_back_by:
         raise typer.Exit(HELD_BACK)
-
-
-def limits_of(harm: float, mean: float) -> Limits:
-    """Return limits, with fewer than five scans unsure from 1 point on or from ``harm``."""
-    from IncrementalSegLib.evaluation.verdicts import Limits
-
-    return Limits(harm, min(harm, Limits.unsure), mean)
 
 
 def show(report: RetentionReport, title: str) -> None:

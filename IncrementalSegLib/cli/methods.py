@@ -7,9 +7,9 @@ from IncrementalSegLib.cli.output import AsJson, print_json, print_table
 
 def command(as_json: AsJson = False) -> None:
     """List the methods with what they need and where they come from."""
-    from IncrementalSegLib.methods.base.catalogue import catalogue
+    from IncrementalSegLib.engine.forms import forms
 
-    listing = catalogue()
+    listing = forms()
     if as_json:
         print_json(listing)
         return

@@ -19,6 +19,7 @@ from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.names import visible
 from IncrementalSegLib.progress import JobProgress, about, phrase
+from IncrementalSegLib.types import DeviceName
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model.")]
@@ -36,7 +37,7 @@ AcceptGrid = Annotated[
         help="Take labels of their image's size voxel by voxel, wherever their headers put them.",
     ),
 ]
-DeviceName = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
+Device = Annotated[DeviceName, typer.Option("--device", help="Where to compute.")]
 
 
 def print_json(data: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from IncrementalSegLib.cli.output import (
     AsJson,
-    DeviceName,
+    Device,
     ModelPath,
     Strict,
     number,
@@ -44,7 +44,7 @@ def command(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that already exist.")] = False,
     strict: Strict = False,
-    device: DeviceName = "auto",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Segment SCANs with MODEL; results lie on each scan's own grid."""

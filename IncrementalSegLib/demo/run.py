@@ -44,7 +44,7 @@ from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.store.record import library_versions
 from IncrementalSegLib.store.versions import open_model
-from IncrementalSegLib.types import Json, StructureId
+from IncrementalSegLib.types import DeviceName, Json, StructureId
 from IncrementalSegLib.volumes.volume import Volume
 
 MARKER = ".incrementalseg-demo.json"
@@ -58,7 +58,7 @@ def run_demo(
     *,
     steps: int | None = None,
     seed: int = 0,
-    device: str = "auto",
+    device: DeviceName = "auto",
     progress: Progress = silent,
     scale: Scale | None = None,
 ) -> Json:
@@ -144,7 +144,7 @@ class _Demo:
     folder: Path
     scale: Scale
     seed: int
-    device: str
+    device: DeviceName
     progress: Progress
     scans: dict[str, Path] = field(default_factory=dict)
 

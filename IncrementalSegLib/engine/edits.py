@@ -28,7 +28,7 @@ from IncrementalSegLib.store import edits as store_edits
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
 from IncrementalSegLib.structures import parse_names
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import DeviceName, Json
 
 
 def pin(model: str | Path, exemplar: str, on: bool = True) -> VersionRecord:
@@ -88,7 +88,7 @@ def remember_again(
     options: Mapping[str, Any] | None = None,
     strict: bool = False,
     accept_grid: bool = False,
-    device: str = "auto",
+    device: DeviceName = "auto",
     progress: Progress = silent,
 ) -> VersionRecord:
     """Choose exemplars of known structures from their scans, as at the end of the step that taught them.
@@ -121,7 +121,7 @@ def _remember(
     structures: str | None,
     options: Mapping[str, Any],
     strict: bool,
-    device: str,
+    device: DeviceName,
     progress: Progress,
 ) -> VersionRecord:
     record = folder.record()

@@ -39,6 +39,26 @@ class Progress(Protocol):
         """
 
 
+class OnLook(Protocol):
+    """Receive what was seen; may raise to end the training."""
+
+    def __call__(
+        self,
+        fraction: float,
+        dice: Mapping[str, float],
+        worst: tuple[str, float] | None,
+        pictures: Mapping[str, tuple[str, str]],
+    ) -> None:
+        """Take note.
+
+        Args:
+            fraction: Share of the schedule done, 0..1.
+            dice: New structure -> Dice 0..1 on the cases set aside; without any: empty.
+            worst: The old structure that lost most, and its change in points of Dice against the version in use.
+            pictures: New structure -> file and what it shows, where there is a new one.
+        """
+
+
 def silent(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
     """Report nothing."""
 

@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from IncrementalSegLib.errors import DeviceError, OptionError
+from IncrementalSegLib.types import DeviceName
 
 _BROKEN_TORCH = "2.9."  # wrong and slow 3-D convolutions
 
@@ -56,7 +57,7 @@ class Runtime:
         return image.to(self.device, memory_format=layout)
 
 
-def start(device: str = "auto") -> Runtime:
+def start(device: DeviceName = "auto") -> Runtime:
     """Choose device and precision.
 
     Args:

@@ -23,7 +23,7 @@ from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList, parse_names
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import DeviceName, Json
 from IncrementalSegLib.volumes.checks import judge_image
 from IncrementalSegLib.volumes.io import name_of, read_volume, write_volume
 from IncrementalSegLib.volumes.notes import Note
@@ -97,7 +97,7 @@ def segment(
     largest_component: bool = False,
     overwrite: bool = False,
     strict: bool = False,
-    device: str = "auto",
+    device: DeviceName = "auto",
     progress: Progress = silent,
     on_result: OnResult | None = None,
     loader: Loader = load,

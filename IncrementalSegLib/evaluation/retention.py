@@ -15,10 +15,10 @@ from typing import Literal, get_args
 import numpy as np
 
 from IncrementalSegLib.evaluation.intervals import Comparison, Interval, compare
+from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.metrics import CaseScore
 from IncrementalSegLib.evaluation.verdicts import (
     Fate,
-    Limits,
     Witnesses,
     by_agreement,
     by_drop,

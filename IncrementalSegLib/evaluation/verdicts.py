@@ -31,12 +31,11 @@ Exemplars taught the version before, so they lose about twice what new patients 
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
-from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.intervals import FEWEST_CASES, Comparison, signed
+from IncrementalSegLib.evaluation.limits import Limits
 
 Fate = Literal["harmed", "unsure", "kept", "improved"]
 
@@ -54,34 +53,6 @@ OUTRIGHT = 20.0
 
 BEYOND_DISPUTE = 50.0
 """Points of disagreement with the version before above which a structure counts as lost; our own choice."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What may be lost, in points of Dice, 0..100.
-
-    Attributes:
-        harm: Mean drop of one structure above which it is harmed.
-        unsure: Mean drop from which fewer than five scans leave it open.
-        mean: Mean drop over all measured structures above which a version is held back.
-
-    Raises:
-        OptionError: A limit is no number in 0..100, or ``unsure`` lies above ``harm``.
-    """
-
-    harm: float = 3.0
-    unsure: float = 1.0
-    mean: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not (math.isfinite(value) and 0 <= value <= 100):
-                raise OptionError(f"The limit {name} is {value} points.", todo="Give a number from 0 to 100.")
-        if self.unsure > self.harm:
-            raise OptionError(
-                f"The limit unsure ({self.unsure:g} points) lies above the limit harm ({self.harm:g}).",
-                todo="Give it at most the limit harm.",
-            )
 
 
 @dataclass(frozen=True)

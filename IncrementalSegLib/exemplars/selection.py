@@ -32,6 +32,7 @@ from IncrementalSegLib.exemplars.memory import ExemplarMemory, background_of
 from IncrementalSegLib.exemplars.record import Target, record
 from IncrementalSegLib.exemplars.units import Size, Units, crops, slices
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.options import title
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.types import Json, StructureId
@@ -42,7 +43,13 @@ Progress = Callable[[float, str], None]
 class SelectionOptions(BaseModel):
     """How exemplars are chosen; the defaults are those of Ozdemir 2018."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        field_title_generator=title,
+    )
 
     candidates: int = Field(50, ge=1)
     """Most certain slices or crops per structure among which coverage chooses (kc)."""

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Normalisation: TypeAlias = Literal["zscore", "ct"]
-NormalisationChoice: TypeAlias = Literal["auto", "zscore", "ct"]
 Array: TypeAlias = NDArray[Any]
 
 CLIP_PERCENT = (0.5, 99.5)

@@ -25,7 +25,7 @@ VERBS: dict[str, str] = {
     "compare_pictures": "engine.gate.side_by_side:compare_pictures",
     "check": "worker.handlers:check",
     "examples": "engine.examples:examples",
-    "methods": "methods.base.catalogue:catalogue",
+    "methods": "engine.forms:forms",
     "doctor": "engine.doctor:examine",
     "card": "store.card:read_card",
     "versions": "worker.handlers:versions",
@@ -97,7 +97,6 @@ def bind(verb: str, arguments: Mapping[str, Any]) -> Json:
         OptionError: An argument is missing or has a value that cannot be used.
     """
     function = resolve(verb)
-    hints = get_type_hints(function)
     known = {name: item for name, item in inspect.signature(function).parameters.items() if name not in INTERNAL}
     for name in arguments:
         if name not in known:
@@ -105,6 +104,10 @@ def bind(verb: str, arguments: Mapping[str, Any]) -> Json:
     for name, item in known.items():
         if item.default is item.empty and name not in arguments:
             raise OptionError(f"The request {verb} lacks {name!r}.", todo=f"It takes {', '.join(known)}.")
+    if (declared := getattr(function, "declared", None)) is not None:
+        declared(**arguments)
+        return dict(arguments)
+    hints = get_type_hints(function)
     return {name: _fitted(verb, name, value, hints[name]) for name, value in arguments.items()}
 
 

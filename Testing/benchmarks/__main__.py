@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from IncrementalSegLib.cli.output import progress_bar, say
+from IncrementalSegLib.cli.output import Device, progress_bar, say
 from IncrementalSegLib.errors import DataError
 from Testing.benchmarks.command import run_command
 from Testing.benchmarks.paper import find_paper
@@ -29,7 +29,7 @@ def main(
     ] = None,
     seeds: Annotated[int, typer.Option(min=0, help="Seeds 0, 1, ...; with 0 only tables and pictures are made.")] = 3,
     steps: Annotated[int | None, typer.Option(min=1, metavar="N", help="Optimiser steps of each stage.")] = None,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Run the chains that have not finished, then write tables and pictures of those that have.
 

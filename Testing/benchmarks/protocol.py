@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from IncrementalSegLib.engine.settings import PresetName
 from IncrementalSegLib.types import Json
 
 
@@ -75,7 +76,7 @@ class Protocol:
     methods: tuple[str, ...]
     first: str
     network: str = "unet2d"
-    preset: str = "quick"
+    preset: PresetName = "quick"
     disjoint: bool = False
     exemplars: bool = False
     validation: bool = False

@@ -13,7 +13,7 @@ import torch
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.store.record import library_versions, now
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import DeviceName, Json
 from Testing.benchmarks.timing import Stopwatch
 
 _SCHEDULE = ("batch", "learning_rate", "planned_steps", "optimiser_steps", "best_step", "device", "precision")
@@ -34,7 +34,7 @@ def describe(step: StepResult, watch: Stopwatch, *, resumed: bool) -> Json:
     }
 
 
-def environment(device: str) -> Json:
+def environment(device: DeviceName) -> Json:
     """Return the machine, the versions and the commit that a result was made with."""
     runtime = start(device)
     return {

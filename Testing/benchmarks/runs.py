@@ -25,7 +25,7 @@ from IncrementalSegLib.files import plain_errors, read_json, write_json
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import create_or_open
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import DeviceName, Json
 from Testing.benchmarks.archive import FILE, add_result, read_archive
 from Testing.benchmarks.locking import once, require_same, unless_taken
 from Testing.benchmarks.protocol import Protocol, Stage
@@ -61,7 +61,7 @@ class Runner:
         progress: Receives progress.
     """
 
-    def __init__(self, out: Path, data: Path | None, device: str, progress: Progress) -> None:
+    def __init__(self, out: Path, data: Path | None, device: DeviceName, progress: Progress) -> None:
         self.out, self.data, self.device, self.progress = out, data, device, progress
         self._opened: dict[tuple[str, int], Scans] = {}
 

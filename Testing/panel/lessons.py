@@ -8,6 +8,8 @@ from IncrementalSegPanel.scene.Exports import Export
 from IncrementalSegPanel.State import State
 from scripted_worker import session_in
 
+from IncrementalSegLib.engine.settings import settings_schema
+
 HUMERUS = {"id": "a" * 32, "name": "Humerus", "step": 1, "color": [10, 20, 30], "terminology": None}
 CARD = {"name": "Shoulder", "current": 1, "version": 1, "output": "heads", "structures": [HUMERUS], "unfinished": None}
 UNFINISHED = {"structures": ["Scapula"], "fraction": 0.4}
@@ -24,6 +26,7 @@ METHODS = {
         {"name": "mib", "output": "classes", "summary": "S.", "source": "P", "needs": [], "schema": {"properties": {}}},
     ],
     "broken": {},
+    "settings": settings_schema(),
 }
 ADVICE = {"method": "aeiseg", "reasons": ["Because."], "cautions": ["But."], "scans": 2, "structures": {}}
 ESTIMATE = {

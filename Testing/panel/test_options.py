@@ -4,9 +4,11 @@ import math
 
 import pytest
 from IncrementalSegPanel.documents.Options import Answers, Field, fieldsOf
-from IncrementalSegPanel.flows.Terms import SETTINGS, Terms
+from IncrementalSegPanel.flows.Terms import FIRST, SETTINGS, Terms, settingsOf
 
+from IncrementalSegLib.engine.settings import StepSettings, settings_schema
 from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.methods.base.catalogue import catalogue
 
 METHODS = {item["name"]: item["schema"] for item in catalogue()["methods"]}
@@ -80,7 +82,7 @@ def test_a_comma_is_a_decimal_sign():
 
 def test_an_optional_value_has_the_bounds_of_its_type():
     field = Field.of("weights", {"anyOf": [{"type": "integer", "minimum": 3}, {"type": "null"}], "default": None})
-    assert (field.kind, field.least, field.default, field.word(field.default)) == ("integer", 3, None, "none")
+    assert (field.kind, field.least, field.default, field.word(field.default)) == ("integer", 3, None, "automatic")
 
 
 def test_another_method_begins_with_its_own_options():
@@ -97,14 +99,21 @@ def test_what_is_left_alone_is_decided_by_the_worker():
     terms = Terms()
     assert terms.arguments(None) == {"exemplars": "keep"}
     assert terms.arguments("mib")["method"] == "mib"
-    assert terms.limits() == {}
+
+
+def test_settings_are_asked_for_as_the_library_declares_them():
+    found = {field.name: field for field in settingsOf(settings_schema(), first=True)}
+    assert tuple(found) == SETTINGS + FIRST
+    assert all(field.title and field.description for field in found.values())
+    assert found["preset"].choices == ("quick", "standard", "paper")
+    assert found["network"].choices == ("unet2d", "unet3d")
+    assert (found["steps"].least, found["seed"].least, found["limits.harm"].most) == (1, 0, 100)
+    assert [field.name for field in settingsOf(settings_schema(), first=False)] == list(SETTINGS)
 
 
 def test_limits_are_those_of_the_gate():
-    from IncrementalSegLib.evaluation.retention import Limits
-
-    harm = next(field for field in SETTINGS if field.name == "harm")
+    harm = next(field for field in settingsOf(settings_schema(), first=False) if field.name == "limits.harm")
     terms = Terms()
     terms.settings.type(harm, "0.5")
-    assert Limits(**terms.limits()).harm == 0.5
-    assert "harm" not in terms.arguments(None)
+    assert terms.arguments(None)["limits"] == {"harm": 0.5}
+    assert StepSettings(**terms.arguments(None)).limits == Limits(harm=0.5, unsure=0.5)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from IncrementalSegPanel.flows.Terms import NETWORK, SETTINGS
+from IncrementalSegPanel.flows.Terms import settingsOf
 from IncrementalSegPanel.State import State
 from panel.lessons import ADVICE, CARD, ESTIMATE, RESULT, UNFINISHED, dealt, taught, teaching_session, verdicts
 
@@ -188,7 +188,7 @@ def test_all_that_is_asked_is_what_the_worker_takes(session):
 
     deal = dealt(session)
     deal.lesson = replace(deal.lesson, name="Humerus", improve=True, cases=("one",))
-    for field in (*SETTINGS, NETWORK):
+    for field in settingsOf(deal.settings, first=True):
         deal.terms.settings.values[field.name] = field.choices[0] if field.choices else 1
     deal.terms.options.values["keep"] = 2
     deal.measure()

@@ -17,8 +17,8 @@ from scripted_worker import session_in
 from standin.events import settle
 from standin.screenshot import screenshot
 
+from IncrementalSegLib.engine.forms import forms
 from IncrementalSegLib.jobs import events
-from IncrementalSegLib.methods.base.catalogue import catalogue
 from IncrementalSegLib.terminology import terminology_of
 
 CARD = CARD | {"name": "Shoulder MR"}
@@ -71,7 +71,7 @@ def dealt(session, **card):
     session.later.run()
     cases = [{"case": name, "verdict": "ok", "message": "", "structures": ["Scapula"]} for name in ("a", "b")]
     session.worker.last("check").finish(cases=cases)
-    session.worker.last("methods").finish(**catalogue())
+    session.worker.last("methods").finish(**forms())
     session.worker.last("advise").finish(**ADVICE)
     return DealPage(session)
 
@@ -266,7 +266,7 @@ class TestDeal:
 
     def test_the_form_can_be_made_for_every_method(self, session):
         page = priced(session)
-        for item in catalogue()["methods"]:
+        for item in forms()["methods"]:
             session.opening.card = CARD | {"output": item["output"]}
             session.teaching.deal.setMethod(item["name"])
             page.render()

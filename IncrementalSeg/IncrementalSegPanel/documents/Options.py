@@ -1,4 +1,4 @@
-"""From the JSON schema of a method's options to the fields of a form; nothing here knows a widget.
+"""From a JSON schema to the fields of a form; nothing here knows a widget.
 
 A field that a person left alone has no value: a default that was sent would undo what another option implies.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from IncrementalSegLib.errors import OptionError
@@ -20,7 +20,7 @@ class Field:
     """One option.
 
     Attributes:
-        name: As the library calls it.
+        name: As the library calls it; of one in a group with that before it: ``limits.harm``.
         title: For people.
         kind: ``boolean``, ``integer``, ``number`` or ``string``.
         default: What counts where nothing is given.
@@ -51,7 +51,7 @@ class Field:
         choices = known.get("enum", (True, False) if known.get("type") == "boolean" else ())
         return cls(
             name=name,
-            title=name.replace("_", " ").capitalize(),
+            title=schema.get("title", name),
             kind=known.get("type", "string"),
             default=schema.get("default"),
             description=_sentence(schema.get("description", "")),
@@ -104,8 +104,15 @@ class Field:
 
 
 def fieldsOf(schema: Json) -> tuple[Field, ...]:
-    """Return the options of a JSON schema in its order."""
-    return tuple(Field.of(name, item) for name, item in schema.get("properties", {}).items())
+    """Return the options of a JSON schema in its order; of a group each by itself."""
+    found: list[Field] = []
+    for name, item in schema.get("properties", {}).items():
+        group = schema.get("$defs", {}).get(item.get("$ref", "").rpartition("/")[2])
+        if group is None:
+            found.append(Field.of(name, item))
+        else:
+            found += [replace(field, name=f"{name}.{field.name}") for field in fieldsOf(group)]
+    return tuple(found)
 
 
 class Answers:
@@ -119,6 +126,15 @@ class Answers:
     def __init__(self) -> None:
         self.values: Json = {}
         self.faults: dict[str, str] = {}
+
+    @property
+    def arguments(self) -> Json:
+        """The values as the library takes them, groups as objects."""
+        found: Json = {}
+        for name, value in self.values.items():
+            group, _dot, own = name.rpartition(".")
+            (found.setdefault(group, {}) if group else found)[own] = value
+        return found
 
     def choose(self, field: Field, value: Any) -> None:
         """Take a value that is one of the choices."""
@@ -154,7 +170,7 @@ def _sentence(text: str) -> str:
 
 def _word(value: Any) -> str:
     if value is None:
-        return _("none")
+        return _("automatic")
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -31,6 +31,7 @@ class Deal:
         lesson: What shall be taught, or ``None`` while nothing is.
         terms: How it is done.
         methods: The catalogue of the worker: name, summary, output, needs, schema.
+        settings: The JSON schema of the settings that every method shares.
         advice: Which method suits and why, once the worker has looked.
         estimate: What it takes, once the worker has measured it.
         outdated: Whether the terms have changed since.
@@ -46,6 +47,7 @@ class Deal:
         self._export: Any = None
         self._folder = Path()
         self.methods: list[Json] = []
+        self.settings: Json = {}
         self._forget()
 
     @property
@@ -225,7 +227,7 @@ class Deal:
             self._errand.ask("methods", {}, self._listed, self._failed)
 
     def _listed(self, result: Json) -> None:
-        self.methods = result["methods"]
+        self.methods, self.settings = result["methods"], result["settings"]
         self._askAdvice()
 
     def _askAdvice(self) -> None:

@@ -12,7 +12,7 @@ from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.Failure import Mend
 from IncrementalSegPanel.flows.Lesson import Lesson
-from IncrementalSegPanel.flows.Terms import PRESET, Terms
+from IncrementalSegPanel.flows.Terms import Terms
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Texts import _
 
@@ -69,8 +69,6 @@ class Learning:
         assert opening.folder is not None
         arguments = lesson.arguments(opening.folder, places.temporary) | terms.arguments(None)
         arguments |= {"accept": "never", "restart": giveUpUnfinished}
-        if terms.limits():
-            arguments["limits"] = terms.limits()
         self._ask("learn", arguments, estimate.get("seconds"))
 
     def resume(self) -> None:
@@ -195,7 +193,7 @@ class Learning:
         small = deal.isFirst and settings.values.get("preset") != "quick"
 
         def retry() -> None:
-            settings.values |= {PRESET.name: "quick"} if small else {"device": "cpu"}
+            settings.values |= {"preset": "quick"} if small else {"device": "cpu"}
             deal.allowGivingUp(True)
             self._session.teaching.teach()
 

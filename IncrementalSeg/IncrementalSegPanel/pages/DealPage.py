@@ -7,7 +7,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from IncrementalSegPanel.documents.Options import fieldsOf
-from IncrementalSegPanel.flows.Terms import NETWORK, SETTINGS
+from IncrementalSegPanel.flows.Terms import settingsOf
 from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.pages import Fitting
 from IncrementalSegPanel.pages.OptionsForm import OptionsForm
@@ -95,7 +95,7 @@ class DealPage(Page):
         chosen = next((item for item in deal.choices if item["name"] == deal.method), None)
         ui.summaryLabel.text = "" if chosen is None else f"{chosen['summary']}\n{chosen['source']}"
         ui.summaryLabel.visible = chosen is not None
-        self._settings.render((*SETTINGS, NETWORK) if deal.isFirst else SETTINGS, deal.terms.settings)
+        self._settings.render(settingsOf(deal.settings, deal.isFirst), deal.terms.settings)
         ui.optionsLabel.visible = chosen is not None
         self._options.render(() if chosen is None else fieldsOf(chosen["schema"]), deal.terms.options)
 

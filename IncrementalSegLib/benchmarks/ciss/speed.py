@@ -32,7 +32,7 @@ from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.sampling.phantom import STRUCTURES, phantom_case
 from IncrementalSegLib.sampling.prepare import prepare
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import DeviceName, Json
 
 OLD, NEW = 4, 2
 """Structures that the model knows, and that the step teaches."""
@@ -41,7 +41,7 @@ LIMITS = {"pcdd": 1.25}
 REFERENCE = "mib"
 
 
-def measure_classes(device: str = "auto", pairs: int = 15, progress: Progress = silent) -> Json:
+def measure_classes(device: DeviceName = "auto", pairs: int = 15, progress: Progress = silent) -> Json:
     """Measure every class method and both unbiased losses.
 
     Args:

@@ -32,7 +32,7 @@ from IncrementalSegLib.sampling.datasets import select_cases
 from IncrementalSegLib.sampling.prepare import prepare_case
 from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.store.versions import ModelFolder, open_model
-from IncrementalSegLib.types import Json, StructureId
+from IncrementalSegLib.types import DeviceName, Json, StructureId
 from IncrementalSegLib.volumes.volume import Volume
 
 
@@ -114,7 +114,7 @@ def run_chain(
     family: str,
     seed: int,
     *,
-    device: str,
+    device: DeviceName,
     progress: Progress,
     first_steps: int = FIRST_STEPS,
 ) -> Json:
@@ -182,7 +182,7 @@ def deal(dataset: Dataset, seed: int, judging: int) -> tuple[Dataset, Dataset, D
 
 
 def _scores(
-    folder: ModelFolder, number: int, judging: Dataset, following: Dataset, device: str, progress: Progress
+    folder: ModelFolder, number: int, judging: Dataset, following: Dataset, device: DeviceName, progress: Progress
 ) -> Json:
     """Return per old structure the pairs of Dice by case: on patients, on exemplars, and the agreement."""
     runtime = start(device)

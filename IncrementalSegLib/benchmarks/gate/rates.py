@@ -14,7 +14,8 @@ from statistics import fmean
 import numpy as np
 
 from IncrementalSegLib.evaluation.intervals import FEWEST_CASES, compare, mean_interval
-from IncrementalSegLib.evaluation.verdicts import Limits, Witnesses, by_drop
+from IncrementalSegLib.evaluation.limits import Limits
+from IncrementalSegLib.evaluation.verdicts import Witnesses, by_drop
 from IncrementalSegLib.types import Json
 
 SIZES = (1, 2, 3, 4, 5, 6)

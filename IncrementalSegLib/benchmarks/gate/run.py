@@ -12,7 +12,7 @@ from IncrementalSegLib.benchmarks.tables import table
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.files import read_json, write_bytes, write_json
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import DeviceName, Json
 
 SUMMARY = "gate-errors.json"
 
@@ -22,7 +22,7 @@ def run_gate_errors(
     data: str | Path | None,
     *,
     seeds: Sequence[int] = (1, 2, 3),
-    device: str = "auto",
+    device: DeviceName = "auto",
     progress: Progress = silent,
     scans: Sequence[Scans] = SCANS,
     draws: int = DRAWS,

@@ -11,11 +11,11 @@ from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.models import load
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.settings import GateCall
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.retention import RetentionReport
-from IncrementalSegLib.evaluation.verdicts import Limits
+from IncrementalSegLib.options import called_with
 from IncrementalSegLib.reports.page import check_report, write_report
 from IncrementalSegLib.reports.retention import retention_page
 from IncrementalSegLib.sampling.cases import Notes
@@ -57,73 +57,53 @@ class Judgement:
         }
 
 
-def gate(
-    model: str | Path,
-    version: int | None = None,
-    *,
-    against: int | None = None,
-    data: str | Path | None = None,
-    report: str | Path | None = None,
-    limits: Limits | None = None,
-    strict: bool = False,
-    accept_grid: bool = False,
-    device: str = "auto",
-    progress: Progress = silent,
-) -> Judgement:
+@called_with(GateCall)
+def gate(call: GateCall) -> Judgement:
     """Judge a version against another one on the scans set aside; nothing in the model changes.
 
-    Args:
-        model: The model's folder.
-        version: The version to judge; by default the newest.
-        against: The version to compare with; by default the parent.
-        data: A data set that may hold scans which lie elsewhere now.
-        report: Folder for a page with pictures; no page by default.
-        limits: What may be lost.
-        strict: What a person should know of a case (``check`` lists it) is an error.
-        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        progress: Receives progress.
+    Returns:
+        What became of the structures that both versions know.
 
     Raises:
         DataError: ``strict``, and there is something to know of a scan.
         OptionError: There is no version to compare with, or both are the same.
         IncrementalSegError: Something named is unknown, or cannot be read or written.
     """
-    opened = open_model(model)
-    later = opened.record(max(opened.numbers(), default=0) if version is None else version)
-    number = against if against is not None else later.parent
+    opened = open_model(call.model)
+    later = opened.record(max(opened.numbers(), default=0) if call.version is None else call.version)
+    number = call.against if call.against is not None else later.parent
     if number is None or number == later.number:
         raise OptionError(
             f"Version {later.number} cannot be judged against {'itself' if number else 'nothing'}.",
             todo="Name another version with --against.",
         )
     earlier = opened.record(number)
-    if report is not None:
-        check_report(Path(report))
+    if call.report is not None:
+        check_report(Path(call.report))
     evidence = Evidence(
         History.of(opened, later.number),
         _copies(opened, later.number, number),
         read_exemplars(opened, number),
-        moved=open_data(data) if data is not None else None,
+        moved=open_data(call.data) if call.data is not None else None,
         trained=History.of(opened, number).trained,
-        reader=CaseReader(accept_grid=accept_grid),
+        reader=CaseReader(accept_grid=call.accept_grid),
     )
-    runtime = start(device)
-    pictures: Pictures | None = {} if report is not None else None
+    runtime = start(call.device)
+    pictures: Pictures | None = {} if call.report is not None else None
     found = judge(
         load(opened, runtime, number).predictor(runtime),
         load(opened, runtime, later.number).predictor(runtime),
         StructureList(tuple(item for item in later.structures if item.id in earlier.structures.ids)),
         evidence,
-        limits=limits,
+        limits=call.limits,
         pictures=pictures,
-        progress=progress,
+        progress=call.progress,
     )
-    if strict:
+    if call.strict:
         evidence.reader.refuse_notes()
     page = None
-    if report is not None and pictures is not None:
-        page = write_gate_page(found, pictures, report, opened.name, number, later.number)
+    if call.report is not None and pictures is not None:
+        page = write_gate_page(found, pictures, call.report, opened.name, number, later.number)
     return Judgement(later.number, number, found, page, evidence.reader.notes)
 
 

@@ -13,8 +13,9 @@ from IncrementalSegLib.engine.gate.bench import PHASE, Bench, Pictures, Scores
 from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_judges
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.retention import Basis, RetentionReport, StructureRow, comparable, not_in
-from IncrementalSegLib.evaluation.verdicts import Limits, Witnesses
+from IncrementalSegLib.evaluation.verdicts import Witnesses
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.sampling.batch import PreparedCase

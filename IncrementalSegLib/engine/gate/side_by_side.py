@@ -20,7 +20,7 @@ from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.reports.pictures import outlined, write_png
 from IncrementalSegLib.reports.slices import SHOWN, SliceRow
 from IncrementalSegLib.store.versions import ModelFolder, open_model
-from IncrementalSegLib.types import Json, StructureId
+from IncrementalSegLib.types import DeviceName, Json, StructureId
 
 PHASE = Phase.DRAWING
 
@@ -31,7 +31,7 @@ def compare_pictures(
     version: int | None = None,
     *,
     cases: int = SHOWN,
-    device: str = "auto",
+    device: DeviceName = "auto",
     progress: Progress = silent,
     loader: Loader = load,
 ) -> Json:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
 
 from IncrementalSegLib.engine.choice import Standing, choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
-from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.engine.settings import AdviseCall
 from IncrementalSegLib.engine.step.split import FEWEST_CASES
 from IncrementalSegLib.names import name_key
+from IncrementalSegLib.options import called_with
 from IncrementalSegLib.sampling.cases import Dataset, Notes
 from IncrementalSegLib.sampling.datasets import looked_for, open_cases
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.versions import create_or_open
-from IncrementalSegLib.structures import Request, StructureList, requests_of
+from IncrementalSegLib.structures import StructureList, requests_of
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.notes import counted
 
@@ -53,28 +51,12 @@ class Advice:
         }
 
 
-def advise(
-    model: str | Path,
-    data: str | Path | Dataset,
-    structures: str | Sequence[Request] | None = None,
-    *,
-    cases: str | None = None,
-    exemplars: Literal["keep", "none"] = "keep",
-    strict: bool = False,
-    accept_grid: bool = False,
-    progress: Progress = silent,
-) -> Advice:
+@called_with(AdviseCall)
+def advise(call: AdviseCall) -> Advice:
     """Recommend a method for a step; nothing is written.
 
-    Args:
-        model: The model's folder; it need not exist.
-        data: The step's data set.
-        structures: What the step would teach, as for ``learn``; by default all cases are looked at.
-        cases: Case ids, comma-separated, or a file with one id per line; all by default.
-        exemplars: Whether scans of this step may be kept.
-        strict: What a person should know of a case (``check`` lists it) is an error.
-        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
-        progress: Receives progress.
+    Returns:
+        The method with reasons and cautions.
 
     Raises:
         IncrementalSegError: Something named is unknown or cannot be read.
@@ -83,17 +65,17 @@ def advise(
         >>> advise("model-to-be", "scans").method
         'finetune'
     """
-    folder = create_or_open(model)
-    dataset = open_cases(data, cases, accept_grid=accept_grid)
-    if structures is not None:
-        dataset = looked_for(dataset, requests_of(structures))
+    folder = create_or_open(call.model)
+    dataset = open_cases(call.data, call.cases, accept_grid=call.accept_grid)
+    if call.structures is not None:
+        dataset = looked_for(dataset, requests_of(call.structures))
     if folder.current:
         dataset = without_forgotten(dataset, History.of(folder))
-    reader = CaseReader(dataset, strict=strict)
-    choice = choose_method(folder, dataset.cases, progress, reader, strict=strict)
+    reader = CaseReader(dataset, strict=call.strict)
+    choice = choose_method(folder, dataset.cases, call.progress, reader, strict=call.strict)
     reader.finish()
     known = folder.record().structures if folder.current else StructureList()
-    cautions = (*choice.doubts, *_plain_cautions(dataset, known, exemplars))
+    cautions = (*choice.doubts, *_plain_cautions(dataset, known, call.exemplars))
     return Advice(choice.method, choice.reasons, cautions, choice.scans, choice.standings, reader.notes)
 
 

@@ -122,7 +122,7 @@ class DryRun(Step):
             return shown[case.id]
 
         def divide() -> tuple[list[Case], list[Case]]:
-            return split(request.cases.cases, self.seed, history.trained, history.set_aside, present)
+            return split(request.cases.cases, self.settings.seed, history.trained, history.set_aside, present)
 
         divide()  # reads labels, which a step reads once, with the scans
         splitting, (training, aside) = self._timed(divide)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
 
 from IncrementalSegLib.engine.planning.dry_run import DryRun
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.settings import RunSettings, StepCall
 from IncrementalSegLib.engine.step.request import resolve
-from IncrementalSegLib.engine.step.settings import StepSettings
-from IncrementalSegLib.sampling.cases import Dataset, Notes
-from IncrementalSegLib.structures import Request
+from IncrementalSegLib.options import called_with
+from IncrementalSegLib.sampling.cases import Notes
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.notes import counted
 
@@ -65,49 +61,15 @@ class Estimate:
         }
 
 
-def estimate(
-    model: str | Path,
-    data: str | Path | Dataset,
-    structures: str | Sequence[Request],
-    *,
-    cases: str | None = None,
-    improve: bool = False,
-    method: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    network: str | None = None,
-    preset: str | None = None,
-    steps: int | None = None,
-    exemplars: Literal["keep", "none"] = "keep",
-    seed: int = 0,
-    retention: Literal["paths", "copy"] = "paths",
-    strict: bool = False,
-    accept_grid: bool = False,
-    device: str = "auto",
-    progress: Progress = silent,
-) -> Estimate:
+@called_with(StepCall)
+def estimate(call: StepCall) -> Estimate:
     """Say what a step would take; the model is not touched.
 
     Every part of the step is done on few cases and scaled: reading, optimiser steps after a warm-up, scoring,
-    checkpoints, remembering, the gate and saving.
+    checkpoints, remembering, the gate and saving.  The arguments are those of :func:`learn`.
 
-    Args:
-        model: The model's folder; it need not exist.
-        data: As for :func:`learn`, like everything below.
-        structures: What would be taught.
-        cases: Case ids.
-        improve: The structures are known.
-        method: How old structures would be kept.
-        options: Options of the method.
-        network: Trunk of a new model.
-        preset: Size and schedule.
-        steps: Optimiser steps at most.
-        exemplars: Whether scans would be kept.
-        seed: Decides the split.
-        retention: Whether scans that judge would be copied.
-        strict: What a person should know of a case (``check`` lists it) is an error.
-        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        progress: Receives progress.
+    Returns:
+        Seconds, memory and disk.
 
     Raises:
         IncrementalSegError: The step could not be done; the same as for :func:`learn`.
@@ -116,21 +78,9 @@ def estimate(
         >>> estimate("model-to-be", "scans", "humerus", steps=1).steps
         1
     """
-    settings = StepSettings(preset, steps, exemplars, seed, retention=retention, strict=strict)
-    runtime = start(device)
-    request = resolve(
-        model,
-        data,
-        structures,
-        cases=cases,
-        improve=improve,
-        method=method,
-        options=options,
-        network=network,
-        accept_grid=accept_grid,
-        progress=progress,
-    )
-    trial = DryRun(request, runtime, settings, progress=progress)
+    runtime = start(call.device)
+    request = resolve(call.model, call.data, call.structures, call, progress=call.progress)
+    trial = DryRun(request, runtime, call, RunSettings(progress=call.progress))
     found = trial.measure()
     return Estimate(
         found.seconds,

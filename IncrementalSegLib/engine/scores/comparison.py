@@ -26,7 +26,7 @@ from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_cases
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.structures import Request, parse_names, write_names
-from IncrementalSegLib.types import StructureId
+from IncrementalSegLib.types import DeviceName, StructureId
 from IncrementalSegLib.volumes.volume import Volume
 
 Rows = dict[tuple[StructureId, str], SliceRow]
@@ -45,7 +45,7 @@ def compare_versions(
     largest_component: bool = False,
     strict: bool = False,
     accept_grid: bool = False,
-    device: str = "auto",
+    device: DeviceName = "auto",
     progress: Progress = silent,
 ) -> tuple[Evaluation, Path]:
     """Evaluate a version and the one before it on the same cases, and write a report of what changed.

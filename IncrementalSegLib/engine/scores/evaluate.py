@@ -22,7 +22,7 @@ from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.structures import Request, StructureList, parse_names
-from IncrementalSegLib.types import Json, StructureId
+from IncrementalSegLib.types import DeviceName, Json, StructureId
 from IncrementalSegLib.volumes.notes import counted
 from IncrementalSegLib.volumes.pictures import ENDINGS as PICTURES
 
@@ -63,7 +63,7 @@ def evaluate(
     largest_component: bool = False,
     strict: bool = False,
     accept_grid: bool = False,
-    device: str = "auto",
+    device: DeviceName = "auto",
     watch: Watch | None = None,
     progress: Progress = silent,
 ) -> Evaluation:

@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from torch import Tensor
 
 from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_judges, last_entries
 from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.progress import OnLook
 from IncrementalSegLib.engine.scores.scoring import Validation, validate
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
@@ -43,26 +44,6 @@ MOST_SCANS = 12
 
 PICTURES_EVERY = 10.0
 """Seconds between two pictures of the same structure, so that one of a short training is not left at its start."""
-
-
-class OnLook(Protocol):
-    """Receive what was seen; may raise to end the training."""
-
-    def __call__(
-        self,
-        fraction: float,
-        dice: Mapping[str, float],
-        worst: tuple[str, float] | None,
-        pictures: Mapping[str, tuple[str, str]],
-    ) -> None:
-        """Take note.
-
-        Args:
-            fraction: Share of the schedule done, 0..1.
-            dice: New structure -> Dice 0..1 on the cases set aside; without any: empty.
-            worst: The old structure that lost most, and its change in points of Dice against the version in use.
-            pictures: New structure -> file and what it shows, where there is a new one.
-        """
 
 
 @dataclass(frozen=True)

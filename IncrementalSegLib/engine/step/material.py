@@ -10,13 +10,13 @@ from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.domain import Seen, look_at
 from IncrementalSegLib.engine.history import case_entry
 from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.engine.settings import NormalisationChoice, StepSettings
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
-from IncrementalSegLib.engine.step.settings import StepSettings
 from IncrementalSegLib.engine.step.split import FEWEST_CASES, Present, split, unjudged
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.evaluation.domain import Traits
-from IncrementalSegLib.preprocessing.intensity import Normalisation, NormalisationChoice, is_hounsfield
+from IncrementalSegLib.preprocessing.intensity import Normalisation, is_hounsfield
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.registry import find

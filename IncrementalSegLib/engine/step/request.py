@@ -14,10 +14,12 @@ from IncrementalSegLib.engine.choice import choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.memories import can_rehearse, has_memory, without_prototype
 from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
-from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError, command_line
+from IncrementalSegLib.errors import MissingNeedError, ModelError, command_line
 from IncrementalSegLib.methods.base.method import Method
 from IncrementalSegLib.names import name_key
+from IncrementalSegLib.options import refusal
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Dataset
@@ -71,43 +73,43 @@ def resolve(
     model: str | Path | ModelFolder,
     data: str | Path | Dataset,
     structures: str | Sequence[Request],
+    settings: StepSettings | None = None,
     *,
-    cases: str | Sequence[str] | None = None,
-    improve: bool = False,
-    method: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    network: str | None = None,
+    cases: Sequence[str] | None = None,
     identities: Sequence[Structure] = (),
-    accept_grid: bool = False,
     why: Sequence[str] = (),
     progress: Progress = silent,
 ) -> StepRequest:
     """Check a request against the model and the data; a model that is already locked is passed as its folder.
 
     Without a method :func:`~IncrementalSegLib.engine.choice.choose_method` looks at the scans and chooses one.  A
-    resumed step passes as ``identities`` the new structures as they were when it began, and as ``why`` the reasons of
-    then.
+    resumed step passes the ids of its ``cases`` (in a text, an id could be taken for two or for a file), as
+    ``identities`` the new structures as they were when it began, and as ``why`` the reasons of then.
 
     Raises:
         IncrementalSegError: Anything named is unknown, already known, does not fit or is missing.
     """
+    asked = settings or StepSettings()
     opened = model if isinstance(model, ModelFolder) else create_or_open(model)
     folder = opened if opened.current else None
     parent = folder.record() if folder is not None else None
     wanted = requests_of(structures)
     known = parent.structures if parent is not None else StructureList()
     history = History.of(folder) if folder is not None else History()
-    taught, listing = _taught(wanted, known, history.number + 1, improve, identities)
-    dataset = open_cases(data, cases, accept_grid=accept_grid)
+    taught, listing = _taught(wanted, known, history.number + 1, asked.improve, identities)
+    dataset = open_cases(data, asked.cases if cases is None else cases, accept_grid=asked.accept_grid)
     dataset = without_forgotten(looked_for(dataset, wanted), history)
     labels = {name_key(label): label for case in dataset.cases for label in case.looked_for}
+    method = asked.method
     if method is None:
         choice = choose_method(opened, dataset.cases, lambda *_: progress(Phase.READING, 0.0))
         # Scans that the model cannot take are refused by whoever reads them, with the scan and the value named.
         method, why = choice.method or "finetune", choice.reasons
-    chosen = build_method(method, options or {})
+    chosen = build_method(method, asked.options)
     if parent is not None:
-        _check_fit(chosen, parent, folder, network)
+        _check_fit(chosen, parent, folder, asked.network)
+    network = asked.network or (parent.architecture["config"]["network"] if parent is not None else "unet2d")
+    find("network", network)
     return StepRequest(
         target=opened,
         folder=folder,
@@ -121,7 +123,7 @@ def resolve(
             if name_key(request.label) in labels
         },
         cases=dataset,
-        network=network or (parent.architecture["config"]["network"] if parent is not None else "unet2d"),
+        network=network,
         history=history,
         weights=descriptor_weights(chosen.options),
         why=tuple(why),
@@ -139,14 +141,7 @@ def build_method(name: str, options: Mapping[str, Any]) -> Method[Any]:
     try:
         return kind(kind.Options.model_validate(dict(options)))
     except ValidationError as error:
-        first = error.errors()[0]
-        option = ".".join(str(piece) for piece in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise UnknownNameError(f"option of {name}", option, kind.Options.model_fields) from None
-        raise OptionError(
-            f"The option {option}={first['input']!r} of {name} cannot be used: {first['msg'].lower()}.",
-            todo=f"`incrementalseg methods --json` lists the options of {name}.",
-        ) from None
+        raise refusal(error, kind.Options.model_fields, name) from None
 
 
 def _taught(

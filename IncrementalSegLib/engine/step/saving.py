@@ -9,9 +9,9 @@ from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import DOCUMENT, step_entry
 from IncrementalSegLib.engine.memories import memory_document
+from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.material import Material
 from IncrementalSegLib.engine.step.request import StepRequest
-from IncrementalSegLib.engine.step.settings import StepSettings
 from IncrementalSegLib.engine.step.state import TrainingCurve
 from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.methods.base.context import StepContext
@@ -54,7 +54,7 @@ def save(
     Raises:
         ModelError: It cannot be written; nothing has changed.
     """
-    lineage = _lineage(request, curve) | asdict(settings) | step | {"unjudged": list(material.unjudged)}
+    lineage = _lineage(request, curve) | settings.recorded | step | {"unjudged": list(material.unjudged)}
     training, aside = (
         [{name: entry[name] for name in _PLAIN} for entry in entries] for entries in (material.trained, material.judges)
     )

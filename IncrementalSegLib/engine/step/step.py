@@ -17,18 +17,18 @@ from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
-from IncrementalSegLib.engine.progress import Progress, Stop, duration, going_on, part, silent
+from IncrementalSegLib.engine.progress import Stop, duration, going_on, part
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation, validate
+from IncrementalSegLib.engine.settings import RunSettings, StepSettings
 from IncrementalSegLib.engine.step.checkpoints import Checkpoints
-from IncrementalSegLib.engine.step.lookout import Lookout, OnLook, Past
+from IncrementalSegLib.engine.step.lookout import Lookout, Past
 from IncrementalSegLib.engine.step.material import Material, read_material
 from IncrementalSegLib.engine.step.presets import Preset, find_preset
 from IncrementalSegLib.engine.step.remembering import remember, voxel_counts
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.engine.step.saving import save
-from IncrementalSegLib.engine.step.settings import StepSettings
 from IncrementalSegLib.engine.step.state import TrainingCurve, TrainingState
 from IncrementalSegLib.engine.step.trainer import Trainer
 from IncrementalSegLib.errors import IncrementalSegError
@@ -58,12 +58,9 @@ class Step:
         request: What to do, checked.
         runtime: Device and precision.
         settings: How to do it.
+        run: Where pages and pictures go, and who is told.
         asked: What the command was called with, kept with the checkpoints for :func:`learn.resume`.
         resuming: Go on from the checkpoint.
-        report: Folder for a page about the older structures.
-        previews: Folder for pictures of the new structures while they are learned.
-        on_look: Receives what is seen of the training now and then; without it nothing is looked at.
-        progress: Receives progress.
     """
 
     def __init__(
@@ -71,19 +68,18 @@ class Step:
         request: StepRequest,
         runtime: Runtime,
         settings: StepSettings,
+        run: RunSettings | None = None,
         *,
         asked: Json | None = None,
         resuming: bool = False,
-        report: str | Path | None = None,
-        previews: str | Path | None = None,
-        on_look: OnLook | None = None,
-        progress: Progress = silent,
     ) -> None:
-        if report is not None:
-            check_report(Path(report))
-        self.request, self.runtime, self.settings, self.progress = request, runtime, settings, progress
-        self.asked, self.resuming, self.report, self.seed = asked or {}, resuming, report, settings.seed
-        self.previews, self.on_look, self.reader = previews, on_look, CaseReader(request.cases, strict=settings.strict)
+        run = run or RunSettings()
+        if run.report is not None:
+            check_report(Path(run.report))
+        self.request, self.runtime, self.settings, self.progress = request, runtime, settings, run.progress
+        self.asked, self.resuming, self.report = asked or {}, resuming, run.report
+        self.previews, self.on_look = run.previews, run.on_look
+        self.reader = CaseReader(request.cases, strict=settings.strict)
         self.dimension = find("network", request.network).dimension
         chosen = settings.preset or ("standard" if runtime.device.type == "cuda" else "quick")
         self.preset: Preset = find_preset(chosen, self.dimension)
@@ -219,13 +215,13 @@ class Step:
             voxel_counts=counts | voxel_counts(material.cases, request.taught),
             device=runtime.device,
             step=request.step,
-            seed=self.seed,
+            seed=self.settings.seed,
             plan=material.plan,
             progress=part(self.progress, Phase.PREPARING),
         )
         fresh = [item for item in request.taught if item not in model.structures]
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn from torch's global generator
-            torch.manual_seed(self.seed)
+            torch.manual_seed(self.settings.seed)
             request.method.grow(model, fresh, ctx)
         runtime.place(model, self.dimension)
         return ctx

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from IncrementalSegLib.engine.progress import duration
+from IncrementalSegLib.engine.settings import PresetName
 from IncrementalSegLib.evaluation.intervals import Comparison
 from Testing.benchmarks.claims import Claim, judged, points, spread
 from Testing.benchmarks.paper import Paper
@@ -39,7 +40,7 @@ def _protocol(
     title: str,
     methods: tuple[str, ...] = METHODS,
     network: str = "unet2d",
-    preset: str = "quick",
+    preset: PresetName = "quick",
 ) -> Protocol:
     return Protocol(
         f"{group}-{case}", group, heading, title, data, stages, methods, "finetune", network, preset,
@@ -48,7 +49,7 @@ def _protocol(
 
 
 def _shoulders(
-    group: str, heading: str, preset: str, steps: int, size: tuple[int, int, int] | None = None
+    group: str, heading: str, preset: PresetName, steps: int, size: tuple[int, int, int] | None = None
 ) -> list[Protocol]:
     def case(name: str, title: str, scanner: str) -> Protocol:
         stages = Stage(("humerus",), steps, volumes=8), Stage(("scapula",), steps, volumes=8, scanner=scanner)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from IncrementalSegLib.engine.progress import duration
+from IncrementalSegLib.engine.settings import PresetName
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.intervals import Comparison
 from IncrementalSegLib.sampling.phantom import STRUCTURES
@@ -74,7 +75,7 @@ def read(name: str) -> Protocol | None:
     """
     source, *numbers = name.split("-")
     words = numbers[2:]
-    preset = next((word for word in words if word in ("standard", "paper")), "quick")
+    preset: PresetName = "standard" if "standard" in words else "paper" if "paper" in words else "quick"
     known = {"disjoint", "unet3d", "validation", preset}
     if source not in SOURCES or len(numbers) < 2 or not all(map(str.isdecimal, numbers[:2])) or set(words) - known:
         return None

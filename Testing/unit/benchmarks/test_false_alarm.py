@@ -12,8 +12,9 @@ from tiny import WIDTHS
 from IncrementalSegLib.benchmarks.false_alarm import SUMMARY, Scale, run_false_alarm, summarise
 from IncrementalSegLib.engine.step import presets
 from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.metrics import CaseScore
-from IncrementalSegLib.evaluation.retention import Limits, RetentionReport, StructureRow
+from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
 from IncrementalSegLib.store.versions import open_model
 
 TINY = Scale(people=5, size=(4, 32, 32), first=2, again=1)

@@ -15,6 +15,7 @@ from IncrementalSegLib.engine.privacy.ledger import forget
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.segment import segment
+from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import DataError, MissingNeedError, ModelError
 from IncrementalSegLib.networks.segmenter import Segmenter
@@ -127,7 +128,7 @@ def test_the_usual_method_is_of_the_same_family(chain, data):
     assert resolve(chain, data / "both", "clavicle=scapula").method.registered_name == "pcdd"
     before = tree(chain)
     with pytest.raises(ModelError, match=r"'aeiseg' makes heads, the model has classes.*\(.*mib.*pcdd.*\)"):
-        resolve(chain, data / "both", "clavicle=scapula", method="aeiseg")
+        resolve(chain, data / "both", "clavicle=scapula", StepSettings(method="aeiseg"))
     assert tree(chain) == before
 
 
@@ -135,7 +136,7 @@ def test_class_means_that_are_gone_are_asked_for(model, data):
     folder = open_model(model)
     folder.edit({"action": "test"}, tensors={"prototypes": {}}, documents={"prototypes": {"prototypes": {}}})
     with pytest.raises(MissingNeedError, match=r"'pcdd' needs .*humerus, scapula.*remember --method pcdd --data"):
-        resolve(model, data / "both", "clavicle=scapula", method="pcdd")
+        resolve(model, data / "both", "clavicle=scapula", StepSettings(method="pcdd"))
 
 
 def test_without_class_means_the_usual_method_is_one_that_needs_none(model, data):

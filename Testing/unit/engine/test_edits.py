@@ -11,6 +11,7 @@ from IncrementalSegLib.engine.edits import ban, budget, pin, remember_again, rem
 from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import DataError, ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.methods.base.context import StepContext
@@ -54,7 +55,7 @@ def test_marks_are_versions_that_share_the_weights(model, action, mark):
 
 def test_a_banned_exemplar_is_not_rehearsed(model, data):
     def rehearsed():
-        request = resolve(model, data / "scapula", "scapula", method="reseg")
+        request = resolve(model, data / "scapula", "scapula", StepSettings(method="reseg"))
         _, exemplars, prototypes, counts = read_memories(open_model(model))
         teacher = load(open_model(model), start("cpu")).segmenter
         ctx = StepContext(

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.metrics import CaseScore
-from IncrementalSegLib.evaluation.retention import Limits, RetentionReport, StructureRow
+from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
 from IncrementalSegLib.evaluation.verdicts import Witnesses
 
 LIMITS = Limits()
@@ -238,10 +239,15 @@ def test_limits_are_options():
     assert RetentionReport.of([row([2.0] * 5)], Limits(mean=2), rng()).held_back_by == ()
 
 
-@pytest.mark.parametrize("wrong", [{"harm": -1}, {"mean": 101}, {"harm": float("nan")}, {"harm": 0.5}])
+@pytest.mark.parametrize("wrong", [{"harm": -1}, {"mean": 101}, {"harm": float("nan")}, {"harm": 0.5, "unsure": 0.6}])
 def test_impossible_limits_are_refused(wrong):
     with pytest.raises(OptionError, match="limit"):
         Limits(**wrong)
+
+
+def test_the_limit_of_doubt_never_lies_above_that_of_harm():
+    assert Limits().unsure == 1
+    assert Limits(harm=0.5).unsure == 0.5
 
 
 def test_json_there_and_back():

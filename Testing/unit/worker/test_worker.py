@@ -7,16 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_type_hints
 
 import pytest
 from scans import write_dataset
 from wire import Session
 
+from IncrementalSegLib.engine.forms import forms
 from IncrementalSegLib.errors import OptionError, UnknownNameError
 from IncrementalSegLib.jobs import events
 from IncrementalSegLib.jobs.process import WORKER
-from IncrementalSegLib.methods.base.catalogue import catalogue
 from IncrementalSegLib.worker import verbs
 
 FEW = {"passes": 2, "candidates": 4, "keep": 2}
@@ -169,7 +168,7 @@ def test_a_card_says_what_a_model_is(worker, model):
 
 
 def test_methods_are_those_of_the_command_line(worker):
-    assert worker.do("methods").end.result == json.loads(json.dumps(catalogue()))
+    assert worker.do("methods").end.result == json.loads(json.dumps(forms()))
 
 
 def test_a_missing_file_is_said_as_everywhere(worker, world):
@@ -184,7 +183,8 @@ def test_every_request_leads_to_a_function_whose_arguments_can_be_named(verb):
     assert function.__doc__
     with pytest.raises(UnknownNameError, match=f"argument of {verb}"):
         verbs.bind(verb, {"no such argument": 1})
-    hints = get_type_hints(function)
-    for name in set(inspect.signature(function).parameters) - verbs.INTERNAL:
-        with pytest.raises(OptionError, match=f"The argument {name}="):  # no line of JSON holds such an object
-            verbs._fitted(verb, name, object(), hints[name])
+    known = inspect.signature(function).parameters
+    needed = {name: "x" for name, item in known.items() if item.default is item.empty}
+    for name in set(known) - verbs.INTERNAL:
+        with pytest.raises(OptionError, match=f"The (argument|option) {name}="):  # no line of JSON holds such an object
+            verbs.bind(verb, {name: object()} | {other: value for other, value in needed.items() if other != name})

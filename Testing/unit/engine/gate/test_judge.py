@@ -20,7 +20,7 @@ from IncrementalSegLib.engine.gate.scans import KIND, RetentionCopies, find_judg
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.errors import IncrementalSegError
-from IncrementalSegLib.evaluation.retention import Limits
+from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.verdicts import Witnesses
 from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.datasets import open_data
@@ -102,7 +102,7 @@ def test_a_damaged_head_is_held_back_and_its_page_shows_it(world):
     assert text.count("<img ") == 6  # truth, before and after in two scans
     assert [item.name for item in found.page.parent.iterdir()] == ["report.html"]
     assert tree(world / "model") == before
-    assert gate(world / "model", device="cpu", limits=Limits(100, 1, 100)).report.held_back_by == ()
+    assert gate(world / "model", device="cpu", limits=Limits(harm=100, unsure=1, mean=100)).report.held_back_by == ()
     back = gate(world / "model", 2, against=3, device="cpu").report
     assert (back.rows[0].verdict, back.held_back_by) == ("improved", ())
 

@@ -13,6 +13,7 @@ from IncrementalSegLib.engine.edits import pin, remember_again
 from IncrementalSegLib.engine.gate.scans import KIND, RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.privacy import ledger as privacy
+from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import DataError, ModelError, UnknownNameError
 from IncrementalSegLib.sampling.datasets import open_data
@@ -134,7 +135,8 @@ def test_what_was_forgotten_is_not_taken_back(model, case, data, caplog):
     remember_again(model, data / "humerus", method="lwfseg", device="cpu")
     assert f"told to forget {case}, which is left out" in caplog.text
     assert case not in {item["case"] for item in open_model(model).document("exemplars")["exemplars"]}
-    assert case not in {item.id for item in resolve(model, data / "humerus", "humerus", improve=True).cases.cases}
+    request = resolve(model, data / "humerus", "humerus", StepSettings(improve=True))
+    assert case not in {item.id for item in request.cases.cases}
     with pytest.raises(DataError, match=f"told to forget {case}. Choose other cases"):
         remember_again(model, data / "humerus", method="lwfseg", cases=case, device="cpu")
 

@@ -9,10 +9,10 @@ from tiny import FEW
 
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.planning.estimate import estimate
+from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.material import read_material
 from IncrementalSegLib.engine.step.presets import find_preset
 from IncrementalSegLib.engine.step.request import resolve
-from IncrementalSegLib.engine.step.settings import StepSettings
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.versions import open_model
 

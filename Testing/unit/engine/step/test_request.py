@@ -5,6 +5,7 @@ from tiny import tree
 
 from IncrementalSegLib.engine.planning.advice import advise
 from IncrementalSegLib.engine.privacy import ledger as privacy
+from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.request import build_method, resolve
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.sampling.datasets import open_data
@@ -25,13 +26,15 @@ def test_a_first_step_creates_what_it_names(data, tmp_path):
 
 
 def test_what_is_not_asked_for_is_unknown(data, tmp_path):
-    request = resolve(tmp_path / "new", data / "both", "scapula", cases="shoulder_A_3_001, shoulder_A_3_003")
+    request = resolve(
+        tmp_path / "new", data / "both", "scapula", StepSettings(cases="shoulder_A_3_001, shoulder_A_3_003")
+    )
     assert [case.id for case in request.cases.cases] == ["shoulder_A_3_001", "shoulder_A_3_003"]
     assert {case.looked_for for case in request.cases.cases} == {frozenset({"scapula"})}
 
 
 def test_a_later_step_adds_and_keeps_the_old(model, data):
-    request = resolve(model, open_data(data / "scapula"), "scapula", options={"alpha": "0.25"})
+    request = resolve(model, open_data(data / "scapula"), "scapula", StepSettings(options={"alpha": "0.25"}))
     assert request.structures.names == ("humerus", "scapula")
     assert request.taught == request.structures.ids[1:]
     assert request.structures.ids[0] == request.parent.structures.ids[0]
@@ -40,7 +43,7 @@ def test_a_later_step_adds_and_keeps_the_old(model, data):
 
 
 def test_improving_takes_the_known_structure(model, data):
-    request = resolve(model, data / "humerus", "HUMERUS=humerus", improve=True)
+    request = resolve(model, data / "humerus", "HUMERUS=humerus", StepSettings(improve=True))
     assert request.structures == request.parent.structures
     assert request.taught == request.parent.structures.ids
 
@@ -49,7 +52,7 @@ def test_without_a_method_one_is_chosen_and_reasons_are_given(model, data, teach
     chosen = resolve(model, data / "scapula", "scapula")
     advice = advise(model, data / "scapula", "scapula")
     assert (chosen.method.registered_name, chosen.why) == (advice.method, advice.reasons)
-    assert resolve(model, data / "scapula", "scapula", method="aeiseg").why == ()
+    assert resolve(model, data / "scapula", "scapula", StepSettings(method="aeiseg")).why == ()
     teach(tmp_path / "bare", data / "humerus", "humerus", exemplars="none")
     assert resolve(tmp_path / "bare", data / "scapula", "scapula").method.registered_name == "lwfseg"
 
@@ -58,19 +61,19 @@ def test_without_a_method_one_is_chosen_and_reasons_are_given(model, data, teach
 def test_a_method_without_what_it_needs_names_the_command(data, teach, tmp_path, name):
     teach(tmp_path / "bare", data / "humerus", "humerus", exemplars="none")
     with pytest.raises(MissingNeedError, match=f"incrementalseg exemplars .* remember --method {name} --data"):
-        resolve(tmp_path / "bare", data / "scapula", "scapula", method=name)
+        resolve(tmp_path / "bare", data / "scapula", "scapula", StepSettings(method=name))
 
 
 def test_mean_features_that_were_forgotten_are_missed(data, teach, tmp_path):
     model = tmp_path / "soft"
     teach(model, data / "humerus", "humerus", method="pcdd", exemplars="none")
-    assert resolve(model, data / "scapula", "scapula", method="pcdd").method.registered_name == "pcdd"
+    assert resolve(model, data / "scapula", "scapula", StepSettings(method="pcdd")).method.registered_name == "pcdd"
     for case in open_data(data / "humerus").cases:
         privacy.forget(model, case.id)
     with pytest.raises(MissingNeedError, match=r"humerus: none.*remember --method pcdd --data") as caught:
-        resolve(model, data / "scapula", "scapula", method="pcdd")
+        resolve(model, data / "scapula", "scapula", StepSettings(method="pcdd"))
     assert "Choose mib" in str(caught.value)
-    assert resolve(model, data / "scapula", "scapula", method="mib").method.registered_name == "mib"
+    assert resolve(model, data / "scapula", "scapula", StepSettings(method="mib")).method.registered_name == "mib"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,7 @@ def test_a_wrong_method_or_option_is_one_sentence(name, options, error, message)
 def test_what_does_not_fit_the_model_is_refused(model, data, more, message):
     before = tree(model)
     with pytest.raises(ModelError, match=message):
-        resolve(model, data / "both", **({"structures": "scapula"} | more))
+        resolve(model, data / "both", more.pop("structures", "scapula"), StepSettings(**more))
     assert tree(model) == before
 
 

@@ -12,7 +12,8 @@ from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.step import step as step_module
 from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.evaluation.retention import Limits, RetentionReport
+from IncrementalSegLib.evaluation.limits import Limits
+from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import open_model
 
@@ -68,7 +69,7 @@ def test_what_harms_is_held_back_and_can_be_accepted_all_the_same(model, data, f
 def test_limits_decide(model, data, forgetting):
     result = teach(model, data, limits=Limits(harm=100, mean=100))
     assert (result.record.accepted, result.record.step["limits"]["harm"]) == (True, 100)
-    with pytest.raises(OptionError, match="limit harm is -1"):
+    with pytest.raises(OptionError, match=r"limits\.harm=-1"):
         teach(model, data, limits=Limits(harm=-1))
 
 
@@ -80,7 +81,7 @@ def test_the_gate_can_be_overruled(accept, current, model, data, forgetting):
 
 
 def test_never_makes_a_candidate_of_a_good_version_too(model, data):
-    record = teach(model, data, accept="never", limits=Limits(100, 1, 100)).record
+    record = teach(model, data, accept="never", limits=Limits(harm=100, unsure=1, mean=100)).record
     assert (record.accepted, record.held_back_by) == (False, ())
     assert open_model(model).status(2) == "candidate"
 

@@ -1,0 +1,232 @@
+"""The options of a step, each declared once, and the calls that take them.
+
+``learn``, ``estimate``, ``advise`` and ``gate`` take them by keyword, the command line and the panel's form are made
+of them, and a checkpoint and the record of a version keep them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, asdict, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, InstanceOf, SkipValidation, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from IncrementalSegLib.engine.progress import OnLook, Progress, silent
+from IncrementalSegLib.evaluation.limits import Limits
+from IncrementalSegLib.options import CONFIG, Options
+from IncrementalSegLib.registry import names
+from IncrementalSegLib.sampling.cases import Dataset
+from IncrementalSegLib.structures import Request
+from IncrementalSegLib.types import DeviceName, Json
+
+PresetName: TypeAlias = Literal["quick", "standard", "paper"]
+NormalisationChoice: TypeAlias = Literal["auto", "zscore", "ct"]
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class ReadingSettings(Options):
+    """How cases are read."""
+
+    strict: Annotated[
+        bool, Field(description="Refuse cases that `check` has anything to say about, warnings included.")
+    ] = False
+    accept_grid: Annotated[
+        bool, Field(description="Take labels of their image's size voxel by voxel, wherever their headers put them.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class CaseSettings(Options):
+    """Which cases a step uses, and what is kept of them."""
+
+    cases: Annotated[
+        str | None, Field(description="Case ids, comma-separated, or a file with one id per line; all by default.")
+    ] = None
+    exemplars: Annotated[
+        Literal["keep", "none"], Field(description="Whether representative scans are kept for later steps.")
+    ] = "keep"
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class DeviceSettings(Options):
+    """Where networks run."""
+
+    device: Annotated[DeviceName, Field(description="Where to compute; auto: on a GPU where there is one.")] = "auto"
+
+
+def _list_networks(schema: Json) -> None:
+    schema["enum"] = names("network")
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
+    """How a step is done."""
+
+    improve: Annotated[bool, Field(description="The structures are known and shall be improved.")] = False
+    method: Annotated[
+        str | None,
+        Field(description="How old structures are kept (see `methods`); by default what `advise` recommends."),
+    ] = None
+    options: Annotated[Mapping[str, Any], Field(description="Options of the method; `methods` lists them.")] = field(
+        default_factory=dict
+    )
+    network: Annotated[
+        str | None,
+        Field(
+            description="unet2d, slice by slice (default), or unet3d, in volumes; fixed at the first step.",
+            json_schema_extra=_list_networks,
+        ),
+    ] = None
+    preset: Annotated[
+        PresetName | None,
+        Field(
+            title="Size and schedule",
+            description="Size and schedule; by default standard on a GPU and quick on a CPU.",
+        ),
+    ] = None
+    steps: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            title="Learning steps at most",
+            description="Optimiser steps at most; by default the preset's. "
+            "Learning ends earlier where nothing improves any more.",
+        ),
+    ] = None
+    seed: Annotated[int, Field(ge=0, description="Decides split, initial values, batches and dropout.")] = 0
+    accept: Annotated[
+        Literal["gate", "always", "never"],
+        Field(description="When the new version becomes current; gate: unless an older structure was harmed."),
+    ] = "gate"
+    retention: Annotated[
+        Literal["paths", "copy"],
+        Field(description="How scans that judge later steps are found: by path and sha256, or in a copy."),
+    ] = "paths"
+    limits: Annotated[Limits, Field(description="What the gate lets an older structure lose.")] = Limits()
+    normalisation: Annotated[
+        NormalisationChoice,
+        Field(description="zscore, scan by scan; ct, a window of Hounsfield units; fixed at the first step."),
+    ] = "auto"
+
+    def to_json(self) -> Json:
+        """Return all that the result depends on, for the checkpoint of a step."""
+        plain = {item.name: getattr(self, item.name) for item in fields(StepSettings) if item.name not in _ELSEWHERE}
+        return plain | {"options": dict(self.options), "limits": asdict(self.limits)}
+
+    @property
+    def recorded(self) -> Json:
+        """What the record of a version tells of them; nothing that could hold a path."""
+        return {name: value for name, value in self.to_json().items() if name in _RECORDED}
+
+
+_RECORDED = {
+    "preset", "steps", "exemplars", "seed", "accept", "retention", "limits", "normalisation", "strict"
+}  # fmt: skip
+_ELSEWHERE = {"cases", "device"}  # a checkpoint lists the cases, and a step may go on elsewhere
+
+
+def settings_schema() -> Json:
+    """Return the JSON schema of :class:`StepSettings`, of which a front end makes its form."""
+    return TypeAdapter(StepSettings).json_schema()
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class WorkSettings(Options):
+    """Who is told of long work."""
+
+    progress: Annotated[
+        SkipValidation[Progress],
+        Field(
+            description="Receives progress. A Stop that it raises ends the work as it says; anything else ends it "
+            "as a crash does, and `resume` continues a step from its last checkpoint."
+        ),
+    ] = silent
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class RunSettings(WorkSettings):
+    """What comes beside the version of a step that runs; the version does not depend on it."""
+
+    report: Annotated[
+        str | Path | None,
+        Field(description="Folder for a page on what became of the older structures, from the second step on."),
+    ] = None
+    previews: Annotated[
+        str | Path | None,
+        Field(
+            description="Folder for a picture of each new structure, replaced now and then while it is learned; "
+            "drawn only for an on_look."
+        ),
+    ] = None
+    on_look: Annotated[
+        SkipValidation[OnLook | None],
+        Field(description="Receives at every validation how the new structures do, and which old one has lost most."),
+    ] = None
+
+
+_MODEL = "The model's folder; the first step creates it."
+_DATA = "A data set: nnU-Net or Decathlon folder, or a manifest."
+
+
+@dataclass(frozen=True, config=CONFIG)
+class AdviseCall(WorkSettings, ReadingSettings, CaseSettings):
+    """The arguments of :func:`advise`."""
+
+    model: Annotated[str | Path, Field(description=_MODEL)]
+    data: Annotated[str | Path | InstanceOf[Dataset], Field(description=_DATA)]
+    structures: Annotated[
+        str | Sequence[Request] | None,
+        Field(description="What would be taught, as for `learn`; all cases are looked at by default."),
+    ] = None
+
+
+@dataclass(frozen=True, config=CONFIG)
+class StepCall(WorkSettings, StepSettings):
+    """The arguments of :func:`estimate`."""
+
+    model: Annotated[str | Path, Field(description=_MODEL)]
+    data: Annotated[str | Path | InstanceOf[Dataset], Field(description=_DATA)]
+    structures: Annotated[
+        str | Sequence[Request],
+        Field(
+            description='What was looked for in these cases: "femur, tibia=LABEL IN DATA". Everything else is '
+            "unknown there, not background. As Request each may bring terminology and colour."
+        ),
+    ]
+
+
+@dataclass(frozen=True, config=CONFIG)
+class GateCall(WorkSettings, DeviceSettings, ReadingSettings):
+    """The arguments of :func:`gate`."""
+
+    model: Annotated[str | Path, Field(description="The model's folder.")]
+    version: Annotated[int | None, Field(description="The version to judge; by default the newest.")] = None
+    _: KW_ONLY
+    against: Annotated[int | None, Field(description="The version to compare with; by default the parent.")] = None
+    data: Annotated[str | Path | None, Field(description="A data set that may hold scans which lie elsewhere now.")] = (
+        None
+    )
+    report: Annotated[str | Path | None, Field(description="Folder for a page with pictures.")] = None
+    limits: Annotated[Limits, Field(description="What may be lost.")] = Limits()
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class LearnCall(RunSettings, StepCall):
+    """The arguments of :func:`learn`."""
+
+    restart: Annotated[bool, Field(description="Give up the unfinished step of this model.")] = False
+
+
+@dataclass(frozen=True, config=CONFIG)
+class ResumeCall(RunSettings, DeviceSettings):
+    """The arguments of :func:`resume`."""
+
+    model: Annotated[str | Path, Field(description="The model's folder.")]
+    _: KW_ONLY
+    data: Annotated[
+        InstanceOf[Dataset] | None,
+        Field(description="The data set, needed only where `learn` was given one in memory."),
+    ] = None
