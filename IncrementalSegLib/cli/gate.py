@@ -79,6 +79,6 @@ def _cells(row: StructureRow) -> tuple[str | None, ...]:
         None if row.drop is None else signed(-row.drop),
         interval,
         change,
-        row.verdict,
+        "not learned" if row.unlearned else row.verdict,
         judged,
     )

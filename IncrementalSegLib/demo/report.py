@@ -13,7 +13,7 @@ from IncrementalSegLib.methods.base.catalogue import catalogue
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.reports.changes import Change, verdict
 from IncrementalSegLib.reports.content import ChangeTable, Curve, CurveChart, CurvePanel, MatrixChart, Report, Section
-from IncrementalSegLib.reports.slices import SliceGrid, SliceRow
+from IncrementalSegLib.reports.slices import CAPTION, SliceGrid, SliceRow
 
 METHODS = ("finetune", "lwfseg", "aeiseg", "coriseg")
 OLD, NEW = "humerus", "scapula"
@@ -110,7 +110,7 @@ def _pictures(outcomes: Mapping[str, Outcome]) -> Section:
     grid = SliceGrid(
         columns=("before", *outcomes),
         rows=tuple(_row(outcomes, structure, scanner) for structure in (OLD, NEW) for scanner in SCANNERS),
-        caption="The slice in which the structure is largest; the number is the Dice of the whole scan.",
+        caption=CAPTION,
     )
     text = "The first test person of each scanner. Nobody picked the good ones."
     return Section("See for yourself", text, (grid,))

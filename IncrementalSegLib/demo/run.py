@@ -38,7 +38,7 @@ from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import phrase
 from IncrementalSegLib.reports.changes import verdict
 from IncrementalSegLib.reports.page import write_report
-from IncrementalSegLib.reports.slices import SliceRow
+from IncrementalSegLib.reports.slices import SliceRow, whole_scan
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
@@ -236,8 +236,7 @@ class _Demo:
         scores = evaluate(model, test, structures=structures, device=self.device, watch=watch).structures
         dice = {(name, score.case): score.dice for name, found in scores.items() for score in found.scores}
         for (name, scanner), row in views.items():
-            value = dice[name, row.title]
-            views[name, scanner] = replace(row, notes=("" if value is None else f"{value:.2f}",))
+            views[name, scanner] = replace(row, notes=(whole_scan(dice[name, row.title]),))
         return scores, views
 
     def _part(self, number: int, label: str) -> Progress:

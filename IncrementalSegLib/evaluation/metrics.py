@@ -115,6 +115,15 @@ class StructureScore:
         """Number of all cases that were used to train the model."""
         return sum(score.seen_in_training for score in self.scores)
 
+    def seen(self, name: str) -> str:
+        """Say of how many cases of a structure the score is optimistic; empty where of none."""
+        if not self.seen_in_training:
+            return ""
+        return (
+            f"{name}: {self.seen_in_training} of {len(self.scores)} cases were used for training, so the score is "
+            "optimistic."
+        )
+
     @property
     def missed(self) -> int:
         """Number of cases in which the structure is there and nothing was predicted."""

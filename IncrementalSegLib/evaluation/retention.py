@@ -18,6 +18,7 @@ from IncrementalSegLib.evaluation.intervals import Comparison, Interval, compare
 from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.metrics import CaseScore
 from IncrementalSegLib.evaluation.verdicts import (
+    HARDLY_LEARNED,
     Fate,
     Witnesses,
     by_agreement,
@@ -104,6 +105,8 @@ class StructureRow:
             if basis == "scans" and in_doubt(change, limits):
                 heard = witnesses()
             verdict, why = by_agreement(change, limits) if basis == "agreement" else by_drop(change, limits, heard)
+            if basis != "agreement" and verdict != "harmed" and (dice := _unlearned(pairs)) is not None:
+                why = f"was never learned (Dice {dice[0]:.2f} before and {dice[1]:.2f} after): {why}"
             without = [pair for pair in pairs if not comparable(*pair)]
             why += f"; {not_in(without)}" if without else ""
             if verdict in ("kept", "improved") and _falsely_found((*without, *absent)):
@@ -114,6 +117,12 @@ class StructureRow:
     def kind(self) -> Literal["measured", "proxy"]:
         """Whether scans judged that never taught the model."""
         return "measured" if self.basis == "scans" else "proxy"
+
+    @property
+    def unlearned(self) -> bool:
+        """Whether neither version knows the structure, so that there was nothing to keep."""
+        known = self.change is not None and self.basis != "agreement" and self.verdict != "harmed"
+        return known and _unlearned(list(zip(self.before, self.after, strict=True))) is not None
 
     @property
     def drop(self) -> float | None:
@@ -260,6 +269,13 @@ def not_in(pairs: Sequence[Pair]) -> str:
 def _falsely_found(pairs: Sequence[Pair]) -> int:
     """Count the scans without the structure in which only the new version finds it."""
     return sum(new.falsely_present and old.correctly_absent for old, new in pairs)
+
+
+def _unlearned(pairs: Sequence[Pair]) -> tuple[float, float] | None:
+    """Return the mean Dice of both versions where neither knows the structure."""
+    known = [pair for pair in pairs if comparable(*pair)]
+    old, new = (fmean(pair[side].dice or 0.0 for pair in known) for side in (0, 1))
+    return (old, new) if max(old, new) < HARDLY_LEARNED else None
 
 
 def _dice(pair: Pair, side: int) -> float | None:

@@ -10,8 +10,11 @@ import numpy as np
 
 from IncrementalSegLib.evaluation.intervals import FEWEST_CASES, MARGIN_POINTS, Comparison, compare
 from IncrementalSegLib.evaluation.metrics import CaseScore, StructureScore
+from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 
-State = Literal["new", "higher", "kept", "lower", "unclear", "unknown", "harmed", "unsure", "improved"]
+State = Literal[
+    "new", "higher", "kept", "lower", "unclear", "unknown", "not learned", "harmed", "unsure", "improved"
+]  # fmt: skip
 
 _ALONE = {
     "kept by": "was kept",
@@ -19,6 +22,7 @@ _ALONE = {
     "lower with": "lost ground",
     "forgotten by": "was forgotten",
     "unclear with": "may have changed",
+    "not learned by": "is not learned",
 }
 
 
@@ -82,8 +86,15 @@ class Change:
 
         With an interval: ``kept`` where it lies above -2 points, ``higher`` or ``lower`` where it excludes 0, else
         ``unclear``. Without one (fewer than five cases) the mean alone decides between ``kept`` and ``lower``.
+        ``not learned`` where no side knows the structure, so that nothing could be kept.
         """
+        if self.judged != "harmed" and self._unlearned():
+            return "not learned"
         return self.judged or self._by_interval()
+
+    def _unlearned(self) -> bool:
+        dice = [side.dice for side in (self.before, self.after) if side is not None and side.dice is not None]
+        return self.after is not None and bool(dice) and max(dice) < HARDLY_LEARNED
 
     def _by_interval(self) -> State:
         if self.before is None:
@@ -148,16 +159,21 @@ def _fate(group: Sequence[Change]) -> str:
 def _word(change: Change, before: float, after: float) -> str:
     if change.state == "lower":
         return "forgotten by" if after < before / 2 else "lower with"
-    return {"kept": "kept by", "higher": "higher with"}.get(change.state, "unclear with")
+    words = {"kept": "kept by", "higher": "higher with", "not learned": "not learned by"}
+    return words.get(change.state, "unclear with")
 
 
 def _learned(group: Sequence[Change]) -> str:
-    scored = [(change.method, change.after.dice) for change in group if change.after and change.after.dice is not None]
-    if not scored:
-        return ""
-    structure = group[0].structure
-    listing = ", ".join(f"{method} {dice:.2f}".strip() for method, dice in scored)
-    return f"{structure[:1].upper()}{structure[1:]} was learned: Dice {listing}."
+    name = f"{group[0].structure[:1].upper()}{group[0].structure[1:]}"
+    listings = []
+    for word, unlearned in (("was learned", False), ("was not learned", True)):
+        dice = [
+            f"{change.method} {change.after.dice:.2f}".strip()
+            for change in group
+            if change.after and change.after.dice is not None and (change.state == "not learned") is unlearned
+        ]
+        listings += [f"{word}: Dice {', '.join(dice)}"] if dice else []
+    return f"{name} {'; '.join(listings)}." if listings else ""
 
 
 def _and(parts: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.evaluation.intervals import signed
+from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.files import make_folder, plain_errors, write_bytes
 from IncrementalSegLib.reports.changes import State
 from IncrementalSegLib.reports.content import ChangeTable, Report
@@ -29,6 +30,7 @@ _GLOSSARY = (
     ("interval", "95 % bootstrap interval over cases (and seeds); needs at least five cases"),
     ("kept", "the interval of the change lies above −2 points; with fewer than five cases, the mean change does"),
     ("unclear", "the cases show neither that it was kept nor that it changed"),
+    ("not learned", f"Dice below {HARDLY_LEARNED:g}, before as after: there was nothing to keep"),
     ("forgetting", "best earlier Dice minus the last one"),
 )
 
@@ -39,6 +41,7 @@ _TONES: dict[State, str] = {
     "improved": "good",
     "lower": "bad",
     "harmed": "bad",
+    "not learned": "bad",
     "unclear": "open",
     "unsure": "open",
     "unknown": "open",
@@ -96,7 +99,7 @@ def render(report: Report) -> str:
     templates.globals |= {"tones": _TONES, "panels": panels, "picture": _picture}
     return templates.get_template("page.html.jinja").render(
         report=report,
-        warnings=[*_seen(report), *report.warnings],
+        warnings=list(dict.fromkeys((*_seen(report), *report.warnings))),
         glossary=report.glossary or _GLOSSARY,
         generator=GENERATOR,
         colors={"truth": TRUTH, "found": FOUND},
@@ -110,8 +113,7 @@ def _seen(report: Report) -> list[str]:
     for change in (change for table in tables for change in table.changes):
         if change.after is not None and change.after.seen_in_training:
             who = f"{change.structure}, {change.method}" if change.method else change.structure
-            count, total = change.after.seen_in_training, len(change.after.scores)
-            lines.append(f"{who}: {count} of {total} cases were seen in training, so their scores flatter.")
+            lines.append(change.after.seen(who))
     return lines
 
 

@@ -14,6 +14,7 @@ from IncrementalSegLib.evaluation.metrics import Mask
 from IncrementalSegLib.reports.changes import Change
 from IncrementalSegLib.types import StructureId
 
+CAPTION = "The slice in which the structure is largest; the number is the Dice of the whole scan."
 SHOWN = 3
 """Cases shown of each structure."""
 
@@ -27,7 +28,7 @@ class SliceRow:
         image: Slice ``(H, W)``, any real dtype, or RGB ``(H, W, 3)`` in 0..255 or 0..1.
         truth: Mask ``(H, W)``, bool.
         predictions: One mask ``(H, W)`` per column, or ``None`` where there is none.
-        notes: One short text per prediction, for example its Dice; may be empty.
+        notes: One short text per prediction, for example :func:`whole_scan`; may be empty.
         aspect: Height of a pixel divided by its width.
     """
 
@@ -103,6 +104,11 @@ class SliceGrid:
                 )
 
 
+def whole_scan(dice: float | None) -> str:
+    """Return the note of a slice with the Dice of its whole scan, which is not that of the slice."""
+    return "" if dice is None else f"whole scan: {dice:.2f}"
+
+
 def worst_slices(
     changes: Sequence[Change], ids: Mapping[str, StructureId], rows: Mapping[tuple[StructureId, str], SliceRow]
 ) -> SliceGrid:
@@ -119,6 +125,6 @@ def worst_slices(
         for before, after in cases[:SHOWN]:
             row = rows.get((ids[change.structure], after.case))
             if row is not None:
-                notes = tuple("" if dice is None else f"{dice:.2f}" for dice in (before, after.dice))
+                notes = tuple(map(whole_scan, (before, after.dice)))
                 shown.append(replace(row, title=f"{change.structure}, {after.case}", notes=notes))
-    return SliceGrid(("before", "after"), tuple(shown))
+    return SliceGrid(("before", "after"), tuple(shown), CAPTION if shown else "")

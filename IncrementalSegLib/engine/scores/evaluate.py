@@ -113,11 +113,7 @@ def evaluate(
     reader.finish()
     rng = np.random.default_rng(0)
     named = {record.structures.by_id(item).name: summarise(found, rng) for item, found in scores.items()}
-    warnings = tuple(
-        f"{name}: {score.seen_in_training} of {len(score.scores)} cases taught it, so its score flatters."
-        for name, score in named.items()
-        if score.seen_in_training
-    )
+    warnings = tuple(filter(None, (score.seen(name) for name, score in named.items())))
     if any(path.name.lower().endswith(PICTURES) for case in dataset.cases for path in case.images):
         warnings += ("Pictures have no millimetres: their ASSD and HD95 are in pixels.",)
     if structures is None:

@@ -259,3 +259,15 @@ def test_json_there_and_back():
     assert RetentionReport.from_json(json.loads(text)) == found
     assert json.loads(text)["structures"][0]["kind"] == "proxy"
     assert json.loads(text)["mean_drop"] == pytest.approx((3.2 + 0.1) / 2)
+
+
+@pytest.mark.parametrize("basis", ["scans", "exemplars"])
+def test_what_was_never_learned_is_said_so(basis):
+    found = StructureRow.of("liver", "l", side([0.0, 0.04]), side([0.0, 0.0]), LIMITS, rng(), basis=basis)
+    assert (found.unlearned, found.verdict) == (True, "unsure")
+    assert found.why.startswith("was never learned (Dice 0.02 before and 0.00 after): ")
+    for old, new in (([0.5, 0.0], [0.0, 0.0]), ([0.0, 0.0], [0.5, 0.5]), ([0.09, 0.09], [0.0, 0.0])):
+        found = StructureRow.of("liver", "l", side(old), side(new), LIMITS, rng(), basis=basis)
+        assert not found.unlearned
+        assert "learned" not in found.why
+    assert not StructureRow.of("liver", "l", side([1.0]), side([0.01]), LIMITS, rng(), basis="agreement").unlearned

@@ -28,6 +28,12 @@ def scored(values):
         (0.8 + 0 * SPREAD, 0.8 + 0.2 * SPREAD, "unclear"),
         ([0.8, 0.8], [0.79, 0.79], "kept"),
         ([0.8, 0.8], [0.70, 0.79], "lower"),
+        ([0.0, 0.0], [0.0, 0.0], "not learned"),
+        ([0.05, 0.0], [0.0, 0.08], "not learned"),
+        (0.0 * SPREAD, 0.0 * SPREAD, "not learned"),
+        (None, [0.02], "not learned"),
+        ([0.0, 0.0], [0.5, 0.5], "kept"),
+        ([0.9, 0.9], [0.0, 0.0], "lower"),
     ],
 )
 def test_state(before, after, state):
@@ -62,6 +68,17 @@ def test_verdict_in_plain_words():
     assert verdict(many) == (
         "Femur, Dice 0.90 before: forgotten by finetune (0.10); kept by lwfseg (0.90); lower with reseg (0.80).",
         "Tibia was learned: Dice finetune 0.80, lwfseg 0.70.",
+    )
+    never = (
+        change("femur", "", 0.0, 0.0, count=3),
+        change("tibia", "a", None, 0.8),
+        change("tibia", "b", None, 0.02),
+        change("fibula", "", None, 0.0),
+    )
+    assert verdict(never) == (
+        "Femur is not learned: Dice 0.00 → 0.00 (too few cases for an interval).",
+        "Tibia was learned: Dice a 0.80; was not learned: Dice b 0.02.",
+        "Fibula was not learned: Dice 0.00.",
     )
     one = (change("femur", "", 0.9, 0.6, count=3),)
     assert verdict(one) == ("Femur lost ground: Dice 0.90 → 0.60 (too few cases for an interval).",)

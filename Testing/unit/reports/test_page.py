@@ -146,7 +146,7 @@ def test_few_cases_are_listed_and_seen_cases_are_warned_of(tmp_path):
     parser, said = read(write_report(report, tmp_path))
     assert ("details", {"open": None}) in parser.tags
     assert "3 cases, listed" in said
-    assert "femur: 3 of 3 cases were seen in training" in said
+    assert "femur: 3 of 3 cases were used for training, so the score is optimistic." in said
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):

@@ -43,6 +43,10 @@ def test_the_cases_that_lost_most_are_shown_first():
     shown = worst_slices((change,), {"liver": "l"}, rows).rows
     assert len(shown) == SHOWN
     assert [row.title for row in shown] == ["liver, c1", "liver, c2", "liver, c0"]
-    assert [row.notes for row in shown] == [("0.90", ""), ("0.90", "0.30"), ("0.90", "0.80")]
+    assert [row.notes for row in shown] == [
+        ("whole scan: 0.90", ""),
+        ("whole scan: 0.90", "whole scan: 0.30"),
+        ("whole scan: 0.90", "whole scan: 0.80"),
+    ]
     del rows["l", "c2"]
     assert [row.title for row in worst_slices((change,), {"liver": "l"}, rows).rows] == ["liver, c1", "liver, c0"]

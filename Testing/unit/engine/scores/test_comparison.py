@@ -31,6 +31,14 @@ def test_the_page_holds_both_versions_and_survives_a_new_name(model, data, teach
     assert page.name == "report.html"
 
 
+def test_each_warning_stands_on_the_page_once(model, data, teach, tmp_path):
+    teach(model, data / "humerus", "humerus", improve=True, method="finetune", accept="always")
+    found, page = compare_versions(model, data / "humerus", tmp_path / "page", device="cpu")
+    (warning,) = found.warnings
+    assert "cases were used for training" in warning
+    assert page.read_text(encoding="utf-8").count("used for training") == 1
+
+
 def test_a_wrong_name_is_said_as_by_evaluate(model, data, teach, tmp_path):
     teach(model, data / "scapula", "scapula", method="finetune")
     with pytest.raises(UnknownNameError, match="humerus"):
