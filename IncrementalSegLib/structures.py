@@ -129,8 +129,8 @@ class StructureList:
 
 
 @dataclass(frozen=True)
-class Request:
-    """One structure asked for.
+class StructureSpec:
+    """A structure to teach, or to look for in data.
 
     Attributes:
         name: Its name in the model, kept as :func:`check_name` returns it.
@@ -175,7 +175,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def requests_of(structures: str | Sequence[Request]) -> list[Request]:
+def specs_of(structures: str | Sequence[StructureSpec]) -> list[StructureSpec]:
     """Return the structures asked for, from text or as they are.
 
     Raises:
@@ -190,7 +190,7 @@ def requests_of(structures: str | Sequence[Request]) -> list[Request]:
     return list(structures)
 
 
-def parse_names(text: str) -> list[Request]:
+def parse_names(text: str) -> list[StructureSpec]:
     """Read ``"liver, left kidney=kidney_left"``: comma-separated names, each ``MODEL[=LABEL IN DATA]``.
 
     A name that holds a comma, a semicolon or an equals sign stands in double quotes.
@@ -209,10 +209,10 @@ def parse_names(text: str) -> list[Request]:
                 f"The list of structures {text!r} has an empty name.", todo="Write for example: femur, tibia=shin."
             )
         pairs.append((name, label or name))
-    return requests_of([Request(name, label) for name, label in pairs])
+    return specs_of([StructureSpec(name, label) for name, label in pairs])
 
 
-def write_names(requests: Iterable[Request]) -> str:
+def write_names(requests: Iterable[StructureSpec]) -> str:
     """Return the text that :func:`parse_names` reads."""
     return ", ".join(f"{_quoted(item.name)}={_quoted(item.label)}" for item in requests)
 

@@ -18,7 +18,7 @@ import numpy as np
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.errors import IncrementalSegError, OptionError
 from IncrementalSegLib.sampling.cases import Case, Dataset
-from IncrementalSegLib.structures import Request
+from IncrementalSegLib.structures import StructureSpec
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import write_volume
 from IncrementalSegLib.volumes.volume import Grid, Vector3, Volume
@@ -92,7 +92,7 @@ def _teach(folder: Path, structures: int, method: str) -> None:
     values = {name: (value,) for value, name in enumerate(names, 1)}
     case = Case("small", "small", (folder / "small.nii.gz",), frozenset(names), folder / "label.nii.gz", values)
     data = Dataset("slabs", folder, tuple(names), (case,))
-    requests = [Request(name, name) for name in names]
+    requests = [StructureSpec(name, name) for name in names]
     learn(folder / "model", data, requests, method=method, network="unet3d", steps=1, exemplars="none", device="cpu")
 
 

@@ -21,7 +21,7 @@ from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.sampling.datasets import looked_for, open_cases
+from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.prepare import prepare_case, require_voxels
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store import edits as store_edits
@@ -133,7 +133,7 @@ def _remember(
         )
     history = History.of(folder)
     wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
-    dataset = looked_for(dataset, wanted)
+    dataset = restrict_labels(dataset, wanted)
     reader = CaseReader(dataset, strict=strict)
     dataset = _without_set_aside(without_forgotten(dataset, history), history)
     ids = {name_key(request.label): record.structures.named(request.name).id for request in wanted}

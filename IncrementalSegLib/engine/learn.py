@@ -23,7 +23,7 @@ from IncrementalSegLib.options import called_with
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
-from IncrementalSegLib.structures import Request, Structure, requests_of
+from IncrementalSegLib.structures import Structure, StructureSpec, specs_of
 from IncrementalSegLib.types import Json
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def learn(call: LearnCall) -> StepResult:
         if not call.restart:
             refuse_unfinished(folder)
         _warn_of_candidates(folder)
-        wanted = requests_of(call.structures)
+        wanted = specs_of(call.structures)
         request = resolve(folder, call.data, wanted, call, progress=call.progress)
         if call.restart:  # only now, so that a wrong path costs nothing
             Unfinished(folder.path).remove()
@@ -104,7 +104,7 @@ def resume(call: ResumeCall) -> StepResult:
         request = resolve(
             folder,
             source,
-            [Request(name, label) for name, label in asked["teach"]],
+            [StructureSpec(name, label) for name, label in asked["teach"]],
             settings,
             cases=asked["cases"],
             identities=[Structure.from_json(item) for item in asked["structures"]],

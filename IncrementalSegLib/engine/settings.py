@@ -19,7 +19,7 @@ from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.options import CONFIG, Options
 from IncrementalSegLib.registry import names
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.structures import Request
+from IncrementalSegLib.structures import StructureSpec
 from IncrementalSegLib.types import DeviceName, Json
 
 PresetName: TypeAlias = Literal["quick", "standard", "paper"]
@@ -178,7 +178,7 @@ class AdviseCall(WorkSettings, ReadingSettings, CaseSettings):
     model: Annotated[str | Path, Field(description=_MODEL)]
     data: Annotated[str | Path | InstanceOf[Dataset], Field(description=_DATA)]
     structures: Annotated[
-        str | Sequence[Request] | None,
+        str | Sequence[StructureSpec] | None,
         Field(description="What would be taught, as for `learn`; all cases are looked at by default."),
     ] = None
 
@@ -190,10 +190,10 @@ class StepCall(WorkSettings, StepSettings):
     model: Annotated[str | Path, Field(description=_MODEL)]
     data: Annotated[str | Path | InstanceOf[Dataset], Field(description=_DATA)]
     structures: Annotated[
-        str | Sequence[Request],
+        str | Sequence[StructureSpec],
         Field(
             description='What was looked for in these cases: "femur, tibia=LABEL IN DATA". Everything else is '
-            "unknown there, not background. As Request each may bring terminology and colour."
+            "unknown there, not background. As StructureSpec each may bring terminology and colour."
         ),
     ]
 

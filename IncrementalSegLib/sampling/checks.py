@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
-from IncrementalSegLib.sampling.datasets import looked_for, open_cases
+from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader
-from IncrementalSegLib.structures import Request, requests_of
+from IncrementalSegLib.structures import StructureSpec, specs_of
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.labels import ACCEPTED
 from IncrementalSegLib.volumes.notes import Note, Verdict, counted
@@ -81,7 +81,7 @@ class Verdicts(list[CaseVerdict]):
 
 def check_data(
     data: Path | str | Dataset,
-    structures: str | Sequence[Request] | None = None,
+    structures: str | Sequence[StructureSpec] | None = None,
     progress: Callable[[int, int], None] | None = None,
     *,
     cases: str | None = None,
@@ -105,7 +105,7 @@ def check_data(
     """
     dataset = open_cases(data, cases, accept_grid=accept_grid)
     if structures is not None:
-        dataset = looked_for(dataset, requests_of(structures))
+        dataset = restrict_labels(dataset, specs_of(structures))
     reader = CaseReader(dataset)
     for done, case in enumerate(dataset.cases, start=1):
         reader.judge(case)

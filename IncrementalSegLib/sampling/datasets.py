@@ -12,7 +12,7 @@ from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.collecting import read_json, read_text, respelled
 from IncrementalSegLib.sampling.readers_folders import DATASET_FILE, open_decathlon, open_nnunet
 from IncrementalSegLib.sampling.readers_manifest import open_manifest
-from IncrementalSegLib.structures import Request, split_names
+from IncrementalSegLib.structures import StructureSpec, split_names
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.payload import is_there
 
@@ -103,7 +103,7 @@ def select_cases(dataset: Dataset, cases: str | Sequence[str]) -> Dataset:
     return replace(dataset, cases=tuple(case for case in dataset.cases if case.id in chosen))
 
 
-def looked_for(dataset: Dataset, requests: Sequence[Request]) -> Dataset:
+def restrict_labels(dataset: Dataset, requests: Sequence[StructureSpec]) -> Dataset:
     """Restrict a data set to the requested labels: what else its cases hold becomes unknown.
 
     Each case keeps those of the labels that were looked for in it; a case with none is dropped, and where the files

@@ -11,10 +11,10 @@ from filelock import FileLock
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.sampling.cases import Case, Dataset
-from IncrementalSegLib.sampling.datasets import looked_for, open_data
+from IncrementalSegLib.sampling.datasets import open_data, restrict_labels
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.sampling.reading import read_case
-from IncrementalSegLib.structures import Request
+from IncrementalSegLib.structures import StructureSpec
 from Testing.benchmarks.protocol import Protocol
 
 _PEOPLE = 1000  # of a group of phantoms, at most
@@ -95,8 +95,8 @@ class Scans:
     def _found(self, case: Case) -> set[str]:
         """Return which structures have a voxel in a case; it is read once."""
         if case.id not in self._present:
-            requests = [Request(name, name) for name in self.protocol.structures]
-            (whole,) = looked_for(replace(self.teaching[0], cases=(case,)), requests).cases
+            requests = [StructureSpec(name, name) for name in self.protocol.structures]
+            (whole,) = restrict_labels(replace(self.teaching[0], cases=(case,)), requests).cases
             self._present[case.id] = {name for name, mask in read_case(whole)[1].items() if mask.any()}
         return self._present[case.id]
 

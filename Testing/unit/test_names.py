@@ -8,7 +8,7 @@ import pytest
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.names import LONGEST, checked, plain, tame, visible
 from IncrementalSegLib.sampling.cases import Case
-from IncrementalSegLib.structures import Request
+from IncrementalSegLib.structures import StructureSpec
 
 HOSTILE = {
     "escape": "\x1b[31mliver\x1b[0m",
@@ -58,7 +58,7 @@ def test_a_name_has_one_form(name, kept):
     assert tame(name) == kept
     assert Case("1", "1", (), frozenset({name})).looked_for == {kept}
     if "\x1b" not in name:
-        assert Request(name, name).name == Request("x", name).label == kept
+        assert StructureSpec(name, name).name == StructureSpec("x", name).label == kept
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_chosen_name_that_cannot_be_is_refused_with_its_fault(name, reason):
     with pytest.raises(OptionError, match=reason):
         checked(name)
     with pytest.raises(OptionError, match=reason):
-        Request(name, "liver")
+        StructureSpec(name, "liver")
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)

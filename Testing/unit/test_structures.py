@@ -6,7 +6,7 @@ import re
 import pytest
 
 from IncrementalSegLib.errors import ModelError, OptionError, UnknownNameError
-from IncrementalSegLib.structures import Request, Structure, StructureList, parse_names, requests_of
+from IncrementalSegLib.structures import Structure, StructureList, StructureSpec, parse_names, specs_of
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_rename_may_change_the_case_but_not_take_a_name(learned):
     ],
 )
 def test_names_are_read(text, expected):
-    assert parse_names(text) == [Request(*pair) for pair in expected]
+    assert parse_names(text) == [StructureSpec(*pair) for pair in expected]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_names_that_cannot_be_read_are_refused(text, message):
 
 
 def test_a_request_may_bring_terminology_and_colour():
-    plain, own = Request("femur", "f").create(2), Request("femur", "f", "A~B", (1, 2, 3)).create(2)
+    plain, own = StructureSpec("femur", "f").create(2), StructureSpec("femur", "f", "A~B", (1, 2, 3)).create(2)
     assert (own.name, own.step, own.terminology, own.color) == ("femur", 2, "A~B", (1, 2, 3))
     assert plain.terminology
     assert plain.terminology != own.terminology
@@ -119,13 +119,13 @@ def test_a_request_may_bring_terminology_and_colour():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda: Request("a,b", "x"), "cannot be the name"),
-        (lambda: Request("a;b", "x"), "cannot be the name"),
-        (lambda: Request("  ", "x"), "cannot be the name"),
-        (lambda: Request("a", "x", color=(0, 0, 256)), "colour of 'a'"),
-        (lambda: requests_of([]), "No structure"),
-        (lambda: requests_of([Request("a", "x"), Request("A", "y")]), "'a' is named twice"),
-        (lambda: requests_of([Request("a", "x"), Request("b", "X")]), "label 'x' is given to two"),
+        (lambda: StructureSpec("a,b", "x"), "cannot be the name"),
+        (lambda: StructureSpec("a;b", "x"), "cannot be the name"),
+        (lambda: StructureSpec("  ", "x"), "cannot be the name"),
+        (lambda: StructureSpec("a", "x", color=(0, 0, 256)), "colour of 'a'"),
+        (lambda: specs_of([]), "No structure"),
+        (lambda: specs_of([StructureSpec("a", "x"), StructureSpec("A", "y")]), "'a' is named twice"),
+        (lambda: specs_of([StructureSpec("a", "x"), StructureSpec("b", "X")]), "label 'x' is given to two"),
     ],
 )
 def test_requests_that_cannot_be_met_are_refused(wrong, message):

@@ -11,10 +11,10 @@ from IncrementalSegLib.engine.step.split import FEWEST_CASES
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.options import called_with
 from IncrementalSegLib.sampling.cases import Dataset, Notes
-from IncrementalSegLib.sampling.datasets import looked_for, open_cases
+from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.versions import create_or_open
-from IncrementalSegLib.structures import StructureList, requests_of
+from IncrementalSegLib.structures import StructureList, specs_of
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.notes import counted
 
@@ -68,7 +68,7 @@ def advise(call: AdviseCall) -> Advice:
     folder = create_or_open(call.model)
     dataset = open_cases(call.data, call.cases, accept_grid=call.accept_grid)
     if call.structures is not None:
-        dataset = looked_for(dataset, requests_of(call.structures))
+        dataset = restrict_labels(dataset, specs_of(call.structures))
     if folder.current:
         dataset = without_forgotten(dataset, History.of(folder))
     reader = CaseReader(dataset, strict=call.strict)

@@ -25,7 +25,7 @@ from IncrementalSegLib.reports.slices import SHOWN, SliceRow, worst_slices
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_cases
 from IncrementalSegLib.store.versions import ModelFolder, open_model
-from IncrementalSegLib.structures import Request, parse_names, write_names
+from IncrementalSegLib.structures import StructureSpec, parse_names, write_names
 from IncrementalSegLib.types import DeviceName, StructureId
 from IncrementalSegLib.volumes.volume import Volume
 
@@ -134,11 +134,11 @@ def _known(opened: ModelFolder, number: int, text: str | None, dataset: Dataset)
     if text is None:
         labels = {name_key(name) for name in dataset.names}
         return None if any(name_key(item.name) in labels for item in older) else ""
-    asked: list[Request] = []
+    asked: list[StructureSpec] = []
     for request in parse_names(text):
         uuid = today.get(name_key(request.name))
         same = [item for item in older if item.id == uuid or name_key(item.name) == name_key(request.name)]
-        asked += [Request(same[0].name, request.label)] if same else []
+        asked += [StructureSpec(same[0].name, request.label)] if same else []
     return write_names(asked)
 
 

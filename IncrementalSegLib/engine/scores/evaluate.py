@@ -17,11 +17,11 @@ from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import StructureScore, summarise
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
-from IncrementalSegLib.sampling.datasets import looked_for, open_cases
+from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder, open_model
-from IncrementalSegLib.structures import Request, StructureList, parse_names
+from IncrementalSegLib.structures import StructureList, StructureSpec, parse_names
 from IncrementalSegLib.types import DeviceName, Json, StructureId
 from IncrementalSegLib.volumes.notes import counted
 from IncrementalSegLib.volumes.pictures import ENDINGS as PICTURES
@@ -93,7 +93,7 @@ def evaluate(
     record = folder.record(version)
     dataset = open_cases(data, cases, accept_grid=accept_grid)
     wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
-    dataset = looked_for(dataset, wanted)
+    dataset = restrict_labels(dataset, wanted)
     reader = CaseReader(dataset, strict=strict)
     ids = {name_key(request.label): record.structures.named(request.name).id for request in wanted}
     structure_of = {
@@ -126,10 +126,10 @@ def evaluate(
     return Evaluation(record.number, named, warnings, reader.notes)
 
 
-def common_names(known: StructureList, dataset: Dataset) -> list[Request]:
+def common_names(known: StructureList, dataset: Dataset) -> list[StructureSpec]:
     """Return the structures that the data names too."""
     labels = {name_key(name): name for name in dataset.names}
-    found = [Request(item.name, labels[name_key(item.name)]) for item in known if name_key(item.name) in labels]
+    found = [StructureSpec(item.name, labels[name_key(item.name)]) for item in known if name_key(item.name) in labels]
     if not found:
         raise DataError(
             f"The data names none of the model's structures ({', '.join(known.names)}).",

@@ -23,9 +23,9 @@ from IncrementalSegLib.options import refusal
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.sampling.datasets import looked_for, open_cases
+from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, create_or_open
-from IncrementalSegLib.structures import Request, Structure, StructureList, requests_of
+from IncrementalSegLib.structures import Structure, StructureList, StructureSpec, specs_of
 from IncrementalSegLib.types import StructureId
 
 
@@ -72,7 +72,7 @@ class StepRequest:
 def resolve(
     model: str | Path | ModelFolder,
     data: str | Path | Dataset,
-    structures: str | Sequence[Request],
+    structures: str | Sequence[StructureSpec],
     settings: StepSettings | None = None,
     *,
     cases: Sequence[str] | None = None,
@@ -93,12 +93,12 @@ def resolve(
     opened = model if isinstance(model, ModelFolder) else create_or_open(model)
     folder = opened if opened.current else None
     parent = folder.record() if folder is not None else None
-    wanted = requests_of(structures)
+    wanted = specs_of(structures)
     known = parent.structures if parent is not None else StructureList()
     history = History.of(folder) if folder is not None else History()
     taught, listing = _taught(wanted, known, history.number + 1, asked.improve, identities)
     dataset = open_cases(data, asked.cases if cases is None else cases, accept_grid=asked.accept_grid)
-    dataset = without_forgotten(looked_for(dataset, wanted), history)
+    dataset = without_forgotten(restrict_labels(dataset, wanted), history)
     labels = {name_key(label): label for case in dataset.cases for label in case.looked_for}
     method = asked.method
     if method is None:
@@ -145,7 +145,7 @@ def build_method(name: str, options: Mapping[str, Any]) -> Method[Any]:
 
 
 def _taught(
-    wanted: Sequence[Request], known: StructureList, number: int, improve: bool, identities: Sequence[Structure]
+    wanted: Sequence[StructureSpec], known: StructureList, number: int, improve: bool, identities: Sequence[Structure]
 ) -> tuple[list[Structure], StructureList]:
     """Return the structures of the step and the model's list after it."""
     if improve:

@@ -28,7 +28,7 @@ from IncrementalSegLib.sampling.prepare import prepare_case
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder, open_model
-from IncrementalSegLib.structures import Request
+from IncrementalSegLib.structures import StructureSpec
 from IncrementalSegLib.volumes.io import read_volume, write_volume
 
 
@@ -357,6 +357,6 @@ def test_scans_with_holes_can_teach(model, data, teach, spoiled):
 def test_data_and_names_may_be_passed_as_objects(tmp_path, data, teach):
     dataset = open_data(data / "both")
     few = replace(dataset, cases=dataset.cases[:2])
-    record = teach(tmp_path / "m", few, [Request("Upper arm", "humerus")]).record
+    record = teach(tmp_path / "m", few, [StructureSpec("Upper arm", "humerus")]).record
     assert record.structures.names == ("Upper arm",)
     assert [entry["case"] for entry in record.step["training"]] == [case.id for case in few.cases]

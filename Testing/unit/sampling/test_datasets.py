@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from IncrementalSegLib.errors import DataError, GeometryError, UnknownNameError
-from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
+from IncrementalSegLib.sampling.datasets import open_data, restrict_labels, select_cases
 from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.structures import Structure, parse_names
 from IncrementalSegLib.volumes.io import image_of, write_image
@@ -81,8 +81,8 @@ def test_nnunet_ignore_label_is_no_structure_and_says_where_nobody_looked(nnunet
     assert data.names == ("liver", "spleen")
     assert data.cases[0].looked_for == {"liver", "spleen"}
     with pytest.raises(UnknownNameError):
-        looked_for(data, parse_names("ignore"))
-    (case, _) = looked_for(data, parse_names("liver")).cases
+        restrict_labels(data, parse_names("ignore"))
+    (case, _) = restrict_labels(data, parse_names("liver")).cases
     volume, masks = read_case(case)
     assert list(masks) == ["liver"]
     np.testing.assert_array_equal(volume.unlabelled, LABELS == 3)
@@ -217,15 +217,15 @@ def test_looked_for_restricts_and_spells_as_asked(tmp_path):
         "c.nii.gz,kidney,kidney=c.nii.gz,\n",
     )
     data = open_data(path)
-    found = looked_for(data, parse_names("Leber=LIVER, Niere=Kidney"))
+    found = restrict_labels(data, parse_names("Leber=LIVER, Niere=Kidney"))
     assert {case.id: set(case.looked_for) for case in found.cases} == {"a": {"LIVER"}, "c": {"Kidney"}}
     np.testing.assert_array_equal(read_case(found.cases[0])[1]["LIVER"], LABELS == 1)
     np.testing.assert_array_equal(read_case(found.cases[1])[1]["Kidney"], LABELS > 0)
     with pytest.raises(UnknownNameError, match=r"'lever'.*liver"):
-        looked_for(data, parse_names("lever"))
+        restrict_labels(data, parse_names("lever"))
     only_b = select_cases(data, "b")
     with pytest.raises(DataError, match="liver was looked for in none of the 1 cases"):
-        looked_for(only_b, parse_names("liver"))
+        restrict_labels(only_b, parse_names("liver"))
 
 
 def test_reading_a_broken_case_names_it(decathlon):

@@ -7,9 +7,9 @@ import pytest
 
 from IncrementalSegLib.errors import DataError, OptionError, UnknownNameError
 from IncrementalSegLib.sampling.checks import check_data
-from IncrementalSegLib.sampling.datasets import looked_for, open_data, select_cases
+from IncrementalSegLib.sampling.datasets import open_data, restrict_labels, select_cases
 from IncrementalSegLib.sampling.reading import CaseReader, read_case
-from IncrementalSegLib.structures import Request, Structure, parse_names, write_names
+from IncrementalSegLib.structures import Structure, StructureSpec, parse_names, write_names
 from IncrementalSegLib.volumes.io import image_of, write_image
 from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 from IncrementalSegLib.volumes.volume import Grid
@@ -55,7 +55,7 @@ def test_another_spelling_is_the_same_structure(tmp_path, name, said, form):
     first = {"image": "a.nii.gz", "masks": {"left kidney": volume(tmp_path / "a.nrrd", LABELS == 2).name}}
     data = manifest(tmp_path, [first, row])
     assert data.names == ("left kidney",)
-    found = looked_for(data, parse_names("LEFT KIDNEY"))
+    found = restrict_labels(data, parse_names("LEFT KIDNEY"))
     np.testing.assert_array_equal(read_case(found.cases[1])[1]["LEFT KIDNEY"], LABELS == 1)
 
 
@@ -70,12 +70,12 @@ def test_file_that_names_others_leaves_the_structure_unknown_and_says_what_is_th
         row |= {"label": volume(tmp_path / "l.nrrd").name, "values": "1=liver;2=Niere links"}
     first = {"image": "a.nii.gz", "label": segments(tmp_path / "a.seg.nrrd", "liver", "left kidney").name}
     data = manifest(tmp_path, [first, row])
-    found = looked_for(data, parse_names("left kidney"))
+    found = restrict_labels(data, parse_names("left kidney"))
     assert [case.id for case in found.cases] == ["a"]
     (note,) = found.notes["b"]
     assert note.kind == "unknown-there"
     assert "names liver, Niere links, but not left kidney: unknown there, so the case is not used" in note.message
-    both = looked_for(data, parse_names("left kidney, liver"))
+    both = restrict_labels(data, parse_names("left kidney, liver"))
     assert [set(case.looked_for) for case in both.cases] == [{"left kidney", "liver"}, {"liver"}]
     assert "not used" not in both.notes["b"][0].message
 
@@ -88,7 +88,7 @@ def test_structure_is_absent_only_where_the_manifest_says_that_it_was_looked_for
     else:
         row["masks"] = {"liver": volume(tmp_path / "liver.nrrd").name}
     first = {"image": "a.nii.gz", "label": segments(tmp_path / "a.seg.nrrd", "liver", "left kidney").name}
-    found = looked_for(manifest(tmp_path, [first, row]), parse_names("left kidney"))
+    found = restrict_labels(manifest(tmp_path, [first, row]), parse_names("left kidney"))
     assert "b" not in found.notes
     assert not read_case(found.cases[1])[1]["left kidney"].any()
 
@@ -104,7 +104,7 @@ def test_nnunet_label_that_names_its_own_segments_is_asked_what_it_holds(tmp_pat
     data = open_data(tmp_path)
     assert [set(case.looked_for) for case in data.cases] == [{"liver", "spleen"}, {"liver"}]
     np.testing.assert_array_equal(read_case(data.cases[0])[1]["spleen"], LABELS == 1)  # by its name, not its value
-    assert "names liver, but not spleen" in looked_for(data, parse_names("spleen")).notes["b"][0].message
+    assert "names liver, but not spleen" in restrict_labels(data, parse_names("spleen")).notes["b"][0].message
 
 
 @pytest.mark.parametrize("table", [{"1": "kidney", "2": "kidney"}, {"1": "kidney", "2": "Kidney "}, {"kidney": [1, 2]}])
@@ -137,9 +137,9 @@ def test_names_with_separators_can_be_asked_for(tmp_path, name):
     asked = '"' + quoted.replace('"', '""') + '"'
     (tmp_path / "m.csv").write_text(f"image,label,values,looked_for\na.nii.gz,{path},{cell},{asked}\n")
     for table in ("m.json", "m.csv"):
-        found = looked_for(open_data(tmp_path / table), parse_names(f"mine={quoted}"))
+        found = restrict_labels(open_data(tmp_path / table), parse_names(f"mine={quoted}"))
         np.testing.assert_array_equal(read_case(found.cases[0])[1][name], LABELS == 2)
-    assert parse_names(write_names([Request("mine", name)])) == [Request("mine", name)]
+    assert parse_names(write_names([StructureSpec("mine", name)])) == [StructureSpec("mine", name)]
     with pytest.raises(OptionError, match="quoted"):
         parse_names('"kidney, left"')
 
@@ -199,6 +199,6 @@ def test_a_name_that_steers_a_terminal_is_tamed_where_it_enters_and_its_voxels_a
     data = manifest(tmp_path, [row])
     assert data.names == ("_[31mliver",)
     assert (data.cases[0].id, data.cases[0].patient) == ("b_", "p_[2J")
-    found = looked_for(data, [Request("liver", data.names[0])])
+    found = restrict_labels(data, [StructureSpec("liver", data.names[0])])
     np.testing.assert_array_equal(read_case(found.cases[0])[1][data.names[0]], LABELS == 1)
     assert select_cases(data, "b\x07").cases == data.cases

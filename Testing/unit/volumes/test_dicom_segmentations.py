@@ -12,7 +12,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
 from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegLib.sampling.datasets import looked_for, open_data
+from IncrementalSegLib.sampling.datasets import open_data, restrict_labels
 from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.structures import parse_names
 from IncrementalSegLib.volumes.io import read_volume
@@ -152,7 +152,7 @@ def test_a_data_set_knows_what_a_segmentation_names_wherever_it_lies(tmp_path, w
     (tmp_path / "m.json").write_text(json.dumps([row, other]))
     data = open_data(tmp_path / "m.json")
     assert data.names == (*NAMES, "liver")
-    found = looked_for(data, parse_names("Left  Kidney"))
+    found = restrict_labels(data, parse_names("Left  Kidney"))
     np.testing.assert_array_equal(read_case(found.cases[0])[1]["Left Kidney"], masks()[..., 0] > 0)
-    (note,) = looked_for(data, parse_names("liver")).notes["a"]
+    (note,) = restrict_labels(data, parse_names("liver")).notes["a"]
     assert "names left kidney, right kidney, but not liver: unknown there" in note.message

@@ -8,7 +8,7 @@ from scans import toy, write_dataset
 from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_judges
 from IncrementalSegLib.engine.history import History, case_entry, step_entry
 from IncrementalSegLib.errors import GeometryError
-from IncrementalSegLib.sampling.datasets import looked_for, open_cases
+from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.structures import parse_names
 
@@ -22,7 +22,7 @@ def test_the_history_knows_how_the_label_was_read(tmp_path, accepted):
     label = sitk.ReadImage(str(path))
     label.SetOrigin([part + 3.0 for part in label.GetOrigin()])
     sitk.WriteImage(label, str(path))
-    (case,) = looked_for(open_cases(data, accept_grid=accepted), parse_names("liver")).cases
+    (case,) = restrict_labels(open_cases(data, accept_grid=accepted), parse_names("liver")).cases
     entry = case_entry(case, {"liver": LIVER}, findable=True)
     history = History((step_entry({"number": 1, "taught": [LIVER]}, [], [entry]),))
     reader = CaseReader()
