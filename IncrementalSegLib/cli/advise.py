@@ -31,7 +31,7 @@ def command(
     if as_json:
         print_json(found)
         return
-    if advice.standings:
+    if advice.structures:
         looks = ("features", "intensity", "spacing")
         rows = [
             (name, *(_shown(item[look]) for look in looks), item["exemplars"])

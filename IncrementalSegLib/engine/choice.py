@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from IncrementalSegLib.engine.documents import plan_of
-from IncrementalSegLib.engine.domain import Seen, look_at
+from IncrementalSegLib.engine.domain import TrainingDomain, scan_features
 from IncrementalSegLib.engine.memories import can_rehearse, read_exemplars, without_prototype
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, Traits, word
+from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, ScanFeatures, word
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import Phase
@@ -23,7 +23,7 @@ from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.structures import StructureList
 from IncrementalSegLib.types import Json, StructureId
 
-OTHER_WORLD = 3.0
+NEW_MODEL = 3.0
 """Beyond this distance (MR against CT) a new trunk is recommended; our own choice."""
 
 _FIRST = ("aeiseg", "lwfseg", "pcdd", "mib")
@@ -31,8 +31,8 @@ _FIRST = ("aeiseg", "lwfseg", "pcdd", "mib")
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How one structure of the model stands to the new scans.
+class StructureAdvice:
+    """Advice for one structure of the model: distance of the new scans, and scans kept.
 
     Attributes:
         name: Of the structure.
@@ -66,14 +66,14 @@ class Choice:
         reasons: Sentences for people.
         doubts: What speaks against it.
         scans: How many scans were looked at.
-        standings: Of the structures that the model knows.
+        structures: Of the structures that the model knows.
     """
 
     method: str | None
     reasons: tuple[str, ...]
     doubts: tuple[str, ...] = ()
     scans: int = 0
-    standings: tuple[Standing, ...] = ()
+    structures: tuple[StructureAdvice, ...] = ()
 
 
 def choose_method(
@@ -109,12 +109,12 @@ def choose_method(
         refusal = f"The model cannot take these scans. {refusals[0]}"
         return Choice(None, (refusal, "Teach them to a model of their own."))
     unknown: list[str] = []
-    standings = _standings(folder, record.structures, found, unknown)
-    method, reasons, doubts = _recommend(record.output, standings, _missing(folder))
+    structures = _structure_advice(folder, record.structures, found, unknown)
+    method, reasons, doubts = _recommend(record.output, structures, _missing(folder))
     doubts += unknown
     if refusals:
         doubts.append(f"Of {len(sample(cases, strict))} scans {len(refusals)} would be refused. {refusals[0]}")
-    return Choice(method, tuple(reasons), tuple(doubts), len(found), standings)
+    return Choice(method, tuple(reasons), tuple(doubts), len(found), structures)
 
 
 def _missing(folder: ModelFolder) -> frozenset[str]:
@@ -125,9 +125,9 @@ def _missing(folder: ModelFolder) -> frozenset[str]:
 
 def _look(
     cases: Sequence[Case], plan: Plan | None, progress: Progress, reader: CaseReader | None, strict: bool
-) -> tuple[list[Traits], list[str]]:
+) -> tuple[list[ScanFeatures], list[str]]:
     """Return what the scans look like, and why cases cannot be used."""
-    found: list[Traits] = []
+    found: list[ScanFeatures] = []
     refusals: list[str] = []
     chosen = {case.id for case in sample(cases)}
     looked = sample(cases, strict)
@@ -143,43 +143,44 @@ def _look(
         try:
             with naming(case):
                 plan.check(volume, f"The case {case.id!r}")
-                found.append(look_at(volume, forward(volume, plan)[0], plan))
+                found.append(scan_features(volume, forward(volume, plan)[0], plan))
         except DataError as error:
             refusals.append(error.what)
     progress(Phase.SURVEYING, 1.0)
     return found, refusals
 
 
-def _standings(
-    folder: ModelFolder, structures: StructureList, scans: Sequence[Traits], doubts: list[str]
-) -> tuple[Standing, ...]:
-    seen = Seen.of(folder, None, doubts.append)
+def _structure_advice(
+    folder: ModelFolder, structures: StructureList, scans: Sequence[ScanFeatures], doubts: list[str]
+) -> tuple[StructureAdvice, ...]:
+    domain = TrainingDomain.of(folder, None, doubts.append)
     memory = read_exemplars(folder)
     return tuple(
-        Standing(item.name, _middle(seen, scans, item.id), len(memory.take("random", [item.id]))) for item in structures
+        StructureAdvice(item.name, _middle(domain, scans, item.id), len(memory.take("random", [item.id])))
+        for item in structures
     )
 
 
-def _middle(seen: Seen, scans: Sequence[Traits], structure: StructureId) -> Distance | None:
+def _middle(domain: TrainingDomain, scans: Sequence[ScanFeatures], structure: StructureId) -> Distance | None:
     """Return the median distance of the scans, number by number."""
-    found = [nearest[0] for scan in scans if (nearest := seen.nearest(scan, structure)) is not None]
+    found = [nearest[0] for scan in scans if (nearest := domain.nearest(scan, structure)) is not None]
     if not found:
         return None
     return Distance(*np.median([list(vars(item).values()) for item in found], axis=0).tolist())
 
 
 def _recommend(
-    output: str, standings: Sequence[Standing], missing: frozenset[str]
+    output: str, structures: Sequence[StructureAdvice], missing: frozenset[str]
 ) -> tuple[str | None, list[str], list[str]]:
     """Return a method of the model's family with its reasons, and what speaks against it."""
-    distances = [item.distance for item in standings if item.distance is not None]
+    distances = [item.distance for item in structures if item.distance is not None]
     farthest = max((item.largest for item in distances), default=None)
-    bare = [item.name for item in standings if not item.exemplars]
+    bare = [item.name for item in structures if not item.exemplars]
     rehearsing, distilling = _best(output, "exemplars", missing), _best(output, "teacher", missing)
-    reasons, doubts = [_comparison(standings, farthest)], []
+    reasons, doubts = [_comparison(structures, farthest)], []
     if any(word(item.intensity) == "far" for item in distances):
         doubts.append("The stored intensities have another range; every scan is normalised, so that alone is no harm.")
-    if farthest is not None and farthest > OTHER_WORLD and output == "heads":
+    if farthest is not None and farthest > NEW_MODEL and output == "heads":
         reasons.append(
             "They share too little to learn from each other: a trunk of its own leaves all old ones untouched."
         )
@@ -227,14 +228,14 @@ def _best(output: str, need: str, missing: frozenset[str] = frozenset()) -> str 
     return min(fitting, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name), default=None)
 
 
-def _comparison(standings: Sequence[Standing], farthest: float | None) -> str:
+def _comparison(structures: Sequence[StructureAdvice], farthest: float | None) -> str:
     """Say how far the scans are from those that taught, and from which."""
     if farthest is None:
         return "The model does not know what the scans looked like that taught it: an older program made it."
     close = word(farthest)
     if close == "near":
         return f"The scans are like those that taught the model (distance {farthest:.1f}; up to {NEAR:g} is near)."
-    which = [item.name for item in standings if item.distance is not None and word(item.distance.largest) == close]
+    which = [item.name for item in structures if item.distance is not None and word(item.distance.largest) == close]
     degree = "unlike" if close == "far" else "somewhat unlike"
     return (
         f"The scans are {degree} those that taught {', '.join(which)} "

@@ -1,16 +1,30 @@
-"""What a model has seen, structure by structure, and when a scan is unlike it."""
+"""The training domain of a model, structure by structure, and the scans that are unlike it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from IncrementalSegLib.engine.documents import plan_of, read_document
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.evaluation.domain import FAR, NEAR, Closeness, Distance, Domain, Traits, traits, word
+from IncrementalSegLib.evaluation.domain import (
+    FAR,
+    NEAR,
+    PERCENTILES,
+    Closeness,
+    Distance,
+    Domain,
+    ScanFeatures,
+    word,
+)
+from IncrementalSegLib.evaluation.spread import Numbers
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.structures import StructureList
@@ -18,6 +32,12 @@ from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.volume import Volume
 
 DOCUMENT = "domain"
+
+_QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_LAGS = (1, 2, 4, 8)
+_DIVISION = (1, 4, 4), (2, 4, 4)  # of a 2-D and of a 3-D network's scan
+_VOXELS = 2_000_000  # of a larger scan every n-th slice is enough
+_SAMPLES = 100_000
 
 _LOOKS = {
     "contrast": "its contrast is another, as of another kind of scan",
@@ -33,7 +53,7 @@ _DEGREES: dict[Closeness, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Taught:
+class DomainGroup:
     """Scans that taught the same structures in one step.
 
     Attributes:
@@ -48,18 +68,18 @@ class Taught:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """All that a model has seen, oldest step first; carried from version to version.
+class TrainingDomain:
+    """The training scans of a model, as aggregates; carried from version to version.
 
     Attributes:
-        taught: Groups of scans.
+        groups: Scans that taught the same structures, oldest step first.
     """
 
-    taught: tuple[Taught, ...] = ()
+    groups: tuple[DomainGroup, ...] = ()
 
     @classmethod
-    def of(cls, folder: ModelFolder, number: int | None, doubt: Callable[[str], object]) -> Seen:
-        """Read what a version has seen; nothing where that is not known, or cannot be understood.
+    def of(cls, folder: ModelFolder, number: int | None, doubt: Callable[[str], object]) -> TrainingDomain:
+        """Read the training domain of a version; an empty one where it is not known, or cannot be understood.
 
         Args:
             folder: The model.
@@ -74,7 +94,7 @@ class Seen:
             return cls()
 
     @classmethod
-    def from_json(cls, document: Json, plan: Plan) -> Seen:
+    def from_json(cls, document: Json, plan: Plan) -> TrainingDomain:
         """Rebuild it from :meth:`to_json`, and compare an empty scan with it.
 
         Args:
@@ -87,21 +107,21 @@ class Seen:
         """
         empty = torch.zeros(plan.channels, 2, 2, 2)
         axes = (1, 2) if plan.dimension == 2 else (0, 1, 2)
-        scan = traits(empty, empty.numpy(), (1.0,) * len(axes), (2.0,) * len(axes), axes)
+        scan = measure(empty, empty.numpy(), (1.0,) * len(axes), (2.0,) * len(axes), axes)
         taught = [
-            Taught(item["step"], tuple(item["structures"]), Domain.from_json(item["domain"]))
+            DomainGroup(item["step"], tuple(item["structures"]), Domain.from_json(item["domain"]))
             for item in document.get("taught", ())
         ]
         for item in taught:
             item.domain.distance(scan)
         return cls(tuple(taught))
 
-    def with_step(self, step: int, scans: Sequence[tuple[Traits, Sequence[StructureId]]]) -> Seen:
+    def with_step(self, step: int, scans: Sequence[tuple[ScanFeatures, Sequence[StructureId]]]) -> TrainingDomain:
         """Return this with one more step.
 
         Args:
             step: Its number.
-            scans: What each scan looks like, and the structures that it taught; structures that the same
+            scans: Features of each scan, and the structures that it taught; structures that the same
                 scans taught share one entry.
         """
         ids = dict.fromkeys(item for _, structures in scans for item in structures)
@@ -110,14 +130,14 @@ class Seen:
             holders = tuple(row for row, (_, structures) in enumerate(scans) if item in structures)
             groups.setdefault(holders, []).append(item)
         fresh = [
-            Taught(step, tuple(items), Domain.of([scans[row][0] for row in holders]))
+            DomainGroup(step, tuple(items), Domain.of([scans[row][0] for row in holders]))
             for holders, items in groups.items()
         ]
-        return Seen((*self.taught, *fresh))
+        return TrainingDomain((*self.groups, *fresh))
 
-    def nearest(self, scan: Traits, structure: StructureId) -> tuple[Distance, Domain] | None:
+    def nearest(self, scan: ScanFeatures, structure: StructureId) -> tuple[Distance, Domain] | None:
         """Return how far a scan is from the nearest group that taught a structure, and the group."""
-        found = [(item.domain.distance(scan), item.domain) for item in self.taught if structure in item.structures]
+        found = [(item.domain.distance(scan), item.domain) for item in self.groups if structure in item.structures]
         return min(found, key=lambda pair: pair[0].largest, default=None)
 
     def to_json(self) -> Json:
@@ -125,13 +145,13 @@ class Seen:
         return {
             "taught": [
                 {"step": item.step, "structures": list(item.structures), "domain": item.domain.to_json()}
-                for item in self.taught
+                for item in self.groups
             ]
         }
 
 
-def look_at(volume: Volume, image: Tensor, plan: Plan) -> Traits:
-    """Measure what a scan looks like.
+def scan_features(volume: Volume, image: Tensor, plan: Plan) -> ScanFeatures:
+    """Measure the features of a scan.
 
     Args:
         volume: The scan.
@@ -143,15 +163,69 @@ def look_at(volume: Volume, image: Tensor, plan: Plan) -> Traits:
     seen = [order[axis] for axis in axes]
     spacing = [volume.grid.spacing[2 - axis] for axis in seen]
     extent = [step * volume.grid.shape[axis] for step, axis in zip(spacing, seen, strict=True)]
-    return traits(image, volume.array, spacing, extent, axes, volume.padding)
+    return measure(image, volume.array, spacing, extent, axes, volume.padding)
 
 
-def warnings_of(seen: Seen, scan: Traits, structures: StructureList, name: str) -> list[str]:
+def measure(
+    image: Tensor,
+    raw: NDArray[np.generic],
+    spacing: Sequence[float],
+    extent: Sequence[float],
+    axes: Sequence[int] = (0, 1, 2),
+    padding: Sequence[float | None] = (),
+) -> ScanFeatures:
+    """Measure the features of one scan.
+
+    Args:
+        image: ``(C, D, H, W)``, normalised, on the model's grid.
+        raw: ``(C, ...)``, the scan's own samples; NaN and infinite ones are left out.
+        spacing: Millimetres of the scan along the axes that the network sees.
+        extent: Field of view in mm along the same axes.
+        axes: Which of D, H, W the network sees; no other axis counts.
+        padding: Value of each channel of ``raw`` that is padding and left out too.
+    """
+    stride = max(1, math.ceil(image[0].numel() / _VOXELS))
+    thinned = image[:, :: min(stride, image.shape[1])].float()
+    values = thinned.flatten(1)
+    if values.shape[1] > _SAMPLES:  # every n-th one would repeat the same columns
+        values = values[:, torch.randint(values.shape[1], (_SAMPLES,), generator=torch.Generator().manual_seed(0))]
+    contrast = torch.quantile(values, torch.tensor(_QUANTILES), dim=1).T
+    texture = [_roughness(image, thinned, axis, lag, stride) for axis in axes for lag in _LAGS]
+    layout = F.adaptive_avg_pool3d(thinned, _DIVISION[len(axes) == 3])
+    looks = {"contrast": contrast, "texture": torch.stack(texture, dim=1), "layout": layout}
+    return ScanFeatures(
+        {name: item.flatten().double().numpy() for name, item in looks.items()},
+        np.concatenate([_percentiles(*pair) for pair in zip(raw, padding or [None] * len(raw), strict=True)]),
+        tuple(spacing),
+        tuple(extent),
+    )
+
+
+def _roughness(image: Tensor, thinned: Tensor, axis: int, lag: int, stride: int) -> Tensor:
+    """Return the logarithm of the mean difference between voxels ``lag`` apart, per channel."""
+    source = thinned if axis else image[:, :, :: min(stride, image.shape[2])].float()
+    size = source.shape[axis + 1]
+    lag = min(lag, size - 1)
+    first, second = source.narrow(axis + 1, 0, size - lag), source.narrow(axis + 1, lag, size - lag)
+    return ((second - first).abs().mean(dim=(1, 2, 3)) + 1e-3).log()  # a constant scan has a logarithm too
+
+
+def _percentiles(channel: NDArray[np.generic], padding: float | None) -> Numbers:
+    if channel.size > _SAMPLES:
+        random = np.random.default_rng(0)
+        channel = channel[tuple(random.integers(size, size=_SAMPLES) for size in channel.shape)]
+    values = channel.ravel().astype(np.float64)
+    values = values[np.isfinite(values)]
+    values = values if padding is None else values[values != padding]
+    return np.percentile(values, PERCENTILES) if values.size else np.zeros(len(PERCENTILES))
+
+
+def warnings_of(domain: TrainingDomain, scan: ScanFeatures, structures: StructureList, name: str) -> list[str]:
     """Say for which structures a scan is unlike the training scans, and in what.
 
     Args:
-        seen: What the model has seen.
-        scan: What the scan looks like.
+        domain: The training domain of the model.
+        scan: Features of the scan.
         structures: The structures asked for.
         name: What the scan is called.
 
@@ -160,7 +234,7 @@ def warnings_of(seen: Seen, scan: Traits, structures: StructureList, name: str) 
     """
     found: dict[tuple[Closeness, str], list[str]] = {}
     for item in structures:
-        nearest = seen.nearest(scan, item.id)
+        nearest = domain.nearest(scan, item.id)
         if nearest is not None and (degree := word(nearest[0].largest)) != "near":
             found.setdefault((degree, _reason(scan, *nearest)), []).append(item.name)
     warnings = []
@@ -170,7 +244,7 @@ def warnings_of(seen: Seen, scan: Traits, structures: StructureList, name: str) 
     return warnings
 
 
-def _reason(scan: Traits, distance: Distance, domain: Domain) -> str:
+def _reason(scan: ScanFeatures, distance: Distance, domain: Domain) -> str:
     parts = []
     if distance.features > NEAR:
         looks = {look: getattr(distance, look) for look in _LOOKS}

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from IncrementalSegLib.engine.domain import Seen, look_at, warnings_of
+from IncrementalSegLib.engine.domain import TrainingDomain, scan_features, warnings_of
 from IncrementalSegLib.engine.models import LoadedModel, Loader, load
 from IncrementalSegLib.engine.progress import Progress, part, silent
 from IncrementalSegLib.engine.runtime import start
@@ -136,7 +136,7 @@ def segment(
     chosen = folder.record(version).structures.select(_names(structures))
     runtime = start(device)
     loaded = loader(folder, runtime, version)
-    predictor, seen = loaded.predictor(runtime), Seen.of(folder, loaded.record.number, warnings.append)
+    predictor, domain = loaded.predictor(runtime), TrainingDomain.of(folder, loaded.record.number, warnings.append)
     names = [source.name for source in sources]
     result = SegmentResult(scans=names, millilitres={item.name: [] for item in chosen}, warnings=warnings)
     for number, source in enumerate(sources):
@@ -152,7 +152,7 @@ def segment(
                 uncertainty=uncertainty,
                 largest=largest_component,
                 progress=report,
-                look=partial(_compare, seen, volume, loaded.plan, chosen, source.name, result),
+                look=partial(_compare, domain, volume, loaded.plan, chosen, source.name, result),
             )
             grid = volume.grid
             del volume  # a large scan and its result do not fit twice
@@ -259,10 +259,16 @@ def _write(path: Path, prediction: Prediction, grid: Grid, chosen: StructureList
 
 
 def _compare(
-    seen: Seen, volume: Volume, plan: Plan, chosen: StructureList, scan: str, result: SegmentResult, image: Tensor
+    domain: TrainingDomain,
+    volume: Volume,
+    plan: Plan,
+    chosen: StructureList,
+    scan: str,
+    result: SegmentResult,
+    image: Tensor,
 ) -> None:
     """Warn where a scan, of which ``image`` is what the network sees, is far from those that taught."""
-    result.warnings += warnings_of(seen, look_at(volume, image, plan), chosen, scan)
+    result.warnings += warnings_of(domain, scan_features(volume, image, plan), chosen, scan)
 
 
 def _measure(

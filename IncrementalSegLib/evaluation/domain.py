@@ -20,10 +20,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from IncrementalSegLib.evaluation.spread import Numbers, Shape, Spread, rounded
 from IncrementalSegLib.types import Json
@@ -33,12 +29,9 @@ Closeness = Literal["near", "apart", "far"]
 NEAR, FAR = 1.0, 1.5
 """Up to ``NEAR`` a scan is near, above ``FAR`` it is far; between them it is apart.  Measured: docs/domains.md."""
 
-_QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-_PERCENTILES = (1, 25, 50, 75, 99)
-_LAGS = (1, 2, 4, 8)
-_DIVISION = (1, 4, 4), (2, 4, 4)  # of a 2-D and of a 3-D network's scan
-_VOXELS = 2_000_000  # of a larger scan every n-th slice is enough
-_SAMPLES = 100_000
+PERCENTILES = (1, 25, 50, 75, 99)
+"""Percentiles of the intensities that a scan is described by."""
+
 _LOOKS = ("contrast", "texture", "layout")
 _TYPICAL = {"contrast": 0.1, "texture": 0.1, "layout": 0.2, "intensity": 0.35}
 """Deviation within one kind of scans, to which the deviations of few scans are drawn; measured on five sets."""
@@ -47,8 +40,8 @@ _SPACING_STEP, _EXTENT_STEP = math.log(1.25), math.log(1.5)
 
 
 @dataclass(frozen=True)
-class Traits:
-    """What one scan looks like.
+class ScanFeatures:
+    """Features of one scan, as :func:`IncrementalSegLib.engine.domain.measure` takes them.
 
     Attributes:
         looks: ``contrast``, ``texture`` and ``layout`` of the normalised scan -> numbers.
@@ -112,13 +105,13 @@ class Domain:
     extent: tuple[tuple[float, float], ...]
 
     @classmethod
-    def of(cls, scans: Sequence[Traits]) -> Domain:
+    def of(cls, scans: Sequence[ScanFeatures]) -> Domain:
         """Describe scans that teach together.
 
         Args:
             scans: At least one.
         """
-        channels = np.array([scan.intensity.reshape(-1, len(_PERCENTILES)) for scan in scans])
+        channels = np.array([scan.intensity.reshape(-1, len(PERCENTILES)) for scan in scans])
         unit = 0.05 * float(np.median(channels.max(axis=2) - channels.min(axis=2))) or 1.0
         rows = {name: np.array([scan.looks[name] for scan in scans]) for name in scans[0].looks}
         rows["intensity"] = np.array([_compressed(scan.intensity, unit) for scan in scans])
@@ -131,7 +124,7 @@ class Domain:
             _ranges([scan.extent for scan in scans]),
         )
 
-    def distance(self, scan: Traits) -> Distance:
+    def distance(self, scan: ScanFeatures) -> Distance:
         """Return how far a scan is from those that taught."""
         looks = {name: self.spreads[name].distance(values) for name, values in scan.looks.items()}
         return Distance(
@@ -166,60 +159,6 @@ class Domain:
 def word(distance: float) -> Closeness:
     """Return a distance as a word."""
     return "near" if distance <= NEAR else "apart" if distance <= FAR else "far"
-
-
-def traits(
-    image: Tensor,
-    raw: NDArray[np.generic],
-    spacing: Sequence[float],
-    extent: Sequence[float],
-    axes: Sequence[int] = (0, 1, 2),
-    padding: Sequence[float | None] = (),
-) -> Traits:
-    """Measure one scan.
-
-    Args:
-        image: ``(C, D, H, W)``, normalised, on the model's grid.
-        raw: ``(C, ...)``, the scan's own samples; NaN and infinite ones are left out.
-        spacing: Millimetres of the scan along the axes that the network sees.
-        extent: Field of view in mm along the same axes.
-        axes: Which of D, H, W the network sees; no other axis counts.
-        padding: Value of each channel of ``raw`` that is padding and left out too.
-    """
-    stride = max(1, math.ceil(image[0].numel() / _VOXELS))
-    thinned = image[:, :: min(stride, image.shape[1])].float()
-    values = thinned.flatten(1)
-    if values.shape[1] > _SAMPLES:  # every n-th one would repeat the same columns
-        values = values[:, torch.randint(values.shape[1], (_SAMPLES,), generator=torch.Generator().manual_seed(0))]
-    contrast = torch.quantile(values, torch.tensor(_QUANTILES), dim=1).T
-    texture = [_roughness(image, thinned, axis, lag, stride) for axis in axes for lag in _LAGS]
-    layout = F.adaptive_avg_pool3d(thinned, _DIVISION[len(axes) == 3])
-    looks = {"contrast": contrast, "texture": torch.stack(texture, dim=1), "layout": layout}
-    return Traits(
-        {name: item.flatten().double().numpy() for name, item in looks.items()},
-        np.concatenate([_percentiles(*pair) for pair in zip(raw, padding or [None] * len(raw), strict=True)]),
-        tuple(spacing),
-        tuple(extent),
-    )
-
-
-def _roughness(image: Tensor, thinned: Tensor, axis: int, lag: int, stride: int) -> Tensor:
-    """Return the logarithm of the mean difference between voxels ``lag`` apart, per channel."""
-    source = thinned if axis else image[:, :, :: min(stride, image.shape[2])].float()
-    size = source.shape[axis + 1]
-    lag = min(lag, size - 1)
-    first, second = source.narrow(axis + 1, 0, size - lag), source.narrow(axis + 1, lag, size - lag)
-    return ((second - first).abs().mean(dim=(1, 2, 3)) + 1e-3).log()  # a constant scan has a logarithm too
-
-
-def _percentiles(channel: NDArray[np.generic], padding: float | None) -> Numbers:
-    if channel.size > _SAMPLES:
-        random = np.random.default_rng(0)
-        channel = channel[tuple(random.integers(size, size=_SAMPLES) for size in channel.shape)]
-    values = channel.ravel().astype(np.float64)
-    values = values[np.isfinite(values)]
-    values = values if padding is None else values[values != padding]
-    return np.percentile(values, _PERCENTILES) if values.size else np.zeros(len(_PERCENTILES))
 
 
 def _compressed(intensity: Numbers, unit: float) -> Numbers:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from IncrementalSegLib.engine.domain import look_at
+from IncrementalSegLib.engine.domain import scan_features
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, Domain, Traits
+from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, Domain, ScanFeatures
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
 from IncrementalSegLib.sampling.datasets import open_data
@@ -65,7 +65,7 @@ def _changes(plan: Plan) -> dict[str, Callable[[Volume], Volume]]:
     return found
 
 
-def _looks(scans: Sequence[Volume], plan: Plan, least: int = 8) -> list[Traits]:
+def _looks(scans: Sequence[Volume], plan: Plan, least: int = 8) -> list[ScanFeatures]:
     """Return what the scans look like that the model would take."""
     found = []
     for scan in scans:
@@ -75,7 +75,7 @@ def _looks(scans: Sequence[Volume], plan: Plan, least: int = 8) -> list[Traits]:
             continue
         image = forward(scan, plan)[0]
         if min(image.shape[2:]) >= least:
-            found.append(look_at(scan, image, plan))
+            found.append(scan_features(scan, image, plan))
     return found
 
 
@@ -90,7 +90,9 @@ def _rates(distances: Sequence[Distance]) -> Json:
     }
 
 
-def _measure(own: Sequence[Traits], others: dict[str, Sequence[Traits]], changed: dict[str, list[Traits]]) -> Json:
+def _measure(
+    own: Sequence[ScanFeatures], others: dict[str, Sequence[ScanFeatures]], changed: dict[str, list[ScanFeatures]]
+) -> Json:
     """Deal the own scans into those that teach and those that do not, many times."""
     result: Json = {}
     for taught in TAUGHT:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from IncrementalSegLib import open_data
-from IncrementalSegLib.engine.domain import look_at
+from IncrementalSegLib.engine.domain import scan_features
 from IncrementalSegLib.evaluation.domain import Domain, word
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import plan_for
@@ -25,7 +25,7 @@ def scans(shared_data):
 
 def looks_of(volumes, like):
     plan = plan_for([volume.grid for volume in like], like[0].channels, 2, 16, 128, 128)
-    return [look_at(volume, forward(volume, plan)[0], plan) for volume in volumes]
+    return [scan_features(volume, forward(volume, plan)[0], plan) for volume in volumes]
 
 
 def share_flagged(domain, looks):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from IncrementalSegLib.engine.documents import plan_of
-from IncrementalSegLib.engine.domain import Seen
+from IncrementalSegLib.engine.domain import TrainingDomain
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.networks.config import SegmenterConfig
@@ -132,7 +132,7 @@ def check_domain(record: VersionRecord, document: Json, package: Path) -> None:
         ModelError: The numbers are not those of such scans.
     """
     try:
-        Seen.from_json(document, plan_of(record))
+        TrainingDomain.from_json(document, plan_of(record))
     except (KeyError, ValueError) as error:
         raise refused(package, f"its description of the scans that taught it does not fit ({error})") from error
 

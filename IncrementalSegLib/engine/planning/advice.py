@@ -1,10 +1,10 @@
-"""Which method suits a step: how far the new scans are from what the model has seen, and what it still holds."""
+"""Advice on the method of a step: how far the new scans are from the training scans, and what is still kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from IncrementalSegLib.engine.choice import Standing, choose_method
+from IncrementalSegLib.engine.choice import StructureAdvice, choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.settings import AdviseCall
 from IncrementalSegLib.engine.step.split import FEWEST_CASES
@@ -28,7 +28,7 @@ class Advice:
         reasons: Sentences for people.
         cautions: What a person should know before the start.
         scans: How many scans were looked at.
-        standings: Of the structures that the model knows.
+        structures: Of the structures that the model knows.
         notes: Case -> what a person should know of it; of many cases an evenly spread sample is read.
     """
 
@@ -36,7 +36,7 @@ class Advice:
     reasons: tuple[str, ...]
     cautions: tuple[str, ...] = ()
     scans: int = 0
-    standings: tuple[Standing, ...] = ()
+    structures: tuple[StructureAdvice, ...] = ()
     notes: Notes = field(default_factory=dict)
 
     def to_json(self) -> Json:
@@ -46,7 +46,7 @@ class Advice:
             "reasons": list(self.reasons),
             "cautions": list(self.cautions),
             "scans": self.scans,
-            "structures": {item.name: item.to_json() for item in self.standings},
+            "structures": {item.name: item.to_json() for item in self.structures},
             "notes": counted(self.notes),
         }
 
@@ -76,7 +76,7 @@ def advise(call: AdviseCall) -> Advice:
     reader.finish()
     known = folder.record().structures if folder.current else StructureList()
     cautions = (*choice.doubts, *_plain_cautions(dataset, known, call.exemplars))
-    return Advice(choice.method, choice.reasons, cautions, choice.scans, choice.standings, reader.notes)
+    return Advice(choice.method, choice.reasons, cautions, choice.scans, choice.structures, reader.notes)
 
 
 def _plain_cautions(dataset: Dataset, known: StructureList, exemplars: str) -> list[str]:

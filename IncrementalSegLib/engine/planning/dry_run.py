@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from IncrementalSegLib.engine.domain import Seen
+from IncrementalSegLib.engine.domain import TrainingDomain
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.progress import part, silent
@@ -138,7 +138,7 @@ class DryRun(Step):
         )
         hashing, _ = self._timed(lambda: [fingerprint(case.images) for case in read])
         cases, held_cases = prepared[: len(few)], prepared[len(few) :]
-        material = Material(plan, training, aside, cases, held_cases, (), (), Seen(), blind)
+        material = Material(plan, training, aside, cases, held_cases, (), (), TrainingDomain(), blind)
         factor = (len(training) + len(aside)) / len(read)
         self._look(case for case in sample(request.cases.cases, self.settings.strict) if case not in read)
         seconds = splitting + factor * (planning + reading + hashing)

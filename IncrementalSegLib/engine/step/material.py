@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from IncrementalSegLib.engine.documents import plan_of
-from IncrementalSegLib.engine.domain import Seen, look_at
+from IncrementalSegLib.engine.domain import TrainingDomain, scan_features
 from IncrementalSegLib.engine.history import case_entry
 from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.settings import NormalisationChoice, StepSettings
@@ -15,7 +15,7 @@ from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.split import FEWEST_CASES, Present, split, unjudged
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.evaluation.domain import Traits
+from IncrementalSegLib.evaluation.domain import ScanFeatures
 from IncrementalSegLib.preprocessing.intensity import Normalisation, is_hounsfield
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
 from IncrementalSegLib.progress import Phase
@@ -42,7 +42,7 @@ class Material:
         held: The cases set aside, prepared.
         trained: What identifies the training cases, taken when they were read (:func:`history.case_entry`).
         judges: What identifies the cases set aside, and where they lie.
-        seen: What the model has seen after this step.
+        domain: The training domain of the model after this step.
         unjudged: Structures of the step that no scan set aside shows.
     """
 
@@ -53,7 +53,7 @@ class Material:
     held: Sequence[PreparedCase]
     trained: Sequence[Json]
     judges: Sequence[Json]
-    seen: Seen
+    domain: TrainingDomain
     unjudged: tuple[StructureId, ...] = ()
 
 
@@ -88,9 +88,9 @@ def read_material(
     if request.method.output == "classes":
         for warning in require_apart(cases, names):
             log.warning(warning)
-    seen = Seen.of(request.folder, None, log.warning) if request.folder is not None else Seen()
-    seen = seen.with_step(request.step, [(read.looks[case.id], case.structures) for case in cases])
-    return Material(plan, training, aside, cases, held, entries, judges, seen, blind)
+    domain = TrainingDomain.of(request.folder, None, log.warning) if request.folder is not None else TrainingDomain()
+    domain = domain.with_step(request.step, [(read.features[case.id], case.structures) for case in cases])
+    return Material(plan, training, aside, cases, held, entries, judges, domain, blind)
 
 
 def not_judged(request: StepRequest, aside: Sequence[Case], present: Present) -> tuple[StructureId, ...]:
@@ -120,7 +120,7 @@ class _Reading:
     def __init__(self, request: StepRequest, plan: Plan, progress: Progress, reader: CaseReader) -> None:
         self.request, self.plan, self.progress, self.reader = request, plan, progress, reader
         self.prepared: dict[str, PreparedCase] = {}
-        self.looks: dict[str, Traits] = {}
+        self.features: dict[str, ScanFeatures] = {}
         self._present: dict[str, frozenset[str]] = {}
 
     def present(self, case: Case) -> frozenset[str]:
@@ -141,7 +141,7 @@ class _Reading:
             volume, masks = self.reader.read(case)
             wanted = {self.request.structure_of[name]: masks[name] for name in sorted(case.looked_for)}
             self.prepared[case.id] = prepare(case, volume, wanted, self.plan)
-            self.looks[case.id] = look_at(volume, self.prepared[case.id].image, self.plan)
+            self.features[case.id] = scan_features(volume, self.prepared[case.id].image, self.plan)
         self._present[case.id] = frozenset(name for name in case.looked_for if masks[name].any())
 
 

@@ -83,7 +83,7 @@ def save(
         "curve": asdict(curve),
         "selection": selection,
         RETENTION: report.to_json(),
-        DOMAIN: material.seen.to_json(),
+        DOMAIN: material.domain.to_json(),
         DOCUMENT: request.history.with_step(step_entry(lineage, material.trained, material.judges)).to_json(),
     } | {kind: document for kind, (document, _) in kept.items()}
     return request.target.write(record, tensors, documents)

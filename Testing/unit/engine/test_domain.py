@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from IncrementalSegLib.engine.domain import Seen, warnings_of
+from IncrementalSegLib.engine.domain import TrainingDomain, warnings_of
 from IncrementalSegLib.engine.segment import segment
-from IncrementalSegLib.evaluation.domain import Traits
+from IncrementalSegLib.evaluation.domain import ScanFeatures
 from IncrementalSegLib.sampling.phantom import phantom_case, write_phantom_dataset
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import Structure, StructureList
@@ -21,34 +21,36 @@ def scan(path, scanner="A", seed=(50, 1), **grid):
     return path
 
 
-def traits(value=0.0, spacing=1.0):
+def features(value=0.0, spacing=1.0):
     looks = {name: np.full(3, value) for name in ("contrast", "texture", "layout")}
-    return Traits(looks, np.arange(5.0), (spacing,) * 3, (64 * spacing,) * 3)
+    return ScanFeatures(looks, np.arange(5.0), (spacing,) * 3, (64 * spacing,) * 3)
 
 
 def test_structures_taught_by_the_same_scans_share_an_entry():
-    seen = (
-        Seen().with_step(1, [(traits(), ("a", "b")), (traits(), ("a", "b", "c"))]).with_step(2, [(traits(5), ("a",))])
+    domain = (
+        TrainingDomain()
+        .with_step(1, [(features(), ("a", "b")), (features(), ("a", "b", "c"))])
+        .with_step(2, [(features(5), ("a",))])
     )
-    assert [(item.step, item.structures, item.domain.scans) for item in seen.taught] == [
+    assert [(item.step, item.structures, item.domain.scans) for item in domain.groups] == [
         (1, ("a", "b"), 2),
         (1, ("c",), 1),
         (2, ("a",), 1),
     ]
-    nearest = seen.nearest(traits(5), "a")
+    nearest = domain.nearest(features(5), "a")
     assert nearest is not None
     assert nearest[0].features == 0  # of the step that improved it
-    assert seen.nearest(traits(5), "b")[0].features > 1.5
-    assert seen.nearest(traits(5), "unknown") is None
+    assert domain.nearest(features(5), "b")[0].features > 1.5
+    assert domain.nearest(features(5), "unknown") is None
 
 
 def test_each_step_adds_what_its_scans_look_like(teach, model, data):
-    assert [item.domain.scans for item in Seen.of(open_model(model), None, pytest.fail).taught] == [3]
+    assert [item.domain.scans for item in TrainingDomain.of(open_model(model), None, pytest.fail).groups] == [3]
     teach(model, data / "scapula", "scapula")
-    seen = Seen.of(open_model(model), None, pytest.fail)
+    domain = TrainingDomain.of(open_model(model), None, pytest.fail)
     ids = [item.id for item in open_model(model).record().structures]
-    assert [item.structures for item in seen.taught] == [(ids[0],), (ids[1],)]
-    assert [item.step for item in seen.taught] == [1, 2]
+    assert [item.structures for item in domain.groups] == [(ids[0],), (ids[1],)]
+    assert [item.step for item in domain.groups] == [1, 2]
 
 
 def test_segment_warns_of_a_scan_far_outside_and_not_of_one_inside(taught, tmp_path):
@@ -81,7 +83,7 @@ def test_a_model_of_an_older_program_warns_of_nothing(model, tmp_path):
     folder = open_model(model)
     record = folder.record()
     folder.write(record, {"weights": folder.tensors("weights")}, {})
-    assert Seen.of(folder, None, pytest.fail) == Seen()
+    assert TrainingDomain.of(folder, None, pytest.fail) == TrainingDomain()
     wide = scan(tmp_path / "wide.nii.gz", spacing=(10.8, 10.8, 16.0))
     assert not any("unlike" in text for text in segment(model, wide, tmp_path / "out", device="cpu").warnings)
 
@@ -96,8 +98,8 @@ def test_a_model_of_an_older_program_warns_of_nothing(model, tmp_path):
 )
 def test_one_sentence_for_structures_with_the_same_reason(names, spacing, how, todo):
     items = StructureList(tuple(Structure.create(name, 1) for name in names))
-    seen = Seen().with_step(1, [(traits(), items.ids)])
-    (text,) = warnings_of(seen, traits(spacing=spacing), items, "scan {0}")
+    domain = TrainingDomain().with_step(1, [(features(), items.ids)])
+    (text,) = warnings_of(domain, features(spacing=spacing), items, "scan {0}")
     assert text == (
         f"scan {{0}} is {how} the scans that taught {', '.join(names)}: its spacing is {spacing:.3g} mm, "
         f"they had 1 mm. {todo}"
@@ -106,9 +108,9 @@ def test_one_sentence_for_structures_with_the_same_reason(names, spacing, how, t
 
 def test_what_differs_is_said():
     items = StructureList((Structure.create("a", 1),))
-    seen = Seen().with_step(1, [(traits(), items.ids)] * 4)
-    other = traits()
+    domain = TrainingDomain().with_step(1, [(features(), items.ids)] * 4)
+    other = features()
     other.looks["contrast"] += 5
-    (text,) = warnings_of(seen, other, items, "scan")
+    (text,) = warnings_of(domain, other, items, "scan")
     assert "its contrast is another" in text
     assert "the body lies elsewhere" not in text

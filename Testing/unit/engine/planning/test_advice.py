@@ -53,7 +53,7 @@ def test_scans_of_the_same_kind_need_no_old_ones(taught, same):
     advice = advise(taught, same, "scapula")
     assert advice.method == "lwfseg"
     assert advice.scans == 4
-    (standing,) = advice.standings
+    (standing,) = advice.structures
     assert standing.name == "humerus"
     assert standing.exemplars > 0
     assert "like those that taught" in advice.reasons[0]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from IncrementalSegLib.evaluation.domain import Domain, traits, word
+from IncrementalSegLib.engine.domain import measure
+from IncrementalSegLib.evaluation.domain import Domain, word
 from IncrementalSegLib.preprocessing.intensity import Normaliser
 from IncrementalSegLib.sampling.phantom import phantom_case
 
@@ -14,7 +15,7 @@ SIZE = (8, 48, 48)
 def look(array, spacing=(4.0, 2.0, 2.0)):
     image = Normaliser(array)().half()
     extent = [step * size for step, size in zip(spacing, array.shape[1:], strict=True)]
-    return traits(image, array, spacing, extent, (1, 2))
+    return measure(image, array, spacing, extent, (1, 2))
 
 
 def scans(scanner, count, first=0):
@@ -89,7 +90,7 @@ def test_alarms_on_the_same_kind_are_rare_and_on_another_weighting_frequent(peop
 
 def test_a_network_of_slices_looks_at_nothing_across_them(people):
     def look_at_slices(array):
-        return traits(Normaliser(array)().half(), array, (2.0, 2.0), (96.0, 96.0), (1, 2))
+        return measure(Normaliser(array)().half(), array, (2.0, 2.0), (96.0, 96.0), (1, 2))
 
     domain = Domain.of([look_at_slices(array) for array in people[0]])
     assert all(word(domain.distance(look_at_slices(array[:, ::2])).largest) == "near" for array in people[0])
@@ -122,7 +123,7 @@ def test_small_constant_and_broken_scans_have_numbers(shape):
     array = np.zeros(shape, np.float32)
     array[0, 0, 0, 0] = np.nan
     image = torch.zeros(shape, dtype=torch.float16)
-    found = traits(image, array, (1.0, 1.0, 1.0), [float(size) for size in shape[1:]])
+    found = measure(image, array, (1.0, 1.0, 1.0), [float(size) for size in shape[1:]])
     distance = Domain.of([found]).distance(found)
     assert max(vars(distance).values()) == 0
     assert np.isfinite(np.concatenate(list(found.looks.values()))).all()
@@ -138,7 +139,7 @@ def test_declared_padding_is_left_out_of_the_intensities(rng):
     padded[1, :, :20], holes[1, :, :20] = 5000, np.nan
     image = torch.zeros(2, *SIZE)
     found, expected = (
-        traits(image, raw, (1.0, 1.0), (48.0, 48.0), (1, 2), padding)
+        measure(image, raw, (1.0, 1.0), (48.0, 48.0), (1, 2), padding)
         for raw, padding in ((padded, (None, 5000.0)), (holes, ()))
     )
     np.testing.assert_array_equal(found.intensity, expected.intensity)
