@@ -27,7 +27,8 @@ def overview(model: str | Path) -> Json:
     """Return the exemplars of the current version as data.
 
     Returns:
-        ``version``, ``bytes``, ``budget`` (or null), ``exemplars`` and ``coverage``.  An exemplar has what it is and,
+        ``version``, ``bytes``, ``budget`` (or null), ``exemplars`` and ``coverage``.  Exemplars stand in the order of
+        the structures that they are kept for, and of their ranks.  An exemplar has what it is and,
         for people, ``structures`` (names), ``reason``, ``mark`` (``pinned``, ``banned`` or empty), ``bytes``,
         ``kept_for`` (structure, order, rank from 1 and the share 0..1 of the set that it adds), ``images`` (paths of
         its scan) and ``position`` (x, y, z in mm, LPS), each empty or null where it is not known.  ``coverage`` has
@@ -40,7 +41,7 @@ def overview(model: str | Path) -> Json:
     names = {item.id: item.name for item in record.structures}
     images = _images(History.of(folder))
     listing = []
-    for item in memory:
+    for item in sorted(memory, key=lambda item: _place(item, list(names))):
         entry = item.to_json()
         entry["structures"] = [names[key] for key in item.present if key in names]
         entry["reason"] = item.reason
@@ -97,6 +98,14 @@ def thumbnails(model: str | Path, output: str | Path, size: int = THUMBNAIL, pro
         written[name] = str(path)
     progress(Phase.DRAWING, 1.0)
     return {"version": record.number, "thumbnails": written}
+
+
+def _place(item: Exemplar, structures: list[StructureId]) -> tuple[int, int, str]:
+    """Return where an exemplar stands in the listing: by the first structure it is kept for, then by its best rank."""
+    kept = [
+        (structures.index(key), min(ranks.values())) for key, ranks in item.ranks.items() if key in structures and ranks
+    ]
+    return (*min(kept, default=(len(structures), 0)), item.id)
 
 
 def _kept_for(item: Exemplar, names: dict[StructureId, str]) -> Iterator[Json]:

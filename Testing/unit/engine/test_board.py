@@ -34,6 +34,16 @@ def test_coverage_is_the_sum_of_what_each_exemplar_adds(taught):
     assert board["budget"] is None
 
 
+def test_exemplars_are_listed_by_structure_and_rank(teach, model, data):
+    teach(model, data / "both", "scapula", method="finetune")
+    places = []
+    for item in overview(model)["exemplars"]:
+        kept = [(["humerus", "scapula"].index(part["structure"]), part["rank"]) for part in item["kept_for"]]
+        places.append(min(kept))
+    assert {structure for structure, _ in places} == {0, 1}
+    assert places == sorted(places)
+
+
 def test_an_exemplar_is_found_again_in_its_scan(taught, data):
     cases = {case.id: case for case in open_data(data / "humerus").cases}
     for item in overview(taught)["exemplars"]:
