@@ -47,16 +47,14 @@ class ModelReader:
 
     Args:
         path: The model's folder; it need not exist yet.
-        name: Name of the model while the folder has none.
     """
 
-    def __init__(self, path: Path, name: str | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._new_name = name or path.absolute().name
 
     @property
     def name(self) -> str:
-        """The model's name."""
+        """The model's name; a new one has that of its folder."""
         return self._state().name
 
     @property
@@ -153,7 +151,7 @@ class ModelReader:
 
     def _state(self) -> ModelState:
         if not (self.path / MODEL).exists():
-            return ModelState(self._new_name, "", "")
+            return ModelState(self.path.absolute().name, "", "")
         return ModelState.read(self.path)
 
     def _numbered(self) -> list[tuple[int, Path]]:

@@ -57,12 +57,11 @@ def open_model(path: str | Path) -> ModelFolder:
     return ModelFolder(Path(path))
 
 
-def create_or_open(path: str | Path, name: str | None = None) -> ModelFolder:
-    """Open a model to write to; one that does not exist yet appears on the disk with its first version.
+def create_or_open(path: str | Path) -> ModelFolder:
+    """Open a model to write to; a new one has its folder's name and appears on the disk with its first version.
 
     Args:
         path: The model's folder.
-        name: Name of a new model; by default the folder's.
 
     Raises:
         ModelError: The path is a file, a folder with other things in it, or cannot be written.
@@ -85,7 +84,7 @@ def create_or_open(path: str | Path, name: str | None = None) -> ModelFolder:
         raise ModelError(
             f"Cannot write {path}.", "The folder or its disk is read-only for you.", "Choose another folder."
         )
-    return ModelFolder(path, name)
+    return ModelFolder(path)
 
 
 class ModelFolder(ModelReader):
@@ -96,11 +95,10 @@ class ModelFolder(ModelReader):
 
     Args:
         path: The model's folder.
-        name: Name of the model, used when it is created.
     """
 
-    def __init__(self, path: Path, name: str | None = None) -> None:
-        super().__init__(path, name)
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self._lock = WriterLock(path)
 
     @contextmanager
@@ -153,7 +151,7 @@ class ModelFolder(ModelReader):
         with self.writing():
             old = self._locate(reuse_from)[1] if reuse_from is not None else None
             if not (self.path / MODEL).is_file():
-                ModelState.create(self._new_name).write(self.path)
+                ModelState.create(self.name).write(self.path)
             number = max((number for number, _ in self._numbered()), default=0) + 1
             record = replace(record, number=number)
             files[RECORD] = encode_json(record.to_json())

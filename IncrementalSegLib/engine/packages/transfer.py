@@ -97,8 +97,8 @@ def import_package(package: str | Path, model: str | Path) -> tuple[VersionRecor
     check_plan(record, package)
     check_memories(record, documents, tensors, package)
     check_domain(record, documents["domain"], package)
-    name, license_text = (documents["card"].get(key, "") for key in ("name", "license"))
-    folder = create_or_open(model, name)
+    license_text = documents["card"].get("license", "")
+    folder = create_or_open(model)  # a model of its own, by the name of its folder
     with folder.writing():
         if not (there := folder.numbers()):
             record = folder.write(record, tensors, documents)

@@ -49,7 +49,7 @@ def test_what_is_written_is_read_back(model: ModelFolder) -> None:
 
 
 def test_nothing_is_on_disk_before_the_first_version(tmp_path: Path) -> None:
-    folder = create_or_open(tmp_path / "new" / "shoulder", name="My shoulder")
+    folder = create_or_open(tmp_path / "new" / "My shoulder")
     assert (folder.current, folder.numbers(), folder.name) == (0, [], "My shoulder")
     with pytest.raises(ModelError, match="no version yet"):
         folder.record()

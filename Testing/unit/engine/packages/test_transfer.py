@@ -25,6 +25,7 @@ from IncrementalSegLib.engine.packages.transfer import export_package, import_pa
 from IncrementalSegLib.engine.privacy.ledger import ledger
 from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.errors import IncrementalSegError, MissingNeedError, ModelError
+from IncrementalSegLib.store.card import read_card
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList
 
@@ -61,7 +62,9 @@ def test_what_comes_in_is_what_went_out(taught, package, data, tmp_path):
             name: item.tolist() for name, item in old.tensors(kind).items()
         }
     new.verify()
-    assert new.name == card["name"] == old.name
+    assert new.name == card["name"] == "new"
+    assert old.name == "model"
+    assert read_card(tmp_path / "new")["name"] == "new"
     scan = next((data / "humerus" / "imagesTr").iterdir())
     one, two = (masks(model, scan, tmp_path / f"{model.name}.seg.nrrd") for model in (taught, tmp_path / "new"))
     assert list(one.values()) == list(two.values())
