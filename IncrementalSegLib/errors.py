@@ -3,10 +3,105 @@
 from __future__ import annotations
 
 import difflib
-import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 _LONGEST_NAME = 300  # characters
+
+
+@dataclass(frozen=True)
+class Set:
+    """An option of what was asked, in a sentence; ``str`` says it as Python does.
+
+    Attributes:
+        name: Its name; of one in a group ``options.alpha``.
+        value: What to set it to; ``None`` names the option alone.
+
+    Example:
+        >>> print(Set("overwrite", True), Set("device", "cpu"), Set("cases"), Set("options.alpha", 0.3))
+        overwrite=True device="cpu" cases options={"alpha": 0.3}
+    """
+
+    name: str
+    value: str | float | bool | None = None
+
+    def __str__(self) -> str:
+        group, _, name = self.name.rpartition(".")
+        if self.value is None:
+            return name
+        value = f'"{self.value}"' if isinstance(self.value, str) else repr(self.value)
+        return f'{group}={{"{name}": {value}}}' if group else f"{name}={value}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """Something else to ask for, in a sentence; ``str`` says it as Python does.
+
+    Attributes:
+        verb: What to ask for: a verb of the worker.
+        arguments: By name.
+
+    Example:
+        >>> print(Call("resume", {"model": "shoulder"}), Call("doctor"))
+        resume(model="shoulder") doctor()
+    """
+
+    verb: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.verb}({', '.join(str(Set(name, value)) for name, value in self.arguments.items())})"
+
+
+Words = Callable[[Set | Call], str]
+"""How a front end calls its options and commands."""
+
+
+class Hint(str):
+    """A sentence with options and commands in it, which each front end says in its own words; itself in Python's.
+
+    Args:
+        parts: Texts, options and commands, one after the other.
+
+    Example:
+        >>> hint = Hint("Use ", Set("device", "cpu"), ".")
+        >>> hint, hint.said(lambda step: "--device cpu")
+        ('Use device="cpu".', 'Use --device cpu.')
+    """
+
+    parts: tuple[str | Set | Call, ...]
+
+    def __new__(cls, *parts: str | Set | Call) -> Hint:
+        """Join the parts."""
+        hint = super().__new__(cls, "".join(map(str, parts)))
+        hint.parts = parts
+        return hint
+
+    def said(self, words: Words) -> str:
+        """Return the sentence in the words of a front end."""
+        return "".join(part if isinstance(part, str) else words(part) for part in self.parts)
+
+    def to_json(self) -> list[str | dict[str, Any]]:
+        """Return the parts as JSON."""
+        return [part if isinstance(part, str) else {type(part).__name__.lower(): vars(part)} for part in self.parts]
+
+    @classmethod
+    def from_json(cls, parts: Iterable[Any]) -> Hint:
+        """Rebuild a sentence; of what is not known, nothing is said."""
+        known: dict[str, type[Set | Call]] = {"set": Set, "call": Call}
+        found: list[str | Set | Call] = []
+        for part in parts:
+            if isinstance(part, str):
+                found.append(part)
+            else:
+                found += [known[name](**value) for name, value in part.items() if name in known]
+        return cls(*found)
+
+
+def said(text: str, words: Words) -> str:
+    """Return a text in the words of a front end; one that is no :class:`Hint` as it is."""
+    return text.said(words) if isinstance(text, Hint) else text
 
 
 class IncrementalSegError(Exception):
@@ -15,7 +110,7 @@ class IncrementalSegError(Exception):
     Args:
         what: What happened, with the value seen, as one sentence.
         why: Why it is a problem; omitted where it is obvious.
-        todo: What to do next.
+        todo: What to do next; a :class:`Hint` where that is an option or a command.
     """
 
     def __init__(self, what: str, why: str = "", todo: str = "") -> None:
@@ -23,7 +118,11 @@ class IncrementalSegError(Exception):
         self.what, self.why, self.todo = what, why, todo
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.what, self.why, self.todo) if part)
+        return self.said(str)
+
+    def said(self, words: Words) -> str:
+        """Return the whole message in the words of a front end."""
+        return " ".join(part for part in (self.what, self.why, said(self.todo, words)) if part)
 
 
 class DataError(IncrementalSegError):
@@ -78,23 +177,15 @@ class UnknownNameError(IncrementalSegError):
         super().__init__(f"There is no {kind} called {name!r}.", why, f"{hint} Known: {listing}.".strip())
 
 
-def command_line(*words: object) -> str:
-    """Return a command that can be copied into a shell, for what to do next.
-
-    Example:
-        >>> command_line("learn", "my model", "--resume")
-        "incrementalseg learn 'my model' --resume"
-    """
-    return shlex.join(["incrementalseg", *map(str, words)])
-
-
 def explain(error: BaseException) -> IncrementalSegError:
     """Return any exception as an error that a person can act on."""
     if isinstance(error, IncrementalSegError):
         return error
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be loaded
         return NoMemoryError(
-            "The memory of the GPU ran out.", "Nothing was changed.", "Use the preset quick, or the device cpu."
+            "The memory of the GPU ran out.",
+            "Nothing was changed.",
+            Hint("Use ", Set("preset", "quick"), ", or ", Set("device", "cpu"), "."),
         )
     if isinstance(error, MemoryError):
         return NoMemoryError(
@@ -103,5 +194,5 @@ def explain(error: BaseException) -> IncrementalSegError:
     return IncrementalSegError(
         f"{type(error).__name__}: {str(error).strip() or 'no reason given'}.",
         "This is a fault of the program.",
-        "Please report it with what `incrementalseg doctor` prints.",
+        Hint("Please report it with what ", Call("doctor"), " finds."),
     )

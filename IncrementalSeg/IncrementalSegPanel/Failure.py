@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from IncrementalSegLib.errors import explain
+from IncrementalSegLib.errors import Hint, explain
 from IncrementalSegLib.jobs.events import Failed
 from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Wording import controlWords
 
 
 @dataclass(frozen=True)
@@ -51,4 +52,5 @@ class Failure:
             return cls(what, todo=_("Check the free space and the rights of the folder."), mend=mend)
         if not isinstance(error, Failed):
             error = Failed.of(None, explain(error))
-        return cls(error.what, error.why, error.todo, error.report, mend)
+        todo = Hint.from_json(error.hint).said(controlWords) if error.hint else error.todo
+        return cls(error.what, error.why, todo, error.report, mend)

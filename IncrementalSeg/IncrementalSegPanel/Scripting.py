@@ -11,7 +11,7 @@ from typing import Any
 import qt
 import slicer
 
-from IncrementalSegLib.errors import DataError, IncrementalSegError, ModelError
+from IncrementalSegLib.errors import Call, DataError, Hint, IncrementalSegError, ModelError, Set, said
 from IncrementalSegLib.jobs import events
 from IncrementalSegLib.store.card import read_card
 from IncrementalSegLib.structures import Structure
@@ -23,18 +23,8 @@ from IncrementalSegPanel.Texts import _
 
 _log = logging.getLogger("IncrementalSeg")
 
-_IN_SCRIPTS = {
-    "--improve": "improve=True",
-    "--restart": "restart=True",
-    "--resume": "resume()",
-    "--cases": 'cases="..."',
-    "--network": 'network="..."',
-    "`incrementalseg learn`": "teach(...)",
-    "incrementalseg learn.": "teach(...)",
-    "incrementalseg methods": "methods()",
-    "incrementalseg doctor": "doctor()",
-}
-"""What stands in a script for what the library's sentences call by its name on the command line."""
+_METHODS = {"doctor": "doctor()", "learn": "teach(...)", "methods": "methods()", "resume": "resume()"}
+"""The method of this class that stands for a verb of the worker."""
 
 
 class Scripting:
@@ -71,7 +61,7 @@ class Scripting:
         try:
             card = read_card(folder)
         except ModelError as error:
-            raise ModelError(error.what, error.why, _forScripts(error.todo)) from error
+            raise ModelError(error.what, error.why, said(error.todo, _scriptWords)) from error
         self.folder = folder
         return card
 
@@ -245,7 +235,9 @@ class Scripting:
             case events.Finished():
                 return job.end.result
             case events.Failed():
-                raise IncrementalSegError(job.end.what, job.end.why, _forScripts(job.end.todo))
+                end = job.end
+                todo = Hint.from_json(end.hint).said(_scriptWords) if end.hint else end.todo
+                raise IncrementalSegError(end.what, end.why, todo)
         raise IncrementalSegError(_("{verb} was cancelled.").format(verb=verb))
 
     def close(self) -> None:
@@ -284,8 +276,9 @@ class Scripting:
         return export.path
 
 
-def _forScripts(todo: str) -> str:
-    """Add what stands in a script for the command line in a sentence of the library."""
-    found = [argument for spelled, argument in _IN_SCRIPTS.items() if spelled in todo]
-    said = _("In a script: {arguments}.").format(arguments=", ".join(found))
-    return f"{todo} {said}" if found else todo
+def _scriptWords(step: Set | Call) -> str:
+    """Return what an option or a command that a message names is called in a script."""
+    if isinstance(step, Set):
+        return str(step)
+    given = "".join(f", {Set(name, value)}" for name, value in step.arguments.items())
+    return _METHODS.get(step.verb, f'do("{step.verb}"{given})')

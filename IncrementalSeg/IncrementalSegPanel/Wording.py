@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from IncrementalSegLib.errors import Call, Set
 from IncrementalSegLib.progress import Phase, rounded
 from IncrementalSegPanel.Texts import _
 
@@ -20,6 +21,42 @@ _PHASES: dict[str, str] = {
     Phase.SEGMENTING: _("Segmenting"),
     Phase.DRAWING: _("Drawing"),
 }
+
+
+_CONTROLS = {
+    "cases": _("the check mark in front of it"),
+    "improve": _("“Improve it”"),
+    "restart": _("“Give it up and begin anew”"),
+}
+_TITLES = {
+    "device": _("Device"),
+    "method": _("Method"),
+    "network": _("Network"),
+    "preset": _("Size and schedule"),
+    "seed": _("Seed"),
+}
+_BUTTONS = {
+    "check": _("“Continue”"),
+    "doctor": _("“Copy report”"),
+    "learn": _("“Teach”"),
+    "methods": _("“Method”"),
+    "resume": _("“Go on with it”"),
+}
+
+
+def controlWords(step: Set | Call) -> str:
+    """Return what an option or a command that a message names is called in this panel; what it lacks, as in Python.
+
+    Example:
+        >>> controlWords(Set("device", "cpu")), controlWords(Call("resume")), controlWords(Set("against"))
+        ('“Device: cpu”', '“Go on with it”', 'against')
+    """
+    if isinstance(step, Call):
+        return _BUTTONS.get(step.verb, str(step))
+    if step.name in _TITLES:
+        title = _TITLES[step.name]
+        return f"“{title}”" if step.value is None else f"“{title}: {step.value}”"
+    return _CONTROLS.get(step.name, str(step))
 
 
 def phaseWords(key: str) -> str:

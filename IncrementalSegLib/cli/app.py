@@ -22,9 +22,9 @@ from IncrementalSegLib import __version__
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.output import say
 from IncrementalSegLib.cli.streams import harden
+from IncrementalSegLib.cli.words import CommandLineFormatter, spelled
 from IncrementalSegLib.engine.process import tune_process
 from IncrementalSegLib.errors import IncrementalSegError, explain
-from IncrementalSegLib.worker.log import VisibleFormatter
 
 COMMANDS = (
     "learn", "advise", "estimate", "segment", "evaluate", "check", "versions", "gate", "accept", "reject",
@@ -44,13 +44,13 @@ def main() -> None:
     Interrupt.install()
     harden()
     handler = RichHandler(console=Console(stderr=True), show_time=False, show_path=False, show_level=True)
-    handler.setFormatter(VisibleFormatter("%(message)s"))
+    handler.setFormatter(CommandLineFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("IncrementalSegLib").setLevel(logging.INFO)
     try:
         build()()
     except IncrementalSegError as error:
-        _fail(str(error))
+        _fail(error.said(spelled))
     except KeyboardInterrupt:
         _cancel()
     except SystemExit as end:  # typer turns Ctrl+C into its exit status and says nothing
@@ -62,7 +62,7 @@ def main() -> None:
             raise
         told = explain(error)
         where = f" {TRACEBACK}=1 shows where it happened." if type(told) is IncrementalSegError else ""
-        _fail(f"{told}{where}")
+        _fail(f"{told.said(spelled)}{where}")
 
 
 def build() -> typer.Typer:

@@ -21,6 +21,8 @@ from IncrementalSegLib.cli.output import (
     progress_bar,
     say,
 )  # fmt: skip
+from IncrementalSegLib.cli.words import spelled
+from IncrementalSegLib.errors import said
 
 
 def command(
@@ -80,6 +82,6 @@ def command(
             listed = ", ".join(f"{item.case} {number(item.dice) or 'absent'}" for item in score.scores)
             say(f"{name}, too few cases for an interval: {listed}")
     for text in result.warnings:
-        say(f"Warning: {text}")
+        say(f"Warning: {said(text, spelled)}")
     if page is not None:
         say(f"Report: {page}")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import typer
 from pydantic.fields import FieldInfo
 
+from IncrementalSegLib.cli.words import flag
 from IncrementalSegLib.options import Options, fields_of
 
 _METAVARS = {"cases": "FILE|a,b,c", "method": "M", "network": "NAME", "option": "k=v"}
@@ -71,17 +72,6 @@ def words(declared: type[Options], settings: Mapping[str, Any]) -> list[str]:
         if value not in (None, item.default):
             said += [flag(*path), *([] if value is True else [str(value)])]
     return said
-
-
-def flag(*path: str) -> str:
-    """Return an option as it is written on the command line; of several in one, their name is in the singular.
-
-    Example:
-        >>> flag("accept_grid"), flag("limits", "harm")
-        ('--accept-grid', '--limit-harm')
-    """
-    *groups, name = path
-    return "--" + "-".join([*(group.removesuffix("s") for group in groups), name]).replace("_", "-")
 
 
 def parse_pairs(pairs: list[str]) -> dict[str, str]:

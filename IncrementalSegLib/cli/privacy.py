@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table, say
+from IncrementalSegLib.cli.words import spelled
+from IncrementalSegLib.errors import said
 from IncrementalSegLib.types import Json
 
 
@@ -81,7 +83,7 @@ def _show_stripped(done: Json) -> None:
     changed = ", ".join(map(str, done["versions"])) or "none; there was nothing to delete"
     say(f"Deleted {done['exemplars']} exemplars and {done['copied_scans']} copied scans. Changed versions: {changed}.")
     for cost in done["costs"]:
-        say(cost)
+        say(said(cost, spelled))
     say("Packages and backups made before are untouched.")
 
 

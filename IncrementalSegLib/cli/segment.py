@@ -19,6 +19,7 @@ from IncrementalSegLib.cli.output import (
     progress_bar,
     say,
 )
+from IncrementalSegLib.cli.words import spelled
 
 
 class Format(StrEnum):
@@ -77,6 +78,6 @@ def command(
         for text in (*result.warnings, *(f"Wrote {path}" for path in result.outputs)):
             say(text)
         for scan in result.failed:
-            say(f"Failed: {scan.scan}: {scan}")
+            say(f"Failed: {scan.scan}: {scan.error.said(spelled)}")
     if result.failed:
         raise typer.Exit(1)

@@ -127,7 +127,7 @@ def claim(folder: Path) -> None:
         raise DataError(
             f"The folder {folder} is not empty and was not made by the demonstration.",
             "The demonstration overwrites nothing of yours.",
-            "Name another folder with --output.",
+            "Name another folder.",
         )
     with plain_errors(folder, error=DataError):
         for path in [path for pattern in _MADE for path in folder.glob(pattern)]:

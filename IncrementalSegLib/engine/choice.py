@@ -200,13 +200,13 @@ def _recommend(
         reasons.append("No method of this model's family rehearses old scans; of them this one holds most.")
         doubts.append(
             "With scans of another kind that may not be enough. A model whose first step is taught with "
-            "--method finetune can rehearse old scans, or give new structures a trunk of their own."
+            "the method finetune can rehearse old scans, or give new structures a trunk of their own."
         )
         return distilling, reasons, doubts
     reasons.append("No old scan is kept, and of the methods that need none this one holds most.")
     doubts.append(
         "With scans of another kind and no old ones a third of the old structure's Dice was lost in the benchmark. "
-        "Make exemplars from the old scans (incrementalseg exemplars MODEL remember), or take --method separate."
+        "Make exemplars from the old scans, or take the method separate."
     )
     return distilling, reasons, doubts
 

@@ -15,7 +15,7 @@ from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import common_names
 from IncrementalSegLib.engine.step.remembering import descriptor_weights, remember, voxel_counts
 from IncrementalSegLib.engine.step.request import build_method
-from IncrementalSegLib.errors import DataError, OptionError
+from IncrementalSegLib.errors import Call, DataError, Hint, OptionError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.names import name_key
@@ -129,7 +129,7 @@ def _remember(
     if chosen.output != record.output:
         raise OptionError(
             f"The method {method!r} makes {chosen.output}, the model has {record.output}.",
-            todo="`incrementalseg methods` says what each method makes.",
+            todo=Hint(Call("methods"), " says what each method makes."),
         )
     history = History.of(folder)
     wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)

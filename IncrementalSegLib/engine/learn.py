@@ -18,7 +18,7 @@ from IncrementalSegLib.engine.step.checkpoints import (
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.engine.step.step import Step
-from IncrementalSegLib.errors import ModelError, OptionError
+from IncrementalSegLib.errors import Call, Hint, ModelError, OptionError, Set
 from IncrementalSegLib.options import called_with
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
@@ -89,7 +89,9 @@ def resume(call: ResumeCall) -> StepResult:
         store = Unfinished(folder.path)
         asked = store.request()
         if not asked:
-            raise ModelError(f"No step of {folder.path} is unfinished.", todo="Begin one with `incrementalseg learn`.")
+            raise ModelError(
+                f"No step of {folder.path} is unfinished.", todo=Hint("Begin one with ", Call("learn"), ".")
+            )
         number = finished_version(folder, asked)
         if number is not None:  # the process died between writing the version and forgetting the checkpoint
             if awaits_acceptance(folder, number) and not has_moved_on(asked, folder):
@@ -99,7 +101,9 @@ def resume(call: ResumeCall) -> StepResult:
         check_parent(asked, folder)
         source = call.data if call.data is not None else asked["data"]
         if source is None:
-            raise OptionError("The step was begun with a data set in memory.", todo="Pass it again as `data`.")
+            raise OptionError(
+                "The step was begun with a data set in memory.", todo=Hint("Pass it again with ", Set("data"), ".")
+            )
         settings = StepSettings(**asked["settings"])
         request = resolve(
             folder,

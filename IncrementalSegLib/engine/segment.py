@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from IncrementalSegLib.engine.models import LoadedModel, Loader, load
 from IncrementalSegLib.engine.progress import Progress, part, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.sources import LONGEST_NAME, ScanSource, find_sources
-from IncrementalSegLib.errors import DataError, IncrementalSegError, OptionError
+from IncrementalSegLib.errors import DataError, Hint, IncrementalSegError, OptionError, Set
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import Phase
@@ -43,15 +43,14 @@ _ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".png")
 
 @dataclass(frozen=True)
 class FailedScan:
-    """A scan of several that has no result: its path and the three parts of the error."""
+    """A scan of several that has no result, by its path, and why."""
 
     scan: str
-    what: str
-    why: str
-    todo: str
+    error: IncrementalSegError
 
-    def __str__(self) -> str:
-        return " ".join(part for part in (self.what, self.why, self.todo) if part)
+    def to_json(self) -> Json:
+        """Return the path and the three parts of the error."""
+        return {"scan": self.scan, "what": self.error.what, "why": self.error.why, "todo": str(self.error.todo)}
 
 
 @dataclass
@@ -81,7 +80,7 @@ class SegmentResult:
             "scans": self.scans,
             "structures": {name: {"ml": ml[0] if single else ml} for name, ml in self.millilitres.items()},
             "warnings": self.warnings,
-            "failed": [asdict(scan) for scan in self.failed],
+            "failed": [scan.to_json() for scan in self.failed],
         }
 
 
@@ -160,7 +159,7 @@ def segment(
         except IncrementalSegError as error:
             if len(sources) == 1:
                 raise
-            result.failed.append(FailedScan(str(source), error.what, error.why, error.todo))
+            result.failed.append(FailedScan(str(source), error))
             for volumes in result.millilitres.values():
                 volumes.append(None)
             continue
@@ -180,7 +179,8 @@ def _target(output: Path, sources: Sequence[ScanSource], form: str | None) -> Ca
             )
         if form is not None and not named.endswith(form):
             raise OptionError(
-                f"The output {output.name} does not end in .{form}.", todo="Leave out --format, or rename the output."
+                f"The output {output.name} does not end in .{form}.",
+                todo=Hint("Leave out ", Set("format"), ", or rename the output."),
             )
         return lambda source: output
     ending = form or "seg.nrrd"
@@ -204,7 +204,7 @@ def _keep_files(
         raise OptionError(
             f"{there[0]}{others} already exists.",
             "It may be an outline that a person has drawn or corrected.",
-            "Choose another folder, or replace it with --overwrite.",
+            Hint("Choose another folder, or replace it with ", Set("overwrite", True), "."),
         )
 
 
@@ -233,7 +233,10 @@ def _read(source: ScanSource, loaded: LoadedModel, strict: bool, result: Segment
     volume = read_volume(source.paths, notes)
     notes += judge_image(volume, source.name)
     if strict and notes:
-        raise DataError(f"{source.name}: {notes[0].message}", todo="With --strict every note on a scan is an error.")
+        raise DataError(
+            f"{source.name}: {notes[0].message}",
+            todo=Hint("With ", Set("strict", True), " every note on a scan is an error."),
+        )
     result.warnings += [f"{source.name}: {note.message}" for note in notes]
     if volume.grid.planar and any(path.name.lower().endswith(PICTURES) for path in source.paths):
         result.warnings.append(f"{source.name} is a picture without millimetres: 1000 of its pixels count as 1 ml.")

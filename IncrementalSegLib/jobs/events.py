@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
 
-from IncrementalSegLib.errors import IncrementalSegError, WireError
+from IncrementalSegLib.errors import Hint, IncrementalSegError, WireError
 from IncrementalSegLib.jobs import lines
 from IncrementalSegLib.types import Json
 
@@ -135,6 +136,8 @@ class Failed:
         todo: What to do next; may be empty.
         report: Traceback and last lines of the log, for a report of the fault; not to be shown first.
         kind: Name of the error, so that a front end may offer a way out: ``NoMemoryError``.
+        hint: The parts of ``todo`` (:meth:`~IncrementalSegLib.errors.Hint.to_json`), where it names options or
+            commands that this front end may call otherwise; empty where it names none.
     """
 
     job: str | None
@@ -143,11 +146,13 @@ class Failed:
     todo: str = ""
     report: str = ""
     kind: str = ""
+    hint: list[Any] = field(default_factory=list)
 
     @classmethod
     def of(cls, job: str | None, error: IncrementalSegError, report: str = "") -> Failed:
         """Return the event for an error."""
-        return cls(job, error.what, error.why, error.todo, report, type(error).__name__)
+        hint = error.todo.to_json() if isinstance(error.todo, Hint) else []
+        return cls(job, error.what, error.why, str(error.todo), report, type(error).__name__, hint)
 
 
 @dataclass(frozen=True)
@@ -267,4 +272,5 @@ _FITS: dict[str, Callable[[object], bool]] = {
     "float | None": lambda value: value is None or _number(value),
     "dict[str, float | None]": _numbers,
     "Json": lambda value: isinstance(value, dict),
+    "list[Any]": lambda value: isinstance(value, list),
 }

@@ -17,7 +17,7 @@ import torch
 from platformdirs import user_cache_path
 from safetensors.torch import save_file
 
-from IncrementalSegLib.errors import MissingNeedError, ModelError, UnknownNameError
+from IncrementalSegLib.errors import Hint, MissingNeedError, ModelError, Set, UnknownNameError
 from IncrementalSegLib.files import make_folder, replacing
 
 
@@ -74,8 +74,13 @@ def pretrained_weights(
         raise MissingNeedError(
             f"The ImageNet weights of {name} are not on this computer.",
             "The content of scans is compared by them.",
-            "Name their file (--option descriptor_weights=FILE), or allow the download once "
-            "(--option descriptor_weights=download).",
+            Hint(
+                "Name their file, ",
+                Set("options.descriptor_weights", "FILE"),
+                ", or allow the download once, ",
+                Set("options.descriptor_weights", "download"),
+                ".",
+            ),
         )
     _download(name, source, target)
     return target

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.errors import Call, DataError, Hint, Set
 from IncrementalSegLib.names import tame
 from IncrementalSegLib.volumes.notes import Note
 
@@ -96,5 +96,7 @@ def naming(case: Case) -> Iterator[None]:
         yield
     except DataError as error:
         what = error.what if repr(case.id) in error.what else f"The case {case.id!r} cannot be used: {error.what}"
-        todo = error.todo or "Mend it, or leave it out with --cases; `incrementalseg check` looks at every case."
+        todo = error.todo or Hint(
+            "Fix it, or exclude it with ", Set("cases"), "; ", Call("check"), " looks at every case."
+        )
         raise type(error)(what, error.why, todo) from error

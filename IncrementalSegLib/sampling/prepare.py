@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.errors import Call, DataError, Hint, Set
 from IncrementalSegLib.preprocessing.pipeline import forward, forward_mask, to_patient
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -71,7 +71,7 @@ def require_voxels(cases: Sequence[PreparedCase], names: Mapping[StructureId, st
         if not any(bool(case.mask(structure).any()) for case in holders):
             raise DataError(
                 f"Not one voxel of {name!r} is annotated in the {len(holders)} cases in which it was looked for.",
-                todo="Check the label names with `incrementalseg check`, or choose other cases.",
+                todo=Hint("Check the label names with ", Call("check"), ", or choose other cases."),
             )
 
 
@@ -93,8 +93,12 @@ def require_apart(cases: Sequence[PreparedCase], names: Mapping[StructureId, str
             raise DataError(
                 f"Every voxel of {name!r} is labelled as another structure too.",
                 "A model with one softmax gives each voxel to one structure.",
-                "Correct the labels, teach one of them alone, or start a model whose structures may overlap: "
-                "leave --method out at its first step.",
+                Hint(
+                    "Correct the labels, teach one of them alone, or start a model whose structures may overlap: ",
+                    "leave ",
+                    Set("method"),
+                    " out at its first step.",
+                ),
             )
         if share > _SHARED:
             warnings.append(f"{100 * share:.0f} % of {name} is labelled as another structure too and teaches nothing.")

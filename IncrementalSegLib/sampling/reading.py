@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from IncrementalSegLib.errors import DataError, IncrementalSegError, UnknownNameError
+from IncrementalSegLib.errors import Call, DataError, Hint, IncrementalSegError, Set, UnknownNameError
 from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset, Notes
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.checks import judge_image, judge_masks, one_line
@@ -172,7 +172,9 @@ class CaseReader:
                 if note.kind != ACCEPTED and only in (None, case):
                     raise DataError(
                         f"Case {case!r}: {note.message}",
-                        todo="With --strict (Python: strict=True) every note is an error; `check` lists all.",
+                        todo=Hint(
+                            "With ", Set("strict", True), " every note is an error; ", Call("check"), " lists all."
+                        ),
                     )
 
     def _take(self, case: Case, said: list[Note], volume: Volume) -> None:

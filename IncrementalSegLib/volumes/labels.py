@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from IncrementalSegLib.errors import DataError, GeometryError
+from IncrementalSegLib.errors import DataError, GeometryError, Hint, Set
 from IncrementalSegLib.names import name_key, tame
 from IncrementalSegLib.volumes import dicom, dicom_seg, nrrd
 from IncrementalSegLib.volumes.grids import difference, inside, moved, overlap, resample_nearest, same_lattice
@@ -25,8 +25,9 @@ ACCEPTED = "accepted-grid"
 """Kind of the note on a label whose header was set aside because a person asked for it."""
 
 _BY_INDEX = (
-    " If one slice shows that they belong together voxel by voxel, add --accept-grid (Python: accept_grid=True): "
-    "the header of the label is set aside then."
+    " If one slice shows that they belong together voxel by voxel, add ",
+    Set("accept_grid", True),
+    ": the header of the label is set aside then.",
 )
 
 _CROPPED = (".seg.nrrd", ".seg.nhdr")  # 3D Slicer saves them as large as what they hold
@@ -249,14 +250,16 @@ def _on_grid(
     if not overlap(source, target):
         raise GeometryError(
             f"The label {path.name} and its image do not overlap in the patient: {elsewhere or found}.",
-            todo=f"Check that they belong together and that neither lost its origin.{_BY_INDEX if same else ''}",
+            todo=Hint(
+                "Check that they belong together and that neither lost its origin.", *(_BY_INDEX if same else ())
+            ),
         )
     if elsewhere:
         raise GeometryError(
             f"The label {path.name} has {'' if same else 'nearly '}the size of its image and another place: "
             f"{elsewhere}.",
             "One of the two lost its header or was mirrored, and left may be taken for right.",
-            f"Export it again.{_BY_INDEX if same else ''}",
+            Hint("Export it again.", *(_BY_INDEX if same else ())),
         )
     if notes is not None:
         notes += _doubts(source, target, path, found, cropped=cropped)

@@ -211,15 +211,15 @@ def test_what_is_no_scan_is_said(script, model, value):
 
 
 def test_errors_of_the_library_say_what_stands_in_a_script(script, model, scans, tmp_path):
-    with pytest.raises(IncrementalSegError, match=r"In a script: improve=True\."):
+    with pytest.raises(IncrementalSegError, match=r"Add improve=True, or"):
         script.teach("humerus", outlines(), **FEW)
-    with pytest.raises(IncrementalSegError, match=r"In a script: teach\(\.\.\.\)\."):
+    with pytest.raises(IncrementalSegError, match=r"with teach\(\.\.\.\)\."):
         script.resume()
-    with pytest.raises(ModelError, match=r"In a script: teach\(\.\.\.\)\."):
+    with pytest.raises(ModelError, match=r"with teach\(\.\.\.\)\."):
         script.openModel(tmp_path / "nothing")
     with pytest.raises(IncrementalSegError) as found:
         script.do("versions", model=str(tmp_path / "nowhere"), colour=1)
-    assert "In a script" not in str(found.value)
+    assert "There is no argument of versions called 'colour'." in str(found.value)
 
 
 def parts(error):

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from IncrementalSegLib import errors
-from IncrementalSegLib.errors import IncrementalSegError, UnknownNameError
+from IncrementalSegLib.errors import Call, Hint, IncrementalSegError, Set, UnknownNameError, said
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,7 @@ def test_unknown_name_takes_any_iterable_and_a_reason():
     [
         IncrementalSegError("A.", "B.", "C."),
         UnknownNameError("method", "lwfsegg", ["lwfseg", "reseg"], "It is broken."),
+        IncrementalSegError("A.", "B.", Hint("Use ", Set("device", "cpu"), ".")),
     ],
 )
 def test_error_survives_the_way_out_of_a_data_loader_process(error):
@@ -64,3 +65,24 @@ def test_error_survives_the_way_out_of_a_data_loader_process(error):
     assert type(again) is type(error)
     assert str(again) == str(error)
     assert (again.what, again.why, again.todo) == (error.what, error.why, error.todo)
+
+
+HINT = Hint("Replace it with ", Set("overwrite", True), ", or see ", Call("doctor"), ".")
+
+
+def test_each_front_end_says_a_hint_in_its_own_words():
+    error = IncrementalSegError("It is there.", todo=HINT)
+    assert str(error) == "It is there. Replace it with overwrite=True, or see doctor()."
+    assert error.said(lambda step: type(step).__name__) == "It is there. Replace it with Set, or see Call."
+    assert said("Plain.", str) == "Plain."
+
+
+def test_a_hint_goes_over_the_wire_and_out_of_a_process():
+    for again in (Hint.from_json(HINT.to_json()), pickle.loads(pickle.dumps(HINT))):
+        assert (again, again.parts) == (HINT, HINT.parts)
+    newer = [*HINT.to_json(), {"press": {"key": "F1"}}]
+    assert Hint.from_json(newer) == HINT, "what a newer worker names is left out"
+
+
+def test_a_path_with_braces_stays_as_it_is():
+    assert Hint("Look into {a}.") == "Look into {a}."

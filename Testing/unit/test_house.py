@@ -153,6 +153,18 @@ def test_fault_finder_finds(source, expected):
     assert list(faults(source)) == expected
 
 
+def test_messages_of_the_library_name_no_option_of_the_command_line():
+    others = {"benchmarks", "cli", "reports"}  # command lines, and pages whose style sheets have names like these
+    found = {
+        f"{file.relative_to(ROOT)}: {text}"
+        for file in FILES
+        if file.relative_to(LIBRARY).parts[0] not in others and file.name != "__main__.py"
+        for text in texts(file.read_text("utf-8"))
+        if re.search(r"(?<![\w-])--[a-z]", text)
+    }
+    assert found == set()
+
+
 def test_no_file_holds_a_path_of_a_machine():
     texts = [
         *FILES,
@@ -213,6 +225,15 @@ def test_no_fixture_of_the_session_patches_the_library():
         and re.search(r"with [^\n]*(MonkeyPatch|small_quick)[^\n]*\n(.*\n)*?\s+yield", ast.unparse(fixture) + "\n")
     ]
     assert found == []
+
+
+def texts(source: str) -> Iterator[str]:
+    """Yield the texts in ``source`` that are no docstrings."""
+    tree = ast.parse(source)
+    statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in statements:
+            yield node.value
 
 
 def module_name(file: Path) -> str:

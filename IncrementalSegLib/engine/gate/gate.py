@@ -13,7 +13,7 @@ from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.settings import GateCall
-from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.errors import Hint, OptionError, Set
 from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.options import called_with
 from IncrementalSegLib.reports.page import check_report, write_report
@@ -75,7 +75,7 @@ def gate(call: GateCall) -> Judgement:
     if number is None or number == later.number:
         raise OptionError(
             f"Version {later.number} cannot be judged against {'itself' if number else 'nothing'}.",
-            todo="Name another version with --against.",
+            todo=Hint("Name another version with ", Set("against"), "."),
         )
     earlier = opened.record(number)
     if call.report is not None:

@@ -96,5 +96,5 @@ def _plain_cautions(dataset: Dataset, known: StructureList, exemplars: str) -> l
             "not background."
         )
     if exemplars == "none":
-        cautions.append("With --exemplars none no scan of this step is kept: no later step can rehearse it.")
+        cautions.append("No exemplars of this step are kept: no later step can rehearse its scans.")
     return cautions

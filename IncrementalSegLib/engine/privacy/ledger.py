@@ -10,7 +10,7 @@ from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.history import FORGOTTEN
 from IncrementalSegLib.engine.privacy.person import Person, mentions, without_person
 from IncrementalSegLib.engine.privacy.traces import find_traces
-from IncrementalSegLib.errors import ModelError, UnknownNameError, command_line
+from IncrementalSegLib.errors import Call, Hint, ModelError, UnknownNameError
 from IncrementalSegLib.files import encode_json
 from IncrementalSegLib.store.manifest import Manifest
 from IncrementalSegLib.store.rewrite import left_over, rewrite, sweep
@@ -69,11 +69,15 @@ def strip(model: str | Path) -> Json:
                 empty: Json = {"exemplars": [], "outlined": {}, "budget": held.get("budget")}
                 dropped = dict.fromkeys(("exemplars.safetensors", f"{COPIES}.json", f"{COPIES}.safetensors"))
                 rewrite(folder.folder_of(number), {**dropped, "exemplars.json": encode_json(empty)})
-    costs = []
+    costs: list[str] = []
     if exemplars:
         costs.append(
-            "Methods that rehearse have nothing of these structures to rehearse until exemplars are chosen again from "
-            f"their scans: {command_line('exemplars', folder.path, 'remember')} --method METHOD --data DATA."
+            Hint(
+                "Methods that rehearse have nothing of these structures to rehearse until exemplars are chosen again "
+                "from their scans: ",
+                Call("remember", {"model": str(folder.path), "data": "DATA", "method": "METHOD"}),
+                ".",
+            )
         )
     if copies:
         costs.append(
@@ -142,8 +146,11 @@ def _ready(folder: ModelFolder) -> None:
         raise ModelError(
             "The model has an unfinished step.",
             "Its checkpoint holds data of its own.",
-            f"Finish it with {command_line('learn', folder.path, '--resume')}, "
-            f"or give it up by deleting {unfinished.path}.",
+            Hint(
+                "Finish it with ",
+                Call("resume", {"model": str(folder.path)}),
+                f", or give it up by deleting {unfinished.path}.",
+            ),
         )
     unfinished.remove()
     for number in folder.numbers():

@@ -14,7 +14,7 @@ from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.scores.evaluate import Evaluation, evaluate
 from IncrementalSegLib.engine.scores.scoring import Watch
 from IncrementalSegLib.engine.scores.views import view
-from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.errors import Hint, OptionError, Set
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.preprocessing.plan import Plan
@@ -77,7 +77,8 @@ def compare_versions(
     parent = before if before is not None else record.parent
     if parent is None:
         raise OptionError(
-            f"Version {record.number} has no version before it.", todo="Name one with --against, or leave out --report."
+            f"Version {record.number} has no version before it.",
+            todo=Hint("Name one with ", Set("against"), ", or leave out ", Set("report"), "."),
         )
     dataset = open_cases(data, accept_grid=accept_grid)
     plan = plan_of(record)

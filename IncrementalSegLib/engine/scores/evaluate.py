@@ -13,7 +13,7 @@ from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.scoring import Watch, score_cases
-from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.errors import DataError, Hint, Set
 from IncrementalSegLib.evaluation.metrics import StructureScore, summarise
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
@@ -118,8 +118,11 @@ def evaluate(
         warnings += ("Pictures have no millimetres: their ASSD and HD95 are in pixels.",)
     if structures is None:
         warnings += tuple(
-            f"{name} was not scored: the data calls nothing so. Say which label it is: "
-            f'--structures "{name}=LABEL IN DATA".'
+            Hint(
+                f"{name} was not scored: the data calls nothing so. Say which label it is: ",
+                Set("structures", f"{name}=LABEL IN DATA"),
+                ".",
+            )
             for name in record.structures.names
             if name not in named
         )
@@ -134,7 +137,7 @@ def common_names(known: StructureList, dataset: Dataset) -> list[StructureSpec]:
         raise DataError(
             f"The data names none of the model's structures ({', '.join(known.names)}).",
             f"It names {', '.join(dataset.names) or 'nothing'}.",
-            'Say which is which: --structures "NAME IN MODEL=LABEL IN DATA".',
+            Hint("Say which is which: ", Set("structures", "NAME IN MODEL=LABEL IN DATA"), "."),
         )
     return found
 

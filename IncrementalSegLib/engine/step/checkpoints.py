@@ -11,7 +11,7 @@ import torch
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.state import TrainingState
-from IncrementalSegLib.errors import ModelError, command_line
+from IncrementalSegLib.errors import Call, Hint, ModelError, Set
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.store.unfinished import Unfinished
@@ -20,7 +20,7 @@ from IncrementalSegLib.types import Json
 
 log = logging.getLogger(__name__)
 
-_RESTART = "Restore it, or begin the step anew with --restart."
+RESTART = Set("restart", True)
 
 
 class Checkpoints:
@@ -65,7 +65,7 @@ class Checkpoints:
             raise ModelError(
                 "The step cannot go on: its scans or labels are not what they were when it began.",
                 "A training that goes on with other scans is none that could be repeated.",
-                _RESTART,
+                Hint("Restore it, or begin the step anew with ", RESTART, "."),
             )
         for name, now in self.request["runtime"].items():
             if kept["runtime"][name] != now:
@@ -132,7 +132,7 @@ def refuse_unfinished(folder: ModelFolder) -> None:
     raise ModelError(
         f"A step of {folder.path} is unfinished: {names}, {curve['steps']} of {curve['planned']} optimiser steps done.",
         "Beginning another one would lose it.",
-        "Continue it with --resume, or begin anew with --restart.",
+        Hint("Continue it with ", Call("resume", {"model": str(folder.path)}), ", or begin anew with ", RESTART, "."),
     )
 
 
@@ -146,8 +146,13 @@ def check_parent(asked: Json, folder: ModelFolder) -> None:
         raise ModelError(
             f"The step began from version {asked['parent']}, and version {folder.current} is current now.",
             "Its result would silently undo what has changed since.",
-            f"Go back with `{command_line('rollback', folder.path, asked['parent'])}`, "
-            "or begin the step anew with --restart.",
+            Hint(
+                "Go back with ",
+                Call("rollback", {"model": str(folder.path), "version": asked["parent"]}),
+                ", or begin the step anew with ",
+                RESTART,
+                ".",
+            ),
         )
 
 

@@ -14,7 +14,7 @@ from IncrementalSegLib.engine.settings import NormalisationChoice, StepSettings
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.split import FEWEST_CASES, Present, split, unjudged
-from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.errors import ModelError, Set
 from IncrementalSegLib.evaluation.domain import ScanFeatures
 from IncrementalSegLib.preprocessing.intensity import Normalisation, is_hounsfield
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
@@ -190,9 +190,10 @@ def _normalisation(hounsfield: Sequence[bool]) -> Normalisation:
     if 0 < count < len(hounsfield):
         log.warning(
             "Of %d scans %d look like CT in Hounsfield units. All are normalised as %s; if that is wrong, leave out "
-            "the other kind, or start the model again with --normalisation.",
+            "the other kind, or start the model again with %s.",
             len(hounsfield),
             count,
             "CT" if most else "scans without a common unit",
+            Set("normalisation", "zscore" if most else "ct"),
         )
     return chosen

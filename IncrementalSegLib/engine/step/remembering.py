@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from IncrementalSegLib.engine.progress import Progress, part
-from IncrementalSegLib.errors import IncrementalSegError, MissingNeedError
+from IncrementalSegLib.errors import Call, IncrementalSegError, MissingNeedError
 from IncrementalSegLib.exemplars.selection import select_exemplars
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, MethodOptions
@@ -99,7 +99,7 @@ def remember(
             torch.OutOfMemoryError,
             MemoryError,
         ) as error:  # a training must not be lost for its exemplars
-            log.warning("No exemplars were kept: %s Choose them later with `incrementalseg exemplars`.", error)
+            log.warning("No exemplars were kept: %s Choose them later with %s.", error, Call("remember"))
             found = {"failed": str(error)}
     method.remember(ctx)
     return found

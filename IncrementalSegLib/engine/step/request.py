@@ -16,7 +16,7 @@ from IncrementalSegLib.engine.memories import can_rehearse, has_memory, without_
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
-from IncrementalSegLib.errors import MissingNeedError, ModelError, command_line
+from IncrementalSegLib.errors import Call, Hint, MissingNeedError, ModelError, Set
 from IncrementalSegLib.methods.base.method import Method
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.options import refusal
@@ -155,7 +155,7 @@ def _taught(
             raise ModelError(
                 f"The model already knows {known.named(request.name).name!r}.",
                 "A structure is taught once and improved afterwards.",
-                "Add --improve to improve it, or teach it under another name (NEW NAME=LABEL IN DATA).",
+                Hint("Add ", Set("improve", True), ", or teach it under another name (NEW NAME=LABEL IN DATA)."),
             )
     same = {item.name: item for item in identities}
     fresh = [same.get(request.name) or request.create(number) for request in wanted]
@@ -173,7 +173,8 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
     own = parent.architecture["config"]["network"]
     if network not in (None, own):
         raise ModelError(
-            f"The model's network is {own}, not {network}.", todo="Leave out --network, or start another model."
+            f"The model's network is {own}, not {network}.",
+            todo=Hint("Leave out ", Set("network"), ", or start another model."),
         )
     if folder is not None:
         _check_needs(method, folder)
@@ -182,25 +183,25 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
 def _check_needs(method: Method[Any], folder: ModelFolder) -> None:
     """Refuse a method without the exemplars, prototypes or memory that it cannot keep old structures without."""
     name = method.registered_name
-    again = f"{command_line('exemplars', folder.path, 'remember', '--method', name)} --data OLD_DATA"
+    again = Call("remember", {"model": str(folder.path), "data": "OLD_DATA", "method": name})
     if "exemplars" in method.needs and not can_rehearse(folder):
         raise MissingNeedError(
             f"The method {name!r} rehearses exemplars, and the model holds none.",
-            "They were not kept (--exemplars none) or have been removed.",
-            f"Choose lwfseg, or make them from the old scans: {again}.",
+            "They were not kept or have been removed.",
+            Hint("Choose lwfseg, or make them from the old scans: ", again, "."),
         )
     if "prototypes" in method.needs and (missing := without_prototype(folder)):
         raise MissingNeedError(
             f"The method {name!r} needs the mean features of every known structure; {', '.join(missing)}: none.",
             "They were removed together with the scans behind them.",
-            f"Choose mib, or make them from the old scans: {again}.",
+            Hint("Choose mib, or make them from the old scans: ", again, "."),
         )
     wanted = {need.removeprefix("memory:") for need in method.needs if need.startswith("memory:")}
     if wanted and (missing := sorted(item for item in wanted if not has_memory(folder, method.key(item)))):
         raise MissingNeedError(
             f"The method {name!r} needs its own {', '.join(missing)} of the known structures, and the model has none.",
             "A step with another method does not compute it.",
-            f"Choose another method, or compute it from the old scans: {again}.",
+            Hint("Choose another method, or compute it from the old scans: ", again, "."),
         )
 
 

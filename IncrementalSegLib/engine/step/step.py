@@ -31,7 +31,7 @@ from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.engine.step.saving import save
 from IncrementalSegLib.engine.step.state import TrainingCurve, TrainingState
 from IncrementalSegLib.engine.step.trainer import Trainer
-from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.errors import Call, IncrementalSegError, Set
 from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
@@ -100,7 +100,8 @@ class Step:
             raise
         except Exception:  # a full disk, a scan that is gone: no reason to train again
             if Unfinished(path := self.request.target.path).exists:
-                log.warning("The training so far is kept; `incrementalseg learn %s --resume` goes on with it.", path)
+                go_on = Call("resume", {"model": str(path)})
+                log.warning("The training so far is kept; %s goes on with it.", go_on)
             raise
 
     def _run(self) -> StepResult:
@@ -241,9 +242,10 @@ class Step:
         if self.preset.name == "paper" and self.runtime.device.type == "cpu":
             steps = trainer.curve.planned
             log.warning(
-                "The paper's width on a CPU: about %s for %d steps. A GPU, or --preset quick, is far faster.",
+                "The paper's width on a CPU: about %s for %d steps. A GPU, or %s, is far faster.",
                 duration(trainer.time_step() * steps),
                 steps,
+                Set("preset", "quick"),
             )
         try:
             return trainer.run()

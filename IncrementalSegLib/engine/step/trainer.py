@@ -15,7 +15,7 @@ from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.step.accumulation import double_micro_batches, micro_batches
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.state import Snapshot, TrainingCurve, TrainingState
-from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.errors import Call, Hint, ModelError, Set
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, TrainingPhase
@@ -202,7 +202,7 @@ class Trainer:
                 raise ModelError(
                     f"The loss became {float(total.detach())} at step {self.curve.steps + 1}.",
                     "The training diverged, or a scan holds extreme values.",
-                    "Look at the scans with `incrementalseg check`, or try another --seed.",
+                    Hint("Look at the scans with ", Call("check"), ", or try another ", Set("seed"), "."),
                 )
             (total * share).backward()
             for name, term in terms.items():

@@ -135,7 +135,7 @@ def test_the_usual_method_is_of_the_same_family(chain, data):
 def test_class_means_that_are_gone_are_asked_for(model, data):
     folder = open_model(model)
     folder.edit({"action": "test"}, tensors={"prototypes": {}}, documents={"prototypes": {"prototypes": {}}})
-    with pytest.raises(MissingNeedError, match=r"'pcdd' needs .*humerus, scapula.*remember --method pcdd --data"):
+    with pytest.raises(MissingNeedError, match=r"'pcdd' needs .*humerus, scapula.*remember\(.*method=\"pcdd\""):
         resolve(model, data / "both", "clavicle=scapula", StepSettings(method="pcdd"))
 
 

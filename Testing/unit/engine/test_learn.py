@@ -193,7 +193,7 @@ def spoiled(data, tmp_path):
 
 
 REFUSED = {
-    "known": ({"structures": "Humerus", "data": "humerus"}, ModelError, r"already knows 'humerus'.*--improve"),
+    "known": ({"structures": "Humerus", "data": "humerus"}, ModelError, r"already knows 'humerus'.*improve=True"),
     "unknown improved": ({"improve": True}, UnknownNameError, r"no structure called 'scapula'.*Known: humerus"),
     "not in the data": ({"structures": "clavicle"}, UnknownNameError, r"no label called 'clavicle'.*scapula"),
     "no name": ({"structures": "scapula,,x"}, OptionError, "empty name"),
@@ -262,7 +262,7 @@ class TestRefused:
     def test_missing_exemplars(self, data, teach, tmp_path):
         teach(tmp_path / "m", data / "humerus", "humerus", exemplars="none")
         before = tree(tmp_path)
-        with pytest.raises(MissingNeedError, match="remember --method coriseg"):
+        with pytest.raises(MissingNeedError, match=r"remember\(.*method=\"coriseg\""):
             teach(tmp_path / "m", data / "scapula", "scapula", method="coriseg")
         assert tree(tmp_path) == before
 

@@ -12,7 +12,7 @@ no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has 
 
 @no_gpu
 def test_a_missing_gpu_is_said_with_the_way_out():
-    with pytest.raises(DeviceError, match=r"No CUDA GPU.*--device cpu"):
+    with pytest.raises(DeviceError, match=r"No CUDA GPU.*device=\"cpu\""):
         start("cuda")
 
 

@@ -25,6 +25,7 @@ VALUES = {
     "float | None": st.none() | NUMBER,
     "dict[str, float | None]": st.dictionaries(TEXT, NUMBER | st.none()),
     "Json": st.dictionaries(TEXT, JSON),
+    "list[Any]": st.lists(JSON),
 }
 KINDS = list(events._KINDS.values())
 EVENTS = st.one_of(

@@ -108,5 +108,5 @@ def test_what_one_softmax_cannot_tell_apart_is_said():
     assert require_apart(apart, names) == []
     partly = [*apart, overlapping("c", liver=(0, 6), tumour=(5, 7))]
     assert [text.partition(" is ")[0] for text in require_apart(partly, names)] == ["10 % of liver", "25 % of tumour"]
-    with pytest.raises(DataError, match=r"Every voxel of 'tumour'.*leave --method out"):
+    with pytest.raises(DataError, match=r"Every voxel of 'tumour'.*leave method out"):
         require_apart([overlapping("a", liver=(0, 9), tumour=(4, 6)), overlapping("b", liver=(0, 3))], names)

@@ -44,7 +44,7 @@ def written(folder, form, grid):
 def test_lost_header_is_refused_and_its_voxels_are_taken_one_by_one_where_asked(tmp_path, form, grid):
     given = written(tmp_path, form, grid)
     with pytest.raises(
-        GeometryError, match=r"(has the size of its image and another place|do not overlap).*--accept-grid"
+        GeometryError, match=r"(has the size of its image and another place|do not overlap).*accept_grid=True"
     ):
         read_masks(GRID, ["a"], **given)
     notes = []

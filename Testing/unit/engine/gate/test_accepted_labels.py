@@ -31,7 +31,7 @@ def test_the_history_knows_how_the_label_was_read(tmp_path, accepted):
         np.testing.assert_array_equal(scan.read()[1][LIVER], toy(0)[1] == 1)
         assert reader.counts == {"accepted-grid": 1}
     else:  # taught by a program that did not refuse it
-        with pytest.raises(GeometryError, match="--accept-grid"):
+        with pytest.raises(GeometryError, match="accept_grid=True"):
             scan.read()
         (scan,) = find_judges(history, [LIVER], RetentionCopies(), reader=CaseReader(accept_grid=True)).scans
         np.testing.assert_array_equal(scan.read()[1][LIVER], toy(0)[1] == 1)

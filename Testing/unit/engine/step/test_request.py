@@ -60,7 +60,7 @@ def test_without_a_method_one_is_chosen_and_reasons_are_given(model, data, teach
 @pytest.mark.parametrize("name", ["reseg", "aeiseg", "coriseg"])
 def test_a_method_without_what_it_needs_names_the_command(data, teach, tmp_path, name):
     teach(tmp_path / "bare", data / "humerus", "humerus", exemplars="none")
-    with pytest.raises(MissingNeedError, match=f"incrementalseg exemplars .* remember --method {name} --data"):
+    with pytest.raises(MissingNeedError, match=rf'remember\(.*data="OLD_DATA", method="{name}"'):
         resolve(tmp_path / "bare", data / "scapula", "scapula", StepSettings(method=name))
 
 
@@ -70,7 +70,7 @@ def test_mean_features_that_were_forgotten_are_missed(data, teach, tmp_path):
     assert resolve(model, data / "scapula", "scapula", StepSettings(method="pcdd")).method.registered_name == "pcdd"
     for case in open_data(data / "humerus").cases:
         privacy.forget(model, case.id)
-    with pytest.raises(MissingNeedError, match=r"humerus: none.*remember --method pcdd --data") as caught:
+    with pytest.raises(MissingNeedError, match=r"humerus: none.*remember\(.*method=\"pcdd\"") as caught:
         resolve(model, data / "scapula", "scapula", StepSettings(method="pcdd"))
     assert "Choose mib" in str(caught.value)
     assert resolve(model, data / "scapula", "scapula", StepSettings(method="mib")).method.registered_name == "mib"
@@ -99,8 +99,8 @@ def test_a_wrong_method_or_option_is_one_sentence(name, options, error, message)
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"structures": "humerus"}, r"already knows 'humerus'.*--improve"),
-        ({"network": "unet3d"}, r"network is unet2d, not unet3d.*--network"),
+        ({"structures": "humerus"}, r"already knows 'humerus'.*improve=True"),
+        ({"network": "unet3d"}, r"network is unet2d, not unet3d.*Leave out network"),
     ],
 )
 def test_what_does_not_fit_the_model_is_refused(model, data, more, message):

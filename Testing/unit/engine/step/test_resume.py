@@ -107,7 +107,7 @@ def test_an_interrupted_first_step_goes_on(tmp_path, data):
             progress=Raises(KeyboardInterrupt(), 3, "training"),
         )
     assert sorted(item.name for item in model.iterdir() if item.name != ".lock") == [UNFINISHED]
-    with pytest.raises(ModelError, match="--resume"):
+    with pytest.raises(ModelError, match=r"resume\("):
         open_model(model)
     assert resume(model, device="cpu").record.structures.names == ("scapula",)
 
@@ -159,7 +159,7 @@ class TestRefused:
         return model
 
     def test_another_step_would_lose_the_unfinished_one(self, half, data):
-        with pytest.raises(ModelError, match=r"unfinished: scapula, \d of 7 .*--resume.*--restart"):
+        with pytest.raises(ModelError, match=r"unfinished: scapula, \d of 7 .*resume\(.*restart=True"):
             learn(half, data / "both", "scapula", **STEP)
         with pytest.raises(IncrementalSegError, match="not there"):
             learn(half, data / "nowhere", "scapula", **STEP, restart=True)
@@ -258,7 +258,7 @@ def test_a_failure_after_the_training_says_that_it_is_kept(model, data, monkeypa
         patch.setattr(ModelFolder, "write", full)
         with pytest.raises(ModelError, match="The disk is full"):
             learn(model, data / "both", "scapula", **STEP)
-    assert f"learn {model} --resume" in caplog.text
+    assert f'resume(model="{model}")' in caplog.text
     assert resume(model, device="cpu").record.number == 2
 
 

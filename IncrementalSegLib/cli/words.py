@@ -1,0 +1,70 @@
+"""How the command line calls options and commands that a message names."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import shlex
+
+from IncrementalSegLib.errors import Call, Hint, IncrementalSegError, Set
+from IncrementalSegLib.worker.log import VisibleFormatter
+
+
+def flag(*path: str) -> str:
+    """Return an option as it is written on the command line; of several in one, their name is in the singular.
+
+    Example:
+        >>> flag("accept_grid"), flag("limits", "harm")
+        ('--accept-grid', '--limit-harm')
+    """
+    *groups, name = path
+    return "--" + "-".join([*(group.removesuffix("s") for group in groups), name]).replace("_", "-")
+
+
+def spelled(step: Set | Call) -> str:
+    """Return what is written on the command line.
+
+    Example:
+        >>> spelled(Set("device", "cpu")), spelled(Set("overwrite", True)), spelled(Set("options.alpha", 0.3))
+        ('--device cpu', '--overwrite', '--option alpha=0.3')
+        >>> spelled(Call("resume", {"model": "my model"}))
+        "`incrementalseg learn 'my model' --resume`"
+    """
+    if isinstance(step, Call):
+        return f"`{shlex.join(['incrementalseg', *_command(step)])}`"
+    group, _, name = step.name.rpartition(".")
+    if group == "options":
+        return f"--option {name}={shlex.quote(str(step.value))}"
+    value = [] if step.value in (None, True) else [shlex.quote(str(step.value))]
+    return " ".join([flag(*step.name.split(".")), *value])
+
+
+class CommandLineFormatter(VisibleFormatter):
+    """Say options and commands in a log as they are written on the command line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of one record."""
+        if isinstance(given := record.args, tuple):
+            record = copy.copy(record)
+            record.args = tuple(map(_worded, given))
+        return super().format(record)
+
+
+def _worded(item: object) -> object:
+    match item:
+        case Set() | Call():
+            return spelled(item)
+        case Hint() | IncrementalSegError():
+            return item.said(spelled)
+    return item
+
+
+def _command(call: Call) -> list[str]:
+    given = {name: str(value) for name, value in call.arguments.items()}
+    match call.verb:
+        case "resume":
+            return ["learn", given.get("model", "MODEL"), "--resume"]
+        case "remember":
+            options = [word for name in ("method", "data") if name in given for word in (flag(name), given[name])]
+            return ["exemplars", given.get("model", "MODEL"), "remember", *options]
+    return [call.verb, *given.values()]
