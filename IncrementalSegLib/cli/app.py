@@ -79,7 +79,6 @@ def build() -> typer.Typer:
     for name in COMMANDS:
         file = f"{name}_" if iskeyword(name) else name
         app.command(name=name)(import_module(f"IncrementalSegLib.cli.{file}").command)
-    app.add_typer(import_module("IncrementalSegLib.cli.benchmark").app, name="benchmark")
     return app
 
 

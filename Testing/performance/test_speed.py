@@ -2,7 +2,7 @@
 
 import pytest
 
-from IncrementalSegLib.benchmarks.speed import measure
+from Testing.benchmarks.speed import measure
 
 
 @pytest.mark.slow

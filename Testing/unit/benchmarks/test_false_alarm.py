@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from tiny import WIDTHS
 
-from IncrementalSegLib.benchmarks.false_alarm import SUMMARY, Scale, run_false_alarm, summarise
 from IncrementalSegLib.engine.step import presets
-from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.metrics import CaseScore
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
 from IncrementalSegLib.store.versions import open_model
+from Testing.benchmarks.archive import read_archive
+from Testing.benchmarks.false_alarm import SUMMARY, Scale, run_false_alarm, summarise
 
 TINY = Scale(people=5, size=(4, 32, 32), first=2, again=1)
 
@@ -48,12 +49,12 @@ def test_candidates_are_made_once_and_never_used(tmp_path, monkeypatch):
     monkeypatch.setitem(presets._PRESETS, ("quick", 2), replace(known, widths=WIDTHS, batch=2))
     found = run_false_alarm(tmp_path, repeats=2, device="cpu", scale=TINY)
     assert found["repeats"] == 2
-    written = (tmp_path / "candidate-001.json").read_bytes()
+    written = read_archive(tmp_path)["candidate-001"]
     again = run_false_alarm(tmp_path, repeats=3, device="cpu", scale=TINY)
-    assert (tmp_path / "candidate-001.json").read_bytes() == written
+    assert read_archive(tmp_path)["candidate-001"] == written
     assert json.loads((tmp_path / SUMMARY).read_text("utf-8")) == json.loads(json.dumps(again))
     folder = open_model(tmp_path / "model")
     assert [folder.status(number) for number in folder.numbers()] == ["current", "candidate", "candidate", "candidate"]
     assert [folder.record(number).parent for number in folder.numbers()] == [None, 1, 1, 1]
-    with pytest.raises(DataError, match="another scale"):
+    with pytest.raises(OptionError, match="other settings"):
         run_false_alarm(tmp_path, repeats=1, device="cpu", scale=replace(TINY, people=6))

@@ -7,17 +7,18 @@ import json
 import numpy as np
 import pytest
 
-from IncrementalSegLib.benchmarks.gate.rates import Subject, error_rates, held_back, subjects
-from IncrementalSegLib.benchmarks.gate.run import SUMMARY, run_gate_errors
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.verdicts import Witnesses
+from Testing.benchmarks.archive import add_result
+from Testing.benchmarks.gate import count_errors
+from Testing.benchmarks.gate_rates import Subject, error_rates, held_back, subjects
 
 KEPT, LOST = Witnesses(0.5, 5.0), Witnesses(9.0, 30.0)
 
 
 def subject(drops, witnesses=KEPT, chain="spine-heads-0"):
     pairs = {f"c{row:02d}": (0.8, 0.8 - drop / 100) for row, drop in enumerate(drops)}
-    return Subject(chain, "spine", "heads", 0, pairs, witnesses)
+    return Subject(chain, ("all", "heads"), pairs, witnesses)
 
 
 def rates(found, sizes, draws):
@@ -73,12 +74,12 @@ def chain(drops, seed=0):
 
 def test_results_are_counted_again_without_data(tmp_path):
     for seed in range(2):
-        (tmp_path / f"spine-heads-{seed}.json").write_text(json.dumps(chain([0.1] * 7, seed)))
-    found = run_gate_errors(tmp_path, None, draws=3)
+        add_result(tmp_path, f"spine-heads-{seed}", chain([0.1] * 7, seed))
+    found = count_errors(tmp_path, draws=3)
     assert found["chains"] == ["spine-heads-0", "spine-heads-1"]
     assert set(found["rates"]) == {"all", "heads", "spine", "seed 0", "seed 1"}
     assert rate(found["rates"]["all"], "false alarms", 2) == 0
-    assert json.loads((tmp_path / SUMMARY).read_text("utf-8")) == found
+    assert json.loads((tmp_path / "gate-errors.json").read_text("utf-8")) == found
     assert "| false alarms | 2 | 0.0 | 0.0 | 0.0 |" in (tmp_path / "gate-errors.md").read_text("utf-8")
     (one, _) = subjects([chain([1] * 7), chain([1] * 7, 1)])
     assert np.isclose(one.witnesses.exemplars, 10)
@@ -87,4 +88,4 @@ def test_results_are_counted_again_without_data(tmp_path):
 
 def test_nothing_to_count_is_said(tmp_path):
     with pytest.raises(DataError, match="holds no results"):
-        run_gate_errors(tmp_path, None)
+        count_errors(tmp_path)

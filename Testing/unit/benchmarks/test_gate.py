@@ -6,11 +6,10 @@ import numpy as np
 import SimpleITK as sitk
 from scans import write_dataset
 
-from IncrementalSegLib.benchmarks.gate.candidates import FAMILIES, NEXT, TEACHING, deal
-from IncrementalSegLib.benchmarks.gate.scans import Scans, smaller_scans
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.reading import read_case
+from Testing.benchmarks.gate import FAMILIES, NEXT, TEACHING, GateScans, deal, smaller_scans
 
 
 def test_no_patient_both_teaches_and_judges(tmp_path):
@@ -26,10 +25,10 @@ def test_no_patient_both_teaches_and_judges(tmp_path):
 
 
 def test_every_candidate_fits_the_first_method():
-    for family in FAMILIES.values():
-        output = find("method", family.first).output
-        assert {find("method", candidate.method).output for candidate in family.candidates} == {output}
-        names = [candidate.name for candidate in family.candidates]
+    for first, candidates in FAMILIES.items():
+        output = find("method", first).output
+        assert {find("method", candidate.method).output for candidate in candidates} == {output}
+        names = [candidate.name for candidate in candidates]
         assert len(names) == len(set(names))
 
 
@@ -37,7 +36,7 @@ def test_reduced_scans_keep_their_place(tmp_path):
     folder = tmp_path / "data" / "liver-set"
     folder.mkdir(parents=True)
     write_dataset(folder, 2)
-    scans = Scans("liver-set", "liver", "spleen", 5, (2, 2, 1))
+    scans = GateScans("liver-set", "liver", "spleen", 5, (2, 2, 1))
     small = smaller_scans(scans, tmp_path / "data", tmp_path / "store")
     assert smaller_scans(scans, tmp_path / "data", tmp_path / "store").cases == small.cases
     for case, whole in zip(small.cases, open_data(folder).cases, strict=True):

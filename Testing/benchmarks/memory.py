@@ -1,7 +1,7 @@
-"""Peak memory and CPU time of `incrementalseg segment` on a large made-up CT with a 3-D model at 3 mm.
+"""Peak memory and CPU time of segmenting a large scan: ``python -m Testing.benchmarks.memory OUT.json``.
 
-The command runs in a process of its own, so that the peak includes its libraries; a small scan tells how much these
-need alone.
+The scan is a made-up CT, the model a 3-D one at 3 mm.  The command runs in a process of its own, so that the peak
+includes its libraries; a small scan tells how much these need alone.
 """
 
 from __future__ import annotations
@@ -11,36 +11,45 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Annotated
 
 import numpy as np
+import typer
 
+from IncrementalSegLib.cli.output import print_table
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.errors import IncrementalSegError, OptionError
+from IncrementalSegLib.files import write_json
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.structures import StructureSpec
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import write_volume
 from IncrementalSegLib.volumes.volume import Grid, Vector3, Volume
+from Testing.benchmarks.command import run_command
 
 _FIELD = (512.0, 512.0, 600.0)  # mm along x, y, z; a scan may be 3 times finer than its model
 _MODEL_SPACING = 3.0
 _SMALL = (32, 32, 32)
+_FAMILIES = ("finetune", "finetune-softmax")
 
 
-def measure_memory(
-    size: tuple[int, int, int] = (512, 512, 600), structures: int = 10, method: str = "finetune"
-) -> Json:
-    """Measure one segmentation.
+def main(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file to write.")],
+    size: Annotated[tuple[int, int, int], typer.Option(metavar="X Y Z", help="Voxels of the scan.")] = (512, 512, 600),
+    structures: Annotated[int, typer.Option(min=1, metavar="N", help="Structures of the model.")] = 10,
+) -> None:
+    """Peak memory of segmenting a large scan, in both families; bytes per voxel are those beyond the libraries."""
+    runs = [measure_memory(size, structures, method) for method in _FAMILIES]
+    write_json(out, {"runs": runs})
+    columns = ("method", "peak GB", "bytes a voxel", "CPU s")
+    rows = [
+        (run["method"], f"{run['peak_bytes'] / 1e9:.2f}", run["bytes_per_voxel"], run["cpu_seconds"]) for run in runs
+    ]
+    print_table("Segmenting " + " x ".join(map(str, size)), columns, rows)
 
-    Args:
-        size: Voxels of the scan along x, y, z.
-        structures: Number of structures of the model, which is trained for one step only.
-        method: The method of that step, which decides the family: structures of heads may overlap.
 
-    Returns:
-        ``{"size", "structures", "method", "peak_bytes", "libraries_bytes", "bytes_per_voxel", "cpu_seconds"}``; the
-        bytes per voxel are those beyond the libraries.
+def measure_memory(size: tuple[int, int, int], structures: int, method: str) -> Json:
+    """Measure the segmentation of a scan of ``size`` voxels along x, y, z by a model that was trained for one step.
 
     Raises:
         OptionError: The operating system does not say what a process needed.
@@ -53,24 +62,16 @@ def measure_memory(
         _write_scan(folder / "large.nii.gz", size, (_FIELD[0] / size[0], _FIELD[1] / size[1], _FIELD[2] / size[2]))
         _write_scan(folder / "small.nii.gz", _SMALL, (_MODEL_SPACING,) * 3)
         _teach(folder, structures, method)
-        small, large = (_segment(folder, scan) for scan in ("small", "large"))
-    voxels = int(np.prod(size))
+        (libraries, idle), (peak, busy) = (_segment(folder, scan) for scan in ("small", "large"))
     return {
         "size": list(size),
         "structures": structures,
         "method": method,
-        "peak_bytes": large.peak,
-        "libraries_bytes": small.peak,
-        "bytes_per_voxel": round((large.peak - small.peak) / voxels, 2),
-        "cpu_seconds": round(large.cpu - small.cpu, 1),
+        "peak_bytes": peak,
+        "libraries_bytes": libraries,
+        "bytes_per_voxel": round((peak - libraries) / int(np.prod(size)), 2),
+        "cpu_seconds": round(busy - idle, 1),
     }
-
-
-class _Spent(NamedTuple):
-    """Peak memory of a process in bytes, and its CPU time in seconds."""
-
-    peak: int
-    cpu: float
 
 
 def _write_scan(path: Path, size: tuple[int, int, int], spacing: Vector3) -> None:
@@ -96,14 +97,17 @@ def _teach(folder: Path, structures: int, method: str) -> None:
     learn(folder / "model", data, requests, method=method, network="unet3d", steps=1, exemplars="none", device="cpu")
 
 
-def _segment(folder: Path, scan: str) -> _Spent:
+def _segment(folder: Path, scan: str) -> tuple[int, float]:
+    """Return the peak memory of a segmentation in bytes, and its CPU time in seconds."""
     source, target = folder / f"{scan}.nii.gz", folder / f"{scan}.seg.nrrd"
     command = [sys.executable, "-m", "IncrementalSegLib", "segment", str(folder / "model"), str(source)]
-    process = subprocess.Popen(  # noqa: S603
-        [*command, "--output", str(target), "--device", "cpu"], stdout=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([*command, "--output", str(target), "--device", "cpu"], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status or not target.is_file():
         raise IncrementalSegError(f"The segmentation of the {scan} scan failed with status {status}.")
     unit = 1 if sys.platform == "darwin" else 1024
-    return _Spent(usage.ru_maxrss * unit, usage.ru_utime + usage.ru_stime)
+    return usage.ru_maxrss * unit, usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    run_command(main)

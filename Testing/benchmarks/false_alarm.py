@@ -1,4 +1,4 @@
-"""How often does the gate hold back what is no worse?  The same model, trained on with other seeds.
+"""False alarms of the gate on phantoms: ``python -m Testing.benchmarks.false_alarm OUT``.
 
 A model learns two structures of phantoms.  Each candidate is that version taught on with the same method, the same
 scans and another seed.  Between two candidates nothing differs but the seed, so whatever the gate holds back with one
@@ -12,18 +12,24 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import permutations
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 
-from IncrementalSegLib.benchmarks.circumstances import environment, labelled
+from IncrementalSegLib.cli.output import Device, print_table, progress_bar
 from IncrementalSegLib.engine.gate.gate import gate
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress, silent
-from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
-from IncrementalSegLib.files import read_json, write_json
-from IncrementalSegLib.sampling.phantom import write_phantom_dataset
+from IncrementalSegLib.files import write_json
 from IncrementalSegLib.types import DeviceName, Json
+from Testing.benchmarks.archive import add_result, read_archive
+from Testing.benchmarks.command import run_command
+from Testing.benchmarks.locking import require_same
+from Testing.benchmarks.provenance import environment
+from Testing.benchmarks.scans import phantoms
+from Testing.benchmarks.timing import Stopwatch
 
 STRUCTURES = ("humerus", "scapula")
 SUMMARY = "false-alarm.json"
@@ -46,47 +52,65 @@ class Scale:
     again: int = 120
 
 
-def run_false_alarm(
-    out: str | Path,
-    *,
-    repeats: int = 20,
-    device: DeviceName = "auto",
-    progress: Progress = silent,
-    scale: Scale | None = None,
-) -> Json:
-    """Make and judge the candidates that are missing, and write the summary ``false-alarm.json``.
+def main(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Scans, model, results and summary.")],
+    repeats: Annotated[int, typer.Option(min=2, metavar="N", help="Candidates with seeds 1, 2, ...")] = 20,
+    device: Device = "auto",
+) -> None:
+    """How often the retention gate holds back what differs in the seed alone; finished candidates are not remade."""
+    with progress_bar() as progress:
+        result = run_false_alarm(out, repeats=repeats, device=device, progress=progress)
+    rows = [(scans, f"{100 * rate:.0f} %") for scans, rate in result["rate_by_scans"].items()]
+    print_table(f"Held back of {repeats} candidates", ("scans per structure", "false alarms"), rows)
 
-    Args:
-        out: Folder of scans, model and one JSON per candidate; finished ones are skipped.
-        repeats: Number of candidates, two or more, with the seeds 1, 2, ...
-        device: ``auto``, ``cpu`` or ``cuda``.
-        progress: Receives progress; what it raises ends the run, and finished candidates stay.
-        scale: How large the benchmark is.
+
+def run_false_alarm(
+    out: Path, *, repeats: int, device: DeviceName, progress: Progress = silent, scale: Scale | None = None
+) -> Json:
+    """Make and judge the candidates that are missing, and write ``false-alarm.json``.
 
     Returns:
         What :func:`summarise` returns, with the scale and the environment.
 
     Raises:
-        DataError: The folder holds results of another scale, or cannot be written.
+        OptionError: The folder holds results of another scale.
     """
-    out, scale = Path(out), scale or Scale()
-    _claim(out, scale)
-    data, model = out / "scans", out / "model"
-    if not data.exists():
-        write_phantom_dataset(data, scale.people, "A", STRUCTURES, 0, scale.size)
+    scale = scale or Scale()
+    setting: Json = asdict(scale) | {"size": list(scale.size)}
+    for name, found in read_archive(out).items():
+        require_same(found["scale"], setting, f"{name} in {out}")
+    data, model = phantoms(out / "scans", scale.people, "A", STRUCTURES, 0, scale.size), out / "model"
+
+    def teach(seed: int, label: str) -> int:
+        """Teach the first version (seed 0), or a candidate that stays one."""
+        first = seed == 0
+        step = learn(
+            model,
+            data,
+            ", ".join(STRUCTURES),
+            improve=not first,
+            method="finetune",
+            preset="quick",
+            steps=scale.first if first else scale.again,
+            exemplars="none",
+            seed=seed,
+            accept="always" if first else "never",
+            device=device,
+            progress=Stopwatch(progress, label),
+        )
+        return step.record.number
+
     if not (model / "model.json").exists():
-        _teach(model, data, 0, scale.first, device, labelled(progress, "first version"))
-    for seed in range(1, repeats + 1):
-        file = out / f"candidate-{seed:03d}.json"
-        if file.exists():
-            continue
-        report = labelled(progress, f"candidate {seed}/{repeats}")
-        number = _teach(model, data, seed, scale.again, device, report)
-        found = gate(model, number, against=1, device=device, progress=report)
-        write_json(file, {"seed": seed, "report": found.report.to_json(), "environment": environment(device)})
-    files = [out / f"candidate-{seed:03d}.json" for seed in range(1, repeats + 1)]
-    results = [read_json(file) for file in files]
-    summary = summarise(results) | {"scale": asdict(scale), "environment": environment(device)}
+        teach(0, "first version")
+    names = {f"candidate-{seed:03d}": seed for seed in range(1, repeats + 1)}
+    made: Json = {"scale": setting, "environment": environment(device)}
+    for name, seed in names.items():
+        if name not in read_archive(out):
+            label = f"candidate {seed}/{repeats}"
+            judged = gate(model, teach(seed, label), against=1, device=device, progress=Stopwatch(progress, label))
+            add_result(out, name, {"seed": seed, "report": judged.report.to_json()} | made)
+    results = read_archive(out)
+    summary = summarise([results[name] for name in names]) | made
     write_json(out / SUMMARY, summary)
     return summary
 
@@ -106,9 +130,8 @@ def summarise(results: Sequence[Json]) -> Json:
     most = max(len(row.after) for report in reports for row in report.rows)
     chain = [_between(one, other, most) for one, other in zip([reports[-1], *reports[:-1]], reports, strict=True)]
     drops: dict[str, list[float]] = {}
-    for report in chain:
-        for row in report.rows:
-            drops.setdefault(row.structure, []).append(round(row.drop or 0.0, 3))
+    for row in (row for report in chain for row in report.rows):
+        drops.setdefault(row.structure, []).append(round(row.drop or 0.0, 3))
     pairs = list(permutations(reports, 2))
     return {
         "repeats": len(reports),
@@ -120,38 +143,6 @@ def summarise(results: Sequence[Json]) -> Json:
         },
         "drops": {name: sorted(points) for name, points in drops.items()},
     }
-
-
-def _teach(model: Path, data: Path, seed: int, steps: int, device: DeviceName, progress: Progress) -> int:
-    """Teach the first version (seed 0), or a candidate that stays one."""
-    first = seed == 0
-    result = learn(
-        model,
-        data,
-        ", ".join(STRUCTURES),
-        improve=not first,
-        method="finetune",
-        preset="quick",
-        steps=steps,
-        exemplars="none",
-        seed=seed,
-        accept="always" if first else "never",
-        device=device,
-        progress=progress,
-    )
-    return result.record.number
-
-
-def _claim(out: Path, scale: Scale) -> None:
-    """Make the folder, and refuse one that holds results of another scale."""
-    settings = out / "settings.json"
-    wanted: Json = {"scale": {**asdict(scale), "size": list(scale.size)}}
-    if settings.exists():
-        if read_json(settings) != wanted:
-            raise DataError(f"The folder {out} holds results of another scale.", todo="Choose another folder.")
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(settings, wanted)
 
 
 def _between(one: RetentionReport, other: RetentionReport, count: int) -> RetentionReport:
@@ -166,3 +157,7 @@ def _between(one: RetentionReport, other: RetentionReport, count: int) -> Retent
 
 def _rate(reports: Sequence[RetentionReport]) -> float:
     return sum(bool(report.held_back_by) for report in reports) / len(reports)
+
+
+if __name__ == "__main__":
+    run_command(main)

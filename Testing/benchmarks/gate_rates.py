@@ -17,6 +17,7 @@ from IncrementalSegLib.evaluation.intervals import FEWEST_CASES, compare, mean_i
 from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.verdicts import Witnesses, by_drop
 from IncrementalSegLib.types import Json
+from Testing.benchmarks.summary import table
 
 SIZES = (1, 2, 3, 4, 5, 6)
 """Patients in a retention set."""
@@ -43,57 +44,43 @@ class Subject:
 
     Attributes:
         chain: The model that the candidate goes on from.
-        dataset: Name of the data set.
-        family: ``heads`` or ``classes``.
-        seed: Of the model.
+        groups: Names of the groups that it counts for.
         patients: Patient -> Dice before and after.
         witnesses: What the gate may ask about it.
     """
 
     chain: str
-    dataset: str
-    family: str
-    seed: int
+    groups: tuple[str, ...]
     patients: Mapping[str, tuple[float, float]]
     witnesses: Witnesses
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Names of the groups that it counts for."""
-        return "all", self.family, self.dataset, f"seed {self.seed}"
 
     @property
     def drop(self) -> float:
         """Mean drop over all patients, in points."""
         return fmean(100 * (old - new) for old, new in self.patients.values())
 
-    def held_back(self, names: Sequence[str], witnesses: Witnesses, rng: np.random.Generator) -> bool:
+    def held_back(self, names: Sequence[str], witnesses: Witnesses) -> bool:
         """Return whether the gate would hold the candidate back with these patients set aside."""
         old, new = ({(name, 0): self.patients[name][side] for name in names} for side in (0, 1))
-        return by_drop(compare(new, old, rng), Limits(), witnesses)[0] == "harmed"
+        return by_drop(compare(new, old, np.random.default_rng(0)), Limits(), witnesses)[0] == "harmed"
 
 
 def subjects(results: Sequence[Json]) -> list[Subject]:
-    """Return every old structure of every candidate of the results that ``run_chain`` wrote."""
+    """Return every old structure of every candidate of the results."""
     found = []
     for result in results:
         chain = f"{result['dataset']}-{result['family']}-{result['seed']}"
+        groups = ("all", result["family"], result["dataset"], f"seed {result['seed']}")
         for candidate in result["candidates"]:
             for scores in candidate["structures"].values():
                 pairs = {case: (old, new) for case, (old, new) in scores["patients"].items() if old is not None}
                 witnesses = Witnesses(_drop(scores["exemplars"]), _drop(scores["agreement"]))
-                found.append(Subject(chain, result["dataset"], result["family"], result["seed"], pairs, witnesses))
+                found.append(Subject(chain, groups, pairs, witnesses))
     return found
 
 
 def held_back(found: Sequence[Subject], sizes: Sequence[int] = SIZES, draws: int = DRAWS) -> Shares:
-    """Draw retention sets and judge each structure by them.
-
-    Args:
-        found: The structures.
-        sizes: Patients in a retention set.
-        draws: Retention sets of each structure and size below five; at most 100 from there on.
-    """
+    """Draw retention sets and judge each structure by them; at most 100 from five scans on."""
     return {size: [_share_held_back(subject, size, draws) for subject in found] for size in sizes}
 
 
@@ -125,6 +112,38 @@ def error_rates(found: Sequence[Subject], held: Shares) -> Json:
     return rates
 
 
+def summarise(results: Sequence[Json], draws: int = DRAWS) -> Json:
+    """Return the rates of all chains together, by family, by data set and by seed."""
+    found = subjects(results)
+    held = held_back(found, draws=draws)
+    rates = {}
+    for name in sorted({group for item in found for group in item.groups}):
+        rows = [row for row, item in enumerate(found) if name in item.groups]
+        own = {size: [shares[row] for row in rows] for size, shares in held.items()}
+        rates[name] = error_rates([found[row] for row in rows], own)
+    return {"chains": sorted({item.chain for item in found}), "rates": rates}
+
+
+def as_markdown(summary: Json) -> str:
+    """Return the rates as Markdown: the rule on the drop alone, then the one with witnesses."""
+    sizes = [f"{size} scan{'' if size == 1 else 's'}" for size in SIZES]
+    lines = []
+    for group, rates in summary["rates"].items():
+        rows = [
+            (kind, str(rates[kind][str(SIZES[0])]["subjects"]), *(_cell(rates[kind][str(size)]) for size in SIZES))
+            for kind in KINDS
+        ]
+        lines += [f"### {group}", "", *table(("%, drop alone → with witnesses", "structures", *sizes), rows)]
+    return "\n".join(lines)
+
+
+def _cell(own: Json) -> str:
+    if own["alone"]["rate"] is None:
+        return "–"
+    before, after = (f"{100 * own[rule]['rate']:.1f}" for rule in ("alone", "witnesses"))
+    return before if before == after else f"{before} → {after}"
+
+
 def _share_held_back(subject: Subject, size: int, draws: int) -> tuple[float, float]:
     rng, names = np.random.default_rng(size), sorted(subject.patients)
     few = size < FEWEST_CASES
@@ -132,9 +151,9 @@ def _share_held_back(subject: Subject, size: int, draws: int) -> tuple[float, fl
     alone = together = 0
     for _ in range(count):
         chosen = [names[index] for index in rng.choice(len(names), size, replace=False)]
-        held = subject.held_back(chosen, Witnesses(), np.random.default_rng(0))
+        held = subject.held_back(chosen, Witnesses())
         alone += held
-        together += subject.held_back(chosen, subject.witnesses, np.random.default_rng(0)) if few else held
+        together += subject.held_back(chosen, subject.witnesses) if few else held
     return alone / count, together / count
 
 

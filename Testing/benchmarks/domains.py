@@ -1,21 +1,22 @@
-"""Measure how often a scan is called unlike the training scans: ``python measure_domains.py DATA OUT.json``.
+"""How often a scan is called unlike the training scans: ``python -m Testing.benchmarks.domains OUT.json --data DATA``.
 
-``DATA`` is the folder of public data sets.  No network is trained: the numbers need the plan and the scans alone.
+No network is trained: the numbers need the plan and the scans alone.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 
 from IncrementalSegLib.engine.domain import scan_features
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, Domain, ScanFeatures
+from IncrementalSegLib.files import write_json
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
 from IncrementalSegLib.sampling.datasets import open_data
@@ -23,6 +24,7 @@ from IncrementalSegLib.sampling.phantom import phantom_case
 from IncrementalSegLib.types import Dimension, Json
 from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.volume import Volume
+from Testing.benchmarks.command import run_command
 
 SETS = {
     "lumbar-spine-mr": 29,
@@ -40,7 +42,8 @@ TAUGHT, SPLITS, OTHERS = (1, 2, 3, 5, 10, 20), 20, 8
 
 
 def _doubled(scan: Volume) -> Volume:
-    return replace(scan, grid=replace(scan.grid, spacing=tuple(2 * step for step in scan.grid.spacing)))
+    x, y, z = scan.grid.spacing
+    return replace(scan, grid=replace(scan.grid, spacing=(2 * x, 2 * y, 2 * z)))
 
 
 def _thick(plan: Plan) -> Callable[[Volume], Volume]:
@@ -49,8 +52,8 @@ def _thick(plan: Plan) -> Callable[[Volume], Volume]:
     def change(scan: Volume) -> Volume:
         axis = plan.turning(scan.grid)[0][0]
         array = np.take(scan.array, range(0, scan.array.shape[axis + 1], 2), axis=axis + 1)
-        spacing = [step * (2 if number == 2 - axis else 1) for number, step in enumerate(scan.grid.spacing)]
-        return Volume(array, replace(scan.grid, shape=array.shape[1:], spacing=tuple(spacing)))
+        x, y, z = (step * (2 if number == 2 - axis else 1) for number, step in enumerate(scan.grid.spacing))
+        return Volume(array, replace(scan.grid, shape=array.shape[1:], spacing=(x, y, z)))
 
     return change
 
@@ -91,14 +94,15 @@ def _rates(distances: Sequence[Distance]) -> Json:
 
 
 def _measure(
-    own: Sequence[ScanFeatures], others: dict[str, Sequence[ScanFeatures]], changed: dict[str, list[ScanFeatures]]
+    own: Sequence[ScanFeatures], others: dict[str, list[ScanFeatures]], changed: dict[str, list[ScanFeatures]]
 ) -> Json:
     """Deal the own scans into those that teach and those that do not, many times."""
     result: Json = {}
     for taught in TAUGHT:
         if taught > len(own) - 4:
             continue
-        random, distances = np.random.default_rng(taught), {}
+        random = np.random.default_rng(taught)
+        distances: dict[str, list[Distance]] = {}
         for _ in range(SPLITS):
             order = random.permutation(len(own))
             domain = Domain.of([own[row] for row in order[:taught]])
@@ -115,8 +119,11 @@ def _measure(
     return result
 
 
-def main(data: Path, out: Path) -> None:
-    """Measure all sets, and write the rates."""
+def main(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file to write.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Folder with the data sets.")],
+) -> None:
+    """How often a scan is called unlike the training scans."""
     scans = {
         name: [read_volume(case.images) for case in open_data(data / name).cases[:most]] for name, most in SETS.items()
     }
@@ -138,8 +145,8 @@ def main(data: Path, out: Path) -> None:
             text: _looks([change(scan) for scan in own[:DESIGN]], plan) for text, change in _changes(plan).items()
         }
         result[f"{name} {dimension}-D"] = _measure(_looks(own, plan), others, changed)
-        out.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(out, result)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    run_command(main)

@@ -1,1 +1,0 @@
-"""Protocols of the papers as data, the runner, its tables and plots."""

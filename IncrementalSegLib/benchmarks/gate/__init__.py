@@ -1,1 +1,0 @@
-"""How often the retention gate is wrong on real scans."""

@@ -1,0 +1,353 @@
+"""Speed as ratios: ``python -m Testing.benchmarks.speed OUT.json``, for the class family with ``--classes``.
+
+Each figure is the median of alternating pairs in one process, with quartiles; memory is what the backward pass keeps,
+counted exactly.  Run it alone and on one thread (``OMP_NUM_THREADS=1``).
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from monai.inferers import sliding_window_inference
+from torch import Tensor
+
+from IncrementalSegLib.cli.output import Device, print_table, progress_bar
+from IncrementalSegLib.engine.progress import Progress, silent
+from IncrementalSegLib.engine.runtime import Runtime, start
+from IncrementalSegLib.engine.step.presets import find_preset
+from IncrementalSegLib.engine.step.request import build_method
+from IncrementalSegLib.engine.step.trainer import Trainer
+from IncrementalSegLib.exemplars.content import content_distances
+from IncrementalSegLib.exemplars.coverage import cover_by_similarity
+from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.files import write_json
+from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.losses.classes import unbiased_cross_entropy, unbiased_distillation
+from IncrementalSegLib.methods.base.context import Memory, StepContext
+from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.networks.vgg import VGG
+from IncrementalSegLib.preprocessing.pipeline import forward
+from IncrementalSegLib.preprocessing.plan import plan_for
+from IncrementalSegLib.prototypes.bank import class_means
+from IncrementalSegLib.sampling.batch import PreparedCase
+from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.sampling.patches import PatchPool
+from IncrementalSegLib.sampling.phantom import STRUCTURES, phantom_case
+from IncrementalSegLib.sampling.prepare import prepare
+from IncrementalSegLib.types import DeviceName, Json
+from Testing.benchmarks.command import run_command
+from Testing.benchmarks.protocols.pcdd2026 import FIRST
+from Testing.benchmarks.timing import compare
+from Testing.benchmarks.variants import family
+
+REFERENCE = "mib"
+"""Method of the class family that the others are compared with."""
+
+LIMITS = {"pcdd": 1.25}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pieces of work to be timed against each other.
+
+    Attributes:
+        name: What is compared.
+        one: The first.
+        other: The second.
+        limit: Largest ratio that is asked for.
+        losses: Both losses, where the memory of their backward passes is compared too.
+    """
+
+    name: str
+    one: Callable[[], object]
+    other: Callable[[], object]
+    limit: float | None = None
+    losses: tuple[Callable[[], Tensor], Callable[[], Tensor]] | None = None
+
+
+def main(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file to write.")],
+    classes: Annotated[bool, typer.Option("--classes", help="A step of each class method beside MiB's.")] = False,
+    pairs: Annotated[int, typer.Option(min=1, metavar="N", help="Alternating pairs of each figure.")] = 15,
+    device: Device = "auto",
+) -> None:
+    """Measure speed as ratios; run it alone, with OMP_NUM_THREADS=1 on a CPU."""
+    with progress_bar() as progress:
+        result = measure(device, pairs, progress, classes=classes)
+    write_json(out, result)
+    rows = [
+        (row["name"], row["median"], "{} to {}".format(*row["quartiles"]), row["limit"], row.get("memory"))
+        for row in result["ratios"]
+    ]
+    columns = ("ratio", "median", "quartiles", "limit", "memory")
+    print_table(f"{result['device']}, {result['precision']}", columns, rows)
+
+
+def measure(
+    device: DeviceName = "auto", pairs: int = 15, progress: Progress = silent, *, classes: bool = False
+) -> Json:
+    """Return ``{"device", "precision", "threads", "torch", "ratios"}`` for the heads, or for the class family."""
+    bench = Bench(start(device))
+    ratios: list[Json] = []
+    for pair in class_pairs(bench) if classes else head_pairs(bench):
+        progress(f"Measuring {pair.name}", 0.0)
+        ratio = compare(pair.name, pair.one, pair.other, pairs, pair.limit).to_json()
+        if pair.losses is not None:
+            one, other = map(kept_bytes, pair.losses)
+            ratio["memory"] = round(one / other, 3)
+        ratios.append(ratio)
+    return {
+        "device": bench.runtime.name,
+        "precision": bench.runtime.precision,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "ratios": ratios,
+    }
+
+
+class TrainingStep:
+    """A training step on a batch that lies on the device."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer, self.batch = trainer, trainer.batch(0)
+        self.phase = trainer.method.phases(trainer.ctx)[0]
+        self.optimiser = trainer.optimiser(self.phase)
+
+    def update(self) -> None:
+        """Do the step."""
+        self.trainer.update(self.batch, self.phase, self.optimiser)
+
+    def loss(self) -> Tensor:
+        """Return the loss with its graph."""
+        with self.trainer.runtime.autocast():
+            return torch.stack(list(self.trainer.method.training_loss(self.batch, self.trainer.ctx).values())).sum()
+
+
+class Bench:
+    """Phantoms in which everything is outlined, of which a step sees its own structures."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime, self.preset = runtime, find_preset("quick", 2)
+        self.ids = {name: f"{number:032x}" for number, name in enumerate(STRUCTURES)}
+        self.scans = [phantom_case(seed, "A", structures=STRUCTURES) for seed in range(4)]
+        grids = [volume.grid for volume, _ in self.scans]
+        self.plan = plan_for(grids, 1, 2, 2 ** (len(self.preset.widths) - 1), 128, 128)
+
+    def model(self, structures: list[str], method: str = "finetune") -> Segmenter:
+        """Return a new model of some structures."""
+        torch.manual_seed(0)
+        built = build_method(method, {})
+        config = self.preset.config("unet2d", 1).model_copy(update={"output": built.output})
+        model = Segmenter(built.design(config))
+        model.add(structures)
+        self.runtime.place(model, 2)
+        return model.eval()
+
+    def step(self, name: str, old: int = 1, new: int = 1) -> TrainingStep:
+        """Return a step that teaches the last ``new`` structures to a model that knows the ``old`` others."""
+        method, ids = build_method(name, {}), tuple(self.ids.values())[: old + new]
+        model = self.model(list(ids[:old]), name)
+        teacher = copy.deepcopy(model)
+        self.runtime.place(teacher, 2)
+        ctx = StepContext(
+            model=model,
+            teacher_model=teacher,
+            structures=ids,
+            new=ids[old:],
+            memory=Memory(),
+            exemplars=ExemplarMemory(),
+            prototypes=class_means(teacher, self.cases(ids[:old]), ids[:old], self.runtime.device),
+            cases=self.cases(ids[old:]),
+            voxel_counts={},
+            device=self.runtime.device,
+            step=2,
+            seed=0,
+            plan=self.plan,
+        )
+        method.grow(model, ids[old:], ctx)
+        self.runtime.place(model, 2)
+        method.begin_step(ctx)
+        pools = {"new": PatchPool(ctx.cases, ids, ids[old:], self.plan, "new")}
+        return TrainingStep(Trainer(method, ctx, pools, self.preset, 10, self.runtime, lambda: None, silent))
+
+    def cases(self, structures: tuple[str, ...]) -> list[PreparedCase]:
+        """Return the scans with the outlines of some structures."""
+        return [
+            prepare(
+                Case(str(number), str(number), (Path(),), frozenset()),
+                volume,
+                {item: masks[name] for name, item in self.ids.items() if item in structures},
+                self.plan,
+            )
+            for number, (volume, masks) in enumerate(self.scans)
+        ]
+
+
+def head_pairs(bench: Bench) -> Iterator[Pair]:
+    """Yield what is timed with heads: training, inference, dropout, and the choice of exemplars."""
+    runtime, device = bench.runtime, bench.runtime.device
+    finetune, lwfseg, counter = bench.step("finetune"), bench.step("lwfseg"), iter(range(10**6))
+
+    def loading() -> None:
+        finetune.trainer.step(next(counter), finetune.phase, finetune.optimiser)
+
+    yield Pair("training step with loading / on a ready batch", loading, finetune.update, 1.18)
+    limit = 1.5 if device.type == "cpu" else 1.4
+    yield Pair("lwfseg step / finetune step", lwfseg.update, finetune.update, limit)
+
+    model = bench.model([f"{index:032x}" for index in range(8)])
+    predictor = Predictor(model, bench.plan, device, runtime.autocast)
+    whole = bench.cases(())[0].image
+    found = partial(predictor.probabilities, whole)
+    yield Pair(
+        "inference with 8 heads / 1 head",
+        lambda: found(model.structures),
+        lambda: found(model.structures[:1]),
+        1.1,
+    )
+
+    slices = runtime.layout(whole.transpose(0, 1).float()[:8])
+
+    def passes(count: int, seed: int) -> list[Tensor]:
+        return list(model.monte_carlo(slices, count, torch.Generator().manual_seed(seed)))
+
+    yield Pair(
+        "29 dropout passes, half shared / naive", lambda: passes(29, 0), lambda: [passes(1, seed) for seed in range(29)]
+    )
+    similarity = np.random.default_rng(0).random((50, 10_000), dtype=np.float32)
+    yield Pair(
+        "greedy coverage, 10,000 slices / 0.3 s",
+        lambda: cover_by_similarity(similarity, 30),
+        lambda: time.sleep(0.3),
+        1.0,
+    )
+    yield _content(bench)
+    yield _windows(bench)
+
+
+def class_pairs(bench: Bench) -> Iterator[Pair]:
+    """Yield a step of each class method beside the reference, and the unbiased losses beside their plain form."""
+    for name in family(FIRST):
+        if name != REFERENCE:
+            one, other = bench.step(name, 4, 2), bench.step(REFERENCE, 4, 2)
+            title = f"{name} step / {REFERENCE} step"
+            yield Pair(title, one.update, other.update, LIMITS.get(name), (one.loss, other.loss))
+    for title, fused, plain in losses(bench.runtime.device):
+        yield Pair(title, partial(_backward, fused), partial(_backward, plain), None, (fused, plain))
+
+
+def losses(device: torch.device) -> list[tuple[str, Callable[[], Tensor], Callable[[], Tensor]]]:
+    """Return both unbiased losses and their plain forms on random logits (8, 9, 128, 128)."""
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(8, 9, 128, 128, generator=random).to(device).requires_grad_()
+    teacher = torch.randn(8, 7, 128, 128, generator=random).to(device)
+    target = torch.randint(0, 3, (8, 128, 128), generator=random).to(device)
+    target = torch.where(target > 0, target + 6, target)  # the last two columns are new
+    valid = torch.ones_like(target, dtype=torch.bool)
+    hidden = torch.zeros(8, 9, dtype=torch.bool, device=device)
+    hidden[:, :7] = True
+    own = list(range(1, 7))
+
+    def plain_cross_entropy() -> Tensor:
+        probability = logits.softmax(1)
+        merged = torch.cat([probability[:, :7].sum(1, keepdim=True), probability[:, 7:]], dim=1)
+        return -merged.gather(1, (target - 6).clamp_min(0).unsqueeze(1)).log().mean()
+
+    def plain_distillation() -> Tensor:
+        probability, previous = logits.softmax(1), teacher.softmax(1)
+        merged = torch.cat([probability[:, [0, 7, 8]].sum(1, keepdim=True), probability[:, 1:7]], dim=1)
+        return -(previous * merged.log()).sum(1).mean() / 7
+
+    cross_entropy = partial(unbiased_cross_entropy, logits, target, hidden, valid)
+    distillation = partial(unbiased_distillation, logits, teacher, own, own, valid)
+    return [
+        ("unbiased cross-entropy, fused / plain", cross_entropy, plain_cross_entropy),
+        ("unbiased distillation, fused / plain", distillation, plain_distillation),
+    ]
+
+
+def kept_bytes(loss: Callable[[], Tensor]) -> int:
+    """Return the bytes that the backward pass of a loss keeps, each storage once."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        held = loss()  # noqa: F841  (alive, so that no storage is counted under the address of another)
+    return sum(kept.values())
+
+
+def _backward(loss: Callable[[], Tensor]) -> None:
+    loss().backward()
+
+
+def _content(bench: Bench) -> Pair:
+    """Return content distances by streamed Gram products over holding all features."""
+    device = bench.runtime.device
+    describe = _UntrainedVGG(device)
+    images = torch.cat([case.image.transpose(0, 1) for case in bench.cases(())])[::2].float()
+    candidates = list(range(0, len(images), 5))
+
+    @torch.no_grad()
+    def direct() -> None:
+        features = [describe(images[first : first + 8].to(device)) for first in range(0, len(images), 8)]
+        for layer in range(len(features[0])):
+            flat = torch.cat([maps[layer] for maps in features]).flatten(1)
+            for candidate in candidates:
+                (flat - flat[candidate]).square().mean(1)
+
+    def streamed() -> object:
+        return content_distances(describe, images.__getitem__, len(images), candidates, device)
+
+    return Pair("content distance by Gram products / direct", streamed, direct)
+
+
+def _windows(bench: Bench) -> Pair:
+    """Return the 3-D predictor over a plain sliding-window loop with the same windows."""
+    runtime, preset, volume = bench.runtime, find_preset("quick", 3), bench.scans[0][0]
+    plan = plan_for([volume.grid], 1, 3, 2 ** (len(preset.widths) - 1), 96, 32)
+    model = Segmenter(SegmenterConfig(network="unet3d", widths=preset.widths, dropout=0.1))
+    model.add(["0" * 32])
+    runtime.place(model, 3)
+    predictor = Predictor(model.eval(), plan, runtime.device, runtime.autocast)
+    image, _, _ = forward(volume, plan)
+
+    @torch.no_grad()
+    def plain() -> None:
+        with runtime.autocast():
+            sliding_window_inference(
+                image[None].float().to(runtime.device), plan.patch, predictor.room.batch,
+                lambda window: model.probabilities(model(window).logits), predictor.overlap, mode="gaussian",
+            )  # fmt: skip
+
+    return Pair("predictor / plain sliding window", lambda: predictor.probabilities(image, ["0" * 32]), plain, 1.0)
+
+
+class _UntrainedVGG:
+    """All convolutions of VGG16; how long they take does not depend on the weights."""
+
+    planar = True
+    version = "vgg16, untrained"
+
+    def __init__(self, device: torch.device) -> None:
+        self.network = VGG(16).eval().to(device)
+
+    def __call__(self, image: Tensor) -> list[Tensor]:
+        maps: list[Tensor] = self.network(image.expand(-1, 3, -1, -1))
+        return maps
+
+
+if __name__ == "__main__":
+    run_command(main)
