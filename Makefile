@@ -2,19 +2,21 @@
 # `make PYTHON=/path/to/python3.12 test` chooses the interpreter of a new .venv.
 
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STAMP := $(VENV)/.installed
 ARGS ?=
 WORKERS ?= auto
 OUT ?= benchmark-output
 PROTOCOL ?= ozdemir2018
+SLICER ?= Slicer
+TESTS = -n $(WORKERS) --dist loadfile -m "not slow and not gpu" --durations=10
 
 # Idle OpenMP threads that spin slow every other process on the machine down.
 OMP_WAIT_POLICY ?= PASSIVE
 export OMP_WAIT_POLICY
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-gpu lint format benchmarks
+.PHONY: help install demo test coverage test-slow test-gpu lint format docs package test-slicer benchmarks
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -25,7 +27,11 @@ demo: $(STAMP) ## Teach humerus, then scapula, on made-up scans and show what wa
 	"$(BIN)/incrementalseg" demo $(ARGS)
 
 test: $(STAMP) ## Run the tests that need neither a GPU nor patience
-	"$(BIN)/python" -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu" $(ARGS)
+	"$(BIN)/python" -m pytest $(TESTS) $(ARGS)
+
+coverage: $(STAMP) ## Run the same tests, and fail where too little of library or panel is covered
+	PYTHONUTF8=1 "$(BIN)/python" -m slipcover -m pytest $(TESTS) $(ARGS)
+	"$(BIN)/python" .ci/coverage IncrementalSegLib=92 IncrementalSeg=85
 
 test-slow: $(STAMP) ## Run the slow tests
 	"$(BIN)/python" -m pytest -m "slow and not gpu" --timeout=3600 $(ARGS)
@@ -42,6 +48,18 @@ lint: $(STAMP) ## Check format, style, import contracts and types
 format: $(STAMP) ## Format the code and repair what can be repaired
 	"$(BIN)/ruff" check --fix-only --exit-zero .
 	"$(BIN)/ruff" format .
+
+docs: $(STAMP) ## Build the documentation into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --quiet $(ARGS)
+
+package: $(STAMP) ## Build the wheel of release TAG and its notes into dist/
+	@mkdir -p dist
+	"$(BIN)/python" .ci/notes "$(TAG)" > dist/notes.md
+	"$(BIN)/python" -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+test-slicer: ## Run the self-test of the module in SLICER, the path of Slicer 5.12 or newer
+	"$(SLICER)" --no-splash --testing --additional-module-paths "$(CURDIR)/IncrementalSeg" --python-code \
+		"import slicer.testing; slicer.testing.runUnitTest(['$(CURDIR)/IncrementalSeg'], 'IncrementalSeg')"
 
 benchmarks: $(STAMP) ## Run PROTOCOL, a paper's all or one ("pcdd2026 spine-1-1"), into OUT; finished chains are skipped
 	"$(BIN)/python" -m Testing.benchmarks $(PROTOCOL) --out "$(OUT)" $(ARGS)
@@ -63,5 +81,5 @@ $(STAMP): pyproject.toml constraints.txt
 		"$$found" -m venv "$(VENV)"; \
 	fi
 	@echo "Installing into $(VENV); the first time this takes some minutes"
-	@"$(BIN)/python" -m pip install --quiet --editable ".[dicom,slicer,test,benchmarks,dev]" --constraint constraints.txt
+	@"$(BIN)/python" -m pip install --quiet --editable ".[dicom,slicer,test,benchmarks,dev,docs]" --constraint constraints.txt
 	@touch "$(STAMP)"
