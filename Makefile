@@ -50,7 +50,7 @@ format: $(STAMP) ## Format the code and repair what can be repaired
 	"$(BIN)/ruff" format .
 
 docs: $(STAMP) ## Build the documentation into site/; a warning is an error
-	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --quiet $(ARGS)
+	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build $(ARGS)
 
 package: $(STAMP) ## Build the wheel of release TAG and its notes into dist/
 	@mkdir -p dist

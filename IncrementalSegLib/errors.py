@@ -61,9 +61,6 @@ Words = Callable[[Set | Call], str]
 class Hint(str):
     """A sentence with options and commands in it, which each front end says in its own words; itself in Python's.
 
-    Args:
-        parts: Texts, options and commands, one after the other.
-
     Example:
         >>> hint = Hint("Use ", Set("device", "cpu"), ".")
         >>> hint, hint.said(lambda step: "--device cpu")
@@ -73,7 +70,11 @@ class Hint(str):
     parts: tuple[str | Set | Call, ...]
 
     def __new__(cls, *parts: str | Set | Call) -> Hint:
-        """Join the parts."""
+        """Join the parts.
+
+        Args:
+            *parts: Texts, options and commands, one after the other.
+        """
         hint = super().__new__(cls, "".join(map(str, parts)))
         hint.parts = parts
         return hint
