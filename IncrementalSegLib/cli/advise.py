@@ -11,6 +11,9 @@ from IncrementalSegLib.cli.options import takes, words
 from IncrementalSegLib.cli.output import AsJson, DataPath, ModelPath, print_json, print_table, progress_bar, say
 from IncrementalSegLib.engine.settings import AdviseCall
 
+_COLUMNS = {"features": "appearance", "intensity": "stored values", "spacing": "voxel size"}
+"""Distance -> its heading."""
+
 
 @takes(AdviseCall)
 def command(
@@ -32,12 +35,13 @@ def command(
         print_json(found)
         return
     if advice.structures:
-        looks = ("features", "intensity", "spacing")
         rows = [
-            (name, *(_shown(item[look]) for look in looks), item["exemplars"])
+            (name, *(_shown(item[look]) for look in _COLUMNS), item["exemplars"])
             for name, item in found["structures"].items()
         ]
-        print_table(f"How far {advice.scans} scans are from those that taught", ("structure", *looks, "kept"), rows)
+        print_table(
+            f"{advice.scans} scans beside the training scans", ("structure", *_COLUMNS.values(), "exemplars"), rows
+        )
     say(f"Method: {advice.method or 'none; teach a model of its own'}")
     for text in (*advice.reasons, *(f"Note: {caution}" for caution in advice.cautions)):
         say(text)
@@ -48,4 +52,4 @@ def command(
 
 
 def _shown(number: dict[str, object] | None) -> str | None:
-    return None if number is None else f"{number['distance']:.1f} {number['word']}"
+    return None if number is None else f"{number['word']} ({number['distance']:.1f})"

@@ -178,14 +178,14 @@ def _recommend(
     bare = [item.name for item in structures if not item.exemplars]
     rehearsing, distilling = _best(output, "exemplars", missing), _best(output, "teacher", missing)
     reasons, doubts = [_comparison(structures, farthest)], []
-    if any(word(item.intensity) == "far" for item in distances):
+    if any(word(item.intensity) == "unlike" for item in distances):
         doubts.append("The stored intensities have another range; every scan is normalised, so that alone is no harm.")
     if farthest is not None and farthest > NEW_MODEL and output == "heads":
         reasons.append(
             "They share too little to learn from each other: a trunk of its own leaves all old ones untouched."
         )
         return "separate", reasons, doubts
-    if farthest is not None and word(farthest) == "near":
+    if farthest is not None and word(farthest) == "similar":
         reasons.append(
             "On scans of one kind the previous model's opinion of the new scans holds what is known. "
             "No old scan is needed, and all training serves the new structure."
@@ -233,11 +233,10 @@ def _comparison(structures: Sequence[StructureAdvice], farthest: float | None) -
     if farthest is None:
         return "The model does not know what the scans looked like that taught it: an older program made it."
     close = word(farthest)
-    if close == "near":
-        return f"The scans are like those that taught the model (distance {farthest:.1f}; up to {NEAR:g} is near)."
+    if close == "similar":
+        return f"The scans are like those that taught the model (distance {farthest:.1f}; up to {NEAR:g} is similar)."
     which = [item.name for item in structures if item.distance is not None and word(item.distance.largest) == close]
-    degree = "unlike" if close == "far" else "somewhat unlike"
     return (
-        f"The scans are {degree} those that taught {', '.join(which)} "
-        f"(distance {farthest:.1f}; up to {NEAR:g} is near, above {FAR:g} is far)."
+        f"The scans are {close} those that taught {', '.join(which)} "
+        f"(distance {farthest:.1f}; up to {NEAR:g} is similar, above {FAR:g} unlike)."
     )

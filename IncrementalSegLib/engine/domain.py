@@ -40,15 +40,15 @@ _VOXELS = 2_000_000  # of a larger scan every n-th slice is enough
 _SAMPLES = 100_000
 
 _LOOKS = {
-    "contrast": "its contrast is another, as of another kind of scan",
-    "texture": "it is finer, coarser or noisier in detail",
-    "layout": "the body lies elsewhere in it, as in another body part or a turned scan",
+    "contrast": "its contrast differs, as in another kind of scan",
+    "texture": "its detail is finer, coarser or noisier",
+    "layout": "its layout differs, as in another body part or a rotated scan",
 }
 
 
-_DEGREES: dict[Closeness, tuple[str, str]] = {
-    "far": ("unlike", "The result may be wrong throughout: teach the model some scans of this kind first."),
-    "apart": ("somewhat unlike", "Look at the result with care."),
+_ADVICE: dict[Closeness, str] = {
+    "unlike": "The result may be wrong throughout: teach the model some scans of this kind first.",
+    "somewhat unlike": "Look at the result with care.",
 }
 
 
@@ -230,17 +230,16 @@ def warnings_of(domain: TrainingDomain, scan: ScanFeatures, structures: Structur
         name: What the scan is called.
 
     Returns:
-        One sentence for each set of structures with the same reasons; none where the scan is near.
+        One sentence for each set of structures with the same reasons; none where the scan is similar.
     """
     found: dict[tuple[Closeness, str], list[str]] = {}
     for item in structures:
         nearest = domain.nearest(scan, item.id)
-        if nearest is not None and (degree := word(nearest[0].largest)) != "near":
+        if nearest is not None and (degree := word(nearest[0].largest)) != "similar":
             found.setdefault((degree, _reason(scan, *nearest)), []).append(item.name)
     warnings = []
     for (degree, reason), names in found.items():
-        how, todo = _DEGREES[degree]
-        warnings.append(f"{name} is {how} the scans that taught {', '.join(names)}: {reason}. {todo}")
+        warnings.append(f"{name} is {degree} the scans that taught {', '.join(names)}: {reason}. {_ADVICE[degree]}")
     return warnings
 
 

@@ -24,10 +24,10 @@ import numpy as np
 from IncrementalSegLib.evaluation.spread import Numbers, Shape, Spread, rounded
 from IncrementalSegLib.types import Json
 
-Closeness = Literal["near", "apart", "far"]
+Closeness = Literal["similar", "somewhat unlike", "unlike"]
 
 NEAR, FAR = 1.0, 1.5
-"""Up to ``NEAR`` a scan is near, above ``FAR`` it is far; between them it is apart.  Measured: docs/domains.md."""
+"""Up to ``NEAR`` a scan is similar, above ``FAR`` unlike; between them somewhat unlike.  Measured: docs/domains.md."""
 
 PERCENTILES = (1, 25, 50, 75, 99)
 """Percentiles of the intensities that a scan is described by."""
@@ -158,7 +158,7 @@ class Domain:
 
 def word(distance: float) -> Closeness:
     """Return a distance as a word."""
-    return "near" if distance <= NEAR else "apart" if distance <= FAR else "far"
+    return "similar" if distance <= NEAR else "somewhat unlike" if distance <= FAR else "unlike"
 
 
 def _compressed(intensity: Numbers, unit: float) -> Numbers:

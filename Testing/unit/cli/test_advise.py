@@ -3,12 +3,12 @@ def test_the_table_says_how_far_and_the_sentences_why(command, model, data):
     assert said.status == 0
     assert "Method: lwfseg" in said.out
     assert f"learn {model} --data {data} --structures spleen --method lwfseg" in said.out
-    assert "near" in said.out
+    assert "similar (0.0)" in said.out
     said = command("advise", model, "--data", data, "--structures", "spleen", "--cases", "c0,c1", "--accept-grid")
     assert "--structures spleen --method lwfseg --cases c0,c1 --accept-grid" in said.out
     found = command("advise", model, "--data", data, "--json").json
     assert found["method"] == "lwfseg"
-    assert found["structures"]["liver"]["spacing"] == {"distance": 0.0, "word": "near"}
+    assert found["structures"]["liver"]["spacing"] == {"distance": 0.0, "word": "similar"}
 
 
 def test_a_new_model(command, data, tmp_path):

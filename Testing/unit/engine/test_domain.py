@@ -112,5 +112,5 @@ def test_what_differs_is_said():
     other = features()
     other.looks["contrast"] += 5
     (text,) = warnings_of(domain, other, items, "scan")
-    assert "its contrast is another" in text
+    assert "its contrast differs" in text
     assert "the body lies elsewhere" not in text
