@@ -42,7 +42,7 @@ _WORDS = {
     Phase.MEASURING: "Trying a few steps",
     Phase.PREPARING: "Preparing",
     Phase.TRAINING: "Learning",
-    Phase.REMEMBERING: "Choosing what to remember",
+    Phase.REMEMBERING: "Choosing exemplars",
     Phase.CHECKING_OLD: "Checking old structures",
     Phase.SAVING: "Saving",
     Phase.SEGMENTING: "Segmenting",

@@ -11,6 +11,18 @@ from IncrementalSegLib.cli.output import AsJson, DataPath, ModelPath, print_json
 from IncrementalSegLib.engine.progress import duration
 from IncrementalSegLib.engine.settings import StepCall
 
+_PARTS = {
+    "reading": "reading scans",
+    "preparing": "preparing scans",
+    "learning": "training",
+    "scoring": "scoring held-out scans",
+    "checkpoints": "checkpoints",
+    "remembering": "choosing exemplars",
+    "judging": "retention gate",
+    "saving": "saving",
+}
+"""Part of an estimate -> its name in the table."""
+
 
 @takes(StepCall)
 def command(
@@ -29,7 +41,7 @@ def command(
     if as_json:
         print_json(plain)
         return
-    print_table("At most", ("part", "time"), [(name, duration(value)) for name, value in found.seconds.items()])
+    print_table("At most", ("part", "time"), [(_PARTS[name], duration(value)) for name, value in found.seconds.items()])
     memory = "peak memory unknown" if found.memory is None else f"peak memory {plain['memory_mb']} MB"
     say(
         f"About {duration(found.total)} on {found.device} ({found.method}, {found.steps} optimiser steps), "

@@ -95,7 +95,7 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
     early = f", ended early after {curve.steps} of {curve.planned}" if curve.steps < curve.planned else ""
     say(
         f"Version {record.number} of {model} knows {', '.join(record.structures.names)} "
-        f"({record.step['method']}, best weights from step {curve.best_step}{early or f' of {curve.steps}'}, "
+        f"({record.step['method']}, weights of optimiser step {curve.best_step}{early or f' of {curve.steps}'}, "
         f"{duration(record.seconds)})."
     )
     if record.parent is None:

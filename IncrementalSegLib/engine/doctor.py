@@ -1,4 +1,4 @@
-"""Look at the machine: what a person should know before training, and what a report of a fault needs."""
+"""The abilities of a computer, and the facts that a report of a fault needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.memory import free_memory, total_memory
 
 _LISTS = ("method", "network", "descriptor")
-_TOLERANCE = 0.05  # relative error that bf16 may have against float32 in one convolution
+TOLERANCE = 0.05
+"""Relative error that bf16 may have against float32 in one convolution."""
 
 
 def examine() -> Json:
@@ -42,7 +43,7 @@ def examine() -> Json:
     if os.environ.get("OMP_WAIT_POLICY", "").upper() != "PASSIVE":
         warnings.append("OMP_WAIT_POLICY is not PASSIVE: training may become far slower when other work runs.")
     deviation = _convolution_error(runtime.device)
-    if deviation > _TOLERANCE:
+    if deviation > TOLERANCE:
         warnings.append(f"A bf16 convolution differs from float32 by {deviation:.0%}: update the GPU driver or torch.")
     nice = low_priority()
     if nice:

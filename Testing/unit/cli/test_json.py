@@ -152,4 +152,4 @@ def test_without_json_people_read_tables(name, command):
 def test_a_first_step_tells_people_what_it_made(tmp_path, data, command):
     said = command("learn", tmp_path / "new", "--data", data, "--structures", "liver", "--steps", 1, *FEW)
     assert "Version 1" in said.out
-    assert "knows liver (finetune, best weights from step 1 of 1" in said.out
+    assert "knows liver (finetune, weights of optimiser step 1 of 1" in said.out

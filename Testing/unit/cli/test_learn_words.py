@@ -41,14 +41,14 @@ def test_a_structure_that_was_hardly_learned_is_named(capsys: pytest.CaptureFixt
     """The gate does not see it: a version whose new structure is found nowhere harms no older one."""
     text = said(capsys, 0.0, TrainingCurve(200, 170, best_step=34))
     assert "Hardly learned: scapula." in text
-    assert "best weights from step 34, ended early after 170 of 200" in text
+    assert "weights of optimiser step 34, ended early after 170 of 200" in text
 
 
 @pytest.mark.parametrize("dice", [0.8, None])
 def test_one_that_was_learned_or_has_no_score_is_not(capsys: pytest.CaptureFixture[str], dice: float | None) -> None:
     text = said(capsys, dice, TrainingCurve(200, 200, best_step=180))
     assert "Hardly" not in text
-    assert "best weights from step 180 of 200" in text
+    assert "weights of optimiser step 180 of 200" in text
     assert "early" not in text
 
 
