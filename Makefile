@@ -43,6 +43,7 @@ lint: $(STAMP) ## Check format, style, import contracts and types
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/ruff" check .
 	"$(BIN)/lint-imports"
+	PYTHONPATH=IncrementalSeg "$(BIN)/lint-imports" --config .ci/panel-imports.toml
 	"$(BIN)/mypy"
 
 format: $(STAMP) ## Format the code and repair what can be repaired

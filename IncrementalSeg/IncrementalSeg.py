@@ -96,7 +96,7 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self) -> None:
         """Show what is known now."""
         self.session.installing.look()
-        self.session.opening.refresh()  # the command line may have changed the model
+        self.session.refresh()  # the command line may have changed the model
         self.panel.enter()
 
     def exit(self) -> None:
@@ -129,7 +129,7 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Take over the parameters of a scene that was loaded, and open the model that they name."""
         self.session.parameters = self.logic.getParameterNode()
         named = self.session.parameters.modelFolder
-        if named and not self.session.opening.obstacle and Path(named) != self.session.opening.folder:
+        if named and not self.session.opening.obstacle and Path(named) != self.session.folder:
             self.session.opening.start()
         self.session.changed()
 
@@ -210,7 +210,7 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         SampleData.load()
         self.widget.enter()
         session = self.widget.session
-        session.opening.folder = session.opening.card = None
+        session.folder = session.model = None
         session.opening.begin("Examples", "humerus")
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
             self.widget.panel.render()
@@ -264,7 +264,7 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self.widget.session.opening.open(self.model)
         self._saveAndReload()
         self.assertEqual(self.widget.session.parameters.modelFolder, str(self.model))
-        self.assertEqual(self.widget.session.opening.card["current"], 1)
+        self.assertEqual(self.widget.session.model.version, 1)
 
     def _assertShown(self, scan: Any, result: Any) -> None:
         views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")

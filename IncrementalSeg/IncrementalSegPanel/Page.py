@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
-from IncrementalSegPanel.pages import Fitting
+from IncrementalSegPanel import Fitting
 
 if TYPE_CHECKING:
     from IncrementalSegPanel.Session import Session

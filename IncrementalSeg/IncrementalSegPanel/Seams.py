@@ -1,8 +1,8 @@
-"""What the session asks of its surroundings; Slicer brings the real ones, a test may bring others."""
+"""What the flows ask of their surroundings; Slicer brings the real ones, a test may bring others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from IncrementalSegLib.jobs.client import Job
 from IncrementalSegLib.jobs.events import Event
+from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.environment.Machine import Gpu, Machine
 from IncrementalSegPanel.Names import folderName
@@ -66,6 +67,106 @@ class Installer(Protocol):
 
     def restart(self) -> None:
         """Start Slicer again."""
+
+
+class Environment(Protocol):
+    """Knows whether the worker can compute; see :class:`IncrementalSegPanel.flows.Installing.Installing`."""
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot, one sentence; empty where it can."""
+
+    def open(self) -> None:
+        """Show what is missing."""
+
+
+class Work(Protocol):
+    """Files that are being written or read; see :class:`IncrementalSegPanel.scene.Exports.Export`."""
+
+    progress: float
+    result: Any
+    error: Exception | None
+
+    @property
+    def path(self) -> Path | None:
+        """What was written; ``None`` until it is complete."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, in whatever way."""
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call the listener after each piece, and now."""
+
+    def cancel(self) -> None:
+        """End it, and remove what it has begun."""
+
+
+class Bridge(Protocol):
+    """The only writer to the scene; see :class:`IncrementalSegPanel.scene.SceneBridge.SceneBridge`.
+
+    Nodes and outlines of the scene are of no type here: flows only hand them on.
+    """
+
+    def shownVolume(self) -> Any:
+        """Return the scan that the slice views show, or ``None``."""
+
+    def sceneBusy(self) -> bool:
+        """Return whether the scene is being loaded or closed."""
+
+    def showScan(self, volumeNode: Any) -> None:
+        """Show a scan in the slice views."""
+
+    def exportVolume(self, volumeNode: Any, folder: Path, later: Later) -> Work:
+        """Give the worker a scan to read."""
+
+    def readSegmentation(self, path: Path, later: Later) -> Work:
+        """Read what the worker outlined."""
+
+    def readUncertainty(self, path: Path, later: Later) -> Work:
+        """Read the worker's map of uncertainty."""
+
+    def showSegmentation(self, source: Any, volumeNode: Any, structures: Iterable[Structure]) -> Any:
+        """Show what was read over its scan, and return the segmentation."""
+
+    def undoSegmentation(self) -> Any:
+        """Take back what was shown last; ``taken`` and ``kept`` say what came of it."""
+
+    def showUncertainty(self, source: Any, volumeNode: Any) -> Any:
+        """Show a map of uncertainty over its scan."""
+
+    def hideUncertainty(self) -> None:
+        """Remove the map."""
+
+    def candidates(self, structureName: str | None = None) -> Sequence[Any]:
+        """Return the outlines of the scene that could teach."""
+
+    def exportExamples(self, examples: Sequence[Any], structureName: str, folder: Path, later: Later) -> Work:
+        """Write outlines as a data set."""
+
+    def thumbnail(self, example: Any, path: Path) -> None:
+        """Draw the slice in which an outline is largest."""
+
+    def openInSegmentEditor(self, segmentationNode: Any, segmentId: str, volumeNode: Any = None) -> None:
+        """Open the Segment Editor on a segment."""
+
+    def jumpTo(self, volumeNode: Any, ras: Sequence[float]) -> None:
+        """Show a place in all slice views."""
+
+    def volumeOf(self, case: str) -> Any:
+        """Return the scan that an exported case came from, or ``None``."""
+
+    def openScan(self, path: Path) -> Any:
+        """Return the scan of a file, loaded where it is not in the scene."""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Tell whenever the slice views show other scans."""
+
+    def unwatch(self) -> None:
+        """Follow the slice views no longer."""
+
+    def endScene(self) -> None:
+        """Let go of a scene that is being closed."""
 
 
 class Settings(Protocol):

@@ -1,5 +1,9 @@
 """Translation of what people read, for files that also run without Slicer."""
 
+from collections.abc import Callable
+
+_: Callable[[str], str]
+
 try:
     from slicer.i18n import tr as _
 except ImportError:  # tests and command line

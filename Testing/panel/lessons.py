@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from IncrementalSegPanel.scene.Exports import Export
 from IncrementalSegPanel.State import State
-from scripted_worker import session_in
+from scripted_worker import open_model, session_in
 
 from IncrementalSegLib.engine.settings import settings_schema
 
@@ -76,9 +76,9 @@ class Bridge:
 def teaching_session(folder):
     """Return a session with a model of one structure, at the beginning."""
     found = session_in(folder, Bridge())
-    found.opening.folder = folder / "models" / "Shoulder"
-    found.opening.card = CARD
-    found.opening.refresh = lambda: True
+    found.folder = folder / "models" / "Shoulder"
+    found.model = open_model(CARD)
+    found.refresh = lambda: True
     found.shown = []
     found.comparing.show = lambda number, result=None: (found.shown.append(number), found.go(State.COMPARING))
     found.home()

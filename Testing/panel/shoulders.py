@@ -10,7 +10,7 @@ from IncrementalSegPanel.Panel import Panel
 from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
 from phantom_scene import add_shoulder
-from scripted_worker import session_in
+from scripted_worker import open_model, session_in
 
 BONE = "context~SCT^1^Anatomical Structure~SCT^2^{}~SCT^3^Left~~^^~^^"
 SMALL = (4, 16, 16)
@@ -66,7 +66,7 @@ def panel(session):
 def ready(session, panel, tmp_path):
     """Open a model of three structures and choose a scan."""
     scan, _outlines = add_shoulder("MR 12", 1, {"humerus": "humerus"}, SMALL)
-    session.opening.card, session.opening.folder = card(), tmp_path / "models" / "Shoulder MR"
+    session.model, session.folder = open_model(card()), tmp_path / "models" / "Shoulder MR"
     session.home()
     panel.render()
     session.segmenting.chooseVolume(scan)

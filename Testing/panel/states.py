@@ -17,7 +17,7 @@ from panel.shoulders import card
 from phantom_scene import add_shoulder
 from recordings import read
 from retention_reports import AGREES, HARMED, IMPROVED, KEPT, LINEAGE, PROXY, UNKNOWN, UNSURE, report
-from scripted_worker import session_in
+from scripted_worker import open_model, session_in
 
 from IncrementalSegLib.jobs import events
 
@@ -49,7 +49,7 @@ class Stage:
         self.session = session_in(folder, SceneBridge())
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
         self.session.parameters = IncrementalSegParameterNode(node)
-        self.session.opening.refresh = lambda: True
+        self.session.refresh = lambda: True
         self.panel = Panel(self.session, settle=0.0)
 
     @property
@@ -60,7 +60,7 @@ class Stage:
         """Open a model with long names."""
         named = card(name=f"Shoulder {LONG}", output="heads", **changes)
         named["structures"][0]["name"] = KNOWN
-        self.session.opening.card, self.session.opening.folder = named, self.folder / LONG
+        self.session.model, self.session.folder = open_model(named), self.folder / LONG
         self.session.opening.message = f"{LONG}.iseg was written: 12.4 MB."
         self.session.home()
 
@@ -169,7 +169,7 @@ def unsupported(stage):
 
 
 def no_model(stage):
-    stage.session.opening.card = None
+    stage.session.model = None
     stage.session.home()
 
 
@@ -203,13 +203,12 @@ def done(stage):
     from panel.shoulders import result
 
     ready(stage)
-    for item, known in zip(stage.session.opening.card["structures"], card()["structures"], strict=True):
-        item["name"] = known["name"]  # those of the file that the worker writes
+    stage.session.model = open_model(card(candidates=[4]))  # with the names of the file that the worker writes
     stage.panel.render()
     stage.session.segmenting.start()
     stage.session.later.run()
     scan = stage.session.segmenting.volume
-    known = {item["name"]: 20.0 for item in stage.session.opening.card["structures"][:2]}
+    known = {head.name: 20.0 for head in stage.session.model.heads[:2]}
     result(SimpleNamespace(session=stage.session, scan=scan), known)
 
 

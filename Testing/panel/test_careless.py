@@ -8,9 +8,10 @@ import slicer
 from IncrementalSegPanel.Names import faultOf, folderName
 from IncrementalSegPanel.scene.Pseudonyms import caseOf
 from IncrementalSegPanel.State import State
-from panel.lessons import ESTIMATE, dealt, teaching_session
+from panel.lessons import CARD, ESTIMATE, HUMERUS, dealt, teaching_session
 from panel.shoulders import IDS, begin, card, result
 from phantom_scene import add_shoulder
+from scripted_worker import open_model
 
 from IncrementalSegLib.jobs import events
 
@@ -54,8 +55,8 @@ def test_a_late_second_back_does_nothing(teaching):
 
 @pytest.mark.parametrize("verb", ["accept", "discard"])
 def test_a_version_is_decided_on_once(session, verb, tmp_path):
-    session.opening.card, session.opening.folder = card(candidates=[4]), tmp_path / "model"
-    session.opening.refresh = lambda: None
+    session.model, session.folder = open_model(card(candidates=[4])), tmp_path / "model"
+    session.refresh = lambda: None
     session.home()
     session.comparing.show(4, {"retention": {}})
     for _ in range(2):
@@ -64,7 +65,7 @@ def test_a_version_is_decided_on_once(session, verb, tmp_path):
 
 
 def test_a_pin_is_saved_once(session, tmp_path):
-    session.opening.card, session.opening.folder = card(), tmp_path / "model"
+    session.model, session.folder = open_model(card()), tmp_path / "model"
     session.home()
     session.reviewing.show()
     item = {"id": "e1", "case": "one", "structures": ["humerus"], "kept_for": [], "reason": "", "mark": "",
@@ -100,7 +101,7 @@ def test_a_package_that_arrives_takes_nobody_away(ready, state, tmp_path, monkey
 
 @pytest.mark.parametrize("state", [State.DONE, State.COMPARING, State.REVIEWING, State.READY, State.NO_MODEL])
 def test_an_unfinished_model_can_be_gone_on_with_from_every_page(session, state, tmp_path, monkeypatch):
-    session.opening.card, session.opening.folder = card(), tmp_path / "model"
+    session.model, session.folder = open_model(card()), tmp_path / "model"
     session.state = state
     session.opening._goOn(tmp_path / "other", session.teaching.resume)
     assert session.state is State.TEACHING
@@ -130,7 +131,7 @@ def test_settings_of_garbage_do_no_harm(ready, value):
     ready.panel.render()
     ready.session.go(State.NO_MODEL)
     ready.panel.render()
-    ready.session.opening.folder = None
+    ready.session.folder = None
     ready.session.opening.start()
 
 
@@ -152,8 +153,8 @@ def test_a_known_name_in_other_writing_is_known(teaching, other):
 
 
 def test_a_known_name_with_an_accent_is_known_however_it_is_encoded(teaching):
-    structure = teaching.opening.card["structures"][0] | {"name": "Wirbelk\u00f6rper"}
-    teaching.opening.card = teaching.opening.card | {"structures": [structure]}
+    structure = HUMERUS | {"name": "Wirbelk\u00f6rper"}
+    teaching.model = open_model(CARD | {"structures": [structure]})
     teaching.teaching.begin("Wirbelko\u0308rper")
     assert teaching.teaching.collecting.known == "Wirbelk\u00f6rper"
 
@@ -174,7 +175,7 @@ def test_a_temporary_folder_that_cannot_be_written_is_said(ready, monkeypatch):
 
 def test_an_answer_that_does_not_fit_the_model_is_said_and_not_waited_for(ready):
     asked_ = begin(ready)
-    ready.session.opening.card = card(structures=[])  # it was changed meanwhile
+    ready.session.model = open_model(card(structures=[]))  # it was changed meanwhile
     result(ready, {"humerus": 4.0})
     assert asked_.arguments["structures"] == "humerus, scapula, deltoid"
     assert ready.session.state is State.READY
@@ -257,15 +258,15 @@ def test_a_scan_of_any_name_can_be_written(ready, name, tmp_path):
 
 
 def test_a_model_that_is_gone_is_said_and_its_card_stays(ready):
-    assert not ready.session.opening.refresh()
+    assert not ready.session.refresh()
     assert "There is no model folder" in ready.session.failure.what
-    assert len(ready.session.opening.card["structures"]) == len(IDS)
+    assert len(ready.session.model.heads) == len(IDS)
 
 
 def test_nothing_is_taught_to_a_model_that_is_gone(teaching):
     dealt(teaching)
     teaching.worker.last("estimate").finish(**ESTIMATE)
-    teaching.opening.refresh = lambda: False
+    teaching.refresh = lambda: False
     teaching.teaching.teach()
     assert teaching.state is State.DEAL
     assert asked(teaching, "learn") == []
@@ -305,10 +306,10 @@ LATE = {
 def test_a_click_that_comes_when_its_page_has_gone_does_nothing(ready, state, click):
     session = ready.session
     session.state = state
-    before = len(session.worker.asked), session.opening.folder, session.opening.card
+    before = len(session.worker.asked), session.folder, session.model
     LATE[click](session)
     assert session.state is state
-    assert (len(session.worker.asked), session.opening.folder, session.opening.card) == before
+    assert (len(session.worker.asked), session.folder, session.model) == before
 
 
 def test_names_of_folders():

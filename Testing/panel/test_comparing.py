@@ -4,7 +4,7 @@ import pytest
 from IncrementalSegPanel.State import State
 from recordings import end_of, read
 from retention_reports import HARMED, KEPT, LINEAGE, record, report
-from scripted_worker import session_in
+from scripted_worker import open_model, session_in
 
 from IncrementalSegLib.jobs import events
 
@@ -28,9 +28,9 @@ class Bridge:
 @pytest.fixture
 def session(tmp_path):
     found = session_in(tmp_path, Bridge())
-    found.opening.card = end_of("compare", "card").result | {"current": 1}
-    found.opening.folder = tmp_path / "model"
-    found.opening.refresh = lambda: None
+    found.model = open_model(end_of("compare", "card").result | {"current": 1})
+    found.folder = tmp_path / "model"
+    found.refresh = lambda: None
     found.home()
     return found
 
@@ -129,7 +129,7 @@ def test_a_version_of_the_list_is_read_first(session):
     session.worker.last("versions").finish(**LINEAGE)
     assert session.comparing.obstacleToDecide.startswith("Wait")
     asked = session.worker.last("card")
-    assert asked.arguments == {"model": str(session.opening.folder), "version": 3}
+    assert asked.arguments == {"model": str(session.folder), "version": 3}
     asked.finish(retention=report(HARMED))
     assert session.comparing.held == ("scapula",)
     assert session.worker.last("diff").arguments["first"] == 2
@@ -216,7 +216,7 @@ def test_the_list_of_another_model_is_forgotten(session, tmp_path):
     flow = taught(session, report(KEPT))
     flow.show(2)
     assert flow.lineage
-    session.opening.folder = tmp_path / "other"
+    session.folder = tmp_path / "other"
     flow.show(2)
     assert flow.lineage == ()
 

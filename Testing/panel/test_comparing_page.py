@@ -6,7 +6,7 @@ import slicer
 from IncrementalSegPanel.pages.ComparePage import ComparePage
 from IncrementalSegPanel.State import State
 from retention_reports import AGREES, HARMED, IMPROVED, KEPT, LINEAGE, PROXY, UNKNOWN, UNSURE, report
-from scripted_worker import session_at_home
+from scripted_worker import open_model, session_at_home
 from standin.events import wait
 
 
@@ -85,12 +85,12 @@ def test_a_first_version_has_no_table_and_no_chart(page, session):
 
 
 def test_a_first_version_offers_no_choice_that_needs_an_older_one(page, session):
-    session.opening.card = None  # none is in use yet
+    session.model = None  # none is in use yet
     taught(session)
     ui = page.ui
     shown = [button.visible for button in (ui.keepButton, ui.otherwiseButton, ui.longerButton, ui.discardButton)]
     assert shown == [False, False, True, True]
-    session.opening.card = {"current": 2}
+    session.model = open_model({"current": 2})
     session.changed()
     assert ui.keepButton.visible
     assert ui.otherwiseButton.visible

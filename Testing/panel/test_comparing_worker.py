@@ -20,7 +20,7 @@ PATIENCE = 120
 def session(tmp_path):
     found = session_in(tmp_path, SceneBridge(), Worker(tmp_path / "worker.log"))
     (tmp_path / "tmp").mkdir()
-    found.opening.folder = tmp_path / "models" / "arm"
+    found.folder = tmp_path / "models" / "arm"
     yield found
     found.worker.shutdown()
 
@@ -28,12 +28,12 @@ def session(tmp_path):
 def learn(session, structure, seed, folder, **arguments):
     """Teach a structure as the teaching page does; returns what the worker answered."""
     write_phantom_dataset(folder / structure, 4, "A", [structure], seed, (4, 32, 32))
-    model = {"model": str(session.opening.folder), "data": str(folder / structure), "structures": structure}
+    model = {"model": str(session.folder), "data": str(folder / structure), "structures": structure}
     answers = []
     session.ask("learn", model | TINY | arguments, answers.append)
     wait(lambda: answers or session.failure, PATIENCE)
     assert session.failure is None, session.failure
-    session.opening.refresh()
+    session.refresh()
     return answers[0]
 
 
@@ -44,7 +44,7 @@ def settled(session):
 
 def standing(session):
     """Return current, accepted and rejected as the model's folder says."""
-    state = json.loads((session.opening.folder / "model.json").read_text())
+    state = json.loads((session.folder / "model.json").read_text())
     return state["current"], sorted(state["accepted"]), sorted(state["rejected"])
 
 
@@ -78,7 +78,7 @@ def test_from_a_candidate_to_a_reviewed_model_and_back(session, tmp_path):
     settled(session)
     assert standing(session) == (2, [1, 2], [])
     assert session.state is State.REVIEWING
-    assert session.opening.card["current"] == 2
+    assert session.model.version == 2
 
     board = session.reviewing
     assert {name for item in board.exemplars for name in item.structures} == {"humerus", "scapula"}
@@ -107,4 +107,4 @@ def test_from_a_candidate_to_a_reviewed_model_and_back(session, tmp_path):
     flow.decide()
     settled(session)
     assert standing(session)[0] == 1
-    assert session.opening.card["current"] == 1
+    assert session.model.version == 1

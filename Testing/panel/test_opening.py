@@ -47,22 +47,22 @@ def make_model(folder, accepted=True):
 def test_nothing_is_open_at_first(session):
     session.opening.start()
     assert session.state is State.NO_MODEL
-    assert (session.opening.card, session.opening.folder, session.opening.recent) == (None, None, [])
+    assert (session.model, session.folder, session.opening.recent) == (None, None, [])
 
 
 def test_a_model_is_read_without_a_worker(session, model):
     session.opening.open(model)
     assert session.state is State.READY
     assert session.worker.asked == []
-    assert session.opening.folder == model
+    assert session.folder == model
     assert session.parameters.modelFolder == str(model)
-    (head,) = headsOf(session.opening.card)
+    (head,) = session.model.heads
     assert (head.name, head.dice, head.scans) == ("humerus", 0.93, 4)
 
 
 def test_any_file_of_a_model_opens_it(session, model):
     session.opening.open(model / "versions" / "000001" / "record.json")
-    assert session.opening.folder == model
+    assert session.folder == model
 
 
 def test_the_model_used_last_is_open_again(session, model, tmp_path):
@@ -71,7 +71,7 @@ def test_the_model_used_last_is_open_again(session, model, tmp_path):
     again = session_in(tmp_path, None)
     again.settings.update(session.settings)
     again.opening.start()
-    assert again.opening.folder == model
+    assert again.folder == model
     assert again.opening.recent == [model, tmp_path / "older"]
 
 
@@ -87,7 +87,7 @@ def test_the_scene_brings_its_model(session, model, tmp_path):
     session.opening.open(make_model(tmp_path / "other"))
     session.parameters.modelFolder = str(model)
     session.opening.start()
-    assert session.opening.folder == model
+    assert session.folder == model
 
 
 def test_another_scene_leaves_the_model_open_and_the_work_alone(session, model):
@@ -133,7 +133,7 @@ def test_what_cannot_be_opened_says_why_and_what_was_open_stays(session, model, 
     session.opening.open(folder)
     assert "bad" in session.failure.what
     assert session.failure.todo
-    assert (session.state, session.opening.folder) == (State.READY, model)
+    assert (session.state, session.folder) == (State.READY, model)
     session.opening.open(model)
     assert session.failure is None
 
@@ -142,7 +142,7 @@ def test_the_page_that_installs_stays_when_a_model_is_opened(session, model):
     session.go(State.NOTHING_INSTALLED)
     session.opening.open(model)
     assert session.state is State.NOTHING_INSTALLED
-    assert session.opening.card["name"] == "Shoulder MR"
+    assert session.model.name == "Shoulder MR"
     session.home()
     assert session.state is State.READY
 
@@ -152,13 +152,13 @@ def test_a_new_model_is_a_name_until_its_first_step(session, model):
     session.home()
     session.opening.begin(" Knee CT ")
     assert session.state is State.COLLECTING
-    assert session.opening.card is None
-    assert session.opening.folder == session.places.models / "Knee CT"
+    assert session.model is None
+    assert session.folder == session.places.models / "Knee CT"
     assert not session.places.models.exists()
-    make_model(session.opening.folder)
-    session.opening.refresh()
-    assert session.opening.card["name"] == "Knee CT"
-    assert session.opening.recent[0] == session.opening.folder
+    make_model(session.folder)
+    session.refresh()
+    assert session.model.name == "Knee CT"
+    assert session.opening.recent[0] == session.folder
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a/b", "..", 'a"b', "con: x"])
@@ -174,7 +174,7 @@ def test_a_name_that_is_taken_offers_to_open_that_model(session):
     session.opening.begin("Knee CT")
     assert "already" in session.failure.what
     session.failure.mend.act()
-    assert session.opening.folder == folder
+    assert session.folder == folder
     assert session.state is State.READY
 
 
@@ -184,10 +184,10 @@ def test_the_sample_begins_a_model_and_later_opens_it(session):
     assert loaded == ["sample"]
     assert session.state is State.COLLECTING
     session.home()
-    make_model(session.opening.folder)
+    make_model(session.folder)
     session.opening.trySample(lambda: loaded.append("again"))
     assert session.state is State.READY
-    assert session.opening.card["name"] == "Sample"
+    assert session.model.name == "Sample"
 
 
 def test_a_sample_that_cannot_be_loaded_is_one_sentence(session):
@@ -208,7 +208,7 @@ def test_a_package_becomes_a_model_of_its_own_and_is_opened(session, tmp_path):
     assert session.opening.message == "Importing Knee CT.iseg…"
     make_model(folder)
     asked.finish(name="Knee CT 2")
-    assert (session.state, session.opening.folder, session.opening.message) == (State.READY, folder, "")
+    assert (session.state, session.folder, session.opening.message) == (State.READY, folder, "")
 
 
 def test_a_package_that_is_refused_is_said(session, tmp_path):

@@ -7,6 +7,7 @@ import qt
 import slicer
 from IncrementalSegPanel.State import State
 from panel.shoulders import card
+from scripted_worker import open_model
 from standin import dialogs
 from standin.events import settle
 
@@ -24,14 +25,14 @@ def test_the_model_page_offers_three_ways(session, panel, tmp_path):
     assert not ui.sampleButton.default
     panel.pressPrimary()
     assert session.state is State.COLLECTING
-    assert session.opening.folder == tmp_path / "models" / "Knee CT"
+    assert session.folder == tmp_path / "models" / "Knee CT"
 
 
 def test_the_sample_leads_to_its_examples(session, panel):
     panel.pressPrimary()
     assert session.failure is None
     assert session.state is State.COLLECTING
-    assert (session.opening.folder.name, session.teaching.collecting.name) == ("Sample", "humerus")
+    assert (session.folder.name, session.teaching.collecting.name) == ("Sample", "humerus")
     assert [row.ticked for row in session.teaching.collecting.rows] == [True] * 5
     assert session.bridge.shownVolume().GetName() == "Shoulder 6"
     outlines = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
@@ -76,7 +77,7 @@ def test_models_opened_before_are_listed(session, panel, tmp_path):
 def test_the_header_names_model_and_version(ready, session):
     header = ready.panel._header
     assert header.ui.titleLabel.text == "Shoulder MR · 3 structures · version 3"
-    session.opening.card, session.opening.folder = None, Path("Knee CT")
+    session.model, session.folder = None, Path("Knee CT")
     header.render()
     assert header.ui.titleLabel.text == "Knee CT · new model"
 
@@ -120,11 +121,11 @@ def test_without_a_window_no_dialog_opens(ready):
 def test_what_waits_in_the_model_is_offered(ready):
     header, session = ready.panel._header, ready.session
     assert not header.ui.pendingFrame.visible
-    session.opening.card = card(candidates=[4])
+    session.model = open_model(card(candidates=[4]))
     header.render()
     assert header.ui.pendingLabel.text == "Version 4 waits for your decision."
-    session.opening.card = card(candidates=[4], unfinished={"structures": ["clavicle"], "fraction": 0.4})
+    session.model = open_model(card(candidates=[4], unfinished={"structures": ["clavicle"], "fraction": 0.4}))
     header.render()
     assert header.ui.pendingLabel.text == "A step that teaches clavicle is unfinished."
     header.ui.pendingButton.click()
-    assert session.worker.last("resume").arguments["model"] == str(session.opening.folder)
+    assert session.worker.last("resume").arguments["model"] == str(session.folder)

@@ -142,7 +142,7 @@ def test_marks_are_versions_and_can_be_lifted(session):
     flow.pin()
     assert flow.obstacleToMark == "Saving…"
     asked = session.worker.last("pin")
-    assert asked.arguments == {"model": str(session.opening.folder), "exemplar": flow.chosen, "on": True}
+    assert asked.arguments == {"model": str(session.folder), "exemplar": flow.chosen, "on": True}
     asked.finish(number=7)
     assert flow.saved.startswith("Saved as version 7")
     pinned = end_of("exemplars", "exemplars").result
@@ -209,7 +209,7 @@ def test_exemplars_are_offered_only_where_there_are_any(session):
 
 def test_an_answer_about_another_model_is_not_heard(session, tmp_path):
     session.reviewing.show()
-    session.opening.folder = tmp_path / "other"
+    session.folder = tmp_path / "other"
     session.worker.last("exemplars").finish(**end_of("exemplars", "exemplars").result)
     assert session.reviewing.exemplars is None
 

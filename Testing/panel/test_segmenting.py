@@ -8,7 +8,7 @@ from IncrementalSegPanel.documents.Heads import Head
 from IncrementalSegPanel.State import State
 from panel.noting_bridge import SCAN, NotingBridge
 from recordings import read
-from scripted_worker import session_in
+from scripted_worker import open_model, session_in
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.jobs import events
@@ -26,7 +26,7 @@ CARD = {"name": "Shoulder", "version": 2, "structures": [structure(HUMERUS, "hum
 @pytest.fixture
 def session(tmp_path):
     found = session_in(tmp_path, NotingBridge())
-    found.opening.card, found.opening.folder = CARD, tmp_path / "models" / "Shoulder"
+    found.model, found.folder = open_model(CARD), tmp_path / "models" / "Shoulder"
     found.home()
     found.segmenting.prepare()
     return found
@@ -67,7 +67,7 @@ def test_the_quick_path_is_one_click(session):
     assert session.segmenting.volume is SCAN
     asked = start(session)
     assert session.state is State.SEGMENTING
-    assert asked.arguments["model"] == str(session.opening.folder)
+    assert asked.arguments["model"] == str(session.folder)
     assert Path(asked.arguments["scans"]).read_text() == "voxels"
     assert asked.arguments["structures"] == "humerus, scapula"
     answer(session, asked)
@@ -89,14 +89,14 @@ def test_only_the_chosen_structures_are_computed(session):
 
 def test_a_structure_learned_later_is_chosen(session):
     session.segmenting.leaveOut({HUMERUS})
-    session.opening.card = CARD | {"structures": [*CARD["structures"], structure("c" * 32, "clavicle")]}
+    session.model = open_model(CARD | {"structures": [*CARD["structures"], structure("c" * 32, "clavicle")]})
     assert [head.name for head in session.segmenting.chosen] == ["scapula", "clavicle"]
 
 
 @pytest.mark.parametrize(
     ("spoil", "word"),
     [
-        (lambda session: setattr(session.opening, "card", None), "model"),
+        (lambda session: setattr(session, "model", None), "model"),
         (lambda session: setattr(session.bridge, "shownVolume", lambda: None), "scan"),
         (lambda session: session.segmenting.leaveOut({HUMERUS, SCAPULA}), "structure"),
         (lambda session: setattr(session, "parameters", None), "scan"),
@@ -131,7 +131,7 @@ def test_progress_is_told_in_words(session):
 
 def test_a_recorded_worker_is_understood(session, tmp_path):
     card, said, missing = read("segment", tmp_path / "world")
-    session.opening.card = card.events[-1].result
+    session.model = open_model(card.events[-1].result)
     start(session).play(said)
     session.later.run()
     assert session.state is State.DONE

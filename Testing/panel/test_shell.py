@@ -128,15 +128,15 @@ def test_a_scene_that_is_loaded_opens_its_model_and_no_other_takes_a_person_away
     for model in models:
         operations.tiny_version(create_or_open(model), None)
     widget.session.opening.open(models[0])
-    assert widget.session.opening.folder == models[0]
+    assert widget.session.folder == models[0]
     widget.session.state = State.COLLECTING
     widget.session.parameters.modelFolder = str(models[1])
     widget.onSceneEndImport()
     assert widget.session.state is State.COLLECTING
-    assert widget.session.opening.folder == models[0]
+    assert widget.session.folder == models[0]
     widget.session.home()
     widget.onSceneEndImport()
-    assert widget.session.opening.folder == models[1]
+    assert widget.session.folder == models[1]
     assert widget.session.state is State.READY
 
 

@@ -15,6 +15,8 @@ from scripted_worker import session_in
 from standin import dialogs
 from standin.events import wait
 
+from IncrementalSegLib.progress import Phase
+
 pytestmark = pytest.mark.slow
 
 LONG = 100
@@ -67,7 +69,7 @@ def begun(session, name, steps):
 def learning(session):
     """Run until the learning itself has begun."""
     flow = session.teaching.learning
-    until(session, lambda: flow.phase == 1 and flow.fraction > 0)
+    until(session, lambda: flow.phase is Phase.TRAINING)
     return flow
 
 
@@ -95,7 +97,7 @@ def test_slicer_closed_with_ok_goes_on_with_the_step_the_next_time(start, mainWi
     closing.stop()
     session.close()
     session.worker.shutdown()  # as Slicer's aboutToQuit does
-    folder = session.opening.folder
+    folder = session.folder
     slicer.mrmlScene.Clear(0)
 
     session = start()
@@ -110,9 +112,9 @@ def test_slicer_closed_with_ok_goes_on_with_the_step_the_next_time(start, mainWi
     assert session.teaching.learning.planned == 60
     until(session, lambda: not session.comparing.obstacleToDecide)
     session.comparing.decide()
-    until(session, lambda: session.opening.card is not None)
-    assert [item["name"] for item in session.opening.card["structures"]] == ["Scapula"]
-    assert session.opening.card["unfinished"] is None
+    until(session, lambda: session.model is not None)
+    assert [head.name for head in session.model.heads] == ["Scapula"]
+    assert session.model.unfinished is None
 
 
 def test_a_step_that_is_discarded_leaves_nothing_and_can_be_begun_again(start):
@@ -122,14 +124,14 @@ def test_a_step_that_is_discarded_leaves_nothing_and_can_be_begun_again(start):
     scans = deal.scans
     learning(session).stop("discard")
     until(session, lambda: session.state is State.DEAL)
-    assert deal.unfinished is None
-    folder = session.opening.folder
+    assert session.unfinished is None
+    folder = session.folder
     assert not list(folder.glob("unfinished/*"))
     assert not list(folder.glob("versions/*"))
     session.teaching.leave()
     assert not scans.exists()
     taught(session, "Scapula")
-    assert session.opening.card["current"] == 1
+    assert session.model.version == 1
 
 
 def test_an_earlier_version_segments_and_is_taught_after_going_back_to_it(start):
@@ -141,14 +143,12 @@ def test_an_earlier_version_segments_and_is_taught_after_going_back_to_it(start)
     session.segmenting.chooseVolume(scan)
     names = segmented(session)
     assert names == ["Scapula", "Upper arm"]
-    session.segmenting.leaveOut(
-        {session.opening.card["structures"][1]["id"]}
-    )  # the arm, which version 1 never heard of
+    session.segmenting.leaveOut({session.model.heads[1].id})  # the arm, which version 1 never heard of
 
     session.comparing.show(1)
     until(session, lambda: session.comparing.status == "accepted" and not session.comparing.obstacleToDecide)
     session.comparing.decide()
-    until(session, lambda: session.opening.card["current"] == 1)
+    until(session, lambda: session.model.version == 1)
     session.home()
     assert [head.name for head in session.segmenting.chosen] == ["Scapula"]
     assert session.segmenting.obstacle == ""
@@ -157,7 +157,7 @@ def test_an_earlier_version_segments_and_is_taught_after_going_back_to_it(start)
     begun(session, "Upper arm", steps=4)  # version 1 does not know it, though version 2 does
     until(session, lambda: session.state is State.COMPARING)
     assert session.comparing.number == 3
-    assert session.opening.card["current"] == 1
+    assert session.model.version == 1
 
 
 def segmented(session):

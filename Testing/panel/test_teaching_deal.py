@@ -3,6 +3,7 @@
 import pytest
 from IncrementalSegPanel.State import State
 from panel.lessons import ADVICE, CARD, ESTIMATE, METHODS, UNFINISHED, collected, dealt, teaching_session, verdicts
+from scripted_worker import open_model
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.jobs import events
@@ -129,7 +130,7 @@ def test_a_new_deal_waits_until_the_worker_has_given_up_the_last_one(session):
 
 
 def test_an_unfinished_step_is_not_lost_unasked(session):
-    session.opening.card = CARD | {"unfinished": UNFINISHED}
+    session.model = open_model(CARD | {"unfinished": UNFINISHED})
     deal = dealt(session)
     assert "unfinished" in deal.obstacle
     deal.allowGivingUp(True)

@@ -7,6 +7,7 @@ import pytest
 from IncrementalSegPanel.flows.Terms import settingsOf
 from IncrementalSegPanel.State import State
 from panel.lessons import ADVICE, CARD, ESTIMATE, RESULT, UNFINISHED, dealt, taught, teaching_session, verdicts
+from scripted_worker import open_model
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.jobs import events
@@ -90,7 +91,7 @@ def test_stopping_asks_how(session):
 def test_a_pause_keeps_the_step(session):
     asked = taught(session)
     session.teaching.learning.stop("pause")
-    session.opening.card = CARD | {"unfinished": UNFINISHED}
+    session.model = open_model(CARD | {"unfinished": UNFINISHED})
     asked.say(events.Cancelled("", True))
     assert session.state is State.READY
     assert "paused" in session.warnings[0]
@@ -121,9 +122,9 @@ def test_a_discard_leads_back_to_the_deal(session):
 def test_what_a_worker_leaves_that_was_ended_by_force_is_removed(session):
     asked = taught(session)
     session.teaching.learning.stop("discard")
-    session.opening.card = CARD | {"unfinished": UNFINISHED}
+    session.model = open_model(CARD | {"unfinished": UNFINISHED})
     asked.say(events.Cancelled("", False))
-    assert session.worker.last("give_up").arguments == {"model": str(session.opening.folder)}
+    assert session.worker.last("give_up").arguments == {"model": str(session.folder)}
     session.teaching.teach()
     assert session.worker.last("learn").arguments["restart"] is True
     assert session.state is State.TEACHING
@@ -131,7 +132,7 @@ def test_what_a_worker_leaves_that_was_ended_by_force_is_removed(session):
 
 def test_a_worker_that_died_can_go_on_from_its_checkpoint(session):
     asked = taught(session)
-    session.opening.card = CARD | {"unfinished": UNFINISHED}
+    session.model = open_model(CARD | {"unfinished": UNFINISHED})
     asked.fail("The worker has ended unexpectedly.")
     assert session.state is State.DEAL
     assert session.failure.mend.label == "Go on from the last checkpoint"
@@ -146,7 +147,7 @@ def test_without_a_checkpoint_nothing_is_offered(session):
 
 @pytest.mark.parametrize(("card", "sent"), [(CARD, {"device": "cpu"}), (None, {"preset": "quick"})])
 def test_a_lack_of_memory_can_be_mended(session, card, sent):
-    session.opening.card = card
+    session.model = None if card is None else open_model(card)
     taught(session).fail("The memory of the GPU ran out.", kind="NoMemoryError")
     session.failure.mend.act()
     asked = session.worker.last("learn").arguments
@@ -155,7 +156,7 @@ def test_a_lack_of_memory_can_be_mended(session, card, sent):
 
 
 def test_a_resumed_step_without_examples_ends_at_home(session):
-    session.opening.card = CARD | {"unfinished": UNFINISHED}
+    session.model = open_model(CARD | {"unfinished": UNFINISHED})
     session.teaching.resume()
     session.worker.last("resume").fail("A scan is gone.")
     assert session.state is State.READY

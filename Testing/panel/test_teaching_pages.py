@@ -13,7 +13,7 @@ from IncrementalSegPanel.State import State
 from panel.lessons import ADVICE, CARD, ESTIMATE
 from phantom_scene import add_shoulder
 from recordings import read
-from scripted_worker import session_in
+from scripted_worker import open_model, session_in
 from standin.events import settle
 from standin.screenshot import screenshot
 
@@ -28,8 +28,8 @@ ADVICE = ADVICE | {"method": "lwfseg"}
 @pytest.fixture
 def session(tmp_path):
     found = session_in(tmp_path, SceneBridge())
-    found.opening.folder, found.opening.card = tmp_path / "models" / "Shoulder MR", CARD
-    found.opening.refresh = lambda: True
+    found.folder, found.model = tmp_path / "models" / "Shoulder MR", open_model(CARD)
+    found.refresh = lambda: True
     found.home()
     return found
 
@@ -64,7 +64,7 @@ def collected(session):
 
 
 def dealt(session, **card):
-    session.opening.card = None if card.get("none") else CARD | card
+    session.model = None if card.get("none") else open_model(CARD | card)
     scene()
     session.teaching.begin("Scapula")
     session.teaching.toDeal()
@@ -267,7 +267,7 @@ class TestDeal:
     def test_the_form_can_be_made_for_every_method(self, session):
         page = priced(session)
         for item in forms()["methods"]:
-            session.opening.card = CARD | {"output": item["output"]}
+            session.model = open_model(CARD | {"output": item["output"]})
             session.teaching.deal.setMethod(item["name"])
             page.render()
             holder = page.ui.optionsHolder

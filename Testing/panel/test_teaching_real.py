@@ -70,12 +70,12 @@ def test_teach_stop_and_keep_pause_and_resume(session):
     session.teaching.teach()
     reach(session, State.COMPARING)
     assert session.teaching.learning.latestDice.keys() == {"Scapula"}
-    assert session.opening.card is None
+    assert session.model is None
     wait(lambda: not session.comparing.obstacleToDecide or session.failure is not None, LONG)
     assert session.failure is None, session.failure
     session.comparing.decide()
-    wait(lambda: session.opening.card is not None and session.state is not State.COMPARING, LONG)
-    assert session.opening.card["structures"][0]["name"] == "Scapula"
+    wait(lambda: session.model is not None and session.state is not State.COMPARING, LONG)
+    assert session.model.heads[0].name == "Scapula"
     assert (scans / "manifest.csv").is_file()
     session.home()
 
@@ -83,14 +83,14 @@ def test_teach_stop_and_keep_pause_and_resume(session):
     flow = learning(session)
     flow.stop("keep")
     reach(session, State.COMPARING)
-    assert session.opening.card["candidates"] == [2]
-    assert session.opening.card["current"] == 1
+    assert session.model.candidates == (2,)
+    assert session.model.version == 1
     session.home()
 
     dealt(session, "Upper arm", steps=5000)
     learning(session).stop("pause")
     wait(lambda: session.state is State.READY, LONG)
-    assert session.opening.card["unfinished"]["structures"] == ["Upper arm"]
+    assert session.model.unfinished.structures == ("Upper arm",)
     assert "paused" in session.warnings[0]
     slicer.mrmlScene.Clear(0)  # the scans of the step lie on the disk
     session.teaching.resume()
@@ -98,5 +98,5 @@ def test_teach_stop_and_keep_pause_and_resume(session):
     wait(lambda: flow.phase is Phase.TRAINING and flow.fraction > 0, LONG)
     flow.stop("discard")
     wait(lambda: session.state is not State.TEACHING, LONG)
-    session.opening.refresh()
-    assert session.opening.card["candidates"] == [2]
+    session.refresh()
+    assert session.model.candidates == (2,)

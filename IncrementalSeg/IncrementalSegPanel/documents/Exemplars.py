@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from IncrementalSegLib.types import Json
@@ -60,11 +61,11 @@ class Exemplar:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of the slices or crops that show a structure its exemplars stand for.
+    """How much of the slices or crops that show a structure its exemplars cover.
 
     Attributes:
         structure: Its name.
-        curve: Share, 0..1, that the first, the first two, ... stand for, as they were chosen.
+        curve: Share, 0..1, that the first, the first two, ... cover, as they were chosen.
         kept: How many of them are kept.
     """
 
@@ -107,7 +108,7 @@ _ENOUGH = 0.95
 """Of what all exemplars cover: a person sees little difference above."""
 
 
-_PHRASES = (
+_PHRASES: tuple[tuple[str, Callable[[], str]], ...] = (
     (r"certain rank (\d+) of (\d+)", lambda: _("by how sure the model is of it, rank {0} of {1}")),
     (
         r"covers ([\d.]+) % of the set by content \((.+?)\)",
@@ -171,5 +172,9 @@ def ledgerSentences(ledger: Json) -> list[str]:
 def _plain(reason: str) -> str:
     """Return a reason, as a model holds it, in a person's words."""
     for pattern, words in _PHRASES:
-        reason = re.sub(pattern, lambda found, words=words: words().format(*found.groups()), reason)
+
+        def say(found: re.Match[str], words: Callable[[], str] = words) -> str:
+            return words().format(*found.groups())
+
+        reason = re.sub(pattern, say, reason)
     return reason

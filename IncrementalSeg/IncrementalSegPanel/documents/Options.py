@@ -46,7 +46,7 @@ class Field:
     @classmethod
     def of(cls, name: str, schema: Mapping[str, Any]) -> Field:
         """Read one property of a schema; an optional one is a choice between a type and null."""
-        plain = next((item for item in schema.get("anyOf", ()) if item.get("type") != "null"), {})
+        plain: Mapping[str, Any] = next((item for item in schema.get("anyOf", ()) if item.get("type") != "null"), {})
         known = {**schema, **plain}
         choices = known.get("enum", (True, False) if known.get("type") == "boolean" else ())
         return cls(

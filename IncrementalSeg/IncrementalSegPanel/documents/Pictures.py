@@ -56,5 +56,7 @@ class Picture:
     @classmethod
     def of(cls, item: Json) -> Picture:
         """Read one picture of the verb ``compare_pictures``."""
-        paths = Path(item["before"]), Path(item["after"])
-        return cls(item["structure"], item["case"], *paths, *item["dice"], Place.of(item))
+        before, after = item["dice"]
+        return cls(
+            item["structure"], item["case"], Path(item["before"]), Path(item["after"]), before, after, Place.of(item)
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -9,7 +10,7 @@ from IncrementalSegLib.types import Json
 from IncrementalSegPanel.Texts import _
 from IncrementalSegPanel.Wording import signed
 
-_WORDS = {
+_WORDS: dict[str, Callable[[], str]] = {
     "harmed": lambda: _("harmed"),
     "unsure": lambda: _("not sure"),
     "kept": lambda: _("kept"),
@@ -56,7 +57,7 @@ class Row:
         ]
         before, after = (fmean(side) for side in zip(*pairs, strict=True)) if pairs else (None, None)
         measured = change is not None and not agreed
-        limits = (change["low"], change["high"]) if measured else (None, None)
+        limits = (change["low"], change["high"]) if measured else None
         worst = min(change["per_case"].items(), key=lambda item: item[1]) if measured and change["per_case"] else None
         return cls(
             row["structure"],
@@ -65,7 +66,7 @@ class Row:
             None if agreed else before,
             after,
             change["points"] if measured else None,
-            None if None in limits else limits,
+            None if limits is None or None in limits else limits,
             worst,
             row["why"],
             row["note"],

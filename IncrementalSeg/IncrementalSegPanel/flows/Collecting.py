@@ -7,21 +7,19 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from IncrementalSegLib.errors import IncrementalSegError, OptionError
 from IncrementalSegLib.jobs.events import Event, Failed, Progress
 from IncrementalSegLib.structures import check_name
 from IncrementalSegLib.terminology import color_of, terminology_of
 from IncrementalSegLib.types import Json
+from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Errand import Errand
 from IncrementalSegPanel.flows.Lesson import Color, Lesson
 from IncrementalSegPanel.flows.Opening import works
 from IncrementalSegPanel.flows.Rows import Row, alike, uncorrected
 from IncrementalSegPanel.Texts import _
-
-if TYPE_CHECKING:
-    from IncrementalSegPanel.Session import Session
 
 DESCRIPTIONS = ("dataset.json", "manifest.csv", "manifest.json")
 """A folder with one of these files is a data set."""
@@ -46,9 +44,16 @@ class Collecting:
         fraction: Share of the data set that has been looked at, or ``None`` while none is.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._errand = Errand(session)
+    terminology: str | None
+    color: Color
+    source: Path | None
+    labels: tuple[str, ...]
+    rows: list[Row]
+    fraction: float | None
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._errand = Errand(context)
         self._pictures = 0
         self._forget()
 
@@ -68,9 +73,8 @@ class Collecting:
     @property
     def known(self) -> str:
         """The model's own name of the structure; empty where it does not know it."""
-        card = self._session.opening.card or {"structures": []}
-        names = [item["name"] for item in card["structures"]]
-        return next((name for name in names if alike(name, self.name)), "")
+        heads = () if self._context.model is None else self._context.model.heads
+        return next((head.name for head in heads if alike(head.name, self.name)), "")
 
     @property
     def chosen(self) -> tuple[Any, ...]:
@@ -108,32 +112,32 @@ class Collecting:
             self.improve = False
         self.terminology, self.color = terminology_of(name), color_of(name)
         self._guess()
-        self._session.changed()
+        self._context.changed()
         self._draw()
 
     def setTerminology(self, name: str, terminology: str, color: Color) -> None:
         """Take name, code and colour from the terminology selector; signs that no name may hold are left out."""
         self.setName(re.sub(r" *[,;=] *", " ", name).strip())
         self.terminology, self.color = terminology, color
-        self._session.changed()
+        self._context.changed()
 
     def improveKnown(self) -> None:
         """Improve the structure that the model knows under this name."""
         self.name, self.improve = self.known, True
-        self._session.changed()
+        self._context.changed()
 
     def refresh(self) -> None:
         """Look again at what the scene holds; what was chosen stays chosen."""
         if self.fromFolder:
             return
         groups: dict[tuple[str, str], list[Any]] = {}
-        for example in self._session.bridge.candidates(self.name or None):
+        for example in self._context.bridge.candidates(self.name or None):
             groups.setdefault((example.volumeId, example.segmentationId), []).append(example)
         before = {row.key: row for row in self.rows}
         ordered = sorted(groups.items(), key=lambda group: group[0][1] != self._first)
         self.rows = [Row.ofScene(examples).after(before.get(key)) for key, examples in ordered]
         self._guess()
-        self._session.changed()
+        self._context.changed()
         self._draw()
 
     def useScene(self) -> None:
@@ -151,13 +155,13 @@ class Collecting:
         if path is not None and any(works((path / name).is_file) for name in DESCRIPTIONS):
             self.fraction = 0.0
             self._errand.ask("check", {"data": str(path)}, self._checked, self._failed, self._progressed)
-        self._session.changed()
+        self._context.changed()
 
     def setLabel(self, label: str) -> None:
         """Say which outline of the data set is the structure."""
         self.label = label
         self.rows = [replace(row, ticked=not self.refusal(row), ml=None, picture=None) for row in self.rows]
-        self._session.changed()
+        self._context.changed()
         self.look()
 
     def look(self) -> None:
@@ -165,7 +169,7 @@ class Collecting:
         if not self.label or self.source is None or all(row.ml is not None for row in self.rows if row.ticked):
             return
         self._pictures += 1
-        output = self._session.places.temporary / "examples" / str(self._pictures)
+        output = self._context.places.temporary / "examples" / str(self._pictures)
         arguments = {"data": str(self.source), "label": self.label, "output": str(output)}
         self._errand.ask("examples", arguments, self._looked, lambda _failed: None)  # a row can do without
 
@@ -183,13 +187,13 @@ class Collecting:
             replace(row, ticked=ticked and not self.refusal(row) and not uncorrected(row), decided=True)
             for row in self.rows
         ]
-        self._session.changed()
+        self._context.changed()
 
     def choose(self, number: int, choice: int | None) -> None:
         """Say which outline of a scan is the structure."""
         row = replace(self.rows[number], choice=choice, picture=None, decided=True)
         self.rows[number] = replace(row, ticked=choice is not None and not self.refusal(row))
-        self._session.changed()
+        self._context.changed()
         self._draw()
 
     def refusal(self, row: Row) -> str:
@@ -229,16 +233,12 @@ class Collecting:
 
     def _forget(self) -> None:
         self.name, self.improve, self._first = "", False, ""
-        self.terminology: str | None = None
-        self.color: Color = (128, 128, 128)
+        self.terminology, self.color = None, (128, 128, 128)
         self._empty(fromFolder=False, source=None)
 
     def _empty(self, fromFolder: bool, source: Path | None) -> None:
         self.fromFolder, self.source = fromFolder, source
-        self.labels: tuple[str, ...] = ()
-        self.label = ""
-        self.rows: list[Row] = []
-        self.fraction: float | None = None
+        self.labels, self.label, self.rows, self.fraction = (), "", [], None
 
     def _guess(self) -> None:
         """Choose what has the structure's name, where a person has not chosen."""
@@ -251,23 +251,23 @@ class Collecting:
 
     def _change(self, number: int, **changes: Any) -> None:
         self.rows[number] = replace(self.rows[number], **changes)
-        self._session.changed()
+        self._context.changed()
 
     def _draw(self) -> None:
         """Draw the thumbnails that are missing, one at a time."""
         waiting = [number for number, row in enumerate(self.rows) if row.pictured is not None and row.picture is None]
         if waiting:
-            self._session.later(partial(self._drawOne, waiting[0], self.rows[waiting[0]].pictured))
+            self._context.later(partial(self._drawOne, waiting[0], self.rows[waiting[0]].pictured))
 
     def _drawOne(self, number: int, example: Any) -> None:
         row = self.rows[number] if number < len(self.rows) else None
         if row is None or row.pictured is not example or row.picture is not None:
             return
         self._pictures += 1
-        path = self._session.places.temporary / "examples" / f"{self._pictures}.png"
+        path = self._context.places.temporary / "examples" / f"{self._pictures}.png"
         with suppress(IncrementalSegError, OSError):  # a row can do without its picture
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._session.bridge.thumbnail(example, path)
+            self._context.bridge.thumbnail(example, path)
         self._change(number, picture=path)
         self._draw()
 
@@ -288,7 +288,7 @@ class Collecting:
         known = {row.scan for row in self.rows}
         for note in result.get("notes", ()):
             if note["case"] not in known:  # of no row: an image without a label, a table
-                self._session.warn(note["text"])
+                self._context.warn(note["text"])
         self.labels = tuple(dict.fromkeys(label for row in self.rows for label in row.labels))
         if len(self.labels) == 1:
             self.setLabel(self.labels[0])
@@ -296,4 +296,4 @@ class Collecting:
 
     def _failed(self, failed: Failed) -> None:
         self.fraction, self.source = None, None
-        self._session.fail(failed)
+        self._context.fail(failed)

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from IncrementalSegLib.jobs.events import Failed
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.documents.Lineage import Version, differences
 from IncrementalSegPanel.documents.Pictures import Picture
 from IncrementalSegPanel.documents.Retention import Report, Row
+from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Errand import Errand
 from IncrementalSegPanel.flows.Jumping import jump, obstacleToJump
+from IncrementalSegPanel.flows.Reviewing import Reviewing
+from IncrementalSegPanel.flows.Teaching import Teaching
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Texts import _
-
-if TYPE_CHECKING:
-    from IncrementalSegPanel.Session import Session
 
 
 class Comparing:
     """One version of the open model, and the list of all.
+
+    Args:
+        context: Whose model has the versions.
+        teaching: Repeats a step in another way.
+        reviewing: Comes after a version was accepted.
 
     Attributes:
         number: Number of the version that is shown, or ``None``.
@@ -37,9 +42,14 @@ class Comparing:
         asking: The panel asks whether the version shall be discarded.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._drawing = Errand(session)
+    number: int | None
+    report: Report | None
+    differences: list[str]
+    pictures: list[Picture]
+
+    def __init__(self, context: Context, teaching: Teaching, reviewing: Reviewing) -> None:
+        self._context, self._teaching, self._reviewing = context, teaching, reviewing
+        self._drawing = Errand(context)
         self._folder: Path | None = None
         self._forget(None)
         self.lineage: tuple[Version, ...] = ()
@@ -52,18 +62,18 @@ class Comparing:
             number: Of the version.
             result: What ``learn`` answered, where it was taught just now.
         """
-        if not self._session.may(State.COMPARING):
+        if not self._context.may(State.COMPARING):
             return
         self._drawing.giveUp()
         self._forget(number)
-        if self._folder != self._session.opening.folder:  # the list stays until the new one of the same model comes
-            self._folder, self.lineage = self._session.opening.folder, ()
+        if self._folder != self._context.folder:  # the list stays until the new one of the same model comes
+            self._folder, self.lineage = self._context.folder, ()
         self._fresh = result is not None
         if result is not None:
             self.listing = False
             self.report = Report.of(result["retention"])
             self.learned = _learned(result.get("validation", {}))
-        self._session.go(State.COMPARING)
+        self._context.go(State.COMPARING)
         self._ask("versions", {}, self._list)
 
     def showNth(self, place: int) -> None:
@@ -73,10 +83,10 @@ class Comparing:
 
     def versions(self) -> None:
         """Show all versions, and of the one in use what the gate found."""
-        card = self._session.opening.card
-        if card is not None and not self.doing and not self._session.state.busy:
+        model = self._context.model
+        if model is not None and not self.doing and not self._context.state.busy:
             self.listing = True
-            self.show(card["current"])
+            self.show(model.version)
 
     @property
     def version(self) -> Version | None:
@@ -140,43 +150,43 @@ class Comparing:
     @property
     def obstacleToJump(self) -> str:
         """Why the scan of the slice cannot be shown; empty where it can."""
-        return obstacleToJump(self._session, None if self.picture is None else self.picture.place)
+        return obstacleToJump(self._context, None if self.picture is None else self.picture.place)
 
     @property
     def obstacleToRepeat(self) -> str:
         """Why the step cannot be done again in another way; empty where it can."""
-        if self._fresh and self._session.teaching.canRepeat:
+        if self._fresh and self._teaching.canRepeat:
             return self.doing
         return _("Only a step of this session can be repeated; its examples are not known any more.")
 
     def agree(self, consent: bool) -> None:
         """Accept, or not, what the gate holds the version back for."""
         self.consent = consent
-        self._session.changed()
+        self._context.changed()
 
     def choose(self, number: int) -> None:
         """Look at the ``number``-th older structure, from 0."""
         assert self.report is not None
         self.chosen, self._seen = self.report.rows[number].structure, 0
-        self._session.changed()
+        self._context.changed()
 
     def next(self) -> None:
         """Look at another slice of the same structure."""
         self._seen += 1
-        self._session.changed()
+        self._context.changed()
 
     def jump(self) -> None:
         """Show the slice in Slicer's own views."""
         assert self.picture is not None
         assert self.picture.place is not None
-        jump(self._session, self.picture.place)
+        jump(self._context, self.picture.place)
 
     def decide(self) -> None:
         """Do what the version's status asks for: accept it, go back to it, or leave it in use."""
         if self._late:
             return
         if self.undecided:
-            self._decide("accept", _("Accepting…"), self._session.reviewing.offer)
+            self._decide("accept", _("Accepting…"), self._reviewing.offer)
         elif self.status == "accepted":
             number = self.number
             assert number is not None
@@ -188,27 +198,27 @@ class Comparing:
         """Go back to the beginning and leave the version as it is, to be decided later."""
         if not self._late:
             self._drawing.giveUp()
-            self._session.home()
+            self._context.home()
 
     def ask(self, asking: bool) -> None:
         """Ask whether the version shall be discarded, or ask no longer."""
         self.asking = asking
-        self._session.changed()
+        self._context.changed()
 
     def discard(self) -> None:
         """Mark the version as rejected."""
         if not self._late:
-            self._decide("reject", _("Discarding…"), self._session.home)
+            self._decide("reject", _("Discarding…"), self._context.home)
 
     def repeat(self, longer: bool) -> None:
         """Go back to the deal of the step: to train twice as long, or in another way."""
         if not self._late:
-            self._session.teaching.again(longer)
+            self._teaching.again(longer)
 
     @property
     def _late(self) -> bool:
         """Whether something is being done already, or the page has gone."""
-        return bool(self.doing) or self._session.state is not State.COMPARING
+        return bool(self.doing) or self._context.state is not State.COMPARING
 
     @property
     def _chosenPictures(self) -> list[Picture]:
@@ -216,9 +226,7 @@ class Comparing:
 
     def _forget(self, number: int | None) -> None:
         self.number = number
-        self.report: Report | None = None
-        self.differences: list[str] = []
-        self.pictures: list[Picture] = []
+        self.report, self.differences, self.pictures = None, [], []
         self.chosen = self.doing = self.learned = ""
         self._seen, self._shown = 0, object()
         self.consent = self.asking = self._fresh = False
@@ -226,18 +234,22 @@ class Comparing:
     def _decide(self, verb: str, doing: str, then: Callable[[], None]) -> None:
         def done(_card: Json) -> None:
             self.doing, self.lineage, self._fresh = "", (), False  # what was known of its status is past
-            self._session.opening.refresh()
-            if self._session.state is State.COMPARING:  # else a person went on to something else meanwhile
+            self._context.refresh()
+            if self._context.state is State.COMPARING:  # else a person went on to something else meanwhile
                 then()
 
         def failed(error: Failed) -> None:
             self.doing = ""
-            self._session.fail(error)
+            self._context.fail(error)
 
         self.doing, self.asking = doing, False
         arguments = self._arguments({"version": self.number})
-        self._drawing.giveUp(lambda: self._session.ask(verb, arguments, done, failed=failed))
-        self._session.changed()
+
+        def ask() -> None:
+            self._context.ask(verb, arguments, done, failed=failed)
+
+        self._drawing.giveUp(ask)
+        self._context.changed()
 
     def _list(self, found: Json) -> None:
         self.lineage = tuple(Version.of(record) for record in reversed(found["versions"]))
@@ -263,16 +275,16 @@ class Comparing:
         if self.report.rows:
             self.chosen = self.report.rows[0].structure
         if any(row.points is not None for row in self.report.rows):
-            output = self._session.places.temporary / "pictures" / f"version {self.number}"
+            output = self._context.places.temporary / "pictures" / f"version {self.number}"
             arguments = self._arguments({"version": self.number, "output": str(output)})
-            done, failed = self._still(self._picture), self._still(self._session.fail)
+            done, failed = self._still(self._picture), self._still(self._context.fail)
             self._drawing.giveUp(lambda: self._drawing.ask("compare_pictures", arguments, done, failed))
 
     def _picture(self, found: Json) -> None:
         self.pictures = [Picture.of(item) for item in found["pictures"]]
 
     def _ask(self, verb: str, arguments: Json, done: Callable[[Json], None]) -> None:
-        self._session.ask(verb, self._arguments(arguments), self._still(done))
+        self._context.ask(verb, self._arguments(arguments), self._still(done))
 
     def _still(self, act: Callable[[Any], None]) -> Callable[[Any], None]:
         """Return an action that does nothing once something else is shown."""
@@ -280,7 +292,7 @@ class Comparing:
         return lambda found: act(found) if self._shown is shown else None
 
     def _arguments(self, arguments: Json) -> Json:
-        return {"model": str(self._session.opening.folder)} | arguments
+        return {"model": str(self._context.folder)} | arguments
 
 
 def _learned(scores: Json) -> str:

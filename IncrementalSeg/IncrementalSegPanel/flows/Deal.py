@@ -7,25 +7,25 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.jobs.events import Event, Failed, Progress
-from IncrementalSegLib.store.card import read_unfinished
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.Failure import Failure, Mend
+from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Errand import Errand
 from IncrementalSegPanel.flows.Lesson import Lesson
 from IncrementalSegPanel.flows.Terms import Terms
 from IncrementalSegPanel.Texts import _
 from IncrementalSegPanel.Wording import duration
 
-if TYPE_CHECKING:
-    from IncrementalSegPanel.Session import Session
-
 
 class Deal:
     """What a step will take.
+
+    Args:
+        context: Whose model is taught.
+        toExamples: Goes back and lets others be chosen.
 
     Attributes:
         lesson: What shall be taught, or ``None`` while nothing is.
@@ -41,9 +41,13 @@ class Deal:
         givesUp: Whether a step of this model that is unfinished may be given up.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._errand = Errand(session)
+    lesson: Lesson | None
+    advice: Json | None
+    estimate: Json | None
+
+    def __init__(self, context: Context, toExamples: Callable[[], None]) -> None:
+        self._context, self._toExamples = context, toExamples
+        self._errand = Errand(context)
         self._export: Any = None
         self._folder = Path()
         self.methods: list[Json] = []
@@ -51,21 +55,10 @@ class Deal:
         self._forget()
 
     @property
-    def unfinished(self) -> Json | None:
-        """The step of the open model that is unfinished, or ``None``."""
-        opening = self._session.opening
-        if opening.card is not None or opening.folder is None:
-            return (opening.card or {}).get("unfinished")
-        try:
-            return read_unfinished(opening.folder)
-        except IncrementalSegError:  # said by whoever tries to go on with it
-            return None
-
-    @property
     def choices(self) -> list[Json]:
         """The methods that the open model can be taught with."""
-        output = (self._session.opening.card or {}).get("output")
-        return [item for item in self.methods if self.isFirst or item["output"] == output]
+        model = self._context.model
+        return [item for item in self.methods if model is None or item["output"] == model.output]
 
     @property
     def method(self) -> str | None:
@@ -75,7 +68,7 @@ class Deal:
     @property
     def isFirst(self) -> bool:
         """Whether the model learns its first structure, which decides its network and size."""
-        return self._session.opening.card is None
+        return self._context.model is None
 
     @property
     def obstacle(self) -> str:
@@ -88,7 +81,7 @@ class Deal:
             return _("The examples are still being checked.")
         if self.advice is not None and self.method is None:
             return _("A model of their own is advised for these scans; to teach them to this one, choose a method.")
-        if self.unfinished and not self.givesUp:
+        if self._context.unfinished and not self.givesUp:
             return _("A step of this model is unfinished: go on with it, or tick “Give it up and begin anew”.")
         faults = [*self.terms.settings.faults.values(), *self.terms.options.faults.values()]
         return _("Correct this first: {}").format(faults[0]) if faults else ""
@@ -116,9 +109,9 @@ class Deal:
             self._askAll()
             return
         self._say(_("Writing the examples"))
-        assert self._session.opening.folder is not None
-        self._folder = self._session.places.newScans(self._session.opening.folder, lesson.name)
-        self._export = self._session.bridge.exportExamples(examples, lesson.label, self._folder, self._session.later)
+        assert self._context.folder is not None
+        self._folder = self._context.places.newScans(self._context.folder, lesson.name)
+        self._export = self._context.bridge.exportExamples(examples, lesson.label, self._folder, self._context.later)
         self._export.listen(lambda: self._written(self._export))
 
     def reopen(self, lesson: Lesson, terms: Terms) -> None:
@@ -130,7 +123,7 @@ class Deal:
     def showAgain(self, lesson: Lesson, terms: Terms, givesUp: bool) -> None:
         """Show the deal of a step that was begun and has not come to its end; nothing is asked again."""
         self.lesson, self.terms, self.givesUp = lesson, terms, givesUp
-        self._session.changed()
+        self._context.changed()
 
     def setMethod(self, name: str | None) -> None:
         """Choose a method; ``None``: the recommended one."""
@@ -140,12 +133,12 @@ class Deal:
     def changed(self) -> None:
         """Take note that the terms have changed."""
         self.outdated = self.estimate is not None
-        self._session.changed()
+        self._context.changed()
 
     def allowGivingUp(self, allowed: bool) -> None:
         """Say whether the unfinished step of this model may be given up."""
         self.givesUp = allowed
-        self._session.changed()
+        self._context.changed()
 
     def measure(self) -> None:
         """Ask again what it takes."""
@@ -157,7 +150,7 @@ class Deal:
         if self.obstacle:
             return
         self.taken = True
-        self._session.changed()
+        self._context.changed()
         self._errand.giveUp(lambda: self._begin(then))
 
     def keepScans(self) -> None:
@@ -176,10 +169,9 @@ class Deal:
         self._forget()
 
     def _forget(self) -> None:
-        self.lesson: Lesson | None = None
+        self.lesson = None
         self.terms = Terms()
-        self.advice: Json | None = None
-        self.estimate: Json | None = None
+        self.advice = self.estimate = None
         self.outdated, self.taken, self.givesUp = False, False, False
         self.doing, self.fraction = "", 0.0
         self._export = None
@@ -200,7 +192,7 @@ class Deal:
         elif export.path is not None:
             self.lesson = replace(self.lesson, data=Path(export.path))
             self._askAll()
-        self._session.changed()
+        self._context.changed()
 
     def _askAll(self) -> None:
         """Ask the worker in turn: are the scans good, which methods are there, which suits, what does it take."""
@@ -218,7 +210,7 @@ class Deal:
             self._refuse(Failure(what, bad[0] if bad else "", _("Choose others.")))
             return
         for line in bad:
-            self._session.warn(_("Left out: {}").format(line))
+            self._context.warn(_("Left out: {}").format(line))
         if bad or self.lesson.cases:
             self.lesson = replace(self.lesson, cases=good)
         if self.methods:
@@ -255,8 +247,8 @@ class Deal:
 
     def _arguments(self) -> Json:
         assert self.lesson is not None
-        assert self._session.opening.folder is not None
-        return self.lesson.arguments(self._session.opening.folder, self._session.places.temporary)
+        assert self._context.folder is not None
+        return self.lesson.arguments(self._context.folder, self._context.places.temporary)
 
     def _progressed(self, event: Event) -> None:
         if isinstance(event, Progress):
@@ -264,17 +256,17 @@ class Deal:
 
     def _failed(self, failed: Failed) -> None:
         self._say("")
-        self._session.fail(failed, Mend(_("Choose other examples"), self._session.teaching.toExamples))
+        self._context.fail(failed, Mend(_("Choose other examples"), self._toExamples))
 
     def _refuse(self, failure: Failure) -> None:
         """Say before anything begins that these examples cannot teach."""
-        self._session.teaching.toExamples()
-        self._session.failure = failure
-        self._session.changed()
+        self._toExamples()
+        self._context.failure = failure
+        self._context.changed()
 
     def _say(self, doing: str) -> None:
         self.doing, self.fraction = doing, 0.0
-        self._session.changed()
+        self._context.changed()
 
     def _cost(self) -> str:
         found = self.estimate
@@ -289,10 +281,10 @@ class Deal:
         return _("At most {} on {} (peak {} GB).").format(time, found["device"], memory)
 
     def _kept(self) -> str:
-        structures = (self._session.opening.card or {}).get("structures")
-        if not structures:
+        model = self._context.model
+        if model is None or not model.heads:
             return _("It is the first structure of this model.")
-        count = len(structures) - (self.lesson is not None and self.lesson.improve)
+        count = len(model.heads) - (self.lesson is not None and self.lesson.improve)
         return _("Keeps {} structures.").format(count) if count != 1 else _("Keeps 1 structure.")
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from IncrementalSegLib.jobs.client import Job
 from IncrementalSegLib.jobs.events import Event, Failed
 from IncrementalSegLib.types import Json
-
-if TYPE_CHECKING:
-    from IncrementalSegPanel.Session import Session
+from IncrementalSegPanel.flows.Context import Context
 
 Then = Callable[[], None]
 
@@ -19,11 +16,11 @@ class Errand:
     """Ask the worker for one thing after the other.
 
     Args:
-        session: Whose worker is asked.
+        context: Whose worker is asked.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._job: Job | None = None
         self._verb = ""
         self._given = False
@@ -47,7 +44,7 @@ class Errand:
             self.giveUp(lambda: self.ask(verb, arguments, done, failed, event))
             return
         self._verb = verb
-        job = self._session.ask(
+        job = self._context.ask(
             verb,
             arguments,
             lambda result: self._end(lambda: done(result)),
@@ -65,7 +62,7 @@ class Errand:
         self._then = then or _nothing
         if not self._given:
             self._given = True
-            self._session.worker.cancel(self._job, "discard")
+            self._context.worker.cancel(self._job, "discard")
 
     def _end(self, act: Then) -> None:
         given, then = self._given, self._then

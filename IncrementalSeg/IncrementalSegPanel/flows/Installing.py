@@ -8,11 +8,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from IncrementalSegLib.errors import MissingNeedError
 from IncrementalSegPanel.environment.Changes import Changes, installedPackages
 from IncrementalSegPanel.environment.Environment import (
     BUILDS,
@@ -26,13 +25,11 @@ from IncrementalSegPanel.environment.Machine import Machine
 from IncrementalSegPanel.environment.PipErrors import explainPip
 from IncrementalSegPanel.environment.Torch import builds
 from IncrementalSegPanel.Failure import Failure, Mend
+from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.InstallSteps import InstallSteps
 from IncrementalSegPanel.Seams import Installer
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Texts import _
-
-if TYPE_CHECKING:
-    from IncrementalSegPanel.Session import Session
 
 OPEN_AT_START = "IncrementalSeg/openAtStart"
 """Setting: whether Slicer shows the panel when it starts the next time."""
@@ -50,10 +47,11 @@ class Installing:
     """What the environment page shows and does.
 
     Args:
-        session: Whose worker needs the libraries.
+        context: Whose worker needs the libraries.
+        leave: Gives up what is not begun yet.
 
     Attributes:
-        installer: What installs; given where the session is put together, ``None`` where nothing is to be looked at.
+        installer: What installs; given where the panel is put together, ``None`` where nothing is to be looked at.
         report: What was found when it was last looked.
         phase: What is being done, in words; empty while nothing runs.
         step: Its number and the number of all.
@@ -63,8 +61,9 @@ class Installing:
         stale: Packages whose former version stays in Slicer's memory until it starts again.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, context: Context, leave: Callable[[], None]) -> None:
+        self._context, self._leave = context, leave
+        context.environment = self
         self.installer: Installer | None = None
         self.report: Report | None = None
         self.phase = ""
@@ -87,109 +86,117 @@ class Installing:
             return ""
         return f"{self.report.title}."
 
-    @property
-    def mend(self) -> Mend | None:
-        """The button that leads to the environment page, where something is missing."""
-        return Mend(_("Show what is missing"), self.open) if self.obstacle else None
-
-    def require(self) -> None:
-        """Make sure that the worker can compute.
-
-        Raises:
-            MissingNeedError: Libraries are missing.
-        """
-        if self.obstacle:
-            raise MissingNeedError(_("Nothing can be computed yet."), self.obstacle)
-
     def look(self) -> None:
         """Look at what is there, and go to the environment page where something is missing."""
-        if self.installer is None or self.phase or self._session.state is State.RESTART_NEEDED:
+        if self.installer is None or self.phase or self._context.state is State.RESTART_NEEDED:
             return
         gpus = self._machine.gpus if self._machine is not None else None
         machine = self.installer.machine()
         self._judge(replace(machine, gpus=() if machine.system == "Darwin" else gpus))
-        if self._machine.gpus is None and self.report.torch:
-            self.installer.findGpus(lambda found: self._judge(replace(self._machine, gpus=found)))
+        if self._computer.gpus is None and self._judged.torch:
+            self.installer.findGpus(lambda found: self._judge(replace(self._computer, gpus=found)))
 
     def open(self) -> None:
         """Go to the environment page; for buttons of other pages that need the worker."""
         self._skipped = False
-        if self._session.state not in _ENVIRONMENT and not self._session.state.busy:
-            self._session.teaching.leave()
-            self._session.home()
+        if self._context.state not in _ENVIRONMENT and not self._context.state.busy:
+            self._leave()
+            self._context.home()
         self.look()
 
     def skip(self) -> None:
         """Go on without the libraries: models can be looked at."""
         self._skipped = True
-        self._session.home()
+        self._context.home()
 
     def install(self) -> None:
         """Download and install what is missing; PyTorch first, because others would bring a PyTorch of their own."""
         steps: list[Step] = []
-        if self.report.torch:
+        if self._judged.torch:
             steps.append((_("Installing PyTorch"), self._installTorch))
-        if self.report.packages:
-            wanted = [str(one) for one in self.report.packages]
-            steps.append((_("Installing the other libraries"), lambda done: self._work.install(wanted, done)))
+        if self._judged.packages:
+            wanted = [str(one) for one in self._judged.packages]
+            steps.append((_("Installing the other libraries"), lambda done: self._running.install(wanted, done)))
         self._start(steps, self.install)
 
     def installFromFolder(self, folder: Path) -> None:
         """Install everything from files in a folder, without a network."""
         arguments = ["--no-index", "--find-links", str(folder), *self._missing()]
-        torch = self.report.torch
-        step = (_("Installing from the folder"), lambda done: self._work.install(arguments, done, bringsTorch=torch))
-        self._start([step], lambda: self.installFromFolder(folder))
+
+        def install(done: Callable[[int], None]) -> None:
+            self._running.install(arguments, done, bringsTorch=self._judged.torch)
+
+        self._start([(_("Installing from the folder"), install)], lambda: self.installFromFolder(folder))
 
     def restart(self) -> None:
         """Start Slicer again, which then shows the panel by itself."""
-        self._session.settings.setValue(OPEN_AT_START, True)
-        self.installer.restart()
+        self._context.settings.setValue(OPEN_AT_START, True)
+        self._tool.restart()
 
     def later(self) -> None:
         """Go on without starting Slicer again."""
-        self._session.home()
+        self._context.home()
 
     def cancel(self) -> None:
         """End the installation; what is there by then stays, and it can be begun again at any time."""
         if self.phase and not self.cancelled:
-            self.cancelled = self._work.cancelled = True
-            self.installer.cancel()
-            self._session.changed()
+            self.cancelled = self._running.cancelled = True
+            self._tool.cancel()
+            self._context.changed()
 
     def downloadCommand(self) -> str:
         """Return the command that fills a folder of wheels on a computer with internet and the same Slicer."""
-        build = builds(self._machine)[0]
+        build = builds(self._computer)[0]
         wanted = " ".join(f'"{one}"' for one in self._missing())
         return f"PythonSlicer -m pip download --dest wheels --extra-index-url {BUILDS}/{build} {wanted}"
 
     def _missing(self) -> list[str]:
-        return [*([str(TORCH)] if self.report.torch else []), *(str(one) for one in self.report.packages)]
+        return [*([str(TORCH)] if self._judged.torch else []), *(str(one) for one in self._judged.packages)]
+
+    @property
+    def _tool(self) -> Installer:
+        assert self.installer is not None
+        return self.installer
+
+    @property
+    def _computer(self) -> Machine:
+        assert self._machine is not None, "look first"
+        return self._machine
+
+    @property
+    def _judged(self) -> Report:
+        assert self.report is not None, "look first"
+        return self.report
+
+    @property
+    def _running(self) -> InstallSteps:
+        assert self._work is not None, "nothing is being installed"
+        return self._work
 
     def _judge(self, machine: Machine) -> None:
         self._machine = machine
         self.report = examine(machine, installedPackages())
-        state, here = self.report.state, self._session.state
+        state, here = self.report.state, self._context.state
         if state is State.READY:
             if here in _ENVIRONMENT:
-                self._session.home()
+                self._context.home()
         elif here in _ENVIRONMENT or (here in (State.NO_MODEL, State.READY) and not self._skipped):
-            self._session.go(state)
-        self._session.changed()
+            self._context.go(state)
+        self._context.changed()
 
     def _start(self, steps: list[Step], again: Callable[[], None]) -> None:
         if self.phase:
             return
         self._again = again
         self.cancelled = False
-        self.installer.discard({canonicalize_name(one.name) for one in (TORCH, *requirements())})
+        self._tool.discard({canonicalize_name(one.name) for one in (TORCH, *requirements())})
         self._before = installedPackages()
         self._work = InstallSteps(
-            self.installer, self._machine, self.report, self._constraints, installedPackages, self._log
+            self._tool, self._computer, self._judged, self._constraints, installedPackages, self._log
         )
         self._steps = [*steps, (_("Checking that everything works"), self._check)]
         self.step, self.lines = (0, len(self._steps)), []
-        self._session.dismiss()
+        self._context.dismiss()
         self._next(0)
 
     def _next(self, code: int) -> None:
@@ -205,8 +212,8 @@ class Installing:
             return
         self.phase, act = self._steps.pop(0)
         self.step = (self.step[0] + 1, self.step[1])
-        self._work.said = []
-        self._session.changed()
+        self._running.said = []
+        self._context.changed()
         try:
             act(self._next)
         except Exception as error:  # whatever Slicer or the extension raises belongs on the page
@@ -214,7 +221,7 @@ class Installing:
             self._failed()
 
     def _installTorch(self, done: Callable[[int], None]) -> None:
-        self._work.installTorch(done)
+        self._running.installTorch(done)
 
     def _check(self, done: Callable[[int], None]) -> None:
         def checked(code: int, output: str, errors: str) -> None:
@@ -223,52 +230,53 @@ class Installing:
             broken = found.get("broken", {})
             for file, why in broken.items():
                 self._log(f"{file}: {why}")
-            self._session.device = found.get("device", "")
-            done(0 if self._session.device and not broken else 1)
+            self._context.device = found.get("device", "")
+            done(0 if self._context.device and not broken else 1)
 
-        self.installer.check(checked)
+        self._tool.check(checked)
 
     def _succeeded(self) -> None:
-        self._finish()
-        self.report = replace(self.report, state=State.READY)
-        self.stale = self.changes.loaded(LOADED)
-        if self._session.state not in _ENVIRONMENT:  # a person has gone on to look at a model
-            self._session.changed()
+        changes = self._finish()
+        self.report = replace(self._judged, state=State.READY)
+        self.stale = changes.loaded(LOADED)
+        if self._context.state not in _ENVIRONMENT:  # a person has gone on to look at a model
+            self._context.changed()
         elif self.stale:
-            self._session.go(State.RESTART_NEEDED)
+            self._context.go(State.RESTART_NEEDED)
         else:
-            self._session.home()
+            self._context.home()
 
     def _stopped(self) -> None:
         self._discardUnfinished()
         self._finish()
         self.cancelled = False
-        self._session.warn(_("The installation was cancelled. “Install” installs what is still missing."))
+        self._context.warn(_("The installation was cancelled. “Install” installs what is still missing."))
         self.look()
 
     def _discardUnfinished(self) -> None:
         after = installedPackages()
-        self.installer.discard({name for name, version in after.items() if self._before.get(name) != version})
+        self._tool.discard({name for name, version in after.items() if self._before.get(name) != version})
 
     def _failed(self) -> None:
         during = self.phase
         self._discardUnfinished()
-        self._finish()
+        changes = self._finish()
         what = _("{phase} has failed.").format(phase=during)
-        why, todo = explainPip(self._work.said)
-        report = "\n".join([*self.lines[-200:], "", self.changes.describe(self._machine.python)])
-        self._session.failure = Failure(what, why, todo, report, Mend(_("Try again"), self._again))
-        self._session.changed()
+        why, todo = explainPip(self._running.said)
+        report = "\n".join([*self.lines[-200:], "", changes.describe(self._computer.python)])
+        self._context.failure = Failure(what, why, todo, report, Mend(_("Try again"), self._again))
+        self._context.changed()
 
-    def _finish(self) -> None:
-        """Write down what has changed."""
+    def _finish(self) -> Changes:
+        """Write down what has changed, and return it."""
         self.phase, self._steps = "", []
         self.changes = Changes.between(self._before, installedPackages())
-        logging.getLogger(__name__).info("Installation: %s", self.changes.describe(self._machine.python))
+        logging.getLogger(__name__).info("Installation: %s", self.changes.describe(self._computer.python))
+        return self.changes
 
     def _constraints(self) -> Path:
         """Write what must not change now; a PyTorch of the step before is part of it."""
-        path = self._session.places.temporary / "constraints.txt"
+        path = self._context.places.temporary / "constraints.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(constraints(installedPackages())) + "\n", encoding="utf-8")
         return path
@@ -277,7 +285,7 @@ class Installing:
         if self._work is not None:
             self._work.said += text.splitlines()
         self.lines = [*self.lines, *text.splitlines()][-_MOST_LINES:]
-        self._session.changed()
+        self._context.changed()
 
 
 def _readDoctor(text: str) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from IncrementalSegLib.errors import NoMemoryError
 from IncrementalSegLib.jobs.client import Job
@@ -11,13 +11,12 @@ from IncrementalSegLib.jobs.events import Event, Failed, Metric, Preview, Progre
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.Failure import Mend
+from IncrementalSegPanel.flows.Context import Context
+from IncrementalSegPanel.flows.Deal import Deal
 from IncrementalSegPanel.flows.Lesson import Lesson
 from IncrementalSegPanel.flows.Terms import Terms
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Texts import _
-
-if TYPE_CHECKING:
-    from IncrementalSegPanel.Session import Session
 
 PHASES = (Phase.PREPARING, Phase.TRAINING, Phase.REMEMBERING, Phase.CHECKING_OLD, Phase.SAVING)
 """The phases that a person is shown; what comes before is part of the preparation."""
@@ -25,6 +24,12 @@ PHASES = (Phase.PREPARING, Phase.TRAINING, Phase.REMEMBERING, Phase.CHECKING_OLD
 
 class Learning:
     """The step that is being done, or was done last.
+
+    Args:
+        context: Whose model is taught.
+        deal: What it takes.
+        teach: Takes the deal again.
+        compare: Shows a version with what ``learn`` answered.
 
     Attributes:
         lesson: What is taught; ``None`` of a step that goes on after Slicer was started again.
@@ -43,8 +48,10 @@ class Learning:
         wish: ``keep``, ``pause`` or ``discard`` once it was chosen; else empty.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(
+        self, context: Context, deal: Deal, teach: Callable[[], None], compare: Callable[[int, Json], None]
+    ) -> None:
+        self._context, self._deal, self._teach, self._compare = context, deal, teach, compare
         self._job: Job | None = None
         self.terms = Terms()
         self.planned: int | None = None
@@ -58,49 +65,46 @@ class Learning:
 
     def start(self, lesson: Lesson, terms: Terms, giveUpUnfinished: bool) -> None:
         """Begin a step with what was dealt."""
-        if self._job is not None or not self._session.may(State.TEACHING):
+        if self._job is not None or not self._context.may(State.TEACHING):
             return
         self._forget()
         self.lesson, self.terms, self.title = lesson, terms, lesson.name
-        estimate = self._session.teaching.deal.estimate or {}
+        estimate = self._deal.estimate or {}
         if estimate.get("memory_mb"):
             self.memory = _("about {} GB on {}").format(f"{estimate['memory_mb'] / 1000:.1f}", estimate["device"])
-        opening, places = self._session.opening, self._session.places
-        assert opening.folder is not None
-        arguments = lesson.arguments(opening.folder, places.temporary) | terms.arguments(None)
+        assert self._context.folder is not None
+        arguments = lesson.arguments(self._context.folder, self._context.places.temporary) | terms.arguments(None)
         arguments |= {"accept": "never", "restart": giveUpUnfinished}
         self._ask("learn", arguments, estimate.get("seconds"))
 
     def resume(self) -> None:
         """Go on with the step of the open model that is unfinished."""
-        if self._job is not None or not self._session.may(State.TEACHING):
+        if self._job is not None or not self._context.may(State.TEACHING):
             return
-        opening = self._session.opening
-        assert opening.folder is not None
         title, lesson = self.title, self.lesson
         self._forget()
-        found = self._session.teaching.deal.unfinished or {}
-        self.title = ", ".join(found.get("structures", [])) or title
+        found = self._context.unfinished
+        self.title = title if found is None else ", ".join(found.structures)
         self.lesson = lesson if lesson is not None and lesson.name == self.title else None
-        self._ask("resume", {"model": str(opening.folder)})
+        self._ask("resume", {"model": str(self._context.folder)})
 
     def askStop(self, asking: bool = True) -> None:
         """Ask a person how to stop, or do not ask any more."""
         self.asking, self.confirming = asking and not self.wish, False
-        self._session.changed()
+        self._context.changed()
 
     def askDiscard(self) -> None:
         """Ask a person whether all shall be discarded."""
         self.confirming = True
-        self._session.changed()
+        self._context.changed()
 
     def stop(self, wish: str) -> None:
         """Stop: ``keep`` what was learned, ``pause`` to go on another time, or ``discard`` everything."""
         if self._job is None:
             return
         self.wish, self.asking, self.confirming = wish, False, False
-        self._session.worker.cancel(self._job, wish)
-        self._session.changed()
+        self._context.worker.cancel(self._job, wish)
+        self._context.changed()
 
     def _forget(self) -> None:
         self.title = ""
@@ -113,10 +117,10 @@ class Learning:
         self.asking, self.confirming, self.wish = False, False, ""
 
     def _ask(self, verb: str, arguments: Json, expected: dict[str, float] | None = None) -> None:
-        session = self._session
-        arguments["previews"] = str(session.places.temporary / "previews")
-        session.go(State.TEACHING)
-        self._job = session.ask(
+        context = self._context
+        arguments["previews"] = str(context.places.temporary / "previews")
+        context.go(State.TEACHING)
+        self._job = context.ask(
             verb,
             arguments,
             self._done,
@@ -142,43 +146,46 @@ class Learning:
     def _done(self, result: Json) -> None:
         self._job = None
         self.planned = result["curve"]["planned"]
-        self._session.teaching.deal.keepScans()
-        self._session.opening.refresh()
-        self._session.comparing.show(result["version"], result)
+        self._deal.keepScans()
+        self._context.refresh()
+        self._compare(result["version"], result)
 
     def _cancelled(self, kept: bool) -> None:
         self._job, wish = None, self.wish
-        self._session.opening.refresh()
+        self._context.refresh()
         if wish == "pause" and self._isUnfinished():
-            self._session.teaching.deal.keepScans()
-            self._session.home()
-            self._session.warn(_("The step is paused. Go on with it at any time, also after Slicer was closed."))
+            self._deal.keepScans()
+            self._context.home()
+            self._context.warn(_("The step is paused. Go on with it at any time, also after Slicer was closed."))
             return
         self._back(discarded=wish == "discard")
         if wish != "discard":
-            self._session.warn(_("There was nothing to keep yet: the step had only begun to read its scans."))
+            self._context.warn(_("There was nothing to keep yet: the step had only begun to read its scans."))
         elif self._isUnfinished():  # the worker was ended by force
-            arguments = {"model": str(self._session.opening.folder)}
-            self._session.ask("give_up", arguments, lambda _result: self._session.opening.refresh())
+            arguments = {"model": str(self._context.folder)}
+            self._context.ask("give_up", arguments, self._gaveUp)
+
+    def _gaveUp(self, _result: Json) -> None:
+        self._context.refresh()
 
     def _failed(self, failed: Failed) -> None:
         self._job = None
-        self._session.opening.refresh()
+        self._context.refresh()
         if self._isUnfinished():
-            self._session.teaching.deal.keepScans()
+            self._deal.keepScans()
         self._back()
-        self._session.fail(failed, self._mend(failed))
+        self._context.fail(failed, self._mend(failed))
 
     def _back(self, discarded: bool = False) -> None:
         """Go back to the deal, where it can be tried again, or else to the beginning."""
         if self.lesson is None:
-            self._session.home()
+            self._context.home()
             return
-        self._session.go(State.DEAL)
-        self._session.teaching.deal.showAgain(self.lesson, self.terms, discarded)
+        self._context.go(State.DEAL)
+        self._deal.showAgain(self.lesson, self.terms, discarded)
 
     def _isUnfinished(self) -> bool:
-        return self._session.teaching.deal.unfinished is not None
+        return self._context.unfinished is not None
 
     def _mend(self, failed: Failed) -> Mend | None:
         """Return what may help: another try with less memory, or to go on from the last checkpoint."""
@@ -189,12 +196,12 @@ class Learning:
         return None
 
     def _withLess(self) -> Mend:
-        deal, settings = self._session.teaching.deal, self.terms.settings
+        deal, settings = self._deal, self.terms.settings
         small = deal.isFirst and settings.values.get("preset") != "quick"
 
         def retry() -> None:
             settings.values |= {"preset": "quick"} if small else {"device": "cpu"}
             deal.allowGivingUp(True)
-            self._session.teaching.teach()
+            self._teach()
 
         return Mend(_("Try again with the preset quick") if small else _("Try again on the CPU"), retry)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from IncrementalSegLib.errors import IncrementalSegError, ModelError, OptionError
 from IncrementalSegLib.jobs.events import Failed
-from IncrementalSegLib.store.card import read_card
 from IncrementalSegLib.store.reader import ModelReader
 from IncrementalSegLib.store.state import MODEL
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.Failure import Mend
+from IncrementalSegPanel.flows.Context import Context
+from IncrementalSegPanel.flows.OpenModel import OpenModel
 from IncrementalSegPanel.Names import faultOf
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Texts import _
-
-if TYPE_CHECKING:
-    from IncrementalSegPanel.Session import Session
 
 PACKAGE = ".iseg"
 """Ending of a package."""
@@ -29,51 +26,56 @@ SAMPLE = "Sample"
 
 _SAMPLE_STRUCTURE = "humerus"
 
-_RECENT = "IncrementalSeg/recentModels"
-_MOST = 8
-
 
 class Opening:
-    """The model that is worked with.
+    """Choose the model that is worked with.
+
+    Args:
+        context: Whose model it is.
+        teach: Asks for examples of a structure by its name, which may be empty.
+        resume: Goes on with the unfinished step of the model.
+        compare: Shows a version by its number.
 
     Attributes:
-        card: What is known of the open model, or ``None`` while none is open or it has no version yet.
-        folder: Its folder, also of a new one that the first step will make; ``None`` while none is chosen.
         message: What is being done with a package, or was done last; empty where nothing was.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.card: Json | None = None
-        self.folder: Path | None = None
+    def __init__(
+        self,
+        context: Context,
+        teach: Callable[[str], None],
+        resume: Callable[[], None],
+        compare: Callable[[int], None],
+    ) -> None:
+        self._context, self._teach, self._resume, self._compare = context, teach, resume, compare
         self.message = ""
 
     @property
     def recent(self) -> list[Path]:
         """The models opened before that are still there, the last one first, then others where new ones are kept."""
-        models = self._session.places.models
-        found = [path for path in self._remembered() if works(path.is_dir)]
+        models = self._context.places.models
+        found = [path for path in self._context.recent.folders if works(path.is_dir)]
         kept = sorted(models.iterdir()) if works(models.is_dir) else []
         return found + [path for path in kept if path not in found and (_isModel(path) or Unfinished(path).exists)]
 
     @property
     def obstacle(self) -> str:
         """Why no other model can be opened now; empty where one can."""
-        if self._session.state.busy:
+        if self._context.state.busy:
             return _("Wait until this is done, or stop it first.")
-        if self._session.state in (State.COLLECTING, State.DEAL):
+        if self._context.state in (State.COLLECTING, State.DEAL):
             return _("Finish or leave this page first (Esc).")
         return ""
 
     def start(self) -> None:
         """Open the model of the scene, or else the one used last, or say that there is none."""
-        parameters = self._session.parameters
+        parameters = self._context.parameters
         wanted = Path(parameters.modelFolder) if parameters is not None and parameters.modelFolder else None
-        if wanted is not None and wanted != self.folder and works(wanted.is_dir):
+        if wanted is not None and wanted != self._context.folder and works(wanted.is_dir):
             self.open(wanted)
-        elif self.folder is not None:  # another scene; what the panel is doing goes on
-            self.refresh()
-        elif (last := self._remembered()[:1]) and works(last[0].is_dir):
+        elif self._context.folder is not None:  # another scene; what the panel is doing goes on
+            self._context.refresh()
+        elif (last := self._context.recent.folders[:1]) and works(last[0].is_dir):
             self.open(last[0])
         else:
             self._arrive()
@@ -87,35 +89,17 @@ class Opening:
             return
         folder = next((item for item in (path, *path.parents) if _isModel(item)), path)
         try:
-            card = read_card(folder)
+            model = OpenModel.read(folder)
         except IncrementalSegError as error:
             self._offer(folder, error)
             return
         except OSError as error:
-            self._session.fail(error)
+            self._context.fail(error)
             return
-        self.card, self.folder, self.message = card, folder, ""
-        self._remember(folder)
-        self._session.dismiss()
+        self._context.model, self._context.folder, self.message = model, folder, ""
+        self._context.remember(folder)
+        self._context.dismiss()
         self._arrive()
-
-    def refresh(self) -> bool:
-        """Read the card again after the model was changed; what cannot be read is said, and the card stays.
-
-        Returns:
-            Whether the model is as the card says.
-        """
-        if self.folder is None:
-            return True
-        try:  # a new model has no card before its first version is in use
-            known = self.card is not None or ModelReader(self.folder).current
-            self.card = read_card(self.folder) if known else None
-        except (IncrementalSegError, OSError) as error:
-            self._session.fail(error)
-            return False
-        self._remember(self.folder)
-        self._session.changed()
-        return True
 
     def obstacleToName(self, name: str) -> str:
         """Return why a new model cannot have a name; empty where it can."""
@@ -128,7 +112,7 @@ class Opening:
 
     def folderOf(self, name: str) -> Path:
         """Return where a new model of that name is kept."""
-        return self._session.places.models / name.strip()
+        return self._context.places.models / name.strip()
 
     def begin(self, name: str, structure: str = "") -> None:
         """Begin a new model and ask for examples of its first structure; the first step makes its folder.
@@ -137,23 +121,23 @@ class Opening:
             name: Of the model.
             structure: Name of the structure, where it is known already.
         """
-        if not self._session.may(State.COLLECTING):
+        if not self._context.may(State.COLLECTING):
             return
         obstacle = self.obstacleToName(name)
         if obstacle:
             mend = Mend(_("Open it"), lambda: self.open(self.folderOf(name))) if self.folderOf(name).is_dir() else None
-            self._session.fail(OptionError(obstacle), mend)
+            self._context.fail(OptionError(obstacle), mend)
             return
-        self.card, self.folder, self.message = None, self.folderOf(name), ""
-        self._session.dismiss()
-        self._session.teaching.begin(structure)
+        self._context.model, self._context.folder, self.message = None, self.folderOf(name), ""
+        self._context.dismiss()
+        self._teach(structure)
 
     def trySample(self, load: Callable[[], object]) -> None:
         """Put the sample into the scene, and begin a model that it teaches or open the one it taught before."""
         try:
             load()
         except Exception as error:  # whatever it is, a person shall read it
-            self._session.fail(error)
+            self._context.fail(error)
             return
         if _isModel(self.folderOf(SAMPLE)):
             self.open(self.folderOf(SAMPLE))
@@ -162,10 +146,10 @@ class Opening:
 
     def importPackage(self, package: Path) -> None:
         """Make a model of a package and open it."""
-        folder, before = self._free(package.stem), self._session.state
+        folder, before = self._free(package.stem), self._context.state
 
         def imported(_card: Json) -> None:
-            if self._session.state is before:
+            if self._context.state is before:
                 self.open(folder)
             else:  # a person went on to something else meanwhile
                 self._say(_("{} was imported; open {} when you are done here.").format(package.name, folder.name))
@@ -175,47 +159,47 @@ class Opening:
 
     def exportPackage(self, package: Path) -> None:
         """Write the version in use as a package, without images."""
-        if self.folder is None:
+        if self._context.folder is None:
             return
         self._say(_("Exporting {}…").format(package.name))
-        arguments = {"model": str(self.folder), "package": str(package)}
+        arguments = {"model": str(self._context.folder), "package": str(package)}
         self._ask("export", arguments, lambda card: self._say(_exported(card)))
 
     def _arrive(self) -> None:
         """Show the model; the page that installs what is missing stays."""
-        if self._session.state.page == "EnvironmentPage":
-            self._session.changed()
+        if self._context.state.page == "EnvironmentPage":
+            self._context.changed()
         else:
-            self._session.home()
+            self._context.home()
 
     def _offer(self, folder: Path, error: IncrementalSegError) -> None:
         """Say why a model cannot be opened; one that has no version in use yet can be gone on with."""
         what, versions = _("{} has no version in use yet.").format(folder.name), ModelReader(folder).numbers()
         if Unfinished(folder).exists:
             error = ModelError(what, _("Its first step is not finished."))
-            mend = Mend(_("Go on with it"), lambda: self._goOn(folder, self._session.teaching.resume))
+            mend = Mend(_("Go on with it"), lambda: self._goOn(folder, self._resume))
         elif _isModel(folder) and versions and not ModelReader(folder).current:
             error = ModelError(what, _("Its first version waits for your decision."))
-            mend = Mend(_("Look at it"), lambda: self._goOn(folder, lambda: self._session.comparing.show(versions[-1])))
+            mend = Mend(_("Look at it"), lambda: self._goOn(folder, lambda: self._compare(versions[-1])))
         else:
             mend = None
-        self._session.fail(error, mend)
+        self._context.fail(error, mend)
 
     def _goOn(self, folder: Path, act: Callable[[], None]) -> None:
-        self.card, self.folder, self.message = None, folder, ""
-        self._session.home()  # from where every way leads on
+        self._context.model, self._context.folder, self.message = None, folder, ""
+        self._context.home()  # from where every way leads on
         act()
 
     def _ask(self, verb: str, arguments: Json, done: Callable[[Json], None]) -> None:
         def failed(error: Failed) -> None:
             self.message = ""
-            self._session.fail(error)
+            self._context.fail(error)
 
-        self._session.ask(verb, arguments, done, failed=failed)
+        self._context.ask(verb, arguments, done, failed=failed)
 
     def _say(self, text: str) -> None:
         self.message = text
-        self._session.changed()
+        self._context.changed()
 
     def _free(self, name: str) -> Path:
         """Return a folder for a model that does not exist yet."""
@@ -224,16 +208,6 @@ class Opening:
             number += 1
             folder = self.folderOf(f"{name} {number}")
         return folder
-
-    def _remembered(self) -> list[Path]:
-        lines = str(self._session.settings.value(_RECENT, "") or "").splitlines()
-        return [Path(line) for line in lines if line]
-
-    def _remember(self, folder: Path) -> None:
-        paths = [folder, *(path for path in self._remembered() if path != folder)]
-        self._session.settings.setValue(_RECENT, "\n".join(str(path) for path in paths[:_MOST]))
-        if self._session.parameters is not None:
-            self._session.parameters.modelFolder = str(folder)
 
 
 def _isModel(folder: Path) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from IncrementalSegPanel.Session import Session
+from IncrementalSegPanel.flows.Context import Context
 
 
 class Overlay:
@@ -16,8 +15,8 @@ class Overlay:
         shown: Whether it is shown, or will be as soon as it has been read.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self.shown = False
         self._reading: Any = None
 
@@ -25,7 +24,7 @@ class Overlay:
         """Lay a map over its scan."""
         self.hide()
         self.shown = True
-        reading = self._reading = self._session.bridge.readUncertainty(path, self._session.later)
+        reading = self._reading = self._context.bridge.readUncertainty(path, self._context.later)
         reading.listen(lambda: self._heard(reading, volume))
 
     def hide(self) -> None:
@@ -33,8 +32,8 @@ class Overlay:
         if self.shown:
             self.shown = False
             self._reading.cancel()
-            self._session.bridge.hideUncertainty()
-            self._session.changed()
+            self._context.bridge.hideUncertainty()
+            self._context.changed()
 
     def _heard(self, reading: Any, volume: Any) -> None:
         if reading is not self._reading or not reading.done or not self.shown:
@@ -42,8 +41,8 @@ class Overlay:
         try:
             if reading.error is not None:
                 raise reading.error
-            self._session.bridge.showUncertainty(reading, volume)
+            self._context.bridge.showUncertainty(reading, volume)
         except Exception as error:  # whatever it is, a person shall read it
             self.shown = False
-            self._session.fail(error)
-        self._session.changed()
+            self._context.fail(error)
+        self._context.changed()

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from IncrementalSegLib.jobs.events import Failed
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.documents.Exemplars import Coverage, Exemplar, ledgerSentences
+from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Jumping import jump, obstacleToJump
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Texts import _
-
-if TYPE_CHECKING:
-    from IncrementalSegPanel.Session import Session
 
 SIZE = 192
 """Pixels of a thumbnail: twice what the board shows, for fine screens."""
@@ -37,8 +34,8 @@ class Reviewing:
         saved: What was done last, in words; empty while nothing was.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self.forget()
 
     def forget(self) -> None:
@@ -54,9 +51,9 @@ class Reviewing:
 
     def show(self) -> None:
         """Show the exemplars of the model."""
-        if self._session.may(State.REVIEWING):
+        if self._context.may(State.REVIEWING):
             self.forget()
-            self._session.go(State.REVIEWING)
+            self._context.go(State.REVIEWING)
             self._read()
 
     def offer(self) -> None:
@@ -90,19 +87,19 @@ class Reviewing:
         """Why the scan of the exemplar cannot be shown; empty where it can."""
         if self.exemplar is None:
             return _("Choose a picture first.")
-        return obstacleToJump(self._session, self.exemplar.place)
+        return obstacleToJump(self._context, self.exemplar.place)
 
     def filter(self, structure: str) -> None:
         """Show one structure; empty: all."""
         self.structure = structure
         if self.chosen not in [item.id for item in self.shown]:
             self.chosen = ""
-        self._session.changed()
+        self._context.changed()
 
     def choose(self, exemplar: str) -> None:
         """Look at one."""
         self.chosen = exemplar
-        self._session.changed()
+        self._context.changed()
 
     def pin(self) -> None:
         """Keep the chosen one whatever the budget, or stop doing so."""
@@ -119,24 +116,24 @@ class Reviewing:
     def choosePrivacy(self, strip: bool) -> None:
         """Keep pieces of scans, or none."""
         self.strip = strip
-        self._session.changed()
+        self._context.changed()
 
     def decide(self) -> None:
         """Keep what is shown, or take all pieces of scans out of every version."""
-        if self.doing or self._session.state is not State.REVIEWING:
+        if self.doing or self._context.state is not State.REVIEWING:
             return
         if self.strip and self.exemplars:
             self.doing = _("Removing…")
             self._ask("strip", {}, self._stripped)
-            self._session.changed()
+            self._context.changed()
         else:
-            self._session.home()
+            self._context.home()
 
     def jump(self) -> None:
         """Show the slice of the chosen one in Slicer's own views."""
         assert self.exemplar is not None
         assert self.exemplar.place is not None
-        jump(self._session, self.exemplar.place)
+        jump(self._context, self.exemplar.place)
 
     def _mark(self, verb: str, mark: str) -> None:
         assert self.exemplar is not None
@@ -146,13 +143,13 @@ class Reviewing:
         if not self.doing:
             self.doing = _("Saving…")
             self._ask(verb, arguments, self._edited)
-            self._session.changed()
+            self._context.changed()
 
     def _edited(self, record: Json) -> None:
         self.saved = _("Saved as version {number}; the versions before are as they were.").format(
             number=record["number"]
         )
-        self._session.opening.refresh()
+        self._context.refresh()
         self._read()
 
     def _stripped(self, found: Json) -> None:
@@ -160,17 +157,17 @@ class Reviewing:
         self.saved = _("Removed {exemplars} pieces of scans and {copies} copied scans from all versions.").format(
             exemplars=found["exemplars"], copies=found["copied_scans"]
         )
-        self._session.opening.refresh()
+        self._context.refresh()
         self._read()
 
     def _offered(self, overview: Json) -> None:
-        if self._session.state is not State.COMPARING:  # a person went on to something else meanwhile
+        if self._context.state is not State.COMPARING:  # a person went on to something else meanwhile
             return
         if overview["exemplars"]:
-            self._session.go(State.REVIEWING)
+            self._context.go(State.REVIEWING)
             self._take(overview)
         else:
-            self._session.home()
+            self._context.home()
 
     def _read(self) -> None:
         self._ask("exemplars", {}, self._take)
@@ -181,7 +178,7 @@ class Reviewing:
         self.bytes, self.budget = overview["bytes"], overview["budget"]
         self.coverage = Coverage.listOf(overview)
         if any(item.id not in self.thumbnails for item in self.exemplars):
-            output = self._session.places.temporary / "exemplars"
+            output = self._context.places.temporary / "exemplars"
             self._ask("thumbnails", {"output": str(output), "size": SIZE}, self._draw)
         self._ask("privacy", {}, self._tell)
 
@@ -192,14 +189,14 @@ class Reviewing:
         self.ledger = ledgerSentences(ledger)
 
     def _ask(self, verb: str, arguments: Json, done: Callable[[Json], None]) -> None:
-        folder = self._session.opening.folder
+        folder = self._context.folder
 
         def heard(found: Json) -> None:
-            if self._session.opening.folder == folder:  # else another model was opened meanwhile
+            if self._context.folder == folder:  # else another model was opened meanwhile
                 done(found)
 
         def failed(error: Failed) -> None:
             self.doing = ""
-            self._session.fail(error)
+            self._context.fail(error)
 
-        self._session.ask(verb, {"model": str(folder)} | arguments, heard, failed=failed)
+        self._context.ask(verb, {"model": str(folder)} | arguments, heard, failed=failed)

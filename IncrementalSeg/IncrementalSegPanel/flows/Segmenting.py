@@ -9,24 +9,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.jobs import events
 from IncrementalSegLib.progress import Phase
-from IncrementalSegLib.structures import Structure, StructureList
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.documents.Heads import Head, headsOf
+from IncrementalSegPanel.documents.Heads import Head
 from IncrementalSegPanel.documents.Outcome import Outcome
 from IncrementalSegPanel.Failure import Mend
+from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Errand import Errand
 from IncrementalSegPanel.flows.Overlay import Overlay
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Texts import _
 from IncrementalSegPanel.Wording import duration, phaseWords
-
-if TYPE_CHECKING:
-    from IncrementalSegPanel.Session import Session
 
 _SECONDS = "IncrementalSeg/secondsOfLastScan"
 
@@ -56,42 +53,42 @@ class Segmenting:
         overlay: The map of uncertainty over the scan.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self.phase = ""
         self.fraction: float | None = None
         self.eta: float | None = None
         self.outcome: Outcome | None = None
-        self.overlay = Overlay(session)
+        self.overlay = Overlay(context)
         self._run: _Run | None = None
-        self._errand = Errand(session)
+        self._errand = Errand(context)
         self._asked = False
+        context.onLeaving(State.DONE, self.forget)
 
     @property
     def volume(self) -> Any:
         """The scan to be segmented, or ``None``: the one that a person has chosen, until then the one that is shown."""
-        parameters = self._session.parameters
+        parameters = self._context.parameters
         if parameters is None:
             return None
-        return parameters.inputVolume or self._session.bridge.shownVolume()
+        return parameters.inputVolume or self._context.bridge.shownVolume()
 
     @property
     def heads(self) -> list[Head]:
         """All structures of the open model."""
-        card = self._session.opening.card
-        return [] if card is None else headsOf(card)
+        return [] if self._context.model is None else list(self._context.model.heads)
 
     @property
     def chosen(self) -> list[Head]:
         """The structures to be segmented; one that was learned since the choice is chosen."""
-        parameters = self._session.parameters
+        parameters = self._context.parameters
         left = set() if parameters is None else set(parameters.leftOut)
         return [head for head in self.heads if head.id not in left]
 
     @property
     def obstacle(self) -> str:
         """Why nothing can be segmented now; empty where it can."""
-        if self._session.opening.card is None:
+        if self._context.model is None:
             return _("Open a model first.")
         if self.volume is None:
             return _("Load a scan and choose it above.")
@@ -108,57 +105,57 @@ class Segmenting:
     def deviceText(self) -> str:
         """What computes, and how long the last scan took."""
         try:
-            seconds = float(self._session.settings.value(_SECONDS, 0))
+            seconds = float(self._context.settings.value(_SECONDS, 0))
         except (TypeError, ValueError):  # whatever a file of settings may hold
             seconds = 0.0
         last = _("The last scan took {}.").format(duration(seconds)) if 0 < seconds < math.inf else ""
-        return " ".join(part for part in (self._session.device, last) if part)
+        return " ".join(part for part in (self._context.device, last) if part)
 
     def prepare(self) -> None:
         """Learn once what the worker computes on."""
         if not self._asked:
             self._asked = True
-            self._session.ask("doctor", {}, self._takeDevice, failed=lambda _failed: None)
+            self._context.ask("doctor", {}, self._takeDevice, failed=lambda _failed: None)
 
     def chooseVolume(self, volume: Any) -> None:
         """Choose the scan, as a person does, and show it.
 
         What a chooser says while the scene is loaded or closed is no choice.
         """
-        if self._session.parameters is None or self._session.bridge.sceneBusy():
+        if self._context.parameters is None or self._context.bridge.sceneBusy():
             return
-        if volume is not self.volume and self._session.state is State.DONE:
+        if volume is not self.volume and self._context.state is State.DONE:
             self.close()
         if volume is not None:
-            self._session.bridge.showScan(volume)
-        self._session.parameters.inputVolume = volume
-        self._session.changed()
+            self._context.bridge.showScan(volume)
+        self._context.parameters.inputVolume = volume
+        self._context.changed()
 
     def leaveOut(self, ids: set[str]) -> None:
         """Choose all structures but these."""
-        self._session.parameters.leftOut = sorted(ids)
-        self._session.changed()
+        self._context.parameters.leftOut = sorted(ids)
+        self._context.changed()
 
     def wantUncertainty(self, wanted: bool) -> None:
         """Choose whether a map of uncertainty is made too."""
-        self._session.parameters.uncertainty = wanted
-        self._session.changed()
+        self._context.parameters.uncertainty = wanted
+        self._context.changed()
 
     def start(self) -> None:
         """Segment; the scan is written for the worker first."""
-        if self.obstacle or self._session.state.busy or not self._session.may(State.SEGMENTING):
+        if self.obstacle or self._context.state.busy or not self._context.may(State.SEGMENTING):
             return
-        self._session.dismiss()
+        self._context.dismiss()
         try:
-            self._session.places.temporary.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix="segment-", dir=self._session.places.temporary))
+            self._context.places.temporary.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix="segment-", dir=self._context.places.temporary))
         except OSError as error:
-            self._session.fail(error)
+            self._context.fail(error)
             return
         run = self._run = _Run(self.volume, self.chosen, folder)
-        self._session.go(State.SEGMENTING)
+        self._context.go(State.SEGMENTING)
         try:
-            export = self._session.bridge.exportVolume(run.volume, folder, self._session.later)
+            export = self._context.bridge.exportVolume(run.volume, folder, self._context.later)
         except Exception as error:  # whatever it is, the panel must not wait for ever
             self._stop(error)
         else:
@@ -176,22 +173,22 @@ class Segmenting:
         """Let go of a scene that is being closed."""
         if self._errand.verb:
             self._errand.giveUp(lambda: self._stop(DataError(_("The scene was closed while a scan was segmented."))))
-        if self._session.state is State.DONE:
-            self._session.home()
+        if self._context.state is State.DONE:
+            self._context.home()
 
     def undo(self) -> None:
         """Take the result out of the scene again; what was there before is back, what was changed since stays."""
-        if self._session.state is State.DONE:
-            undone = self._session.bridge.undoSegmentation()
+        if self._context.state is State.DONE:
+            undone = self._context.bridge.undoSegmentation()
             self.close()
             said = _undone(undone.taken, undone.kept)
             if said:
-                self._session.warn(said)
+                self._context.warn(said)
 
     def close(self) -> None:
         """Show the result no longer; it stays in the scene."""
-        if self._session.state is State.DONE:
-            self._session.home()
+        if self._context.state is State.DONE:
+            self._context.home()
 
     def forget(self) -> None:
         """Let go of a result that is shown no longer, and remove its files."""
@@ -214,7 +211,7 @@ class Segmenting:
         if head is None and self.outcome.found:
             head = self.outcome.found[0][0]
         segment = "" if head is None else head.id
-        self._session.bridge.openInSegmentEditor(self.outcome.segmentation, segment, self.outcome.volume)
+        self._context.bridge.openInSegmentEditor(self.outcome.segmentation, segment, self.outcome.volume)
 
     def _follow(
         self, run: _Run, export: Any, phase: str, shares: tuple[float, float], then: Callable[[], None]
@@ -247,11 +244,11 @@ class Segmenting:
 
     def _submit(self, run: _Run) -> None:
         arguments: Json = {
-            "model": str(self._session.opening.folder),
+            "model": str(self._context.folder),
             "scans": str(run.export.result),
             "output": str(run.folder / "result"),
             "structures": ", ".join(head.name for head in run.heads),
-            "uncertainty": bool(self._session.parameters.uncertainty),
+            "uncertainty": bool(self._context.parameters.uncertainty),
         }
         self._say(_("Starting"))
         self._errand.ask("segment", arguments, lambda result: self._read(run, result), self._stop, self._takeEvent)
@@ -264,27 +261,27 @@ class Segmenting:
 
     def _read(self, run: _Run, result: Json) -> None:
         """Read what the worker wrote."""
-        reading = self._session.bridge.readSegmentation(Path(result["outputs"][0]), self._session.later)
+        reading = self._context.bridge.readSegmentation(Path(result["outputs"][0]), self._context.later)
         self._follow(run, reading, _("Showing the result"), (_SEGMENTED, 1.0), lambda: self._show(run, result))
 
     def _show(self, run: _Run, result: Json) -> None:
         """Put the result into the scene and say what was found."""
         try:
-            known = StructureList(tuple(Structure.from_json(item) for item in self._session.opening.card["structures"]))
-            structures = [known.by_id(head.id) for head in run.heads]
-            node = self._session.bridge.showSegmentation(run.export, run.volume, structures)
-            self._session.parameters.segmentation = node
+            assert self._context.model is not None
+            structures = [self._context.model.structures.by_id(head.id) for head in run.heads]
+            node = self._context.bridge.showSegmentation(run.export, run.volume, structures)
+            self._context.parameters.segmentation = node
             seconds = time.monotonic() - run.began
             self.outcome = Outcome.of(result, run.heads, run.volume, node, run.folder, seconds)
         except Exception as error:  # whatever it is, the panel must not wait for ever
             self._stop(error)
             return
-        self._session.settings.setValue(_SECONDS, round(seconds, 1))
+        self._context.settings.setValue(_SECONDS, round(seconds, 1))
         self._run = None
-        said = [*self._session.warnings, *self.outcome.warnings]
-        self._session.go(State.DONE)
+        said = [*self._context.warnings, *self.outcome.warnings]
+        self._context.go(State.DONE)
         for text in said:
-            self._session.warn(text)
+            self._context.warn(text)
 
     def _stop(self, error: events.Failed | BaseException | None = None) -> None:
         """Go back to where a segmentation can be begun, and say why."""
@@ -292,23 +289,23 @@ class Segmenting:
         if run is not None:
             shutil.rmtree(run.folder, ignore_errors=True)
         self._say("")
-        self._session.home()
+        self._context.home()
         if error is not None:
-            self._session.opening.refresh()  # it may have failed because the model was changed
-            self._session.fail(error, None if self.obstacle else Mend(_("Try again"), self.start))
+            self._context.refresh()  # it may have failed because the model was changed
+            self._context.fail(error, None if self.obstacle else Mend(_("Try again"), self.start))
 
     def _say(self, phase: str, fraction: float | None = None, eta: float | None = None) -> None:
         self.phase, self.fraction, self.eta = phase, fraction, eta
-        self._session.changed()
+        self._context.changed()
 
     def _takeDevice(self, result: Json) -> None:
         name = result.get("device", "")
         if name.startswith("CPU"):
-            self._session.device = _("No GPU is used: {}.").format(name)
+            self._context.device = _("No GPU is used: {}.").format(name)
         elif name:
-            self._session.device = _("GPU ready: {}.").format(name)
+            self._context.device = _("GPU ready: {}.").format(name)
         if result.get("nice"):
-            self._session.device += " " + _("It shares the low priority of Slicer.")
+            self._context.device += " " + _("It shares the low priority of Slicer.")
 
 
 def _undone(taken: bool, kept: Sequence[str]) -> str:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from IncrementalSegLib.types import Json
 from IncrementalSegPanel.flows.Collecting import Collecting
+from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Deal import Deal
 from IncrementalSegPanel.flows.Learning import Learning
 from IncrementalSegPanel.State import State
-
-if TYPE_CHECKING:
-    from IncrementalSegPanel.Session import Session
 
 
 class Teaching:
     """The way from a name to a candidate.
 
     Args:
-        session: Whose model is taught.
+        context: Whose model is taught.
+        compare: Shows a version with what ``learn`` answered.
 
     Attributes:
         collecting: The name, and the examples that show it.
@@ -25,11 +25,11 @@ class Teaching:
         learning: What happens while the worker learns.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.collecting = Collecting(session)
-        self.deal = Deal(session)
-        self.learning = Learning(session)
+    def __init__(self, context: Context, compare: Callable[[int, Json], None]) -> None:
+        self._context = context
+        self.collecting = Collecting(context)
+        self.deal = Deal(context, self.toExamples)
+        self.learning = Learning(context, self.deal, self.teach, compare)
 
     def begin(self, name: str = "", improve: bool = False, first: str = "") -> None:
         """Begin to collect examples.
@@ -39,41 +39,41 @@ class Teaching:
             improve: It is known, and shall be improved.
             first: Id of the segmentation that is listed first.
         """
-        if self._session.may(State.COLLECTING):
-            self._session.go(State.COLLECTING)
+        if self._context.may(State.COLLECTING):
+            self._context.go(State.COLLECTING)
             self.collecting.begin(name, improve, first)
 
     def toDeal(self) -> None:
         """Go on to the deal with the examples that are chosen."""
-        if self._session.state is not State.COLLECTING or self.collecting.obstacle:
+        if self._context.state is not State.COLLECTING or self.collecting.obstacle:
             return
         lesson = self.collecting.lesson()
         self.collecting.rest()
-        self._session.go(State.DEAL)
+        self._context.go(State.DEAL)
         self.deal.strike(lesson, self.collecting.chosen)
 
     def toExamples(self) -> None:
         """Go back from the deal and choose others."""
-        if self._session.state is State.DEAL:
+        if self._context.state is State.DEAL:
             self.deal.leave()
-            self._session.go(State.COLLECTING)
+            self._context.go(State.COLLECTING)
             self.collecting.look()
 
     def teach(self) -> None:
         """Take the deal: learn, as soon as the worker has stopped to measure it."""
-        if self._session.state is State.DEAL and self._session.opening.refresh():
+        if self._context.state is State.DEAL and self._context.refresh():
             self.deal.take(self.learning.start)
 
     def leave(self) -> None:
         """Give up what is not begun yet and go back to the beginning."""
-        if self._session.state in (State.COLLECTING, State.DEAL):
+        if self._context.state in (State.COLLECTING, State.DEAL):
             self.collecting.leave()
             self.deal.leave()
-            self._session.home()
+            self._context.home()
 
     def beginScene(self) -> None:
         """Look at the scene that is there now, where examples of another one were shown."""
-        if self._session.state is State.COLLECTING:
+        if self._context.state is State.COLLECTING:
             self.collecting.refresh()
 
     @property
@@ -87,7 +87,7 @@ class Teaching:
         assert learning.lesson is not None, "ask canRepeat first"
         if longer and learning.planned:
             learning.terms.settings.values["steps"] = 2 * learning.planned
-        self._session.go(State.DEAL)
+        self._context.go(State.DEAL)
         self.deal.reopen(learning.lesson, learning.terms)
 
     def resume(self) -> None:

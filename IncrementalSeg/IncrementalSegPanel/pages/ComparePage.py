@@ -127,7 +127,7 @@ class ComparePage(Page):
         ui.discardButton.visible = flow.status == "candidate"
         ui.longerButton.visible = flow.undecided
         for button in (ui.keepButton, ui.otherwiseButton):  # they need a version in use
-            button.visible = flow.undecided and self.session.opening.card is not None
+            button.visible = flow.undecided and self.session.model is not None
         for button in (ui.keepButton, ui.discardButton, ui.discardYesButton):
             self.allow(button, flow.doing)
         for button in (ui.longerButton, ui.otherwiseButton):

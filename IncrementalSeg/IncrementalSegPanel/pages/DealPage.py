@@ -6,10 +6,10 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from IncrementalSegPanel import Fitting
 from IncrementalSegPanel.documents.Options import fieldsOf
 from IncrementalSegPanel.flows.Terms import settingsOf
 from IncrementalSegPanel.Page import Page
-from IncrementalSegPanel.pages import Fitting
 from IncrementalSegPanel.pages.OptionsForm import OptionsForm
 
 
@@ -69,11 +69,11 @@ class DealPage(Page):
         self.session.teaching.toExamples()
 
     def _renderUnfinished(self) -> None:
-        ui, found = self.ui, self._deal.unfinished
+        ui, found = self.ui, self.session.unfinished
         ui.unfinishedFrame.visible = found is not None
         if found is None:
             return
-        names, share = ", ".join(found["structures"]), round(100 * found["fraction"])
+        names, share = ", ".join(found.structures), round(100 * found.fraction)
         ui.unfinishedLabel.text = _("A step of this model is unfinished: {}, {} % done.").format(names, share)
         ui.giveUpBox.blockSignals(True)
         ui.giveUpBox.checked = self._deal.givesUp

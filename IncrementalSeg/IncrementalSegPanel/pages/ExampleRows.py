@@ -7,9 +7,9 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from IncrementalSegPanel import Fitting
 from IncrementalSegPanel.flows.Collecting import Collecting
 from IncrementalSegPanel.flows.Rows import Row
-from IncrementalSegPanel.pages import Fitting
 from IncrementalSegPanel.pages.Discard import discard
 from IncrementalSegPanel.Wording import millilitres
 

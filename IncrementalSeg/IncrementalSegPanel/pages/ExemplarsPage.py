@@ -7,12 +7,15 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from IncrementalSegPanel import Fitting
 from IncrementalSegPanel.documents.Exemplars import Exemplar, ordersSentence
 from IncrementalSegPanel.Page import Page
-from IncrementalSegPanel.pages import Fitting
 from IncrementalSegPanel.pages.Plots import Chart
 from IncrementalSegPanel.scene.Pseudonyms import named
 from IncrementalSegPanel.Wording import size
+
+_MOST_LETTERS = 14
+"""Of names below a picture; of more structures their number is said."""
 
 
 class ExemplarsPage(Page):
@@ -134,12 +137,15 @@ class ExemplarsPage(Page):
 
 def _tile(item: Exemplar, picture: Any, structure: str) -> Any:
     """Return a picture with its mark or rank in words, and its structures."""
-    text = "\n".join(part for part in (item.standing(structure), ", ".join(item.structures)) if part)
+    names = ", ".join(item.structures)
+    if len(names) > _MOST_LETTERS and len(item.structures) > 1:
+        names = _("{} structures").format(len(item.structures))
+    text = "\n".join(part for part in (item.standing(structure), names) if part)
     icon = qt.QIcon()
     for mode in (
         (qt.QIcon.Normal, qt.QIcon.Selected) if picture is not None else ()
     ):  # or the style tints the chosen one
         icon.addFile(str(picture), qt.QSize(), mode)  # read when it is first painted
     tile = qt.QListWidgetItem(icon, text)
-    tile.setToolTip("\n".join(part for part in (named(item.case), item.reason) if part))
+    tile.setToolTip("\n".join(part for part in (named(item.case), ", ".join(item.structures), item.reason) if part))
     return tile

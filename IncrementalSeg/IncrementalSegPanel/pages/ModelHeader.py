@@ -33,15 +33,15 @@ class ModelHeader(Page):
 
     def render(self) -> None:
         """Show the open model."""
-        opening, ui = self.session.opening, self.ui
+        session, opening, ui = self.session, self.session.opening, self.ui
         ui.titleLabel.text = self._title()
-        ui.titleLabel.toolTip = "" if opening.folder is None else str(opening.folder)
+        ui.titleLabel.toolTip = "" if session.folder is None else str(session.folder)
         ui.detailLabel.text = self._detail()
         ui.detailLabel.visible = bool(ui.detailLabel.text)
         self._renderPending()
-        missing = _("Install what is missing first.") if self.session.state.page == "EnvironmentPage" else ""
+        missing = _("Install what is missing first.") if session.state.page == "EnvironmentPage" else ""
         busy = missing or opening.obstacle
-        without = "" if opening.card is not None else _("Open a model first.")
+        without = "" if session.model is not None else _("Open a model first.")
         self.allow(self._open, opening.obstacle)
         self.allow(self._new, busy)
         self.allow(self._import, busy)
@@ -51,27 +51,26 @@ class ModelHeader(Page):
         self.allow(self._folder, without)
 
     def _title(self) -> str:
-        opening = self.session.opening
-        if opening.card is not None:
-            card = opening.card
-            count = len(card["structures"])
+        model, folder = self.session.model, self.session.folder
+        if model is not None:
+            count = len(model.heads)
             structures = _("1 structure") if count == 1 else _("{} structures").format(count)
-            return " · ".join((card["name"], structures, _("version {}").format(card["version"])))
-        if opening.folder is not None:
-            return " · ".join((opening.folder.name, _("new model")))
+            return " · ".join((model.name, structures, _("version {}").format(model.version)))
+        if folder is not None:
+            return " · ".join((folder.name, _("new model")))
         return _("No model is open")
 
     def _detail(self) -> str:
-        card = self.session.opening.card
-        return "" if card is None else _("This version was made on {}.").format(card["created"][:10])
+        model = self.session.model
+        return "" if model is None else _("This version was made on {}.").format(model.created[:10])
 
     def _renderPending(self) -> None:
         """Offer to go on with what waits in the model."""
-        card, ui = self.session.opening.card or {}, self.ui
+        model, ui = self.session.model, self.ui
         text, label, self._act = "", "", None
-        waiting = card.get("candidates", ())
-        if self.session.state is State.READY and card.get("unfinished"):
-            names = ", ".join(card["unfinished"]["structures"])
+        waiting = () if model is None else model.candidates
+        if self.session.state is State.READY and model is not None and model.unfinished is not None:
+            names = ", ".join(model.unfinished.structures)
             text, label = _("A step that teaches {} is unfinished.").format(names), _("Go on")
             self._act = self.session.teaching.resume
         elif self.session.state is State.READY and waiting:
@@ -104,7 +103,7 @@ class ModelHeader(Page):
             self.session.opening.importPackage(path)
 
     def _onExport(self) -> None:
-        path = Choose.packageToWrite(self.session.opening.card["name"])
+        path = Choose.packageToWrite(self.session.model.name)
         if path is not None:
             self.session.opening.exportPackage(path)
 
@@ -115,7 +114,7 @@ class ModelHeader(Page):
         self.session.reviewing.show()
 
     def _onFolder(self) -> None:
-        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.session.opening.folder)))
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.session.folder)))
 
     def _onPending(self) -> None:
         if self._act is not None:

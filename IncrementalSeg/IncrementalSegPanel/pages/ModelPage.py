@@ -8,8 +8,9 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from IncrementalSegPanel import Fitting
 from IncrementalSegPanel.Page import Page
-from IncrementalSegPanel.pages import Choose, Fitting
+from IncrementalSegPanel.pages import Choose
 
 _NAME = 36
 """Characters of a name that fit a narrow list."""
@@ -48,8 +49,8 @@ class ModelPage(Page):
         self.allow(ui.newButton, opening.obstacleToName(ui.nameEdit.text))
         for button in (ui.sampleButton, ui.openButton, ui.newButton):
             button.default = button is self.primary
-        ui.backButton.visible = opening.card is not None
-        name = opening.card["name"] if opening.card is not None else ""
+        ui.backButton.visible = self.session.model is not None
+        name = "" if self.session.model is None else self.session.model.name
         ui.backButton.text = _("Back to {}").format(Fitting.shortened(name))
         recent = [str(path) for path in opening.recent]
         ui.recentLabel.visible = ui.recentList.visible = bool(recent)

@@ -9,8 +9,8 @@ import qt
 import slicer
 
 import IncrementalSegLib
+from IncrementalSegPanel import Fitting
 from IncrementalSegPanel.Page import Page
-from IncrementalSegPanel.pages import Fitting
 
 _ICON = 20
 """Pixels."""

@@ -8,8 +8,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from IncrementalSegPanel import Fitting
 from IncrementalSegPanel.documents.Options import Answers, Field
-from IncrementalSegPanel.pages import Fitting
 from IncrementalSegPanel.pages.Discard import discard
 
 

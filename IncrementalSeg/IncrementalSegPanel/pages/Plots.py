@@ -12,7 +12,7 @@ import vtk
 import vtkmodules.vtkChartsCore  # noqa: F401  (else the chart of a view comes as a plain item, without its axes)
 from slicer.i18n import tr as _
 
-from IncrementalSegPanel.pages import Fitting
+from IncrementalSegPanel import Fitting
 
 Points = Sequence[tuple[float, float]]
 Range = tuple[float, float]

@@ -1,0 +1,87 @@
+"""What is known of a model that is open: the version in use, and what waits in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.store.card import read_card, read_unfinished
+from IncrementalSegLib.structures import Structure, StructureList
+from IncrementalSegLib.types import Json
+from IncrementalSegPanel.documents.Heads import Head, headsOf
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A step that can be resumed.
+
+    Attributes:
+        structures: Names of what it teaches.
+        fraction: Share of the learning that is done, 0..1.
+    """
+
+    structures: tuple[str, ...]
+    fraction: float
+
+    @classmethod
+    def of(cls, found: Json | None) -> Unfinished | None:
+        """Read what a card says of it; ``None`` where no step is unfinished."""
+        return None if found is None else cls(tuple(found["structures"]), found["fraction"])
+
+    @classmethod
+    def read(cls, folder: Path) -> Unfinished | None:
+        """Return the step of a model that may have no version yet; ``None`` too where its files are damaged."""
+        try:
+            return cls.of(read_unfinished(folder))
+        except IncrementalSegError:  # said by whoever tries to go on with it
+            return None
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """The version of a model that is in use.
+
+    Attributes:
+        name: Of the model.
+        version: Number of the version.
+        created: When the version was made, UTC, ISO 8601.
+        output: Form of the network's output, which a method has to fit.
+        heads: The structures, in the order in which they were learned.
+        structures: The same as the library knows them.
+        candidates: Numbers of the versions that wait for a decision.
+        unfinished: The step that can be resumed, or ``None``.
+    """
+
+    name: str
+    version: int
+    created: str
+    output: str
+    heads: tuple[Head, ...]
+    structures: StructureList
+    candidates: tuple[int, ...]
+    unfinished: Unfinished | None
+
+    @classmethod
+    def of(cls, card: Json) -> OpenModel:
+        """Read the card of a model."""
+        return cls(
+            name=card["name"],
+            version=card["version"],
+            created=card["created"],
+            output=card["output"],
+            heads=tuple(headsOf(card)),
+            structures=StructureList(tuple(Structure.from_json(item) for item in card["structures"])),
+            candidates=tuple(card["candidates"]),
+            unfinished=Unfinished.of(card["unfinished"]),
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> OpenModel:
+        """Read a model from its folder.
+
+        Raises:
+            IncrementalSegError: There is no model, it has no version in use, or a file is damaged.
+            OSError: The folder cannot be read.
+        """
+        return cls.of(read_card(folder))
