@@ -62,6 +62,14 @@ def test_a_reason_in_plain_words(held, said):
     assert Exemplar.of(entry("a") | {"reason": held}).reason == said
 
 
+def test_the_reasons_of_several_structures_are_told_apart():
+    item = entry("a") | {"structures": ["humerus", "scapula"], "present": ["1", "2"]}
+    item |= {"reason": "drawn at random; certain rank 2 of 9", "reasons": {"1": "drawn at random"}}
+    assert Exemplar.of(item).reason == "drawn at random; by how sure the model is of it, rank 2 of 9"
+    item["reasons"] |= {"2": "certain rank 2 of 9", "background": "certain rank 1 of 9"}
+    assert Exemplar.of(item).reason == "humerus: drawn at random; scapula: by how sure the model is of it, rank 2 of 9"
+
+
 def test_standing_in_words():
     item = Exemplar.of(entry("a", content=2, random=1))
     assert item.standing() == "content 2"
@@ -74,9 +82,9 @@ def test_standing_in_words():
 @pytest.mark.parametrize(
     ("curve", "kept", "sentence"),
     [
-        ([0.5, 0.7, 0.8], 3, "3 exemplars stand for 80 % of the scans that taught it; each one counts."),
-        ([0.5, 0.79, 0.8], 3, "3 exemplars stand for 80 % of the scans that taught it; 2 would do nearly as well."),
-        ([0.5, 0.7, 0.8], 2, "2 exemplars stand for 70 % of the scans that taught it; each one counts."),
+        ([0.5, 0.7, 0.8], 3, "3 exemplars cover 80 % of its training scans; each one counts."),
+        ([0.5, 0.79, 0.8], 3, "3 exemplars cover 80 % of its training scans; 2 cover almost as much."),
+        ([0.5, 0.7, 0.8], 2, "2 exemplars cover 70 % of its training scans; each one counts."),
     ],
 )  # fmt: skip
 def test_where_adding_stops_to_help(curve, kept, sentence):

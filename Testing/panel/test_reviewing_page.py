@@ -44,7 +44,7 @@ def test_a_board_of_pictures_with_words(page, session, tmp_path):
     assert not first.icon().isNull()
     assert first.toolTip()
     assert "pieces of" in page.ui.summaryLabel.text
-    assert "stand for" in page.ui.coverageLabel.text
+    assert "cover" in page.ui.coverageLabel.text
     assert "may stand in several" in page.ui.coverageLabel.text
     assert "no image can be made" in page.ui.ledgerLabel.text
     assert page.primary.text == "Keep these"

@@ -14,6 +14,9 @@ _DARK = {
 }  # fmt: skip
 _DIMMED = ("WindowText", "Text", "ButtonText")
 
+_TRIES = 3
+"""Times that the height is adjusted: what has more room may ask for more."""
+
 
 def screenshot(widget, path, dark=False, width=420):
     """Write a PNG of a widget, as wide as Slicer's module panel and tall enough that nothing is cut."""
@@ -21,8 +24,9 @@ def screenshot(widget, path, dark=False, width=420):
         widget.show()
         widget.resize(width, 200)
         settle()
-        widget.resize(width, max(_height(widget, width), 120))
-        settle()
+        for _ in range(_TRIES):
+            widget.resize(width, max(_height(widget, width), 120))
+            settle()
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         if not widget.grab().save(str(path)):
             raise OSError(f"could not write {path}")

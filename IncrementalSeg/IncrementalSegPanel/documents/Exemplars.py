@@ -39,7 +39,7 @@ class Exemplar:
         """Read an exemplar as the verb ``exemplars`` gives it."""
         ranks = tuple((entry["structure"], entry["order"], entry["rank"]) for entry in item["kept_for"])
         structures, place = tuple(item["structures"]), Place.of(item)
-        return cls(item["id"], item["case"], structures, ranks, _plain(item["reason"]), item["mark"], place)
+        return cls(item["id"], item["case"], structures, ranks, _reason(item), item["mark"], place)
 
     def best(self, structure: str = "") -> tuple[int, int]:
         """Return its best order, as a place in :data:`ORDERS`, and its rank there.
@@ -94,11 +94,12 @@ class Coverage:
         """Say where adding exemplars stops to help."""
         share = self.curve[min(self.kept, len(self.curve)) - 1]
         enough = next(count for count, value in enumerate(self.curve, 1) if value >= _ENOUGH * self.curve[-1])
-        text = _("{structure}: {kept} exemplars stand for {share:.0f} % of the scans that taught it")
+        text = _("{structure}: {kept} exemplars cover {share:.0f} % of its training scans")
         said = text.format(structure=self.structure, kept=self.kept, share=100 * share)
         if enough >= self.kept:
             return said + _("; each one counts.")
-        return said + _("; {enough} would do nearly as well.").format(enough=enough)
+        few = _("; 1 covers almost as much.") if enough == 1 else _("; {enough} cover almost as much.")
+        return said + few.format(enough=enough)
 
 
 ORDERS = ("abstraction", "content", "random")
@@ -167,6 +168,15 @@ def ledgerSentences(ledger: Json) -> list[str]:
             )
         )
     return said
+
+
+def _reason(item: Json) -> str:
+    """Return why an exemplar was chosen, for each structure by itself where it was chosen for several."""
+    names = dict(zip(item.get("present", ()), item["structures"], strict=False))
+    named = {names[key]: _plain(reason) for key, reason in item.get("reasons", {}).items() if key in names}
+    if len(set(named.values())) < 2:
+        return _plain(item["reason"])
+    return "; ".join(f"{name}: {reason}" for name, reason in named.items())
 
 
 def _plain(reason: str) -> str:
