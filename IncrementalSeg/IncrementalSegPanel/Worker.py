@@ -138,6 +138,8 @@ class Worker:
                 self._timer.stop()
             return
         link.tick()
+        if self._link is not link:  # it was ended, and a listener has asked another one
+            return
         if link.busy:
             self._used = now
         elif not link.client.alive or now - self._used >= self._idle:

@@ -135,6 +135,24 @@ def test_a_job_that_does_not_stop_is_ended_with_the_process_behind_the_launcher(
     worker.shutdown()
 
 
+def test_a_wish_reaches_the_job_that_follows_one_ended_by_force(toys, monkeypatch):
+    monkeypatch.setattr("IncrementalSegLib.jobs.client.KILL_AFTER", 0.3)
+    followed = []
+
+    def listen(event):
+        if isinstance(event, events.Cancelled):
+            followed.append(ask(toys, "keep"))
+
+    first = toys.submit("stubborn", {"seconds": 60}, listen)
+    wait(lambda: first.state == "running", 30)
+    toys.cancel(first, "discard")
+    wait(lambda: followed and followed[0][0].state == "running", 30)
+    job, heard = followed[0]
+    toys.cancel(job, "keep")
+    ended(job)
+    assert heard[-1] == events.Finished(job.id, {"wish": "keep"})
+
+
 def test_an_idle_worker_is_let_go_and_the_next_request_starts_another(tmp_path):
     now = [0.0]
     worker = Worker(tmp_path / "log", TOYS, idle=600, clock=lambda: now[0])
