@@ -15,7 +15,7 @@ def command(as_json: AsJson = False) -> None:
         return
     for output in sorted({item["output"] for item in listing["methods"]}, reverse=True):
         rows = [
-            (item["name"], f"{item['summary']}\nNeeds: {', '.join(item['needs']) or 'nothing'}. {item['source']}.")
+            (item["name"], f"{item['summary']} Needs: {', '.join(item['needs']) or 'nothing'}. {item['source']}.")
             for item in listing["methods"]
             if item["output"] == output
         ]

@@ -129,6 +129,7 @@ def test_the_methods_fit_on_a_page(command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     lines = command("methods").out.splitlines()
     assert max(map(len, lines)) <= 80
+    assert "\\" not in "".join(lines)
     assert len(lines) < 5 * len(command("methods", "--json").json["methods"])
 
 
