@@ -17,7 +17,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Show what distinguishes versions N and M of MODEL."""
-    from IncrementalSegLib.engine.diff import diff
+    from IncrementalSegLib.engine.compare.records import diff
 
     found = diff(model, first, second)
     if as_json:

@@ -46,7 +46,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Score MODEL on labelled cases: Dice, ASSD and HD95 per structure."""
-    from IncrementalSegLib.engine.scores.comparison import compare_versions
+    from IncrementalSegLib.engine.compare.scores import compare_versions
     from IncrementalSegLib.engine.scores.evaluate import evaluate
 
     if against is not None and report is None:

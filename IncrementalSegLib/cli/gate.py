@@ -34,7 +34,7 @@ def command(
 
     Exit status 3: the version would be held back.
     """
-    from IncrementalSegLib.engine.gate.gate import gate
+    from IncrementalSegLib.engine.compare.retention import gate
 
     with progress_bar("gate") as progress:
         found = gate(model, version, data=data, **settings, progress=progress)

@@ -175,7 +175,7 @@ def _recommend(
     """Return a method of the model's family with its reasons, and what speaks against it."""
     distances = [item.distance for item in structures if item.distance is not None]
     farthest = max((item.largest for item in distances), default=None)
-    bare = [item.name for item in structures if not item.exemplars]
+    without = [item.name for item in structures if not item.exemplars]
     rehearsing, distilling = _best(output, "exemplars", missing), _best(output, "teacher", missing)
     reasons, doubts = [_comparison(structures, farthest)], []
     if any(word(item.intensity) == "unlike" for item in distances):
@@ -193,8 +193,8 @@ def _recommend(
         return distilling, reasons, doubts
     if rehearsing is not None:
         reasons.append("The model keeps scans that show it what the old structures look like in theirs.")
-        if bare:
-            doubts.append(f"No scan of {', '.join(bare)} is kept: only the previous model's opinion holds it.")
+        if without:
+            doubts.append(f"No scan of {', '.join(without)} is kept: only the previous model's opinion holds it.")
         return rehearsing, reasons, doubts
     if _best(output, "exemplars") is None:
         reasons.append("No method of this model's family rehearses old scans; of them this one holds most.")

@@ -20,7 +20,7 @@ from IncrementalSegLib.types import Json
 Interval = tuple[float, float]
 Pairs = Mapping[tuple[str, int], float | None]
 """Dice by case and seed; ``None`` where undefined."""
-Verdict = Literal["better", "worse", "not below", "not distinguishable", "no interval"]
+Significance = Literal["better", "worse", "not below", "not distinguishable", "no interval"]
 
 FEWEST_CASES = 5
 MARGIN_POINTS = 2.0
@@ -47,7 +47,7 @@ class Comparison:
     points: float
     low: float | None
     high: float | None
-    verdict: Verdict
+    verdict: Significance
     cases: int
     seeds: int
     left_out: int
@@ -173,7 +173,7 @@ def _resample(by_seed: Mapping[int, Mapping[str, float]], rng: np.random.Generat
     return result
 
 
-def _verdict(low: float | None, high: float | None) -> Verdict:
+def _verdict(low: float | None, high: float | None) -> Significance:
     if low is None or high is None:
         return "no interval"
     if low > 0:

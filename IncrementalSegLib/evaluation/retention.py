@@ -19,7 +19,7 @@ from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.metrics import CaseScore
 from IncrementalSegLib.evaluation.verdicts import (
     HARDLY_LEARNED,
-    Fate,
+    Verdict,
     Witnesses,
     by_agreement,
     by_drop,
@@ -29,7 +29,7 @@ from IncrementalSegLib.evaluation.verdicts import (
 )
 from IncrementalSegLib.types import Json, StructureId
 
-Basis = Literal["scans", "exemplars", "agreement", "nothing"]
+EvidenceKind = Literal["scans", "exemplars", "agreement", "nothing"]
 
 Pair = tuple[CaseScore, CaseScore]
 """Scores of the version before and of the new one in the same scan."""
@@ -55,11 +55,11 @@ class StructureRow:
 
     structure: str
     id: StructureId
-    basis: Basis
+    basis: EvidenceKind
     before: tuple[CaseScore, ...]
     after: tuple[CaseScore, ...]
     change: Comparison | None
-    verdict: Fate
+    verdict: Verdict
     why: str
     note: str = ""
     witnesses: Witnesses = field(default_factory=Witnesses)
@@ -74,7 +74,7 @@ class StructureRow:
         limits: Limits,
         rng: np.random.Generator,
         *,
-        basis: Basis = "scans",
+        basis: EvidenceKind = "scans",
         note: str = "",
         absent: Sequence[Pair] = (),
         witnesses: Callable[[], Witnesses] = Witnesses,
@@ -99,7 +99,7 @@ class StructureRow:
             old, new = ({(pair[side].case, 0): _dice(pair, side) for pair in pairs} for side in (0, 1))
             change = compare(new, old, rng)
         if change is None:
-            verdict: Fate = "unsure"
+            verdict: Verdict = "unsure"
             why = f"Dice is undefined in {count_of_scans(len(pairs))}" if pairs else "nothing to judge it by"
         else:
             if basis == "scans" and in_doubt(change, limits):
@@ -204,7 +204,7 @@ class RetentionReport:
         held = [row.structure for row in rows if row.verdict == "harmed"]
         if not held and mean is not None and mean.verdict == "worse" and exceeds(-mean.points, limits.mean):
             held = [row.structure for row in measured if exceeds(row.drop, limits.mean)]
-        order = get_args(Fate)
+        order = get_args(Verdict)
         ranked = sorted(rows, key=lambda row: (order.index(row.verdict), -(row.drop if row.drop is not None else 0.0)))
         named = [row.structure for row in ranked if row.structure in held]
         return cls(tuple(ranked), mean, tuple(named), limits)

@@ -37,7 +37,7 @@ from typing import Literal
 from IncrementalSegLib.evaluation.intervals import FEWEST_CASES, Comparison, signed
 from IncrementalSegLib.evaluation.limits import Limits
 
-Fate = Literal["harmed", "unsure", "kept", "improved"]
+Verdict = Literal["harmed", "unsure", "kept", "improved"]
 
 HARDLY_LEARNED = 0.1
 """Dice on cases set aside below which a new structure counts as not learned yet; our own choice."""
@@ -99,7 +99,7 @@ def in_doubt(change: Comparison, limits: Limits) -> bool:
     return not exceeds(-change.points, limits.harm) or not (each or exceeds(max(lost), OUTRIGHT))
 
 
-def by_drop(change: Comparison, limits: Limits, witnesses: Witnesses | None = None) -> tuple[Fate, str]:
+def by_drop(change: Comparison, limits: Limits, witnesses: Witnesses | None = None) -> tuple[Verdict, str]:
     """Return the verdict on a change of Dice, and its reason as a phrase."""
     drop, few = -change.points, change.cases < FEWEST_CASES
     said = _moved(drop)
@@ -118,7 +118,7 @@ def by_drop(change: Comparison, limits: Limits, witnesses: Witnesses | None = No
     return "kept", said
 
 
-def _by_witnesses(drop: float, said: str, limits: Limits, witnesses: Witnesses) -> tuple[Fate, str]:
+def _by_witnesses(drop: float, said: str, limits: Limits, witnesses: Witnesses) -> tuple[Verdict, str]:
     heard = f", and {witnesses.words}" if witnesses.words else ""
     if exceeds(drop, limits.harm):
         kept = witnesses.acquit(limits)
@@ -128,7 +128,7 @@ def _by_witnesses(drop: float, said: str, limits: Limits, witnesses: Witnesses) 
     return "unsure", f"{said}, too few to be sure{heard}"
 
 
-def by_agreement(change: Comparison, limits: Limits) -> tuple[Fate, str]:
+def by_agreement(change: Comparison, limits: Limits) -> tuple[Verdict, str]:
     """Return the verdict on how far both versions agree, and its reason as a phrase."""
     differ = -change.points
     said = f"agrees with the version before at Dice {1 - differ / 100:.2f} over {count_of_scans(change.cases)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from IncrementalSegLib.evaluation.metrics import summarise
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
 from IncrementalSegLib.reports.changes import Change
 from IncrementalSegLib.reports.content import ChangeTable, Report, Section
+from IncrementalSegLib.reports.page import write_report
 from IncrementalSegLib.reports.slices import SHOWN, SliceRow, worst_slices
 from IncrementalSegLib.types import StructureId
 
@@ -53,6 +55,32 @@ def retention_page(
         ("unsure from", f"{limits.unsure:g}"),
     )
     return Report(title, intro, (report.sentence, *reasons), tuple(sections), facts=facts, glossary=_GLOSSARY)
+
+
+def write_retention_page(
+    report: RetentionReport,
+    pictures: Mapping[tuple[StructureId, str], SliceRow],
+    folder: str | Path,
+    name: str,
+    before: int,
+    after: int,
+) -> Path:
+    """Write the page of a judgement and return it.
+
+    Args:
+        report: What the gate found.
+        pictures: Structure and case -> slice with the masks before and after.
+        folder: Where to write.
+        name: Name of the model.
+        before: Number of the version in use.
+        after: Number of the version judged.
+
+    Raises:
+        IncrementalSegError: A page of another origin is there, or the folder cannot be written.
+    """
+    title = f"{name}: was everything kept in version {after}?"
+    intro = f"Version {before} and version {after} on the scans that were set aside when each structure was taught."
+    return write_report(retention_page(report, pictures, title, intro), Path(folder))
 
 
 def _change(row: StructureRow) -> Change:

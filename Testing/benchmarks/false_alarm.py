@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from IncrementalSegLib.cli.output import Device, print_table, progress_bar
-from IncrementalSegLib.engine.gate.gate import gate
+from IncrementalSegLib.engine.compare.retention import gate
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow

@@ -20,8 +20,8 @@ import typer
 from filelock import FileLock
 
 from IncrementalSegLib.cli.output import Device, progress_bar, say
-from IncrementalSegLib.engine.gate.bench import Bench, Scores
 from IncrementalSegLib.engine.gate.scans import Masks, RetentionScan
+from IncrementalSegLib.engine.gate.scorer import Scorer, Scores
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.models import load
@@ -221,22 +221,24 @@ def score(
     """Return per old structure the pairs of Dice by case: on patients, on exemplars, and the agreement."""
     runtime = start(device)
     before, after = (load(folder, runtime, version).predictor(runtime) for version in (1, number))
-    bench = Bench(before, after, progress=progress)
+    scorer = Scorer(before, after, progress=progress)
     old = folder.record(1).structures
     plan = Plan.model_validate(folder.record(1).preprocessing)
     held = {entry["case"] for entry in folder.record(number).step["set_aside"]}
-    bare = [Case(case.id, case.patient, case.images, frozenset()) for case in following.cases]  # nothing looked for
-    prepared = [prepare_case(case, {}, plan) for case in bare]
-    scores, problems = bench.measure([_judge(case, {item.name: item.id for item in old}) for case in judging.cases])
+    unlabelled = [
+        Case(case.id, case.patient, case.images, frozenset()) for case in following.cases
+    ]  # nothing looked for
+    prepared = [prepare_case(case, {}, plan) for case in unlabelled]
+    scores, problems = scorer.measure([_judge(case, {item.name: item.id for item in old}) for case in judging.cases])
     if problems:
         raise DataError(f"Scans cannot be used: {problems}.", todo="Get the data set anew.")
     memory = read_exemplars(folder, 1)
     return {
         item.name: {
             "patients": _pairs(scores[item.id]),
-            "exemplars": _pairs(bench.on_exemplars(item.id, memory)),
-            "agreement": _pairs(bench.agreement(item.id, [case for case in prepared if case.id not in held])),
-            "agreement_aside": _pairs(bench.agreement(item.id, [case for case in prepared if case.id in held])),
+            "exemplars": _pairs(scorer.on_exemplars(item.id, memory)),
+            "agreement": _pairs(scorer.agreement(item.id, [case for case in prepared if case.id not in held])),
+            "agreement_aside": _pairs(scorer.agreement(item.id, [case for case in prepared if case.id in held])),
         }
         for item in old
     }

@@ -9,12 +9,12 @@ from statistics import fmean
 
 import numpy as np
 
-from IncrementalSegLib.engine.gate.bench import PHASE, Bench, Pictures, Scores
-from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_judges
+from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_retention_scans
+from IncrementalSegLib.engine.gate.scorer import PHASE, Pictures, Scorer, Scores
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.evaluation.limits import Limits
-from IncrementalSegLib.evaluation.retention import Basis, RetentionReport, StructureRow, comparable, not_in
+from IncrementalSegLib.evaluation.retention import EvidenceKind, RetentionReport, StructureRow, comparable, not_in
 from IncrementalSegLib.evaluation.verdicts import Witnesses
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
@@ -29,7 +29,7 @@ _OTHERS = 8
 
 
 @dataclass(frozen=True)
-class Evidence:
+class GateInputs:
     """What may judge the old structures of a model.
 
     Attributes:
@@ -55,7 +55,7 @@ def judge(
     before: Predictor,
     after: Predictor,
     structures: StructureList,
-    evidence: Evidence,
+    inputs: GateInputs,
     *,
     limits: Limits | None = None,
     pictures: Pictures | None = None,
@@ -67,48 +67,48 @@ def judge(
         before: The version in use.
         after: The candidate.
         structures: The structures that both know.
-        evidence: What may judge.
+        inputs: What may judge.
         limits: What may be lost; the default limits where ``None``.
         pictures: Filled with slices for a report, where given.
         progress: Receives progress; what it raises ends the judgement.
     """
     limits, rng = limits or Limits(), np.random.default_rng(0)
-    trained = evidence.history.trained | evidence.trained
-    judges = find_judges(
-        evidence.history, structures.ids, evidence.copies, evidence.moved, trained, reader=evidence.reader
+    trained = inputs.history.trained | inputs.trained
+    found_scans = find_retention_scans(
+        inputs.history, structures.ids, inputs.copies, inputs.moved, trained, reader=inputs.reader
     )
-    bench = Bench(before, after, pictures, progress)
-    scores, unusable = bench.measure(judges.scans)
+    scorer = Scorer(before, after, pictures, progress)
+    scores, unusable = scorer.measure(found_scans.scans)
     rows = []
     for item in structures:
-        basis: Basis = "scans"
+        basis: EvidenceKind = "scans"
         found = scores.get(item.id, [])
-        note = "; ".join((*judges.lost.get(item.id, ()), *unusable.get(item.id, ())))
+        note = "; ".join((*found_scans.missing.get(item.id, ()), *unusable.get(item.id, ())))
         absent: Scores = []
         if not any(comparable(*pair) for pair in found):  # only a proxy can tell what was kept
             absent = found
             reasons = [f"it is {not_in(absent)} set aside"] if absent else []
             reason = "; ".join([*reasons, *([note] if note else [])]) or "no scan was set aside for it"
-            basis, found, means = _proxy(bench, item.id, evidence)
+            basis, found, means = _proxy(scorer, item.id, inputs)
             note = f"{means}, because {reason}" if means else reason
         old, new = [pair[0] for pair in found], [pair[1] for pair in found]
-        ask = partial(_witnesses, replace(bench, pictures=None), item.id, evidence)
+        ask = partial(_witnesses, replace(scorer, pictures=None), item.id, inputs)
         rows.append(
             StructureRow.of(
                 item.name, item.id, old, new, limits, rng, basis=basis, note=note, absent=absent, witnesses=ask
             )
         )
-    evidence.reader.tell()
+    inputs.reader.tell()
     progress(PHASE, 1.0)
     return RetentionReport.of(rows, limits, rng)
 
 
-def _witnesses(bench: Bench, structure: StructureId, evidence: Evidence) -> Witnesses:
+def _witnesses(scorer: Scorer, structure: StructureId, inputs: GateInputs) -> Witnesses:
     """Score both versions on what else can tell whether a structure was kept."""
-    step = len(evidence.others)
-    few = [evidence.others[row * step // min(step, _OTHERS)] for row in range(min(step, _OTHERS))]
-    taught = bench.on_exemplars(structure, evidence.exemplars)
-    agreement = bench.agreement(structure, few) or bench.agreement_on_exemplars(structure, evidence.exemplars)
+    step = len(inputs.others)
+    few = [inputs.others[row * step // min(step, _OTHERS)] for row in range(min(step, _OTHERS))]
+    taught = scorer.on_exemplars(structure, inputs.exemplars)
+    agreement = scorer.agreement(structure, few) or scorer.agreement_on_exemplars(structure, inputs.exemplars)
     return Witnesses(_mean_drop(taught), _mean_drop(agreement))
 
 
@@ -117,12 +117,12 @@ def _mean_drop(scores: Scores) -> float | None:
     return fmean(drops) if drops else None
 
 
-def _proxy(bench: Bench, structure: StructureId, evidence: Evidence) -> tuple[Basis, Scores, str]:
+def _proxy(scorer: Scorer, structure: StructureId, inputs: GateInputs) -> tuple[EvidenceKind, Scores, str]:
     """Judge a structure by what taught it, else by how far both versions agree; say how."""
-    if found := bench.on_exemplars(structure, evidence.exemplars):
+    if found := scorer.on_exemplars(structure, inputs.exemplars):
         return "exemplars", found, "by exemplars that taught it"
-    if found := bench.agreement_on_exemplars(structure, evidence.exemplars):
+    if found := scorer.agreement_on_exemplars(structure, inputs.exemplars):
         return "agreement", found, "by agreement on exemplars"
-    if found := bench.agreement(structure, evidence.others):
+    if found := scorer.agreement(structure, inputs.others):
         return "agreement", found, "by agreement on the scans of this step"
     return "nothing", [], ""

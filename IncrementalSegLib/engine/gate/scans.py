@@ -124,19 +124,19 @@ class RetentionScan:
 
 
 @dataclass(frozen=True)
-class Judges:
-    """What was found.
+class RetentionScans:
+    """Scans that can judge, and those that cannot.
 
     Attributes:
         scans: The scans.
-        lost: Uuid -> what is wrong with the scans that were set aside for it and cannot judge.
+        missing: Uuid -> what is wrong with the scans that were set aside for it and cannot judge.
     """
 
     scans: tuple[RetentionScan, ...]
-    lost: Mapping[StructureId, tuple[str, ...]]
+    missing: Mapping[StructureId, tuple[str, ...]]
 
 
-def find_judges(
+def find_retention_scans(
     history: History,
     structures: Sequence[StructureId],
     copies: RetentionCopies,
@@ -144,7 +144,7 @@ def find_judges(
     trained: Collection[str] = (),
     only: Collection[str] | None = None,
     reader: CaseReader | None = None,
-) -> Judges:
+) -> RetentionScans:
     """Find the scans that were set aside when the structures were taught or improved.
 
     Each is looked for where it lay, then by its content in ``moved``, then among the copies.
@@ -161,7 +161,7 @@ def find_judges(
     reader = reader or CaseReader()
     elsewhere = _by_content(moved) if moved is not None else {}
     scans: list[RetentionScan] = []
-    lost: dict[StructureId, list[str]] = {}
+    missing: dict[StructureId, list[str]] = {}
     names: dict[str, str] = {}
     for entry, items in last_entries(history, structures):
         key = entry["sha256"]
@@ -171,7 +171,7 @@ def find_judges(
             continue
         if key in trained:
             for item in items:
-                lost.setdefault(item, []).append(f"{name} taught one of the versions")
+                missing.setdefault(item, []).append(f"{name} taught one of the versions")
             continue
         case, problem = _locate(entry, elsewhere.get(key))
         copied = copies.scans.get(key, {}).get("structures", ())
@@ -181,8 +181,8 @@ def find_judges(
             images = case.images if case is not None else ()
             scans.append(RetentionScan(name, entry["patient"], found, read, images))
         for item in (item for item in items if item not in found):
-            lost.setdefault(item, []).append(f"{name} {problem}")
-    return Judges(tuple(scans), {item: tuple(problems) for item, problems in lost.items()})
+            missing.setdefault(item, []).append(f"{name} {problem}")
+    return RetentionScans(tuple(scans), {item: tuple(problems) for item, problems in missing.items()})
 
 
 def last_entries(history: History, structures: Sequence[StructureId]) -> Iterator[tuple[Json, tuple[StructureId, ...]]]:

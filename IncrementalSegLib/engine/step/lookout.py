@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_judges, last_entries
+from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_retention_scans, last_entries
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.progress import OnLook
 from IncrementalSegLib.engine.scores.scoring import Validation, validate
@@ -150,7 +150,9 @@ class Lookout:
         for key in chosen_scans(past.history, past.structures):
             if scans and self._clock() > until:
                 break
-            judges = find_judges(past.history, past.structures, copies, trained=past.history.trained, only={key})
+            judges = find_retention_scans(
+                past.history, past.structures, copies, trained=past.history.trained, only={key}
+            )
             for scan in judges.scans:
                 try:
                     volume, masks = scan.read()

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import torch
 
-from IncrementalSegLib.engine.gate.bench import Pictures
-from IncrementalSegLib.engine.gate.gate import write_gate_page
-from IncrementalSegLib.engine.gate.judge import Evidence, judge
+from IncrementalSegLib.engine.gate.judge import GateInputs, judge
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
+from IncrementalSegLib.engine.gate.scorer import Pictures
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
@@ -43,6 +42,7 @@ from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.reports.page import check_report
+from IncrementalSegLib.reports.retention import write_retention_page
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.unfinished import Unfinished
@@ -163,7 +163,7 @@ class Step:
         """Write the page; a version that stands is not lost for it."""
         assert self.report is not None
         try:
-            return write_gate_page(report, pictures, self.report, self.request.target.name, before, after)
+            return write_retention_page(report, pictures, self.report, self.request.target.name, before, after)
         except IncrementalSegError as error:
             log.warning("Version %d is saved, but its page is not: %s", after, error)
             return None
@@ -184,7 +184,7 @@ class Step:
             self._predictor(ctx.teacher_model, after.plan),
             after,
             parent.structures,
-            Evidence(history, RetentionCopies.of(folder), exemplars, ctx.cases, reader=self.reader),
+            GateInputs(history, RetentionCopies.of(folder), exemplars, ctx.cases, reader=self.reader),
             limits=self.settings.limits,
             pictures=pictures,
             progress=self.progress,
@@ -328,9 +328,9 @@ class Step:
         """Say which old structures a rehearsing method has no exemplar of."""
         if "exemplars" not in self.request.method.needs:
             return
-        bare = [item for item in ctx.old if not ctx.exemplars.take("random", [item])]
-        if bare:
+        missing = [item for item in ctx.old if not ctx.exemplars.take("random", [item])]
+        if missing:
             log.warning(
                 "No exemplar of %s is kept, so only the previous model's opinion holds it.",
-                ", ".join(self.request.structures.by_id(item).name for item in bare),
+                ", ".join(self.request.structures.by_id(item).name for item in missing),
             )

@@ -8,7 +8,7 @@ import pytest
 
 from IncrementalSegLib.cli import estimate as estimate_command
 from IncrementalSegLib.cli import learn as learn_command
-from IncrementalSegLib.engine.gate.gate import gate
+from IncrementalSegLib.engine.compare.retention import gate
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.planning.estimate import estimate
 from IncrementalSegLib.engine.settings import LearnCall, StepSettings, settings_schema

@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 from scans import toy, write_dataset
 
-from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_judges
+from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_retention_scans
 from IncrementalSegLib.engine.history import History, case_entry, step_entry
 from IncrementalSegLib.errors import GeometryError
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
@@ -26,12 +26,12 @@ def test_the_history_knows_how_the_label_was_read(tmp_path, accepted):
     entry = case_entry(case, {"liver": LIVER}, findable=True)
     history = History((step_entry({"number": 1, "taught": [LIVER]}, [], [entry]),))
     reader = CaseReader()
-    (scan,) = find_judges(history, [LIVER], RetentionCopies(), reader=reader).scans
+    (scan,) = find_retention_scans(history, [LIVER], RetentionCopies(), reader=reader).scans
     if accepted:
         np.testing.assert_array_equal(scan.read()[1][LIVER], toy(0)[1] == 1)
         assert reader.counts == {"accepted-grid": 1}
     else:  # taught by a program that did not refuse it
         with pytest.raises(GeometryError, match="accept_grid=True"):
             scan.read()
-        (scan,) = find_judges(history, [LIVER], RetentionCopies(), reader=CaseReader(accept_grid=True)).scans
+        (scan,) = find_retention_scans(history, [LIVER], RetentionCopies(), reader=CaseReader(accept_grid=True)).scans
         np.testing.assert_array_equal(scan.read()[1][LIVER], toy(0)[1] == 1)

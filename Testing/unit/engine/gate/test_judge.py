@@ -15,8 +15,8 @@ from dicoms import write_series
 from scans import write_dataset
 from tiny import tree
 
-from IncrementalSegLib.engine.gate.gate import gate
-from IncrementalSegLib.engine.gate.scans import KIND, RetentionCopies, find_judges
+from IncrementalSegLib.engine.compare.retention import gate
+from IncrementalSegLib.engine.gate.scans import KIND, RetentionCopies, find_retention_scans
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.errors import IncrementalSegError
@@ -333,10 +333,10 @@ def test_a_scan_set_aside_twice_judges_each_structure_by_its_own_outlines():
         {"set_aside": [scan | {"looked_for": {"b": "spleen"}}], "training": []},
         {"set_aside": [scan | {"sha256": "0" * 64, "looked_for": {"a": "liver"}}], "training": []},
     ]
-    found = find_judges(History(tuple(steps)), ["a", "b"], RetentionCopies())
+    found = find_retention_scans(History(tuple(steps)), ["a", "b"], RetentionCopies())
     assert found.scans == ()
     words = "was kept neither by its place nor as a copy"
-    assert found.lost == {"a": (f"c1 {words}", f"c1 (000000) {words}"), "b": (f"c1 {words}",)}
+    assert found.missing == {"a": (f"c1 {words}", f"c1 (000000) {words}"), "b": (f"c1 {words}",)}
 
 
 @pytest.mark.parametrize(

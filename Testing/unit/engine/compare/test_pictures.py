@@ -9,9 +9,9 @@ import SimpleITK as sitk
 from tiny import FEW
 
 from IncrementalSegLib.engine.board import overview
+from IncrementalSegLib.engine.compare import retention
+from IncrementalSegLib.engine.compare.retention import compare_pictures
 from IncrementalSegLib.engine.edits import pin
-from IncrementalSegLib.engine.gate import side_by_side
-from IncrementalSegLib.engine.gate.side_by_side import compare_pictures
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.errors import OptionError
@@ -62,13 +62,13 @@ def test_each_picture_says_what_was_lost_and_where(model, forgetful, tmp_path):
 
 
 def test_only_what_is_shown_is_segmented_again(model, tmp_path, monkeypatch):
-    read, real = [], side_by_side.find_judges
+    read, real = [], retention.find_retention_scans
 
     def noted(*args, **more):
         read.append(more["only"])
         return real(*args, **more)
 
-    monkeypatch.setattr(side_by_side, "find_judges", noted)
+    monkeypatch.setattr(retention, "find_retention_scans", noted)
     compare_pictures(model, tmp_path / "out", device="cpu")
     assert [len(keys) for keys in read] == [1]
 

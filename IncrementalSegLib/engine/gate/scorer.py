@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from IncrementalSegLib.engine.gate.scans import RetentionScan
 from IncrementalSegLib.engine.progress import Progress, silent
@@ -35,7 +35,7 @@ Scores = list[tuple[CaseScore, CaseScore]]
 
 
 @dataclass(frozen=True)
-class Bench:
+class Scorer:
     """Two versions side by side.
 
     Attributes:
@@ -80,6 +80,10 @@ class Bench:
         """Score the candidate against the version before on prepared scans, whatever is outlined there."""
         return self._compare(structure, [(case.id, case.patient, case) for case in cases], outlines=False)
 
+    def slice_of(self, structure: StructureId, case: str, scan: PreparedCase) -> SliceRow:
+        """Return the slice of a prepared piece that shows most of a structure, with the masks of both versions."""
+        return self._slice(case, scan, scan.mask(structure).bool(), *self._masks(structure, scan))
+
     def _score(self, scan: RetentionScan, done: float) -> dict[StructureId, tuple[CaseScore, CaseScore]]:
         volume, truth = scan.read()
         old, new = (
@@ -114,9 +118,7 @@ class Bench:
             truth = scan.mask(structure).bool() if outlines else old
             counts[case, patient] += [int(part.sum()) for part in (truth, old, truth & old, new, truth & new)]
             if outlines and self.pictures is not None and bool(truth.any()):
-                image, masks = scan.image.float().numpy(), (old.numpy(), new.numpy())
-                row = SliceRow.of(case, image, truth.numpy(), masks, self._spacing)
-                self.pictures.setdefault((structure, case), row)
+                self.pictures.setdefault((structure, case), self._slice(case, scan, truth, old, new))
         scores: Scores = []
         for (case, patient), found in counts.items():
             true, old_size, old_both, new_size, new_both = found.tolist()
@@ -126,15 +128,14 @@ class Bench:
                 scores.append((one, other))
         return scores
 
-    def _masks(self, structure: StructureId, scan: PreparedCase) -> Iterator[torch.Tensor]:
+    def _masks(self, structure: StructureId, scan: PreparedCase) -> Iterator[Tensor]:
         for side in (self.before, self.after):
             mask = side.masks(scan.image, [structure])[0]
             yield mask if scan.ignore is None else mask & ~scan.ignore
 
-    @property
-    def _spacing(self) -> tuple[float, ...]:
-        """Millimetres along D, H, W of the model's grid, as far as it fixes them."""
-        return tuple(step or 1.0 for step in self.after.plan.spacing)
+    def _slice(self, case: str, scan: PreparedCase, truth: Tensor, old: Tensor, new: Tensor) -> SliceRow:
+        spacing = [step or 1.0 for step in self.after.plan.spacing]  # as far as the model's grid fixes it
+        return SliceRow.of(case, scan.image.float().numpy(), truth.numpy(), (old.numpy(), new.numpy()), spacing)
 
 
 def _kept(structure: StructureId, memory: ExemplarMemory) -> list[tuple[str, str, PreparedCase]]:

@@ -1,12 +1,35 @@
-"""What distinguishes two versions of a model, read from their records; no network is built."""
+"""Records of two versions of a model compared; no network is built and no torch loaded."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from IncrementalSegLib.errors import Hint, OptionError, Set
 from IncrementalSegLib.store.manifest import Manifest
-from IncrementalSegLib.store.versions import ModelFolder, open_model
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
 from IncrementalSegLib.types import Json
+
+
+def earlier_version(folder: ModelFolder, record: VersionRecord, number: int | None = None) -> VersionRecord:
+    """Return the version that another one is compared with.
+
+    Args:
+        folder: The model.
+        record: The later version.
+        number: Number of the earlier one; by default the parent.
+
+    Raises:
+        OptionError: It is the same, or none is named and the version has no parent.
+        UnknownNameError: There is no version of that number.
+    """
+    number = record.parent if number is None else number
+    if number is None or number == record.number:
+        raise OptionError(
+            f"Version {record.number} cannot be judged against {'itself' if number else 'nothing'}.",
+            "" if number else "It has no version before it.",
+            Hint("Name another version with ", Set("against"), "."),
+        )
+    return folder.record(number)
 
 
 def diff(model: str | Path, first: int, second: int) -> Json:
@@ -30,8 +53,8 @@ def diff(model: str | Path, first: int, second: int) -> Json:
     old, new = ({item.id: item.name for item in folder.record(number).structures} for number in (first, second))
     return {
         "model": folder.name,
-        "first": _side(folder, first),
-        "second": _side(folder, second),
+        "first": _summary(folder, first),
+        "second": _summary(folder, second),
         "structures": {
             "added": [name for item, name in new.items() if item not in old],
             "removed": [name for item, name in old.items() if item not in new],
@@ -41,12 +64,12 @@ def diff(model: str | Path, first: int, second: int) -> Json:
     }
 
 
-def _side(folder: ModelFolder, number: int) -> Json:
+def _summary(folder: ModelFolder, number: int) -> Json:
     record = folder.record(number)
     exemplars = folder.document("exemplars", number).get("exemplars", [])
     judged = record.kind == "step"  # an edit carries the report of the step before it
     retention = folder.document("retention", number) if judged else {}
-    dice = {item: score["validation_dice"] for item, score in record.scores.items()} | _kept(retention)
+    dice = {item: score["validation_dice"] for item, score in record.scores.items()} | _measured(retention)
     files = Manifest.read(folder.folder_of(number)).files
     return {
         "number": number,
@@ -63,7 +86,7 @@ def _side(folder: ModelFolder, number: int) -> Json:
     }
 
 
-def _kept(retention: Json) -> dict[str, float]:
+def _measured(retention: Json) -> dict[str, float]:
     """Return the Dice of the structures that the gate measured: the mean over the scans set aside for each."""
     found = {}
     for row in retention.get("structures", ()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from IncrementalSegLib.engine.scores.comparison import compare_versions
+from IncrementalSegLib.engine.compare.scores import compare_versions
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.scores.views import turned
 from IncrementalSegLib.errors import OptionError, UnknownNameError

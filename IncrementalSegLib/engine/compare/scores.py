@@ -1,4 +1,4 @@
-"""Compare two versions of a model on the same cases, as numbers and as a page that a person can read."""
+"""Scores of two versions of a model on the same cases, as numbers and as a page."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from IncrementalSegLib.engine.compare.records import earlier_version
 from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.scores.evaluate import Evaluation, evaluate
 from IncrementalSegLib.engine.scores.scoring import Watch
 from IncrementalSegLib.engine.scores.views import view
-from IncrementalSegLib.errors import Hint, OptionError, Set
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.preprocessing.plan import Plan
@@ -74,12 +74,7 @@ def compare_versions(
     check_report(Path(folder))
     opened = open_model(model)
     record = opened.record(version)
-    parent = before if before is not None else record.parent
-    if parent is None:
-        raise OptionError(
-            f"Version {record.number} has no version before it.",
-            todo=Hint("Name one with ", Set("against"), ", or leave out ", Set("report"), "."),
-        )
+    parent = earlier_version(opened, record, before).number
     dataset = open_cases(data, accept_grid=accept_grid)
     plan = plan_of(record)
     sides: list[tuple[Evaluation | None, Rows]] = []
