@@ -131,6 +131,8 @@ class Chart:
         self._drawn = wanted
 
     def _series(self, number: int, kind: str, name: str, points: Points, labels: Sequence[str]) -> None:
+        if kind == "Scatter" and len(points) == 1:  # VTK calls a line through one point an error
+            points = [*points, *points]
         table = self._node("Table", f"table {number}")
         table.SetAndObserveTable(_table(points, labels))
         node = self._node("PlotSeries", f"series {number}")
