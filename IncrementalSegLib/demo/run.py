@@ -211,7 +211,7 @@ class _Demo:
             steps=self.scale.steps,
             exemplars="none",  # no third step follows, and choosing takes as long as learning
             seed=self.seed,
-            accept="always",  # also what forgets shall be shown
+            accept="always",  # forgetting is shown, not prevented
             device=self.device,
             progress=progress,
             on_look=look,

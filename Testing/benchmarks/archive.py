@@ -1,4 +1,4 @@
-"""All results of a benchmark in one compressed file, a line of JSON each, known by name."""
+"""Results of a benchmark in one compressed file: a line of JSON for each, with its name."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_result(out: Path, name: str, result: Json) -> None:
 
 
 def write_archive(out: Path, results: dict[str, Json]) -> None:
-    """Write all results; the bytes do not depend on the order in which they were found."""
+    """Write all results, sorted by name."""
     lines = (
         json.dumps({"name": name} | results[name], ensure_ascii=False, allow_nan=False) + "\n"
         for name in sorted(results)

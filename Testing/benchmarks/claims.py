@@ -1,4 +1,4 @@
-"""Claims of a paper, and whether they were seen."""
+"""Claims of a paper and their verdicts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ Verdict = Literal["PASS", "NOT SEEN", "MEASURED"]
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim and what was measured.
-
-    Attributes:
-        text: What is expected.
-        verdict: ``MEASURED`` where no outcome is demanded.
-        figures: The numbers.
-    """
+    """A claim, with ``MEASURED`` as verdict where no outcome is expected, and the measured figures."""
 
     text: str
     verdict: Verdict
@@ -28,7 +22,7 @@ class Claim:
 
 
 def judged(text: str, seen: bool, figures: str) -> Claim:
-    """Return a claim that demands an outcome."""
+    """Return a claim with an expected outcome."""
     return Claim(text, "PASS" if seen else "NOT SEEN", figures)
 
 

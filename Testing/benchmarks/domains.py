@@ -1,4 +1,4 @@
-"""How often a scan is called unlike the training scans: ``python -m Testing.benchmarks.domains OUT.json --data DATA``.
+"""Recognition of scans unlike the training scans: ``python -m Testing.benchmarks.domains OUT.json --data DATA``.
 
 No network is trained: the numbers need the plan and the scans alone.
 """
@@ -123,7 +123,7 @@ def main(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file to write.")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="Folder with the data sets.")],
 ) -> None:
-    """How often a scan is called unlike the training scans."""
+    """Measure how often scans are called unlike the training scans."""
     scans = {
         name: [read_volume(case.images) for case in open_data(data / name).cases[:most]] for name, most in SETS.items()
     }

@@ -2,8 +2,8 @@
 
 A model learns two structures of phantoms.  Each candidate is that version taught on with the same method, the same
 scans and another seed.  Between two candidates nothing differs but the seed, so whatever the gate holds back with one
-in use and the other as candidate is a false alarm.  (Against the version that they all go on from they gain, because
-they have learned longer: that comparison would flatter.)  The scores also tell what the gate says with fewer scans.
+in use and the other as candidate is a false alarm.  A comparison with the first version would be optimistic, because
+the candidates have been trained for longer.  The scores also tell what the gate says with fewer scans.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SUMMARY = "false-alarm.json"
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the benchmark is.
+    """Size of the benchmark.
 
     Attributes:
         people: Scans; a fifth of them is set aside and judges.
@@ -57,7 +57,7 @@ def main(
     repeats: Annotated[int, typer.Option(min=2, metavar="N", help="Candidates with seeds 1, 2, ...")] = 20,
     device: Device = "auto",
 ) -> None:
-    """How often the retention gate holds back what differs in the seed alone; finished candidates are not remade."""
+    """Measure how often the gate holds back a version that differs only in the seed."""
     with progress_bar() as progress:
         result = run_false_alarm(out, repeats=repeats, device=device, progress=progress)
     rows = [(scans, f"{100 * rate:.0f} %") for scans, rate in result["rate_by_scans"].items()]

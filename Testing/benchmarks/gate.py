@@ -84,7 +84,7 @@ class Candidate:
 
 
 FAMILIES = {
-    "finetune": (
+    "heads": (
         Candidate("finetune", 50, improve=True),
         Candidate("lwfseg", 50),
         Candidate("aeiseg", 50),
@@ -94,7 +94,7 @@ FAMILIES = {
         Candidate("aeiseg", 20),
         Candidate("finetune", 20, improve=True),
     ),
-    "finetune-softmax": (
+    "classes": (
         Candidate("finetune-softmax", 50, improve=True),
         Candidate("mib", 50),
         Candidate("lwf", 50),
@@ -105,9 +105,7 @@ FAMILIES = {
         Candidate("finetune-softmax", 20, improve=True),
     ),
 }
-"""Method of the first step -> what follows it."""
-
-NAMES = {"finetune": "heads", "finetune-softmax": "classes"}
+"""Family -> candidates; the first version is trained by the method of the first one."""
 
 FIRST_STEPS = 150
 """Optimiser steps of the first version."""
@@ -126,13 +124,13 @@ def main(
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Models with the seeds 1, 2, ...")] = 3,
     device: Device = "auto",
 ) -> None:
-    """How often the gate holds back what is no worse, and misses what is; finished models are not made again."""
+    """Measure false alarms and misses of the gate; finished models are not trained again."""
     with progress_bar() as progress:
         for seed in range(1, seeds + 1) if data is not None else ():
             for scans in SCANS:
-                for first in FAMILIES:
-                    if f"{scans.name}-{NAMES[first]}-{seed}" not in read_archive(out):
-                        run_chain(out, Path(data or ""), scans, first, seed, device=device, progress=progress)
+                for family in FAMILIES:
+                    if f"{scans.name}-{family}-{seed}" not in read_archive(out):
+                        run_chain(out, Path(data or ""), scans, family, seed, device=device, progress=progress)
     say(as_markdown(count_errors(out)))
 
 
@@ -152,7 +150,7 @@ def count_errors(out: Path, draws: int = DRAWS) -> Json:
 
 
 def run_chain(
-    out: Path, data: Path, scans: GateScans, first: str, seed: int, *, device: DeviceName, progress: Progress
+    out: Path, data: Path, scans: GateScans, family: str, seed: int, *, device: DeviceName, progress: Progress
 ) -> None:
     """Teach one model, make its candidates, and score them.
 
@@ -160,21 +158,29 @@ def run_chain(
         out: Folder of results, models and reduced scans; a candidate that is there already is not made again.
         data: Folder that holds the data set.
         scans: Which scans, and what is taught.
-        first: Method of the first step.
+        family: Key of :data:`FAMILIES`.
         seed: Decides the patients and everything random.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
     """
     dataset = smaller_scans(scans, data, out / "scans")
     teaching, following, judging = deal(dataset, seed, scans.judging)
-    name = f"{scans.name}-{NAMES[first]}-{seed}"
+    name, candidates = f"{scans.name}-{family}-{seed}", FAMILIES[family]
     model = out / "models" / name
     teach = partial(learn, model, preset="quick", device=device, restart=True)  # a killed chain goes on
     if not (model / "model.json").exists():
         watch = Stopwatch(progress, f"{name} first")
-        teach(teaching, scans.old, method=first, steps=FIRST_STEPS, seed=seed, accept="always", progress=watch)
+        teach(
+            teaching,
+            scans.old,
+            method=candidates[0].method,
+            steps=FIRST_STEPS,
+            seed=seed,
+            accept="always",
+            progress=watch,
+        )
     found: list[Json] = []
-    for number, candidate in enumerate(FAMILIES[first], 2):
+    for number, candidate in enumerate(candidates, 2):
         watch = Stopwatch(progress, f"{name} {candidate.name}")
         if number not in open_model(model).numbers():
             teach(
@@ -192,7 +198,7 @@ def run_chain(
         found.append(asdict(candidate) | {"name": candidate.name, "structures": scores})
     result: Json = {
         "dataset": scans.name,
-        "family": NAMES[first],
+        "family": family,
         "seed": seed,
         "taught": [case.id for case in teaching.cases],
         "next": [case.id for case in following.cases],

@@ -1,4 +1,4 @@
-"""Several processes at work in one folder: each piece of work is done by one, and other settings are refused."""
+"""Locks for several processes in one folder, and comparison of settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def lock(out: Path, name: str) -> FileLock:
 
 
 def unless_taken(out: Path, name: str, work: Callable[[], None]) -> None:
-    """Do the work of that name, unless another process is at it."""
+    """Do the work of that name, unless another process does it."""
     try:
         with lock(out, name).acquire(timeout=0):
             work()
@@ -34,7 +34,7 @@ def once(out: Path, folder: Path, make: Callable[[Path], None]) -> None:
     Args:
         out: Folder of the benchmark.
         folder: The folder.
-        make: Fills the folder that it is given; what a killed process left there is still there.
+        make: Fills the folder that it is given, which may hold files of a killed process.
     """
     with lock(out, f"first-{folder.name}"):
         if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""A paper: its protocols, and what is made of their results."""
+"""A paper: its protocols, tables, claims and plots."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Paper:
 
     Attributes:
         introduction: Title and first paragraphs of the summary, in Markdown.
-        protocols: What is run by default; those at the paper's width need a GPU and run when they are named.
+        protocols: The listed protocols; those with the preset ``paper`` need a GPU and are run only by name.
         tables: Returns the tables of a protocol as lines of Markdown.
-        claims: Yields the claims about a protocol for which the methods have been run.
+        claims: Yields the claims about a protocol whose methods have results.
         plots: Ending of the file's name -> title, and what draws it from the results of a group, if there is enough.
         notes: Sentences for the end of the summary.
-        read: Returns the protocol that a name describes without its being listed; ``None``: none.
+        read: Returns the protocol that a name describes if it is not listed, or ``None``.
     """
 
     introduction: str

@@ -1,4 +1,4 @@
-"""A protocol as data: who teaches what, in which order, for how long, by which methods."""
+"""Protocols as data: training scans, structures, order, schedule and methods."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from IncrementalSegLib.types import Json
 
 @dataclass(frozen=True)
 class Data:
-    """A data set, and who of it measures.
+    """A data set and its test patients.
 
     Attributes:
-        folder: Name of the folder of a public data set; empty: phantoms.
-        test_volumes: Patients who measure.  They are the same for every seed and never teach.
-        seed: Draws them; of phantoms, the number of the first people.
-        volumes: Phantoms who teach stages that share their scans.
+        folder: Folder name of a public data set; empty for phantoms.
+        test_volumes: Number of test patients. They are the same for every seed and are never used for training.
+        seed: Draws the test patients; for phantoms, the number of the first people.
+        volumes: Number of phantoms for training where the stages share them.
         size: Samples of a phantom along D, H, W; the scanner's own by default.
     """
 
@@ -30,13 +30,13 @@ class Data:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a model is taught at once.
+    """A step of a protocol.
 
     Attributes:
-        structures: Label names.
+        structures: Label names of the structures that are taught.
         steps: Optimiser steps.
-        volumes: Patients who teach; 0: all, or an equal part of disjoint stages.
-        scanner: Scanner of a phantom, which also measures these structures.
+        volumes: Number of training patients; 0 for all, or for an equal part in disjoint stages.
+        scanner: Scanner of the phantoms, in training and test of these structures.
     """
 
     structures: tuple[str, ...]
@@ -51,20 +51,19 @@ class Protocol:
 
     Attributes:
         name: Short name, for files and the command line.
-        group: Protocols of one group share a heading and pictures, which carry its name.
+        group: Protocols of one group share a heading and plots.
         heading: Heading of the group.
         title: Heading of the protocol; empty where it has a group of its own.
-        data: Where the scans come from.
-        stages: What each stage teaches.
-        methods: What is run by default, in the order of the tables.
-        first: Method that begins every model.
+        data: The data set.
+        stages: The stages in order.
+        methods: Methods and bounds that are run by default, in the order of the tables.
+        first: Method of the first step of every model.
         network: Registered name of the trunk.
         preset: Size and schedule.
-        disjoint: Every stage has patients of its own, dealt by the seed.  Otherwise a stage sees all scans in which
-            one of its structures occurs.
+        disjoint: Every stage has patients of its own, drawn by the seed. Otherwise a stage uses all scans that show
+            one of its structures.
         exemplars: Whether a stage keeps exemplars for the next.
-        validation: The patients of the test are left out, and a quarter of those who teach measure instead, so that
-            options can be chosen.
+        validation: The test patients are left out, and a quarter of the others are the test, for choosing options.
     """
 
     name: str
@@ -93,7 +92,7 @@ class Protocol:
         return {"Old": old, "New": new, "All": (*old, *new)}
 
     def setting(self) -> Json:
-        """Return what results must have in common to stand in one table."""
+        """Return the settings that the results of one table have in common."""
         found: Json = json.loads(json.dumps(asdict(self)))
         for name in ("name", "group", "heading", "title", "methods"):
             del found[name]

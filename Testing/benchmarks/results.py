@@ -1,4 +1,4 @@
-"""What the finished chains of a protocol found, pooled over cases and seeds."""
+"""Results of the finished chains of a protocol, pooled over cases and seeds."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Outcome:
     chains: dict[int, Json]
 
     def pairs(self, structures: Sequence[str], stage: int = -1) -> Pairs:
-        """Return Dice by case and seed after a stage: the mean over the structures that occur in that case.
+        """Return Dice by case and seed after a stage: the mean over the structures that occur in the case.
 
-        What does not occur counts for neither side of a pair, found or not: else a method that no longer finds
-        a structure anywhere would be spared the 0 of the scan that lacks it.
+        Structures that do not occur are left out whether they are found or not. Otherwise a method that finds a
+        structure nowhere would gain in scans without it.
         """
         return {
             (case, seed): value
@@ -48,7 +48,7 @@ class Outcome:
         return difference(found, dict.fromkeys(found, 0.0))
 
     def against(self, other: Outcome | None, structures: Sequence[str]) -> Comparison | None:
-        """Compare after the last stage; ``None`` where there is nothing to compare with."""
+        """Compare after the last stage; ``None`` without a seed in common."""
         if other is None or other is self or not self.chains.keys() & other.chains.keys():
             return None
         return difference(self.pairs(structures), other.pairs(structures))
@@ -62,7 +62,7 @@ class Outcome:
         return {seed: fmean(values) for seed, values in found.items()}
 
     def kept(self, stage: int = -1) -> list[float]:
-        """Return the share of the first structures' Dice that is left after a stage, one per seed."""
+        """Return the share of the first structures' Dice that is left after a stage, by seed."""
         old = self.protocol.stages[0].structures
         first, now = self.mean(old, 0), self.mean(old, stage)
         return [now[seed] / first[seed] if first[seed] else 0.0 for seed in self.chains]
@@ -81,7 +81,7 @@ class Outcome:
 
     @property
     def seconds(self) -> float:
-        """Mean duration of a stage after the first, with its scoring; of the only one where there is one."""
+        """Mean duration of a later stage with its scoring; of the only stage of ``offline``."""
         return fmean(
             stage["step"]["seconds"]["total"]
             for chain in self.chains.values()
@@ -89,7 +89,7 @@ class Outcome:
         )
 
     def _matrix(self, seed: int) -> ScoreMatrix:
-        """Return R[t][k] of a chain; one of one stage has learned everything in it."""
+        """Return R[t][k] of a chain; ``offline`` learns all structures in its only stage."""
         last = len(self.chains[seed]["stages"]) - 1
         stages = enumerate(self.protocol.stages)
         learned = {name: min(number, last) for number, stage in stages for name in stage.structures}
@@ -128,7 +128,7 @@ class Results:
 
 
 def difference(a: Pairs, b: Pairs) -> Comparison:
-    """Compare two sides, with draws that depend on nothing but the names of cases and seeds."""
+    """Compare two sides; the bootstrap is seeded by the names of cases and seeds."""
     names = repr(sorted(a)).encode()
     return compare(a, b, np.random.default_rng(int.from_bytes(hashlib.sha256(names).digest()[:8])))
 

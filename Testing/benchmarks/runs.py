@@ -1,12 +1,12 @@
 """Run chains: all stages of a protocol by one method with one seed, scored after each stage.
 
-    OUT/results.jsonl.xz    finished chains; they are skipped from then on
-    OUT/.first/             models after one stage from nothing, known by what taught them, with their scores: shared by
-                            all chains, and by all protocols, that begin in the same way
-    OUT/.models/            models of the chains with seed 0, to look at
-    OUT/.data/  OUT/.work/  OUT/.locks/    phantoms, the chains under way, who does what
+    OUT/results.jsonl.xz    results of finished chains, which are not run again
+    OUT/.first/             models after a first step, with their scores, by a hash of their settings: shared by all
+                            chains, also of other protocols, that begin in the same way
+    OUT/.models/            models of the chains with seed 0
+    OUT/.data/  OUT/.work/  OUT/.locks/    phantoms, unfinished chains, locks
 
-Any number of processes may work on one folder.  A killed one loses what it did since its last checkpoint.
+Any number of processes may work in one folder. A killed process loses only the work since its last checkpoint.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ class Runner:
         self._opened: dict[tuple[str, int], Scans] = {}
 
     def is_finished(self, chain: Chain) -> bool:
-        """Return whether a chain needs no work."""
+        """Return whether a chain has a result."""
         return chain.name in read_archive(self.out)
 
     def run(self, chain: Chain) -> None:
-        """Do a chain, unless it is finished or another process is at it.
+        """Run a chain, unless it is finished or another process runs it.
 
         Raises:
             OptionError: The folder holds results of other settings.
@@ -81,20 +81,20 @@ class Runner:
             unless_taken(self.out, chain.name, lambda: self._run(chain))
 
     def scans(self, chain: Chain) -> Scans:
-        """Return the scans of a chain, opened when they are needed first."""
+        """Return the scans of a chain, opened once."""
         key = chain.protocol.name, chain.seed
         if key not in self._opened:
             self._opened[key] = scans_for(chain.protocol, chain.seed, self.out / ".data", self.data)
         return self._opened[key]
 
     def setting(self, chain: Chain) -> Json:
-        """Return all that decides the result of a chain, except for the seed."""
+        """Return all settings of a chain except for the seed."""
         scans = self.scans(chain)
         numbers: Json = {"teaching": scans.volumes, "test": scans.test, "options": chain.variant.options}
         return chain.protocol.setting() | numbers
 
     def _require_fit(self, chain: Chain) -> None:
-        """Refuse a chain that must not stand in one table with those that have finished."""
+        """Refuse a chain whose settings differ from those of the finished ones."""
         for name, found in read_archive(self.out).items():
             if found["protocol"] == chain.protocol.name:
                 setting = self.setting(chain)
@@ -126,7 +126,7 @@ class Runner:
         return [self._first(chain, 0, everything, self.scans(chain).everything())[1]]
 
     def _separate(self, chain: Chain) -> list[Json]:
-        """Teach each stage to a model of its own; what earlier ones know stays as it is."""
+        """Teach each stage to a model of its own; scores of earlier stages do not change."""
         done: list[Json] = []
         for number, stage in enumerate(chain.protocol.stages):
             _, own = self._first(chain, number, stage, self.scans(chain).of_stage(number))
@@ -134,7 +134,7 @@ class Runner:
         return done
 
     def _one_model(self, chain: Chain) -> list[Json]:
-        """Teach stage after stage to one model; a chain that was killed goes on."""
+        """Teach all stages to one model; a killed chain is resumed."""
         work, stages, setting = self._work(chain), chain.protocol.stages, self.setting(chain)
         diary, model, scans = work / "done.json", work / "model", self.scans(chain)
         if not diary.is_file() or read_json(diary)["setting"] != setting:
@@ -149,7 +149,7 @@ class Runner:
         return done
 
     def _first(self, chain: Chain, number: int, stage: Stage, scans: Dataset) -> tuple[Path, Json]:
-        """Return a model that was taught from nothing, and its stage; who comes first trains it, others wait."""
+        """Return a model after a first step, and its stage; the first process trains it, others wait."""
         known = chain.protocol.setting()
         setting: Json = {name: known[name] for name in ("data", "network", "preset", "first", "exemplars")}
         setting |= {
@@ -173,15 +173,15 @@ class Runner:
     def _teach(
         self, chain: Chain, model: Path, number: int, stage: Stage, scans: Dataset, *, first: bool = False
     ) -> Json:
-        """Do a stage, or go on where a killed process was, and score everything that is known by then.
+        """Run or resume a stage, and score all structures that the model knows.
 
         Args:
             chain: The chain.
             model: Folder of the model.
             number: Number of the stage in the protocol, from 0.
             stage: What is taught.
-            scans: Scans that teach; only what is taught is read from their labels.
-            first: Whether the model begins with it, by the method that begins every model.
+            scans: Training scans; only the structures of the stage are read from their labels.
+            first: Whether it is the first step of a new model.
         """
         stages = chain.protocol.stages
         watch = Stopwatch(self.progress, f"{chain.name}, stage {number + 1} of {len(stages)}")
@@ -200,7 +200,7 @@ class Runner:
     def _step(
         self, chain: Chain, model: Path, number: int, stage: Stage, scans: Dataset, watch: Stopwatch, first: bool
     ) -> tuple[StepResult, bool]:
-        """Return the step, and whether only its end was done here, so that its durations are too short."""
+        """Return the step, and whether it was resumed, so that its durations are too short."""
         protocol, variant, version = chain.protocol, chain.variant, 1 if first else number + 1
         folder = create_or_open(model)
         if folder.current == version:  # killed between the step and its scores
@@ -219,7 +219,7 @@ class Runner:
             steps=stage.steps,
             exemplars="keep" if protocol.exemplars and more else "none",
             seed=chain.seed,
-            accept="always",  # also what forgets shall be measured
+            accept="always",  # forgetting is measured, not prevented
             device=self.device,
             progress=watch,
         )

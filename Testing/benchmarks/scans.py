@@ -1,4 +1,4 @@
-"""Scans of a protocol: who teaches each stage and who measures, dealt by patient."""
+"""Training and test scans of a protocol, divided by patient."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Scans:
 
     Attributes:
         protocol: The protocol.
-        teaching: Scans of the patients who teach each stage.
-        tests: Scans that measure each stage's structures, whatever the seed; one object where they are the same.
+        teaching: Scans of the training patients of each stage.
+        tests: Test scans of each stage's structures, independent of the seed; the same object for the same scans.
     """
 
     protocol: Protocol
@@ -38,16 +38,16 @@ class Scans:
 
     @property
     def volumes(self) -> int:
-        """Number of scans that teach."""
+        """Number of training scans."""
         return len({case.id for scans in self.teaching for case in scans.cases})
 
     @property
     def test(self) -> list[str]:
-        """Names of all cases that measure."""
+        """Names of all test cases."""
         return sorted({case.id for scans in self.tests for case in scans.cases})
 
     def of_stage(self, number: int) -> Dataset:
-        """Return the scans that teach a stage, from 0: those in which one of its structures occurs.
+        """Return the training scans of a stage, from 0: those that show one of its structures.
 
         Raises:
             DataError: There is none.
@@ -55,12 +55,12 @@ class Scans:
         return self._with_any(self.teaching[number], self.protocol.stages[number].structures)
 
     def everything(self) -> Dataset:
-        """Return the scans of all stages."""
+        """Return the training scans of all stages."""
         cases = {case.id: case for scans in self.teaching for case in scans.cases}
         return self._with_any(replace(self.teaching[0], cases=tuple(cases.values())), self.protocol.structures)
 
     def measuring(self, structures: Sequence[str]) -> list[tuple[Dataset, list[str]]]:
-        """Return the scans that measure, each with the structures that are measured on them."""
+        """Return the test scans, each with its structures."""
         found: dict[int, tuple[Dataset, list[str]]] = {}
         for test, stage in zip(self.tests, self.protocol.stages, strict=True):
             known = [name for name in stage.structures if name in structures]
@@ -69,17 +69,17 @@ class Scans:
         return list(found.values())
 
     def require_all(self) -> None:
-        """Refuse a protocol with a structure that no scan teaches or none measures, before hours are spent on it.
+        """Refuse a protocol early if a structure occurs in no training scan or in no test scan.
 
         Raises:
             DataError: Names the structures.
         """
-        for sides, verb in ((self.teaching, "teach"), (self.tests, "measure")):
+        for sides, kind in ((self.teaching, "training"), (self.tests, "test")):
             present = set[str]().union(*(self._found(case) for scans in sides for case in scans.cases))
             absent = [name for name in self.protocol.structures if name not in present]
             if absent:
                 raise DataError(
-                    f"{', '.join(absent)} occurs in none of the scans that {verb}.",
+                    f"{', '.join(absent)} occurs in no {kind} scan.",
                     todo="Look at the labels with `incrementalseg check`, or use the whole data set.",
                 )
 
@@ -87,13 +87,13 @@ class Scans:
         chosen = tuple(case for case in scans.cases if not self._found(case).isdisjoint(structures))
         if not chosen:
             raise DataError(
-                f"{', '.join(structures)} occurs in none of the scans that shall teach it.",
+                f"{', '.join(structures)} occurs in no training scan of its stage.",
                 todo="Use a protocol whose stages share scans, or look at the labels with `incrementalseg check`.",
             )
         return replace(scans, cases=chosen)
 
     def _found(self, case: Case) -> set[str]:
-        """Return which structures have a voxel in a case; it is read once."""
+        """Return the structures that a case shows; each case is read once."""
         if case.id not in self._present:
             requests = [StructureSpec(name, name) for name in self.protocol.structures]
             (whole,) = restrict_labels(replace(self.teaching[0], cases=(case,)), requests).cases
@@ -106,7 +106,7 @@ def scans_for(protocol: Protocol, seed: int, store: Path, data: Path | None) -> 
 
     Args:
         protocol: The protocol.
-        seed: Deals patients to disjoint stages.
+        seed: Draws the patients of disjoint stages.
         store: Folder for phantoms; several processes may share it.
         data: The data set, or the folder that holds it; not needed for phantoms.
 
@@ -119,7 +119,7 @@ def scans_for(protocol: Protocol, seed: int, store: Path, data: Path | None) -> 
     patients = sorted({case.patient for case in dataset.cases})
     if len(patients) <= asked.test_volumes:
         raise DataError(
-            f"{protocol.name} measures on {asked.test_volumes} patients; the data set has {len(patients)} in all.",
+            f"{protocol.name} has {asked.test_volumes} test patients; the data set has {len(patients)} in all.",
             todo="Use the whole data set.",
         )
     dealt = np.random.default_rng(asked.seed).permutation(patients).tolist()
@@ -142,7 +142,7 @@ def _of(dataset: Dataset, patients: Collection[str]) -> Dataset:
 
 
 def _deal(pool: Dataset, protocol: Protocol, seed: int) -> tuple[Dataset, ...]:
-    """Deal patients to the stages; a stage with fewer volumes takes a part of those of one with more."""
+    """Draw the patients of the stages; fewer volumes are a subset of more."""
     stages = protocol.stages
     if not protocol.disjoint:
         return (pool,) * len(stages)
@@ -150,7 +150,7 @@ def _deal(pool: Dataset, protocol: Protocol, seed: int) -> tuple[Dataset, ...]:
     needed = sum(stage.volumes or 1 for stage in stages)
     if len(patients) < needed:
         raise DataError(
-            f"The stages of {protocol.name} need {needed} patients; {len(patients)} teach.",
+            f"The stages of {protocol.name} need {needed} training patients; there are {len(patients)}.",
             todo="Use the whole data set, or a protocol whose stages share their scans.",
         )
     order = np.random.default_rng(seed).permutation(patients)
@@ -163,7 +163,7 @@ def _deal(pool: Dataset, protocol: Protocol, seed: int) -> tuple[Dataset, ...]:
 
 
 def _phantoms(protocol: Protocol, seed: int, store: Path) -> Scans:
-    """Return phantoms; the same people stand in all scanners, so that these differ in the contrast alone."""
+    """Return phantoms; the people are the same on all scanners, so that only the contrast differs."""
     data, stages = protocol.data, protocol.stages
 
     def written(cases: int, people: int, scanner: str) -> Dataset:

@@ -1,7 +1,8 @@
-"""The tables and plots of a paper, from whatever chains have finished.
+"""Tables and plots of a paper, from the chains that have finished.
 
-OUT/summary.md          tables, claims and pictures, and what everything was made with
-OUT/GROUP-PICTURE.png   pictures of the protocols of a group
+OUT/summary.md             tables, claims and plots; machine and versions
+OUT/PROTOCOL-curves.png    Dice of each stage's structures over the stages
+OUT/GROUP-PLOT.png         plots of a paper
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def _setting(results: Results) -> list[str]:
 
 
 def _made_with(found: Sequence[Results], paper: Paper) -> str:
-    """Say on what and with what everything was made, and which of it is not what the paper does."""
+    """Return machine, versions and commits of the results, and the notes of the paper."""
     made = [chain["environment"] for results in found for chain in results.chains]
     if not made:
         return "No chain has finished.\n"

@@ -1,6 +1,6 @@
-"""What is compared: methods with their options, and bounds.
+"""Methods with options, and bounds, by name.
 
-A name may carry options, ``pcdd+lambda_orcd=0+lambda_crcd=0``: so an ablation is a list of names.
+A name may contain options, as in ``pcdd+lambda_orcd=0+lambda_crcd=0``, so an ablation is a list of names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BOUNDS = {
     "offline": "everything at once, all labelled, with the steps of all stages",
     "separate": "a model of its own for each stage",
 }
-"""Not methods; a method of that name goes before."""
+"""They are not methods; a method of the same name has precedence."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Variant:
     """A method, or a bound, with its options.
 
     Attributes:
-        name: As it is written in tables and results.
+        name: Name in tables and results.
         method: Registered name of the method, or name of the bound.
         bound: Whether it is a bound.
-        options: All options that change the training.
-        beginning: Those that count where a model begins.
+        options: All options that affect the training.
+        beginning: Those that affect a model's first step.
     """
 
     name: str
@@ -46,7 +46,7 @@ def find_variants(text: str | None, protocol: Protocol) -> list[Variant]:
 
     Raises:
         UnknownNameError: No such method or option.
-        OptionError: Nothing is named, an option has no value, two, or one that cannot be used, or it changes nothing.
+        OptionError: No method is named, or an option is incomplete, repeated, invalid or without effect.
     """
     chosen = protocol.methods if text is None else [part.strip() for part in text.split(",") if part.strip()]
     if not chosen:
@@ -55,7 +55,7 @@ def find_variants(text: str | None, protocol: Protocol) -> list[Variant]:
 
 
 def family(first: str) -> list[str]:
-    """Return the methods whose models can be begun by ``first``."""
+    """Return the methods that can follow the first step ``first``."""
     output = find("method", first).output
     return [name for name in names("method") if find("method", name).output == output]
 
@@ -66,7 +66,7 @@ def method_of(name: str) -> str:
 
 
 def in_order(variants: Iterable[str], methods: Sequence[str]) -> list[str]:
-    """Sort names for a table: as the methods are listed, then what is not, variants beside their method."""
+    """Sort names for a table: in the order of the methods, other names last, variants after their method."""
     places = {name: place for place, name in enumerate(methods)}
     return sorted(variants, key=lambda name: (places.get(method_of(name), len(places)), name))
 

@@ -137,7 +137,7 @@ def test_summary_of_what_has_finished(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dice", [None, 0.0])
 def test_absent_structures_count_in_no_mean(tmp_path: Path, dice: float | None) -> None:
-    """Whether it is found there or not: else the two sides of a pair would be means over other structures."""
+    """Otherwise the two sides of a pair would be means over different structures."""
     write(tmp_path, "mib", 0, (0.8,), (0.8, 0.6), (0.6, 0.6, 0.6))
     (chain,) = read_archive(tmp_path).values()
     chain["stages"][-1]["scores"][NAMES[2]]["per_case"][0] |= {"dice": dice, "voxels_truth": 0}

@@ -61,7 +61,7 @@ def test_fewer_volumes_are_a_part_of_more(tmp_path: Path) -> None:
         assert ids(few, 0) == ids(many, 0)
         assert ids(few, 1) < ids(many, 1)
         assert few.test == many.test
-    with pytest.raises(DataError, match="need 13 patients; 10 teach"):
+    with pytest.raises(DataError, match="need 13 training patients; there are 10"):
         dealt(9, 0)
 
 
@@ -84,7 +84,7 @@ def test_options_are_chosen_without_the_patients_of_the_test(tmp_path: Path) -> 
 def test_too_few_patients_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="in all"):
         opened(protocol("4-4"), write_organs(tmp_path / "a", cases=2))
-    with pytest.raises(DataError, match="need 5 patients; 4 teach"):
+    with pytest.raises(DataError, match="need 5 training patients; there are 4"):
         opened(protocol("4-1-disjoint"), write_organs(tmp_path / "b", cases=6))
 
 

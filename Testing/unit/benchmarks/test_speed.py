@@ -1,4 +1,4 @@
-"""What is timed against each other is the same thing, and each method is timed on the same batch."""
+"""Speed: both sides of a pair do the same work, and all methods get the same batch."""
 
 from __future__ import annotations
 
