@@ -17,7 +17,6 @@ from IncrementalSegLib.cli.output import (
     progress_bar,
     say,
 )
-from IncrementalSegLib.progress import Phase
 
 
 def command(
@@ -39,7 +38,7 @@ def command(
             data,
             structures,
             cases=cases,
-            progress=lambda done, total: progress(Phase.CHECKING, done / total),
+            progress=progress,
             strict=strict,
             accept_grid=accept_grid,
         )

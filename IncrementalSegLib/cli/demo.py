@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from IncrementalSegLib.cli.output import AsJson, Device, number, print_json, print_table, progress_bar, say
-from IncrementalSegLib.engine.progress import duration
+from IncrementalSegLib.progress import duration
 
 
 def command(

@@ -8,8 +8,8 @@ import typer
 
 from IncrementalSegLib.cli.options import takes
 from IncrementalSegLib.cli.output import AsJson, DataPath, ModelPath, print_json, print_table, progress_bar, say
-from IncrementalSegLib.engine.progress import duration
 from IncrementalSegLib.engine.settings import StepCall
+from IncrementalSegLib.progress import duration
 
 _PARTS = {
     "reading": "reading scans",

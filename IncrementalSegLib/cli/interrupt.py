@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from IncrementalSegLib.engine.progress import Stop
+from IncrementalSegLib.progress import Stop
 
 _WAIT = b"\nWriting down where the training is; Ctrl+C again stops at once.\n"
 

@@ -14,9 +14,9 @@ from IncrementalSegLib.cli.gate import HELD_BACK, show
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.options import takes
 from IncrementalSegLib.cli.output import AsJson, ModelPath, number, print_json, print_table, progress_bar, say
-from IncrementalSegLib.engine.progress import Stop, duration
 from IncrementalSegLib.engine.settings import LearnCall, ResumeCall
 from IncrementalSegLib.options import fields_of
+from IncrementalSegLib.progress import Stop, duration
 from IncrementalSegLib.store.unfinished import Unfinished
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from IncrementalSegLib.cli.interrupt import Interrupt
-from IncrementalSegLib.engine.progress import Progress
+from IncrementalSegLib.jobs.timing import JobProgress
 from IncrementalSegLib.names import visible
-from IncrementalSegLib.progress import JobProgress, about, phrase
+from IncrementalSegLib.progress import Progress, about, phrase
 from IncrementalSegLib.types import DeviceName
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]

@@ -26,7 +26,6 @@ from IncrementalSegLib.demo.report import (
     demo_report,
 )
 from IncrementalSegLib.engine.learn import learn
-from IncrementalSegLib.engine.progress import Progress, duration, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.scores.views import view
@@ -35,7 +34,7 @@ from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.files import plain_errors, write_json
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.plan import Plan
-from IncrementalSegLib.progress import phrase
+from IncrementalSegLib.progress import Progress, duration, phrase, silent
 from IncrementalSegLib.reports.changes import verdict
 from IncrementalSegLib.reports.page import write_report
 from IncrementalSegLib.reports.slices import SliceRow, whole_scan

@@ -10,10 +10,9 @@ import torch
 from IncrementalSegLib.engine.documents import plan_of, read_document
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_exemplars
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.exemplars.memory import Exemplar
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.reports.pictures import Contour, outline_picture, write_png
 from IncrementalSegLib.reports.slices import SliceRow
 from IncrementalSegLib.store.versions import ModelFolder, open_model

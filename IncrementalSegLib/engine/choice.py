@@ -10,12 +10,11 @@ import numpy as np
 from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.domain import TrainingDomain, scan_features
 from IncrementalSegLib.engine.memories import can_rehearse, read_exemplars, without_prototype
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, ScanFeatures, word
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import Plan
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.sampling.reading import CaseReader, sample

@@ -10,7 +10,6 @@ from typing import Any
 from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.memories import memory_document, read_exemplars, read_memories
 from IncrementalSegLib.engine.models import load
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import common_names
 from IncrementalSegLib.engine.step.remembering import descriptor_weights, remember, voxel_counts
@@ -19,7 +18,7 @@ from IncrementalSegLib.errors import Call, DataError, Hint, OptionError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.names import name_key
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.prepare import prepare_case, require_voxels

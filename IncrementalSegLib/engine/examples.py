@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.scores.views import view
 from IncrementalSegLib.errors import DataError, UnknownNameError
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.preprocessing.plan import plan_for
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.reports.pictures import TRUTH, Contour, outline_picture, write_png
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.reading import read_case

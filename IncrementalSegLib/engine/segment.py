@@ -14,13 +14,12 @@ from torch import Tensor
 
 from IncrementalSegLib.engine.domain import TrainingDomain, scan_features, warnings_of
 from IncrementalSegLib.engine.models import LoadedModel, Loader, load
-from IncrementalSegLib.engine.progress import Progress, part, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.sources import LONGEST_NAME, ScanSource, find_sources
 from IncrementalSegLib.errors import DataError, Hint, IncrementalSegError, OptionError, Set
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.preprocessing.plan import Plan
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress, Share, silent
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList, parse_names
 from IncrementalSegLib.types import DeviceName, Json
@@ -140,8 +139,9 @@ def segment(
     result = SegmentResult(scans=names, millilitres={item.name: [] for item in chosen}, warnings=warnings)
     for number, source in enumerate(sources):
         path = target(source)
-        report = part(progress, Phase.SEGMENTING.of(source.name), number / len(sources), (number + 1) / len(sources))
-        report(0.0, "")
+        segmenting = Share.of(progress, Phase.SEGMENTING.of(source.name))
+        report = segmenting.sub(number / len(sources), (number + 1) / len(sources))
+        report(0.0)
         try:
             _check_names(_files_of(path, uncertainty))
             volume = _read(source, loaded, strict, result)

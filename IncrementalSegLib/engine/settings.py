@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, InstanceOf, SkipValidation, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from IncrementalSegLib.engine.progress import OnLook, Progress, silent
 from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.options import CONFIG, Options
+from IncrementalSegLib.progress import OnLook, Progress, silent
 from IncrementalSegLib.registry import names
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.structures import StructureSpec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from IncrementalSegLib.exemplars.units import Unit, batches
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.networks.padding import crop_to, pad_to_multiple
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.types import StructureId
 
@@ -75,7 +76,7 @@ def score_units(
     measure: Measure = "variance",
     aggregate: Aggregate = "all",
     batch: int = 16,
-    progress: Callable[[float], None] = lambda fraction: None,
+    progress: Share = UNTOLD,
 ) -> NDArray[np.float64]:
     """Score the uncertainty of each structure in each unit that contains it; small is certain.
 
@@ -93,7 +94,7 @@ def score_units(
         measure: See :func:`uncertainty`.
         aggregate: Mean over ``all`` voxels, or over the outline grown by :data:`MARGIN`.
         batch: Units per pass.
-        progress: Called with the fraction done.
+        progress: Receives the share done.
 
     Returns:
         ``(N, K)`` float64, infinite where a structure is not present.

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.progress import UNTOLD, Share
 
 Reduction = Literal["mean_per_layer", "sum"]
 
@@ -90,7 +91,7 @@ def content_distances(
     reduction: Reduction = "mean_per_layer",
     batch: int = 8,
     hold_bytes: int = 2 << 30,
-    progress: Callable[[float], None] = lambda fraction: None,
+    progress: Share = UNTOLD,
 ) -> NDArray[np.float64]:
     """Return the content distance of the candidates to every image of the set.
 
@@ -108,7 +109,7 @@ def content_distances(
             the text says ("mean squared"); ``sum``: Eq. 3 as printed, where the shallow layers dominate.
         batch: Images per pass.
         hold_bytes: Memory for the candidates' features.
-        progress: Called with the fraction done.
+        progress: Receives the share done.
 
     Returns:
         ``(K, N)`` float64, not negative.

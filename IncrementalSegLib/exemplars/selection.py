@@ -7,7 +7,7 @@ method can follow any step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,11 +33,10 @@ from IncrementalSegLib.exemplars.record import Target, record
 from IncrementalSegLib.exemplars.units import Size, Units, crops, slices
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.options import title
+from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.types import Json, StructureId
-
-Progress = Callable[[float, str], None]
 
 
 class SelectionOptions(BaseModel):
@@ -96,7 +95,7 @@ class _Job:
     options: SelectionOptions
     device: torch.device
     seed: int
-    progress: Progress
+    progress: Share
     units: Units
     weights: Path | None
 
@@ -108,7 +107,7 @@ def select_exemplars(
     options: SelectionOptions,
     device: torch.device,
     seed: int,
-    progress: Progress = lambda fraction, phrase: None,
+    progress: Share = UNTOLD,
     *,
     step: int = 1,
     patch: Size | None = None,
@@ -128,7 +127,7 @@ def select_exemplars(
         options: How to choose.
         device: Where the model lies.
         seed: Seed of the dropout masks and the random order.
-        progress: Called with a fraction 0..1 and a phrase; may raise to cancel.
+        progress: Receives the share done; may raise to cancel.
         step: Number of the step, recorded.
         patch: 3-D only: size of the crops along D, H, W.
         weights: ``.safetensors`` file of the pre-trained descriptor.
@@ -152,7 +151,7 @@ def select_exemplars(
     if descriptor == "trunk" and options.descriptor == "auto":
         report["notes"].append("No ImageNet weights were named, so content was compared by the model's own trunk.")
     report["structures"] = {target.key: _summary(target) for target in targets}
-    progress(1.0, "Exemplars chosen")
+    progress(1.0)
     memory = record(cases, units.items, targets, descriptor, step, keep_labels=options.keep_labels)
     return Selection(memory, report)
 
@@ -175,7 +174,7 @@ def _targets(job: _Job, known: ExemplarMemory) -> list[Target]:
     scores = score_units(
         job.model, job.cases, units.items, wanted, job.structures, job.device,
         torch.Generator().manual_seed(job.seed), options.passes, options.measure, options.aggregate, options.batch,
-        lambda fraction: job.progress(0.6 * fraction, "Scoring certainty"),
+        job.progress.sub(0.0, 0.6),
     )  # fmt: skip
     pinned, banned = _marked(job, known, "pinned"), _marked(job, known, "banned")
     targets: list[Target] = []
@@ -220,7 +219,7 @@ def _order_by_abstraction(job: _Job, targets: Sequence[Target]) -> dict[int, NDA
     for trunk, group in _by_trunk(job, targets).items():
         vectors[trunk] = abstractions(
             TrunkDescriptor(job.model, trunk), job.cases, job.units.items, job.device, job.options.batch,
-            lambda fraction: job.progress(0.6 + 0.1 * fraction, "Describing slices"),
+            job.progress.sub(0.6, 0.7),
         )  # fmt: skip
         for target in group:
             similarity = cosine_similarity(vectors[trunk], target.candidates)
@@ -247,7 +246,7 @@ def _order_by_content(job: _Job, targets: Sequence[Target], name: str, report: J
         distances = content_distances(
             descriptor, lambda row: fit(items[row].image(job.cases), size), len(items), union, job.device,
             job.options.content_reduction, min(8, job.options.batch),
-            progress=lambda fraction: job.progress(0.7 + 0.3 * fraction, "Comparing content"),
+            progress=job.progress.sub(0.7, 1.0),
         )  # fmt: skip
         for target in group:
             rows = [union.index(row) for row in target.candidates]

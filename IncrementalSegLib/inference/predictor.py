@@ -20,6 +20,7 @@ from IncrementalSegLib.networks.decision import decide
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.pipeline import forward, inverse
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.volume import Volume
 
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 UNCERTAINTY_PASSES = 10
 """Monte Carlo passes behind an uncertainty map; our own choice between speed and smoothness."""
 
-Progress = Callable[[float, str], None]
 Score = Callable[[Tensor], Tensor]
 
 
@@ -74,7 +74,7 @@ class Predictor:
         uncertainty: bool = False,
         largest: bool = False,
         seed: int = 0,
-        progress: Progress = lambda fraction, phrase: None,
+        progress: Share = UNTOLD,
         look: Callable[[Tensor], None] = lambda image: None,
     ) -> Prediction:
         """Segment a scan.
@@ -86,7 +86,7 @@ class Predictor:
             uncertainty: Also return a map of uncertainty.
             largest: Keep only the largest component of each structure.
             seed: Decides the dropout masks behind the uncertainty map.
-            progress: Called with a fraction 0..1 and a phrase.
+            progress: Receives the share done.
             look: Called with the scan as the network sees it, ``(C, D, H, W)``.
 
         Raises:
@@ -98,7 +98,7 @@ class Predictor:
         look(image)
         scored = self._scored(wanted)
         share = 1 / (1 + UNCERTAINTY_PASSES) if uncertainty else 1.0
-        maps = self.probabilities(image, scored, lambda fraction, phrase: progress(share * fraction, phrase))
+        maps = self.probabilities(image, scored, progress.sub(0.0, share))
         if ignore is not None:  # nothing is found where the scan holds no valid sample
             maps = maps.masked_fill(ignore, 0.0)
         rows = [scored.index(item) for item in wanted]
@@ -110,9 +110,7 @@ class Predictor:
                 likely[:, volume.unlabelled] = 0
         entropy = None
         if uncertainty:
-            spread = self.uncertainty(
-                image, wanted, seed, lambda fraction, phrase: progress(share + (1 - share) * fraction, phrase)
-            )
+            spread = self.uncertainty(image, wanted, seed, progress.sub(share, 1.0))
             entropy = inverse(spread[None], record, lambda slab: slab.clamp(0, 1))[0]
         return Prediction(
             probability={} if likely is None else dict(zip(wanted, likely, strict=True)),
@@ -122,9 +120,7 @@ class Predictor:
         )
 
     @torch.no_grad()
-    def probabilities(
-        self, image: Tensor, structures: Sequence[StructureId], progress: Progress = lambda fraction, phrase: None
-    ) -> Tensor:
+    def probabilities(self, image: Tensor, structures: Sequence[StructureId], progress: Share = UNTOLD) -> Tensor:
         """Return ``(K, D, H, W)`` float32 on the CPU for a prepared image ``(C, D, H, W)``."""
 
         def score(batch: Tensor) -> Tensor:
@@ -132,9 +128,7 @@ class Predictor:
 
         return self._run(image, score, progress)
 
-    def masks(
-        self, image: Tensor, structures: Sequence[StructureId], progress: Progress = lambda fraction, phrase: None
-    ) -> Tensor:
+    def masks(self, image: Tensor, structures: Sequence[StructureId], progress: Share = UNTOLD) -> Tensor:
         """Return ``(K, D, H, W)`` bool on the CPU for a prepared image ``(C, D, H, W)``, on its grid."""
         scored = self._scored(structures)
         found = decide(self.probabilities(image, scored, progress), self.model.exclusive)
@@ -146,7 +140,7 @@ class Predictor:
         image: Tensor,
         structures: Sequence[StructureId],
         seed: int = 0,
-        progress: Progress = lambda fraction, phrase: None,
+        progress: Share = UNTOLD,
     ) -> Tensor:
         """Return the predictive entropy over Monte Carlo dropout passes ``(D, H, W)``, 0..1.
 
@@ -169,7 +163,7 @@ class Predictor:
         """Return what must be scored to decide on ``wanted``: everything where structures exclude each other."""
         return self.model.structures if self.model.exclusive else tuple(wanted)
 
-    def _run(self, image: Tensor, score: Score, progress: Progress = lambda fraction, phrase: None) -> Tensor:
+    def _run(self, image: Tensor, score: Score, progress: Share = UNTOLD) -> Tensor:
         """Run ``score`` over slices or windows and return ``(K, D, H, W)`` on the CPU; make do with less memory."""
         self.model.eval()  # validation runs between training steps
         padded, where = self._pad(image.float())
@@ -187,7 +181,7 @@ class Predictor:
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _pass(self, padded: Tensor, score: Score, progress: Progress) -> Tensor:
+    def _pass(self, padded: Tensor, score: Score, progress: Share) -> Tensor:
         """Run ``score`` over everything in portions of the present size and return ``(K, D, H, W)``."""
         if self.plan.dimension == 2:
             return self._slices(padded, score, progress)
@@ -203,7 +197,7 @@ class Predictor:
         )[0]
         return maps
 
-    def _slices(self, image: Tensor, score: Score, progress: Progress) -> Tensor:
+    def _slices(self, image: Tensor, score: Score, progress: Share) -> Tensor:
         stack, batch = image.transpose(0, 1), self.room.batch
         maps = torch.empty(0)
         for start in range(0, len(stack), batch):
@@ -211,7 +205,7 @@ class Predictor:
             if start == 0:  # the whole result at once: joining parts would hold them twice
                 maps = found.new_empty((len(found), len(stack), *found.shape[2:]))
             maps[:, start : start + batch] = found
-            progress(min(1.0, (start + batch) / len(stack)), "Segmenting")
+            progress(min(1.0, (start + batch) / len(stack)))
         return maps
 
     def _windows(self, image: Tensor) -> int:
@@ -245,7 +239,7 @@ def _entropy(probability: Tensor) -> Tensor:
     return total / math.log(probability.shape[1])
 
 
-def _counted(score: Score, windows: int, progress: Progress) -> Score:
+def _counted(score: Score, windows: int, progress: Share) -> Score:
     """Report each batch of windows, so that a long scan can be cancelled."""
     done = 0
 
@@ -253,7 +247,7 @@ def _counted(score: Score, windows: int, progress: Progress) -> Score:
         nonlocal done
         found = score(batch)
         done += len(batch)
-        progress(done / windows, "Segmenting")
+        progress(done / windows)
         return found
 
     return run

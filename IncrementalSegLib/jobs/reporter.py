@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 
 from IncrementalSegLib.jobs.events import Event, Metric, Preview, Progress
-from IncrementalSegLib.progress import JobProgress, split
+from IncrementalSegLib.jobs.timing import JobProgress
+from IncrementalSegLib.progress import split
 
 EVERY = 0.1
 """Seconds between two events of the same phase, and between two points of the same series."""
 
 
 class Reporter:
-    """Receive progress and send events; fits ``engine.progress.Progress``.
+    """Receive progress and send events; fits ``IncrementalSegLib.progress.Progress``.
 
     What comes too soon after another is not lost: the next event carries its numbers.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Protocol
@@ -14,6 +14,7 @@ from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.decision import decide
 from IncrementalSegLib.networks.padding import crop_to, pad_to_multiple
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.types import Json, StructureId
 
@@ -159,7 +160,7 @@ def class_means(
     device: torch.device,
     batch: int = 8,
     patch: tuple[int, int, int] | None = None,
-    progress: Callable[[float, str], None] = lambda fraction, phrase: None,
+    progress: Share = UNTOLD,
 ) -> PrototypeBank:
     """Average the last decoder features of the finished model over each structure and the background.
 
@@ -173,7 +174,7 @@ def class_means(
         device: Where the model lies.
         batch: Slices per pass.
         patch: 3-D only: size (D, H, W) of the tiles; the whole volume by default.
-        progress: Called with a fraction 0..1 and a phrase.
+        progress: Receives the share done.
     """
     was_training = model.training
     model.eval()
@@ -181,7 +182,7 @@ def class_means(
     patients: dict[str, set[str]] = {}
     try:
         for number, case in enumerate(cases):
-            progress(number / len(cases), "Averaging the features of each structure")
+            progress(number / len(cases))
             for image, place in _pieces(model, case, batch, patch):
                 for key, prototype in _piece_means(model, image.to(device), case, place, structures).items():
                     found[key] = found[key].merged(prototype) if key in found else prototype

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader
@@ -82,7 +83,7 @@ class Verdicts(list[CaseVerdict]):
 def check_data(
     data: Path | str | Dataset,
     structures: str | Sequence[StructureSpec] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
     *,
     cases: str | None = None,
     strict: bool = False,
@@ -94,7 +95,7 @@ def check_data(
         data: The data set, or its path.
         structures: ``"femur, tibia=LABEL IN DATA"``, as for ``learn``: cases in which none of them was looked for are
             left out, and nothing else is judged; ``None`` judges all.
-        progress: Called with the number of cases done and of all cases.
+        progress: Receives progress.
         cases: Case ids, comma-separated, or a file with one id per line; all by default.
         strict: A case with a note is refused.
         accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
@@ -109,8 +110,7 @@ def check_data(
     reader = CaseReader(dataset)
     for done, case in enumerate(dataset.cases, start=1):
         reader.judge(case)
-        if progress is not None:
-            progress(done, len(dataset.cases))
+        progress(Phase.CHECKING, done / len(dataset.cases))
     reader.compare()
     verdicts = (_verdict(case, reader.notes.get(case.id, ()), strict) for case in dataset.cases)
     return Verdicts(verdicts, reader.notes, _counts(dataset, reader))

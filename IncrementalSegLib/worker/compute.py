@@ -13,11 +13,10 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from IncrementalSegLib.engine.progress import Stop, Wish
 from IncrementalSegLib.errors import explain
 from IncrementalSegLib.jobs import events
 from IncrementalSegLib.jobs.requests import Request
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Stop, Wish
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.worker.control import RunningJob
 from IncrementalSegLib.worker.log import Log

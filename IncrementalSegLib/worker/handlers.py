@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from IncrementalSegLib.engine.packages.transfer import import_package
-from IncrementalSegLib.engine.progress import Progress, silent
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.sampling.checks import check_data
 from IncrementalSegLib.store.card import read_card
 from IncrementalSegLib.store.edits import rename_structure
@@ -98,7 +97,7 @@ def check(data: Path, strict: bool = False, accept_grid: bool = False, progress:
     """
     return check_data(
         data,
-        progress=lambda done, total: progress(Phase.CHECKING, done / total),
+        progress=progress,
         strict=strict,
         accept_grid=accept_grid,
     ).to_json()

@@ -8,10 +8,10 @@ import time
 from typing import get_args
 
 import IncrementalSegLib
-from IncrementalSegLib.engine.progress import Wish
 from IncrementalSegLib.errors import IncrementalSegError, OptionError
 from IncrementalSegLib.jobs import events, requests
 from IncrementalSegLib.jobs.requests import Request
+from IncrementalSegLib.progress import Wish
 from IncrementalSegLib.worker.channel import Channel
 from IncrementalSegLib.worker.compute import Compute
 

@@ -6,8 +6,7 @@ from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from IncrementalSegLib.engine.progress import Progress
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress
 
 if TYPE_CHECKING:  # a worker says hello before it loads torch
     from IncrementalSegLib.engine.models import LoadedModel, Loader

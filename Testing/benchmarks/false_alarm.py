@@ -20,9 +20,9 @@ import typer
 from IncrementalSegLib.cli.output import Device, print_table, progress_bar
 from IncrementalSegLib.engine.compare.retention import gate
 from IncrementalSegLib.engine.learn import learn
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
 from IncrementalSegLib.files import write_json
+from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.types import DeviceName, Json
 from Testing.benchmarks.archive import add_result, read_archive
 from Testing.benchmarks.command import run_command

@@ -25,11 +25,11 @@ from IncrementalSegLib.engine.gate.scorer import Scorer, Scores
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.models import load
-from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.files import read_json, write_bytes, write_json
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import Progress
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data, select_cases
 from IncrementalSegLib.sampling.prepare import prepare_case

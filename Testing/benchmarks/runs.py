@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from IncrementalSegLib.engine.learn import learn, resume
-from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.files import plain_errors, read_json, write_json
+from IncrementalSegLib.progress import Progress
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import create_or_open

@@ -21,7 +21,6 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor
 
 from IncrementalSegLib.cli.output import Device, print_table, progress_bar
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import Runtime, start
 from IncrementalSegLib.engine.step.presets import find_preset
 from IncrementalSegLib.engine.step.request import build_method
@@ -38,6 +37,7 @@ from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.vgg import VGG
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import plan_for
+from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.prototypes.bank import class_means
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case

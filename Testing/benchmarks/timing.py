@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from IncrementalSegLib.engine.progress import Progress
-from IncrementalSegLib.progress import phrase
+from IncrementalSegLib.progress import Progress, phrase
 from IncrementalSegLib.types import Json
 
 

@@ -14,7 +14,6 @@ from IncrementalSegLib.engine.gate.scorer import Pictures, Scorer
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.models import Loader, load
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.views import position, view
 from IncrementalSegLib.engine.settings import GateCall
@@ -22,7 +21,7 @@ from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.options import called_with
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.reports.page import check_report
 from IncrementalSegLib.reports.pictures import outlined, write_png
 from IncrementalSegLib.reports.retention import write_retention_page

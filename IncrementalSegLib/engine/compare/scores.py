@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from IncrementalSegLib.engine.compare.records import earlier_version
 from IncrementalSegLib.engine.documents import plan_of
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.scores.evaluate import Evaluation, evaluate
 from IncrementalSegLib.engine.scores.scoring import Watch
 from IncrementalSegLib.engine.scores.views import view
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.reports.changes import Change, verdict
 from IncrementalSegLib.reports.content import ChangeTable, Report, Section
 from IncrementalSegLib.reports.page import check_report, write_report

@@ -12,12 +12,12 @@ import numpy as np
 from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_retention_scans
 from IncrementalSegLib.engine.gate.scorer import PHASE, Pictures, Scorer, Scores
 from IncrementalSegLib.engine.history import History
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.retention import EvidenceKind, RetentionReport, StructureRow, comparable, not_in
 from IncrementalSegLib.evaluation.verdicts import Witnesses
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.reading import CaseReader

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from IncrementalSegLib.engine.gate.scans import RetentionScan
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.scores.views import view
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.evaluation.metrics import CaseScore, score
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress, Share, silent
 from IncrementalSegLib.reports.slices import SliceRow
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.types import StructureId
@@ -86,10 +85,8 @@ class Scorer:
 
     def _score(self, scan: RetentionScan, done: float) -> dict[StructureId, tuple[CaseScore, CaseScore]]:
         volume, truth = scan.read()
-        old, new = (
-            side.predict(volume, scan.structures, progress=lambda fraction, phrase: self.progress(PHASE, done)).mask
-            for side in (self.before, self.after)
-        )
+        waiting = Share(lambda _: self.progress(PHASE, done))
+        old, new = (side.predict(volume, scan.structures, progress=waiting).mask for side in (self.before, self.after))
         spacing = volume.grid.spacing[::-1]
         found = {}
         for item in scan.structures:

@@ -17,7 +17,6 @@ from torch import Tensor
 from IncrementalSegLib.engine.domain import TrainingDomain
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
-from IncrementalSegLib.engine.progress import part, silent
 from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.engine.step.material import Material, model_plan, not_judged
 from IncrementalSegLib.engine.step.remembering import remember
@@ -29,7 +28,7 @@ from IncrementalSegLib.exemplars.memory import ORDERS, ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import TrainingPhase
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Share, silent
 from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.sampling.prepare import prepare_case
 from IncrementalSegLib.sampling.reading import sample
@@ -154,13 +153,13 @@ class DryRun(Step):
     def _step_seconds(self, trainer: Trainer) -> float:
         """Return the mean seconds of an optimiser step over the method's phases."""
         phases = trainer.method.phases(trainer.ctx)
-        seconds = 0.0
+        timing, seconds = Share.of(self.progress, PHASE).sub(0.0, _STEPS_UNTIL), 0.0
         for number, phase in enumerate(phases):
-            report = part(self.progress, PHASE, *(_STEPS_UNTIL * (number + end) / len(phases) for end in (0, 1)))
+            report = timing.sub(number / len(phases), (number + 1) / len(phases))
             seconds += phase.share * self._phase_seconds(trainer, phase, report)
         return seconds
 
-    def _phase_seconds(self, trainer: Trainer, phase: TrainingPhase, report: Callable[[float, str], None]) -> float:
+    def _phase_seconds(self, trainer: Trainer, phase: TrainingPhase, report: Share) -> float:
         """Time each pool by itself, because batches of exemplars are cheaper, and weigh by their probabilities."""
         shares = {name: share for name, share in trainer.method.sources(trainer.ctx).items() if name in trainer.pools}
         wanted = {name for name, share in shares.items() if share > 0}
@@ -175,7 +174,7 @@ class DryRun(Step):
             times[batch.source].append(time.monotonic() - start)
             index += 1
             passed, fewest = (time.monotonic() - began) / _SECONDS, min(map(len, times.values()))
-            report(min(1.0, max(passed, fewest / (_WARM_UP + _TIMED))), "")
+            report(min(1.0, max(passed, fewest / (_WARM_UP + _TIMED))))
             if passed > 1 and fewest > _WARM_UP:
                 break
         means = {name: sum(found[_WARM_UP:]) / len(found[_WARM_UP:]) for name, found in times.items()}

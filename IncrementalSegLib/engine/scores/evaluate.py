@@ -10,12 +10,12 @@ import numpy as np
 
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.models import load
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.scoring import Watch, score_cases
 from IncrementalSegLib.errors import DataError, Hint, Set
 from IncrementalSegLib.evaluation.metrics import StructureScore, summarise
 from IncrementalSegLib.names import name_key
+from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader

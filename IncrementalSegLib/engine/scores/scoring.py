@@ -10,12 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from IncrementalSegLib.engine.progress import Progress, part
 from IncrementalSegLib.evaluation.metrics import CaseScore, score
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.inference.predictor import Predictor
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import UNTOLD, Phase, Progress, Share
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.reading import CaseReader
@@ -59,7 +58,7 @@ def validate(
     predictor: Predictor,
     cases: Sequence[PreparedCase],
     structures: Sequence[StructureId],
-    progress: Callable[[float, str], None] = lambda fraction, phrase: None,
+    progress: Share = UNTOLD,
     see: See | None = None,
 ) -> Validation:
     """Score ``structures`` on prepared cases, on the model's grid; the network sees each case once.
@@ -113,8 +112,9 @@ def score_cases(
     """
     reader = reader or CaseReader()
     scores: dict[StructureId, list[CaseScore]] = {item: [] for item in structure_of.values()}
+    checking = Share.of(progress, Phase.CHECKING)
     for done, case in enumerate(cases):
-        progress(Phase.CHECKING, done / len(cases))
+        checking(done / len(cases))
         volume, masks = reader.read(case)
         truth = {structure_of[name]: masks[name] for name in case.looked_for if name in structure_of}
         predictor.plan.check(volume, f"The case {case.id!r}")
@@ -122,7 +122,7 @@ def score_cases(
             volume,
             tuple(truth),
             largest=largest,
-            progress=part(progress, Phase.CHECKING, done / len(cases), (done + 1) / len(cases)),
+            progress=checking.sub(done / len(cases), (done + 1) / len(cases)),
         )
         spacing = (volume.grid.spacing[2], volume.grid.spacing[1], volume.grid.spacing[0])
         for item, mask in truth.items():
@@ -138,7 +138,7 @@ def score_cases(
             )
         if watch is not None:
             watch(case, volume, truth, prediction)
-    progress(Phase.CHECKING, 1.0)
+    checking(1.0)
     return scores
 
 

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_retention_scans, last_entries
 from IncrementalSegLib.engine.history import History
-from IncrementalSegLib.engine.progress import OnLook
 from IncrementalSegLib.engine.scores.scoring import Validation, validate
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.progress import UNTOLD, OnLook, Share
 from IncrementalSegLib.reports.pictures import outlined, write_png
 from IncrementalSegLib.reports.slices import SliceRow
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -89,7 +89,7 @@ class Lookout:
         past: Past | None,
         training: Sequence[PreparedCase],
         folder: Path | None,
-        progress: Callable[[float, str], None] = lambda fraction, phrase: None,
+        progress: Share = UNTOLD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tell, self._new, self._after, self._past = tell, tuple(new), after, past

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.domain import TrainingDomain, scan_features
 from IncrementalSegLib.engine.history import case_entry
-from IncrementalSegLib.engine.progress import Progress
 from IncrementalSegLib.engine.settings import NormalisationChoice, StepSettings
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
@@ -18,7 +17,7 @@ from IncrementalSegLib.errors import ModelError, Set
 from IncrementalSegLib.evaluation.domain import ScanFeatures
 from IncrementalSegLib.preprocessing.intensity import Normalisation, is_hounsfield
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case, naming

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from IncrementalSegLib.engine.progress import Progress, part
 from IncrementalSegLib.errors import Call, IncrementalSegError, MissingNeedError
 from IncrementalSegLib.exemplars.selection import select_exemplars
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, MethodOptions
 from IncrementalSegLib.networks.pretrained import SOURCES, pretrained_weights
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress, Share
 from IncrementalSegLib.prototypes.bank import PrototypeBank, class_means
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -83,17 +82,16 @@ def remember(
     Returns:
         What the selection found: descriptor, coverage curves, notes; empty where no scan may be kept.
     """
-    phase = Phase.REMEMBERING
+    remembering = Share.of(progress, Phase.REMEMBERING)
     averaged = 0.2 if keep_exemplars else 1.0  # choosing takes longer
-    report = part(progress, phase, 0.0, averaged)
-    means = class_means(ctx.model, ctx.cases, structures, ctx.device, patch=patch, progress=report)
+    averaging = remembering.sub(0.0, averaged)
+    means = class_means(ctx.model, ctx.cases, structures, ctx.device, patch=patch, progress=averaging)
     others = {key: item for key, item in ctx.prototypes.items.items() if key not in structures or key in means}
     ctx.prototypes = PrototypeBank(others | dict(means.items))
     found: Json = {}
     if keep_exemplars:
         try:
-            choosing = part(progress, phase, averaged)
-            found = _choose(method.options, ctx, structures, patch, weights, choosing)
+            found = _choose(method.options, ctx, structures, patch, weights, remembering.sub(averaged, 1.0))
         except (
             IncrementalSegError,
             torch.OutOfMemoryError,
@@ -111,7 +109,7 @@ def _choose(
     structures: Sequence[StructureId],
     patch: tuple[int, int, int],
     weights: Path | None,
-    report: Callable[[float, str], None],
+    report: Share,
 ) -> Json:
     """Add exemplars of ``structures`` to ``ctx`` and return how they were chosen."""
     selection = select_exemplars(

@@ -13,14 +13,13 @@ from pydantic import ValidationError
 from IncrementalSegLib.engine.choice import choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.memories import can_rehearse, has_memory, without_prototype
-from IncrementalSegLib.engine.progress import Progress, silent
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.errors import Call, Hint, MissingNeedError, ModelError, Set
 from IncrementalSegLib.methods.base.method import Method
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.options import refusal
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels

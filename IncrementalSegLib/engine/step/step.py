@@ -16,7 +16,6 @@ from IncrementalSegLib.engine.gate.scorer import Pictures
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
-from IncrementalSegLib.engine.progress import Stop, duration, going_on, part
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation, validate
 from IncrementalSegLib.engine.settings import RunSettings, StepSettings
@@ -38,7 +37,7 @@ from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.methods.base.context import Memory, StepContext
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.plan import Plan
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Share, Stop, duration, going_on
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.reports.page import check_report
@@ -218,7 +217,7 @@ class Step:
             step=request.step,
             seed=self.settings.seed,
             plan=material.plan,
-            progress=part(self.progress, Phase.PREPARING),
+            progress=Share.of(self.progress, Phase.PREPARING),
         )
         fresh = [item for item in request.taught if item not in model.structures]
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn from torch's global generator
@@ -271,9 +270,8 @@ class Step:
             if cases
         }
 
-        def still_learning(fraction: float, phrase: str) -> None:  # so that a long evaluation can be stopped too
-            self.progress(Phase.TRAINING, trainer.curve.steps / trainer.curve.planned)
-
+        # so that a long evaluation can be stopped too
+        still_learning = Share(lambda _: self.progress(Phase.TRAINING, trainer.curve.steps / trainer.curve.planned))
         lookout = self._lookout(ctx, material, still_learning)
 
         last = [Validation()]
@@ -301,7 +299,7 @@ class Step:
         )
         return trainer
 
-    def _lookout(self, ctx: StepContext, material: Material, progress: Callable[[float, str], None]) -> Lookout | None:
+    def _lookout(self, ctx: StepContext, material: Material, progress: Share) -> Lookout | None:
         """Return who looks at the training, where somebody wants to know."""
         request = self.request
         if self.on_look is None:

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from IncrementalSegLib.engine.progress import Progress, Stop
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.step.accumulation import double_micro_batches, micro_batches
 from IncrementalSegLib.engine.step.presets import Preset
@@ -20,7 +19,7 @@ from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, TrainingPhase
 from IncrementalSegLib.networks.dropout import ChannelDropout
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Progress, Stop
 from IncrementalSegLib.sampling.augmentation import augment
 from IncrementalSegLib.sampling.batch import Batch
 from IncrementalSegLib.sampling.patches import PatchPool

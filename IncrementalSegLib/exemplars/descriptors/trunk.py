@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from IncrementalSegLib.exemplars.units import Unit, batches
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.networks.padding import pad_to_multiple
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.registry import register
 from IncrementalSegLib.sampling.batch import PreparedCase
 
@@ -57,7 +58,7 @@ def abstractions(
     items: Sequence[Unit],
     device: torch.device,
     batch: int = 16,
-    progress: Callable[[float], None] = lambda fraction: None,
+    progress: Share = UNTOLD,
 ) -> NDArray[np.float32]:
     """Return the spatial mean of the abstraction layer of every unit (Ozdemir 2018, Sec. 2.2).
 
@@ -67,7 +68,7 @@ def abstractions(
         items: N units; their sizes may differ.
         device: Where the model lies.
         batch: Units per pass.
-        progress: Called with the fraction done.
+        progress: Receives the share done.
 
     Returns:
         ``(N, F)`` float32, not negative.

@@ -41,7 +41,7 @@ def class_medians(ctx: StepContext, measure: Callable[[Tensor], Tensor]) -> dict
     known, generator = columns(ctx.teacher_model, ctx.old), ctx.generator()
     histogram = torch.zeros(1 + len(known), _BINS, dtype=torch.int64, device=ctx.device)
     for done in range(draws):
-        ctx.progress(done / draws, "Measuring how sure the previous model is")
+        ctx.progress(done / draws)
         batch = pool.draw(_ITEMS, generator).to(ctx.device)
         target = SoftmaxClasses.target(batch, ctx)
         probability = merged_log_softmax(ctx.teacher(batch.image).logits, known).exp()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,7 @@ from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.networks.output import Output
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.types import Json, StructureId
@@ -48,7 +49,7 @@ class StepContext:
         step: Number of this step, from 1.
         seed: Seed of this step.
         plan: The model's plan: what its network sees of a scan.
-        progress: Called with a fraction 0..1 and a phrase by long passes; may raise to cancel.
+        progress: Receives the share done of long passes; may raise to cancel.
     """
 
     model: Segmenter
@@ -64,7 +65,7 @@ class StepContext:
     step: int
     seed: int
     plan: Plan
-    progress: Callable[[float, str], None] = lambda fraction, phrase: None
+    progress: Share = UNTOLD
 
     def __post_init__(self) -> None:
         """Freeze the teacher, for terms that read its weights too."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import fmean
 
-from IncrementalSegLib.engine.progress import duration
 from IncrementalSegLib.engine.settings import PresetName
 from IncrementalSegLib.evaluation.intervals import Comparison
+from IncrementalSegLib.progress import duration
 from Testing.benchmarks.claims import Claim, judged, points, spread
 from Testing.benchmarks.paper import Paper
 from Testing.benchmarks.plots import efficiency_plot

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
-from IncrementalSegLib.engine.progress import duration
 from IncrementalSegLib.engine.settings import PresetName
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.evaluation.intervals import Comparison
+from IncrementalSegLib.progress import duration
 from IncrementalSegLib.sampling.phantom import STRUCTURES
 from Testing.benchmarks.claims import Claim, judged, points, spread
 from Testing.benchmarks.paper import Paper

@@ -15,8 +15,8 @@ import SimpleITK as sitk
 from filelock import FileLock
 from organs import ORGANS, protocol, small_networks, write_organs
 
-from IncrementalSegLib.engine.progress import Progress, Stop, silent
 from IncrementalSegLib.errors import DataError, ModelError, OptionError
+from IncrementalSegLib.progress import Progress, Stop, silent
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.types import Json
 from Testing.benchmarks.archive import FILE, read_archive

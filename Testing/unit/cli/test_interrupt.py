@@ -8,7 +8,7 @@ import pytest
 
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.output import progress_bar
-from IncrementalSegLib.engine.progress import Stop
+from IncrementalSegLib.progress import Stop
 
 
 def test_a_swallowed_interrupt_comes_back_with_the_next_progress():

@@ -11,8 +11,8 @@ from tiny import FEW
 
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
-from IncrementalSegLib.engine.progress import Stop
 from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.progress import Stop
 from IncrementalSegLib.store.card import read_card, read_unfinished
 from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.reader import ModelReader

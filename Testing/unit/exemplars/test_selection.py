@@ -12,6 +12,7 @@ from IncrementalSegLib.exemplars.selection import SelectionOptions, select_exemp
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.vgg import VGG
+from IncrementalSegLib.progress import Share
 from IncrementalSegLib.sampling.batch import PreparedCase
 
 A, B = "a" * 32, "b" * 32
@@ -181,6 +182,6 @@ def test_the_descriptor_follows_the_weights(tmp_path):
 
 def test_progress_goes_up_to_one():
     seen = []
-    select(progress=lambda fraction, phrase: seen.append(fraction))
+    select(progress=Share(seen.append))
     assert seen == sorted(seen)
     assert seen[-1] == 1.0

@@ -16,6 +16,7 @@ from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import Share
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
 LIVER, SPLEEN, CYST = "a" * 32, "b" * 32, "c" * 32
@@ -170,9 +171,7 @@ def test_a_scan_that_does_not_fit_is_refused(scan):
 def test_progress_reaches_the_end(scan):
     for dimension in (2, 3):
         told = []
-        predictor(segmenter(dimension), plan(dimension), batch=4).predict(
-            scan, progress=lambda fraction, phrase, told=told: told.append(fraction)
-        )
+        predictor(segmenter(dimension), plan(dimension), batch=4).predict(scan, progress=Share(told.append))
         assert told == sorted(told)
         assert told[-1] == 1.0
 

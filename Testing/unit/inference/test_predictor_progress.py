@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tiny import CPU, DISC, SQUARE, plan, segmenter
 
-from IncrementalSegLib.engine.progress import Stop
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.progress import Share, Stop
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
 
@@ -24,9 +24,7 @@ def scan(shape):
 @pytest.mark.parametrize("uncertainty", [False, True])
 def test_progress_rises_in_small_parts_to_one(dimension, shape, uncertainty):
     seen = []
-    predictor(dimension).predict(
-        scan(shape), [DISC], uncertainty=uncertainty, progress=lambda fraction, phrase: seen.append(fraction)
-    )
+    predictor(dimension).predict(scan(shape), [DISC], uncertainty=uncertainty, progress=Share(seen.append))
     assert seen == sorted(seen)
     assert seen[-1] == pytest.approx(1.0)
     if shape != (8, 16, 16):
@@ -38,12 +36,12 @@ def test_what_progress_raises_ends_the_prediction_and_leaves_a_predictor_that_wo
     tool, volume = predictor(dimension), scan((16, 40, 40))
     before = tool.predict(volume)
 
-    def end(fraction, phrase):
+    def end(fraction):
         if fraction > 0.3:
             raise Stop("discard")
 
     for uncertainty in (False, True):
         with pytest.raises(Stop):
-            tool.predict(volume, [DISC, SQUARE], uncertainty=uncertainty, progress=end)
+            tool.predict(volume, [DISC, SQUARE], uncertainty=uncertainty, progress=Share(end))
     after = tool.predict(volume)
     assert all(np.array_equal(before.mask[item], after.mask[item]) for item in before.mask)

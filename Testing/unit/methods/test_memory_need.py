@@ -44,7 +44,7 @@ def test_a_model_without_it_is_refused_with_the_command_that_makes_it(anchored, 
     before = tree(model)
     with pytest.raises(MissingNeedError, match="its own strength of the known structures") as refused:
         learn(model, tmp_path / "scapula", "scapula", method="anchored", **STEP)
-    assert "remember --method anchored --data" in str(refused.value)
+    assert 'data="OLD_DATA", method="anchored")' in str(refused.value)
     assert tree(model) == before
     remember_again(model, tmp_path / "humerus", "anchored", options=FEW, device="cpu")
     result = learn(model, tmp_path / "scapula", "scapula", method="anchored", **STEP)

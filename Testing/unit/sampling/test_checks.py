@@ -73,7 +73,7 @@ def data(tmp_path):
 
 def test_every_case_gets_its_verdict(data):
     done = []
-    verdicts = {item.case: item for item in check_data(data, progress=lambda *count: done.append(count))}
+    verdicts = {item.case: item for item in check_data(data, progress=lambda phase, share: done.append(share))}
     expected = {name: (case[4], case[5]) for name, case in CASES.items()}
     expected |= {"missing": ("refused", "is not there"), "text": ("refused", "cannot be read")}
     assert set(verdicts) == set(expected)
@@ -82,7 +82,7 @@ def test_every_case_gets_its_verdict(data):
         assert said in verdicts[name].message, verdicts[name]
         assert "\n" not in verdicts[name].message
         assert bool(verdicts[name].message) == (verdict != "ok")
-    assert done == [(index, len(expected)) for index in range(1, len(expected) + 1)]
+    assert done == [index / len(expected) for index in range(1, len(expected) + 1)]
 
 
 def test_only_the_named_structures_are_judged(data):

@@ -89,7 +89,7 @@ def test_a_lost_header_is_refused_with_a_slice_more_or_less(tmp_path, monkeypatc
         return
     with pytest.raises(GeometryError, match=r"nearly the size of its image and another place|do not overlap") as told:
         read_masks(GRID, ["a"], **given)
-    assert "--accept-grid" not in str(told.value), "there are no voxels to be taken one by one"
+    assert "accept_grid" not in str(told.value), "there are no voxels to be taken one by one"
     if name == "x mirrored":
         assert "size 6 x 6 x" in str(told.value)
         assert "180 degrees" in str(told.value)

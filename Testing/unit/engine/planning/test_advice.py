@@ -7,9 +7,8 @@ from tiny import FEW
 from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.planning.advice import advise
 from IncrementalSegLib.engine.planning.estimate import estimate
-from IncrementalSegLib.engine.progress import Stop
 from IncrementalSegLib.errors import UnknownNameError
-from IncrementalSegLib.progress import Phase
+from IncrementalSegLib.progress import Phase, Stop
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.store.versions import open_model

@@ -122,7 +122,7 @@ def test_names_cases_and_versions_are_chosen(model, data, teach):
     [
         ({"structures": "clavicle"}, UnknownNameError, "'clavicle'.*humerus"),
         ({"structures": "humerus=femur"}, UnknownNameError, "'femur'"),
-        ({"data": "scapula"}, DataError, r"none of the model's structures \(humerus\).*scapula.*--structures"),
+        ({"data": "scapula"}, DataError, r"none of the model's structures \(humerus\).*scapula.*structures="),
         ({"data": "nowhere"}, DataError, "not there"),
         ({"cases": "nobody"}, UnknownNameError, "'nobody'"),
         ({"version": 7}, UnknownNameError, "version called '7'"),

@@ -7,10 +7,10 @@ import pytest
 import torch
 from tiny import BAR, CPU, DISC, SQUARE, cases, plan, segmenter, shaken
 
-from IncrementalSegLib.engine.progress import silent
 from IncrementalSegLib.engine.scores.scoring import score_cases, validate
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import silent
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.reading import read_case
 

@@ -11,10 +11,10 @@ from tiny import BAR, DISC, FEW, SQUARE, cases, changed, exemplars, plan, segmen
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.learn import learn, resume
-from IncrementalSegLib.engine.progress import Stop
 from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.engine.step import lookout as module
 from IncrementalSegLib.engine.step.lookout import MOST_SCANS, Lookout, Past, chosen_scans
+from IncrementalSegLib.progress import Stop
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import Structure, StructureList
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny import BAR, CPU, DISC, SQUARE, bits, cases, changed, context, method, plan
 
-from IncrementalSegLib.engine.progress import silent
 from IncrementalSegLib.engine.step.remembering import descriptor_weights, remember, voxel_counts
 from IncrementalSegLib.errors import MissingNeedError, UnknownNameError
+from IncrementalSegLib.progress import silent
 from IncrementalSegLib.prototypes.bank import BACKGROUND, class_means
 from IncrementalSegLib.sampling.batch import PreparedCase
 

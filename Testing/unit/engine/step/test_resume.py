@@ -9,10 +9,10 @@ import torch
 from tiny import FEW, changed, spelled, tree
 
 from IncrementalSegLib.engine.learn import learn, resume
-from IncrementalSegLib.engine.progress import Stop
 from IncrementalSegLib.engine.step import trainer as trainer_module
 from IncrementalSegLib.engine.step.checkpoints import Checkpoints
 from IncrementalSegLib.errors import IncrementalSegError, ModelError, OptionError
+from IncrementalSegLib.progress import Stop
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.unfinished import UNFINISHED, Unfinished

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from IncrementalSegLib.progress import PARTS, USUAL, JobProgress, Phase, about, rounded
+from IncrementalSegLib.jobs.timing import PARTS, USUAL, JobProgress
+from IncrementalSegLib.progress import Phase, about, rounded
 
 STEP = (Phase.READING, Phase.PREPARING, Phase.TRAINING, Phase.REMEMBERING, Phase.CHECKING_OLD, Phase.SAVING)
 ESTIMATE = {
