@@ -45,8 +45,8 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """List the exemplars of MODEL, or pin, ban or limit them, or choose them from old scans."""
-    from IncrementalSegLib.engine.board import overview
-    from IncrementalSegLib.engine.edits import ban, budget, pin, remember_again
+    from IncrementalSegLib.engine.exemplars import ban, budget, overview, pin
+    from IncrementalSegLib.engine.remember import remember_again
 
     match action or []:
         case []:

@@ -17,7 +17,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """List the structures of MODEL, rename one or remove one."""
-    from IncrementalSegLib.engine.edits import remove_structure
+    from IncrementalSegLib.engine.exemplars import remove_structure
     from IncrementalSegLib.store.edits import rename_structure
     from IncrementalSegLib.store.versions import open_model
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from IncrementalSegLib.engine.carried import can_rehearse, read_exemplars, without_prototype
 from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.domain import TrainingDomain, scan_features
-from IncrementalSegLib.engine.memories import can_rehearse, read_exemplars, without_prototype
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, ScanFeatures, word
 from IncrementalSegLib.preprocessing.pipeline import forward

@@ -20,10 +20,10 @@ import typer
 from filelock import FileLock
 
 from IncrementalSegLib.cli.output import Device, progress_bar, say
+from IncrementalSegLib.engine.carried import read_exemplars
 from IncrementalSegLib.engine.gate.scans import Masks, RetentionScan
 from IncrementalSegLib.engine.gate.scorer import Scorer, Scores
 from IncrementalSegLib.engine.learn import learn
-from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import DataError

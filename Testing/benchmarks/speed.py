@@ -31,7 +31,7 @@ from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.files import write_json
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.losses.classes import unbiased_cross_entropy, unbiased_distillation
-from IncrementalSegLib.methods.base.context import Memory, StepContext
+from IncrementalSegLib.methods.base.context import MethodState, StepContext
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.vgg import VGG
@@ -164,7 +164,7 @@ class Bench:
             teacher_model=teacher,
             structures=ids,
             new=ids[old:],
-            memory=Memory(),
+            memory=MethodState(),
             exemplars=ExemplarMemory(),
             prototypes=class_means(teacher, self.cases(ids[:old]), ids[:old], self.runtime.device),
             cases=self.cases(ids[old:]),

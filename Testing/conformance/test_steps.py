@@ -3,8 +3,8 @@
 import pytest
 from tiny import FEW, changed, spelled, tree
 
-from IncrementalSegLib.engine.edits import remember_again
 from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.remember import remember_again
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import MissingNeedError, ModelError
 from IncrementalSegLib.registry import find, names

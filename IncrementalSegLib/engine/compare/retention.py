@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from IncrementalSegLib.engine.carried import read_exemplars
 from IncrementalSegLib.engine.compare.records import earlier_version
 from IncrementalSegLib.engine.documents import read_document
 from IncrementalSegLib.engine.gate.judge import GateInputs, judge
 from IncrementalSegLib.engine.gate.scans import RetentionCopies, RetentionScan, find_retention_scans, last_entries
 from IncrementalSegLib.engine.gate.scorer import Pictures, Scorer
 from IncrementalSegLib.engine.history import History
-from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.views import position, view

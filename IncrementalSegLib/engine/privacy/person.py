@@ -10,11 +10,11 @@ from typing import Any
 
 from torch import Tensor
 
+from IncrementalSegLib.engine.carried import read_carried_state
 from IncrementalSegLib.engine.domain import DOCUMENT as DOMAIN
 from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import FORGOTTEN
-from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.privacy.naming import TOLD_APART, Names
 from IncrementalSegLib.engine.privacy.traces import OWN_KEY, is_word
 from IncrementalSegLib.files import encode_json
@@ -123,7 +123,7 @@ def without_person(folder: ModelFolder, number: int, person: Person) -> tuple[di
     taught = _taught_by(folder.document("history", number), person)
     ids = {item for items in taught.values() for item in items}
     changes = _documents(folder, number, person, taught)
-    _, exemplars, prototypes, _ = read_memories(folder, number)
+    _, exemplars, prototypes, _ = read_carried_state(folder, number)
     gone_ids = [item.id for item in exemplars if person.is_in({"case": item.case, "patient": item.patient})]
     kept = exemplars.without(gone_ids)
     if len(kept) < len(exemplars):

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from IncrementalSegLib.engine.carried import can_rehearse, has_memory, without_prototype
 from IncrementalSegLib.engine.choice import choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
-from IncrementalSegLib.engine.memories import can_rehearse, has_memory, without_prototype
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.errors import Call, Hint, MissingNeedError, ModelError, Set

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from IncrementalSegLib.engine.carried import memory_document
 from IncrementalSegLib.engine.domain import DOCUMENT as DOMAIN
 from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import DOCUMENT, step_entry
-from IncrementalSegLib.engine.memories import memory_document
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.material import Material
 from IncrementalSegLib.engine.step.request import StepRequest

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
-from IncrementalSegLib.methods.base.context import Memory, StepContext
+from IncrementalSegLib.methods.base.context import MethodState, StepContext
 from IncrementalSegLib.types import Json
 
 Tensors = dict[str, Tensor]
@@ -58,7 +58,7 @@ class Snapshot:
     """
 
     weights: Tensors
-    memory: Memory
+    memory: MethodState
 
     @classmethod
     def of(cls, ctx: StepContext) -> Snapshot:
@@ -134,7 +134,7 @@ class TrainingState:
     @classmethod
     def from_files(cls, document: Json, tensors: Tensors, ctx: StepContext) -> TrainingState:
         """Rebuild the state, and put weights and memory back into ``ctx``."""
-        Snapshot(_part("weights", tensors), Memory(_part("memory", tensors), document["memory"])).restore(ctx)
+        Snapshot(_part("weights", tensors), MethodState(_part("memory", tensors), document["memory"])).restore(ctx)
         best = document.get("best")
         if best and best["dice"] < HARDLY_LEARNED:  # an older program kept noise
             best = None
@@ -144,7 +144,10 @@ class TrainingState:
             phase_began=document["phase_began"],
             sums=document["sums"],
             best=best
-            and (best["dice"], Snapshot(_part("best", tensors), Memory(_part("best_memory", tensors), best["memory"]))),
+            and (
+                best["dice"],
+                Snapshot(_part("best", tensors), MethodState(_part("best_memory", tensors), best["memory"])),
+            ),
             moments=_part("optimiser", tensors),
             finished=document["finished"],
         )

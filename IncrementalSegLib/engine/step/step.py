@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
+from IncrementalSegLib.engine.carried import read_carried_state
 from IncrementalSegLib.engine.gate.judge import GateInputs, judge
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.gate.scorer import Pictures
 from IncrementalSegLib.engine.history import History
-from IncrementalSegLib.engine.memories import read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation, validate
@@ -34,7 +34,7 @@ from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
-from IncrementalSegLib.methods.base.context import Memory, StepContext
+from IncrementalSegLib.methods.base.context import MethodState, StepContext
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import Phase, Share, Stop, duration, going_on
@@ -192,14 +192,14 @@ class Step:
     def _context(self, material: Material) -> StepContext:
         """Build the step's network, its teacher and what earlier steps left."""
         request, runtime = self.request, self.runtime
-        memory, exemplars, prototypes = Memory(), ExemplarMemory(), PrototypeBank()
+        memory, exemplars, prototypes = MethodState(), ExemplarMemory(), PrototypeBank()
         counts: dict[StructureId, tuple[int, int]] = {}
         teacher = None
         if request.folder is not None:
             loaded = load(request.folder, runtime)
             model, teacher = loaded.segmenter, copy.deepcopy(loaded.segmenter)
             runtime.place(teacher, self.dimension)
-            memory, exemplars, prototypes, counts = read_memories(request.folder)
+            memory, exemplars, prototypes, counts = read_carried_state(request.folder)
         else:
             config = self.preset.config(request.network, int(material.cases[0].image.shape[0]))
             model = Segmenter(request.method.design(config.model_copy(update={"output": request.method.output})))

@@ -19,7 +19,7 @@ from IncrementalSegLib.types import Json, StructureId
 
 
 @dataclass
-class Memory:
+class MethodState:
     """All state of a method between and within steps; the engine checkpoints, versions and restores it.
 
     Attributes:
@@ -56,7 +56,7 @@ class StepContext:
     teacher_model: Segmenter | None
     structures: tuple[StructureId, ...]
     new: tuple[StructureId, ...]
-    memory: Memory
+    memory: MethodState
     exemplars: ExemplarMemory
     prototypes: PrototypeBank
     cases: Sequence[PreparedCase]

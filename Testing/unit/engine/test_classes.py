@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny import tree
 
-from IncrementalSegLib.engine.edits import remove_structure
+from IncrementalSegLib.engine.exemplars import remove_structure
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.privacy.ledger import forget

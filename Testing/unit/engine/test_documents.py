@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from IncrementalSegLib.engine.board import overview
 from IncrementalSegLib.engine.documents import plan_of
+from IncrementalSegLib.engine.exemplars import overview
 from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.planning.advice import advise

@@ -5,8 +5,8 @@ import torch
 from tiny import FEW, tree
 
 from IncrementalSegLib import registry
-from IncrementalSegLib.engine.edits import remember_again
 from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.remember import remember_again
 from IncrementalSegLib.errors import MissingNeedError
 from IncrementalSegLib.methods.base.incremental_heads import HeadOptions, IncrementalHeads
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset

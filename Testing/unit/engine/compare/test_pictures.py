@@ -8,10 +8,9 @@ import pytest
 import SimpleITK as sitk
 from tiny import FEW
 
-from IncrementalSegLib.engine.board import overview
 from IncrementalSegLib.engine.compare import retention
 from IncrementalSegLib.engine.compare.retention import compare_pictures
-from IncrementalSegLib.engine.edits import pin
+from IncrementalSegLib.engine.exemplars import overview, pin
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.errors import OptionError

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from packages import changed, corpus, members, sealed
 from tiny import tree
 
-from IncrementalSegLib.engine.board import overview
-from IncrementalSegLib.engine.memories import read_exemplars
+from IncrementalSegLib.engine.carried import read_exemplars
+from IncrementalSegLib.engine.exemplars import overview
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
 from IncrementalSegLib.engine.privacy.ledger import ledger
 from IncrementalSegLib.engine.segment import segment

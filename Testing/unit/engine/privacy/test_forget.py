@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from tiny import tree
 
-from IncrementalSegLib.engine.edits import pin
+from IncrementalSegLib.engine.exemplars import pin
 from IncrementalSegLib.engine.gate.scans import KIND, RetentionCopies
 from IncrementalSegLib.engine.privacy import person
 from IncrementalSegLib.engine.privacy.ledger import forget, ledger

@@ -9,10 +9,11 @@ import pytest
 import torch
 from tiny import tree
 
-from IncrementalSegLib.engine.edits import pin, remember_again
+from IncrementalSegLib.engine.exemplars import pin
 from IncrementalSegLib.engine.gate.scans import KIND, RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.privacy import ledger as privacy
+from IncrementalSegLib.engine.remember import remember_again
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import DataError, ModelError, UnknownNameError

@@ -1,21 +1,25 @@
-"""The exemplars of a model, for people: why each is kept, what it covers, where it lies, how it looks."""
+"""The exemplars of a model, for people: listed with reasons and pictures, pinned, banned, limited.
+
+Each change is a new version that shares all weights.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 
+from IncrementalSegLib.engine.carried import read_exemplars
 from IncrementalSegLib.engine.documents import plan_of, read_document
 from IncrementalSegLib.engine.history import History
-from IncrementalSegLib.engine.memories import read_exemplars
 from IncrementalSegLib.errors import OptionError
-from IncrementalSegLib.exemplars.memory import Exemplar
+from IncrementalSegLib.exemplars.memory import Exemplar, ExemplarMemory
 from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.reports.pictures import Contour, outline_picture, write_png
 from IncrementalSegLib.reports.slices import SliceRow
-from IncrementalSegLib.store.versions import ModelFolder, open_model
+from IncrementalSegLib.store import edits as store_edits
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
 from IncrementalSegLib.types import Json, StructureId
 
 THUMBNAIL = 192
@@ -107,6 +111,53 @@ def _place(item: Exemplar, structures: list[StructureId]) -> tuple[int, int, str
     return (*min(kept, default=(len(structures), 0)), item.id)
 
 
+def pin(model: str | Path, exemplar: str, on: bool = True) -> VersionRecord:
+    """Keep one exemplar whatever the budget, which lifts a ban; or stop doing so.
+
+    Raises:
+        UnknownNameError: No exemplar has that id.
+        ModelError: Its pixels were deleted.
+    """
+    change = {"action": "pin" if on else "unpin", "exemplar": exemplar}
+    return _edit(model, change, lambda memory: memory.pin(exemplar, on))
+
+
+def ban(model: str | Path, exemplar: str, on: bool = True) -> VersionRecord:
+    """Never rehearse one exemplar again, so that the next in each order takes its place; or lift that.
+
+    Raises:
+        UnknownNameError: No exemplar has that id.
+        ModelError: The ban shall be lifted, and its pixels were deleted.
+    """
+    change = {"action": "ban" if on else "unban", "exemplar": exemplar}
+    return _edit(model, change, lambda memory: memory.ban(exemplar, on))
+
+
+def budget(model: str | Path, total: int) -> VersionRecord:
+    """Keep at most ``total`` exemplars; the tails of the greedy orders go first.
+
+    Raises:
+        OptionError: ``total`` is below 0.
+    """
+    if total < 0:
+        raise OptionError(f"The budget is {total}.", todo="Give 0 or more.")
+    return _edit(model, {"action": "budget", "total": total}, lambda memory: memory.budget(total))
+
+
+def remove_structure(model: str | Path, name: str) -> VersionRecord:
+    """Remove a structure with its outputs, prototypes, scores and exemplars; earlier versions keep them.
+
+    Raises:
+        UnknownNameError: The model knows no such structure.
+        ModelError: It is the only one.
+    """
+    folder = open_model(model)
+    with folder.writing():
+        target = folder.record().structures.named(name)
+        remaining = read_exemplars(folder).without_structure(target.id)
+        return store_edits.remove_structure(folder, name, remaining.to_files())
+
+
 def _kept_for(item: Exemplar, names: dict[StructureId, str]) -> Iterator[Json]:
     for key, ranks in item.ranks.items():
         for order, rank in ranks.items():
@@ -135,3 +186,10 @@ def _curves(selection: Json) -> Json:
         key: {name: summary[name] for name in ("with_structure", "candidates")} | {"orders": summary["coverage"]}
         for key, summary in selection.get("structures", {}).items()
     }
+
+
+def _edit(model: str | Path, change: Json, edit: Callable[[ExemplarMemory], ExemplarMemory]) -> VersionRecord:
+    folder = open_model(model)
+    with folder.writing():
+        document, tensors = edit(read_exemplars(folder)).to_files()
+        return folder.edit(change, tensors={"exemplars": tensors}, documents={"exemplars": document})

@@ -6,10 +6,10 @@ import pytest
 import torch
 from tiny import FEW, tree
 
-from IncrementalSegLib.engine.board import overview
-from IncrementalSegLib.engine.edits import ban, budget, pin, remember_again, remove_structure
-from IncrementalSegLib.engine.memories import read_memories
+from IncrementalSegLib.engine.carried import read_carried_state
+from IncrementalSegLib.engine.exemplars import ban, budget, overview, pin, remove_structure
 from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.remember import remember_again
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.request import resolve
@@ -25,7 +25,7 @@ def first_id(model):
 
 def test_the_overview_says_what_is_kept_and_why(taught):
     found = json.loads(json.dumps(overview(taught), allow_nan=False))
-    memory = read_memories(open_model(taught))[1]
+    memory = read_carried_state(open_model(taught))[1]
     assert (found["version"], found["bytes"]) == (1, memory.storage_bytes)
     assert [item["id"] for item in found["exemplars"]] == [item.id for item in memory]
     for item in found["exemplars"]:
@@ -56,7 +56,7 @@ def test_marks_are_versions_that_share_the_weights(model, action, mark):
 def test_a_banned_exemplar_is_not_rehearsed(model, data):
     def rehearsed():
         request = resolve(model, data / "scapula", "scapula", StepSettings(method="reseg"))
-        _, exemplars, prototypes, counts = read_memories(open_model(model))
+        _, exemplars, prototypes, counts = read_carried_state(open_model(model))
         teacher = load(open_model(model), start("cpu")).segmenter
         ctx = StepContext(
             None, teacher, request.structures.ids, request.taught, None, exemplars, prototypes, (), counts,

@@ -8,8 +8,7 @@ import pytest
 import SimpleITK as sitk
 from tiny import FEW
 
-from IncrementalSegLib.engine.board import overview, thumbnails
-from IncrementalSegLib.engine.edits import ban, budget
+from IncrementalSegLib.engine.exemplars import ban, budget, overview, thumbnails
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.sampling.datasets import open_data

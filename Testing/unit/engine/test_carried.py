@@ -5,7 +5,7 @@ import json
 import torch
 from tiny import DISC, SQUARE, context, method
 
-from IncrementalSegLib.engine.memories import memory_document, read_memories
+from IncrementalSegLib.engine.carried import memory_document, read_carried_state
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.store.versions import open_model
@@ -14,7 +14,7 @@ from IncrementalSegLib.store.versions import open_model
 def test_everything_comes_back(taught):
     folder = open_model(taught)
     (structure,) = folder.record().structures.ids
-    memory, exemplars, prototypes, counts = read_memories(folder)
+    memory, exemplars, prototypes, counts = read_carried_state(folder)
     assert (memory.tensors, memory.data) == ({}, {})
     assert set(prototypes.items) == {structure, "background"}
     background, inside = counts[structure]
@@ -39,7 +39,7 @@ def test_memory_of_a_method_survives_a_step_of_another(model, data, teach):
     kept = {"method": {"anchor": 1}, "voxel_counts": counts}
     folder.edit({"action": "test"}, tensors={"memory": {"anchor": torch.ones(3)}}, documents={"memory": kept})
     record = teach(model, data / "scapula", "scapula").record
-    memory, _, prototypes, counts = read_memories(folder)
+    memory, _, prototypes, counts = read_carried_state(folder)
     assert memory.data == {"anchor": 1}
     assert memory.tensors["anchor"].tolist() == [1, 1, 1]
     assert set(counts) == set(record.structures.ids) == set(prototypes.items) - {"background"}

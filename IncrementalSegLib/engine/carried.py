@@ -1,19 +1,35 @@
-"""What a version remembers of earlier steps: its method's memory, exemplars, prototypes and voxel counts."""
+"""State that a version carries to the next step: the method's own, exemplars, prototypes and voxel counts."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from IncrementalSegLib.engine.documents import read_document
 from IncrementalSegLib.exemplars.memory import Exemplar, ExemplarMemory
-from IncrementalSegLib.methods.base.context import Memory, StepContext
+from IncrementalSegLib.methods.base.context import MethodState, StepContext
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.types import Json, StructureId
 
-Memories = tuple[Memory, ExemplarMemory, PrototypeBank, dict[StructureId, tuple[int, int]]]
+
+class CarriedState(NamedTuple):
+    """State that a version hands to the next step.
+
+    Attributes:
+        method: State of the method.
+        exemplars: Scans kept of earlier steps.
+        prototypes: Class means of earlier steps.
+        voxel_counts: Background and foreground voxels of each structure in the scans that taught it.
+    """
+
+    method: MethodState
+    exemplars: ExemplarMemory
+    prototypes: PrototypeBank
+    voxel_counts: dict[StructureId, tuple[int, int]]
 
 
-def read_memories(folder: ModelFolder, number: int | None = None) -> Memories:
-    """Return the method's memory, exemplars, prototypes and voxel counts of a version, the current one by default.
+def read_carried_state(folder: ModelFolder, number: int | None = None) -> CarriedState:
+    """Read what a version carries to the next step, the current one by default.
 
     Raises:
         ModelError: A file is missing, damaged, or of another form.
@@ -21,8 +37,8 @@ def read_memories(folder: ModelFolder, number: int | None = None) -> Memories:
     document = read_document(folder, "memory", number, dict)
     counts = {item: (int(pair[0]), int(pair[1])) for item, pair in document.get("voxel_counts", {}).items()}
     means = folder.tensors("prototypes", number)
-    return (
-        Memory(folder.tensors("memory", number), document.get("method", {})),
+    return CarriedState(
+        MethodState(folder.tensors("memory", number), document.get("method", {})),
         read_exemplars(folder, number),
         read_document(folder, "prototypes", number, lambda held: PrototypeBank.from_files(held, means)),
         counts,

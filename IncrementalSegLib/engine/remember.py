@@ -1,21 +1,20 @@
-"""Change what a model remembers without training; each change is a new version that shares all weights."""
+"""Exemplars chosen again from the scans of known structures, without training, as a new version."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from IncrementalSegLib.engine.carried import memory_document, read_carried_state
 from IncrementalSegLib.engine.history import History, without_forgotten
-from IncrementalSegLib.engine.memories import memory_document, read_exemplars, read_memories
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import common_names
 from IncrementalSegLib.engine.step.remembering import descriptor_weights, remember, voxel_counts
 from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.errors import Call, DataError, Hint, OptionError
-from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.progress import Phase, Progress, silent
@@ -23,58 +22,10 @@ from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.prepare import prepare_case, require_voxels
 from IncrementalSegLib.sampling.reading import CaseReader
-from IncrementalSegLib.store import edits as store_edits
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
 from IncrementalSegLib.structures import parse_names
-from IncrementalSegLib.types import DeviceName, Json
-
-
-def pin(model: str | Path, exemplar: str, on: bool = True) -> VersionRecord:
-    """Keep one exemplar whatever the budget, which lifts a ban; or stop doing so.
-
-    Raises:
-        UnknownNameError: No exemplar has that id.
-        ModelError: Its pixels were deleted.
-    """
-    change = {"action": "pin" if on else "unpin", "exemplar": exemplar}
-    return _edit(model, change, lambda memory: memory.pin(exemplar, on))
-
-
-def ban(model: str | Path, exemplar: str, on: bool = True) -> VersionRecord:
-    """Never rehearse one exemplar again, so that the next in each order takes its place; or lift that.
-
-    Raises:
-        UnknownNameError: No exemplar has that id.
-        ModelError: The ban shall be lifted, and its pixels were deleted.
-    """
-    change = {"action": "ban" if on else "unban", "exemplar": exemplar}
-    return _edit(model, change, lambda memory: memory.ban(exemplar, on))
-
-
-def budget(model: str | Path, total: int) -> VersionRecord:
-    """Keep at most ``total`` exemplars; the tails of the greedy orders go first.
-
-    Raises:
-        OptionError: ``total`` is below 0.
-    """
-    if total < 0:
-        raise OptionError(f"The budget is {total}.", todo="Give 0 or more.")
-    return _edit(model, {"action": "budget", "total": total}, lambda memory: memory.budget(total))
-
-
-def remove_structure(model: str | Path, name: str) -> VersionRecord:
-    """Remove a structure with its outputs, prototypes, scores and exemplars; earlier versions keep them.
-
-    Raises:
-        UnknownNameError: The model knows no such structure.
-        ModelError: It is the only one.
-    """
-    folder = open_model(model)
-    with folder.writing():
-        target = folder.record().structures.named(name)
-        remaining = read_exemplars(folder).without_structure(target.id)
-        return store_edits.remove_structure(folder, name, remaining.to_files())
+from IncrementalSegLib.types import DeviceName
 
 
 def remember_again(
@@ -146,7 +97,7 @@ def _remember(
     reader.finish()
     taught = tuple(dict.fromkeys(ids.values()))
     require_voxels(prepared, {item: record.structures.by_id(item).name for item in taught})
-    memory, exemplars, prototypes, counts = read_memories(folder)
+    memory, exemplars, prototypes, counts = read_carried_state(folder)
     last = history.last_step(taught[0]) or {}
     ctx = StepContext(
         model=loaded.segmenter,
@@ -192,10 +143,3 @@ def _without_set_aside(dataset: Dataset, history: History) -> Dataset:
             "Choose other cases.",
         )
     return replace(dataset, cases=cases)
-
-
-def _edit(model: str | Path, change: Json, edit: Callable[[ExemplarMemory], ExemplarMemory]) -> VersionRecord:
-    folder = open_model(model)
-    with folder.writing():
-        document, tensors = edit(read_exemplars(folder)).to_files()
-        return folder.edit(change, tensors={"exemplars": tensors}, documents={"exemplars": document})
