@@ -42,7 +42,8 @@ def test_an_empty_exemplar_memory_is_refused_where_exemplars_are_needed(name, da
         return
     with pytest.raises(MissingNeedError) as caught:
         teach(model, data, "scapula", name)
-    assert f"remember --method {name} --data" in str(caught.value)
+    assert "remember(" in str(caught.value)
+    assert f'method="{name}"' in str(caught.value)
     assert tree(model) == before
     remember_again(model, data / "humerus", name, options=FEW, device="cpu")
     assert teach(model, data, "scapula", name).number == 3
