@@ -5,6 +5,7 @@ from tiny import FEW, changed, spelled, tree
 
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.remember import remember_again
+from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import MissingNeedError, ModelError
 from IncrementalSegLib.registry import find, names
@@ -68,5 +69,5 @@ def test_a_method_of_another_family_is_refused(name, data, taught, monkeypatch):
     before = tree(model)
     monkeypatch.setattr(find("method", name), "output", other)
     with pytest.raises(ModelError, match=rf"'{name}' makes {other}, the model has {own}"):
-        resolve(model, data / "scapula", "scapula", method=name)
+        resolve(model, data / "scapula", "scapula", StepSettings(method=name))
     assert tree(model) == before
