@@ -180,8 +180,8 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
             parent.show()
         self.logic, session, folder = self.widget.logic, self.widget.session, Path(self.place.name)
         session.settings = qt.QSettings(str(folder / "settings.ini"), qt.QSettings.IniFormat)
-        session.places = replace(session.places, models=folder)  # a person's own models and choices stay as they are
-        self.logic.tools = replace(self.logic.tools, settings=session.settings, places=session.places)
+        session.folders = replace(session.folders, models=folder)  # a person's own models and choices stay as they are
+        self.logic.tools = replace(self.logic.tools, settings=session.settings, folders=session.folders)
         self.model = folder / "model"
 
     def test_open_load_saveAndReload(self) -> None:

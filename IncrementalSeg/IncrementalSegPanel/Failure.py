@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from IncrementalSegLib.errors import Hint, explain
 from IncrementalSegLib.jobs.events import Failed
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 from IncrementalSegPanel.Wording import controlWords
 
 
 @dataclass(frozen=True)
-class Mend:
+class Remedy:
     """The button that mends an error.
 
     Attributes:
@@ -33,24 +33,24 @@ class Failure:
         why: Why; may be empty.
         todo: What to do next; may be empty.
         report: Traceback and log of the worker, for *copy report* only.
-        mend: The button that mends it, or ``None``.
+        remedy: The button that mends it, or ``None``.
     """
 
     what: str
     why: str = ""
     todo: str = ""
     report: str = ""
-    mend: Mend | None = None
+    remedy: Remedy | None = None
 
     @classmethod
-    def of(cls, error: Failed | BaseException, mend: Mend | None = None) -> Failure:
+    def of(cls, error: Failed | BaseException, remedy: Remedy | None = None) -> Failure:
         """Return what a worker said or an exception that was raised, as the panel shows it."""
         if isinstance(error, OSError):
             what = _("{path} cannot be used: {reason}.").format(
                 path=error.filename or _("A file"), reason=error.strerror or error
             )
-            return cls(what, todo=_("Check the free space and the rights of the folder."), mend=mend)
+            return cls(what, todo=_("Check the free space and the rights of the folder."), remedy=remedy)
         if not isinstance(error, Failed):
             error = Failed.of(None, explain(error))
         todo = Hint.from_json(error.hint).said(controlWords) if error.hint else error.todo
-        return cls(error.what, error.why, todo, error.report, mend)
+        return cls(error.what, error.why, todo, error.report, remedy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 _REFUSED = '<>:"/\\|?*'
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}

@@ -16,10 +16,10 @@ from IncrementalSegLib.jobs import events
 from IncrementalSegLib.store.card import read_card
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.scene.Chosen import chosenExamples
 from IncrementalSegPanel.scene.Examples import Example
-from IncrementalSegPanel.Start import Tools, later, makeTools
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.scene.ScriptExamples import chosenExamples
+from IncrementalSegPanel.Start import Tools, defer, makeTools
+from IncrementalSegPanel.Translation import _
 
 _log = logging.getLogger("IncrementalSeg")
 
@@ -31,7 +31,7 @@ class Scripting:
     """Segment, teach and manage models without a panel; nothing opens a dialog, everything that fails raises.
 
     Args:
-        tools: Worker, bridge and places; by default its own.
+        tools: Worker, bridge and folders; by default its own.
 
     Attributes:
         folder: The model that is worked with where no other is named, or ``None``.
@@ -46,7 +46,7 @@ class Scripting:
 
     def models(self) -> list[Path]:
         """Return the folders of the models that are kept in the usual place."""
-        return sorted(path.parent for path in self.tools.places.models.glob("*/model.json"))
+        return sorted(path.parent for path in self.tools.folders.models.glob("*/model.json"))
 
     def openModel(self, model: str | Path) -> Json:
         """Work with a model from now on, and return its card.
@@ -95,8 +95,8 @@ class Scripting:
                 _("Load one, or find it in the scene: slicer.util.getNode(NAME)."),
             )
         folder = self._model(model)
-        with tempfile.TemporaryDirectory(prefix="segment-", dir=self.tools.places.temporary) as work:
-            scan = self._written(lambda: self.tools.bridge.exportVolume(volumeNode, Path(work), later))
+        with tempfile.TemporaryDirectory(prefix="segment-", dir=self.tools.folders.temporary) as work:
+            scan = self._written(lambda: self.tools.bridge.exportVolume(volumeNode, Path(work), defer))
             wanted: Json = {"model": str(folder), "scans": str(scan), "output": str(Path(work) / "result")}
             if structures is not None:
                 wanted["structures"] = ", ".join(structures)
@@ -250,7 +250,7 @@ class Scripting:
     def _path(self, model: str | Path) -> Path:
         """Return a folder as it is, and the name of a model as its folder."""
         path = Path(model)
-        return self.tools.places.models / path if len(path.parts) == 1 and not path.exists() else path.absolute()
+        return self.tools.folders.models / path if len(path.parts) == 1 and not path.exists() else path.absolute()
 
     def _model(self, model: str | Path | None) -> Path:
         if model is not None:
@@ -261,8 +261,8 @@ class Scripting:
 
     def _exported(self, chosen: Sequence[Example], name: str, model: Path) -> Path:
         """Write examples of the scene beside the model, where they can judge later steps."""
-        folder = self.tools.places.newScans(model, name)
-        return self._written(lambda: self.tools.bridge.exportExamples(chosen, name, folder, later))
+        folder = self.tools.folders.newScans(model, name)
+        return self._written(lambda: self.tools.bridge.exportExamples(chosen, name, folder, defer))
 
     def _written(self, begin: Callable[[], Any]) -> Path:
         """Wait until an export is complete."""

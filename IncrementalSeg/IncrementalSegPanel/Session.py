@@ -10,7 +10,7 @@ from IncrementalSegPanel.flows.Opening import Opening
 from IncrementalSegPanel.flows.Reviewing import Reviewing
 from IncrementalSegPanel.flows.Segmenting import Segmenting
 from IncrementalSegPanel.flows.Teaching import Teaching
-from IncrementalSegPanel.Seams import Bridge, Later, Places, Settings, Worker
+from IncrementalSegPanel.Protocols import Bridge, Defer, Folders, Settings, Worker
 
 
 class Session(Context):
@@ -20,8 +20,8 @@ class Session(Context):
         installing, opening, segmenting, teaching, comparing, reviewing: The flows.
     """
 
-    def __init__(self, worker: Worker, bridge: Bridge, settings: Settings, places: Places, later: Later) -> None:
-        super().__init__(worker, bridge, settings, places, later)
+    def __init__(self, worker: Worker, bridge: Bridge, settings: Settings, folders: Folders, defer: Defer) -> None:
+        super().__init__(worker, bridge, settings, folders, defer)
         self.segmenting = Segmenting(self)
         self.reviewing = Reviewing(self)
         self.teaching = Teaching(self, self._compare)

@@ -12,8 +12,8 @@ import qt
 import slicer
 
 from IncrementalSegPanel.environment.Installer import Installer
+from IncrementalSegPanel.Protocols import Folders, Settings
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
-from IncrementalSegPanel.Seams import Places, Settings
 from IncrementalSegPanel.Session import Session
 from IncrementalSegPanel.Worker import Worker
 
@@ -29,21 +29,21 @@ class Tools:
         worker: The process that computes; it is started when it is first needed.
         bridge: The only writer to the scene.
         settings: What is remembered between two starts.
-        places: Folders.
+        folders: Folders.
     """
 
     worker: Worker
     bridge: SceneBridge
     settings: Settings
-    places: Places
+    folders: Folders
 
     def close(self) -> None:
         """End the worker, which pauses what it does, and remove the files of this run; may be called again."""
         self.worker.shutdown()
-        shutil.rmtree(self.places.temporary, ignore_errors=True)
+        shutil.rmtree(self.folders.temporary, ignore_errors=True)
 
 
-def later(act: Callable[[], None]) -> None:
+def defer(act: Callable[[], None]) -> None:
     """Do something when the main thread has answered everything else."""
     qt.QTimer.singleShot(0, act)
 
@@ -55,13 +55,13 @@ def makeTools() -> Tools:
     models = settings.value(MODELS, "") or str(Path(documents) / "IncrementalSeg")
     Path(slicer.app.temporaryPath).mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix="IncrementalSeg-", dir=slicer.app.temporaryPath))
-    tools = Tools(Worker(temporary / "worker.log"), SceneBridge(), settings, Places(Path(models), temporary))
+    tools = Tools(Worker(temporary / "worker.log"), SceneBridge(), settings, Folders(Path(models), temporary))
     slicer.app.connect("aboutToQuit()", tools.close)
     return tools
 
 
 def makeSession(tools: Tools) -> Session:
     """Make the session of a panel."""
-    session = Session(tools.worker, tools.bridge, tools.settings, tools.places, later)
+    session = Session(tools.worker, tools.bridge, tools.settings, tools.folders, defer)
     session.installing.installer = Installer()
     return session

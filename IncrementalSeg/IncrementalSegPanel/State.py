@@ -16,7 +16,7 @@ class State(Enum):
     SEGMENTING = ("segmenting", "SegmentPage")
     DONE = ("done", "SegmentPage")
     COLLECTING = ("collecting examples", "ExamplesPage")
-    DEAL = ("deal", "DealPage")
+    SUMMARY = ("summary", "SummaryPage")
     TEACHING = ("teaching", "TeachingPage")
     COMPARING = ("comparing", "ComparePage")
     REVIEWING = ("reviewing exemplars", "ExemplarsPage")
@@ -44,10 +44,10 @@ _WAYS: dict[State, set[State]] = {
     | {State.NO_MODEL, State.SEGMENTING, State.COLLECTING, State.COMPARING, State.REVIEWING, State.TEACHING},
     State.SEGMENTING: _IDLE | {State.DONE},
     State.DONE: _IDLE | {State.SEGMENTING, State.COLLECTING, State.COMPARING, State.REVIEWING},
-    State.COLLECTING: _IDLE | {State.DEAL},
-    State.DEAL: _IDLE | {State.COLLECTING, State.TEACHING},
-    State.TEACHING: _IDLE | {State.DEAL, State.COMPARING},
-    State.COMPARING: _IDLE | {State.DEAL, State.REVIEWING},
+    State.COLLECTING: _IDLE | {State.SUMMARY},
+    State.SUMMARY: _IDLE | {State.COLLECTING, State.TEACHING},
+    State.TEACHING: _IDLE | {State.SUMMARY, State.COMPARING},
+    State.COMPARING: _IDLE | {State.SUMMARY, State.REVIEWING},
     State.REVIEWING: _IDLE | {State.COMPARING},
 }
 

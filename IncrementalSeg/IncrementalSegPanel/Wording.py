@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from IncrementalSegLib.errors import Call, Set
 from IncrementalSegLib.progress import Phase, rounded
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 _PHASES: dict[str, str] = {
     Phase.STARTING: _("Starting"),

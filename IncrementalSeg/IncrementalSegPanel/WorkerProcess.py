@@ -14,7 +14,7 @@ import qt
 
 import IncrementalSegLib
 from IncrementalSegLib.errors import WireError
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 LIBRARY = Path(IncrementalSegLib.__file__).resolve().parents[1]
 """The folder that holds the library."""

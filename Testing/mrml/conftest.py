@@ -29,5 +29,5 @@ class Queue(deque):
 
 
 @pytest.fixture
-def later():
+def defer():
     return Queue()

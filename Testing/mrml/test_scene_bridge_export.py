@@ -68,9 +68,9 @@ def linear(matrix):
     return node
 
 
-def exported(bridge, node, folder, later):
-    export = bridge.exportVolume(node, folder, later)
-    later.run()
+def exported(bridge, node, folder, defer):
+    export = bridge.exportVolume(node, folder, defer)
+    defer.run()
     assert export.error is None
     return export
 
@@ -82,36 +82,36 @@ def check(path, node):
 
 
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "f4"])
-def test_every_type_of_voxel_arrives(tmp_path, bridge, later, dtype):
+def test_every_type_of_voxel_arrives(tmp_path, bridge, defer, dtype):
     node = scan(numbers(dtype=dtype))
-    export = exported(bridge, node, tmp_path, later)
+    export = exported(bridge, node, tmp_path, defer)
     assert export.progress == 1
     check(export.path, node)
     assert read_volume(export.path).array.dtype == np.dtype(dtype)
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_an_oblique_scan_keeps_its_place(tmp_path, bridge, later, flip):
+def test_an_oblique_scan_keeps_its_place(tmp_path, bridge, defer, flip):
     node = scan(numbers(), oblique(flip=flip))
-    check(exported(bridge, node, tmp_path, later).path, node)
+    check(exported(bridge, node, tmp_path, defer).path, node)
 
 
-def test_linear_transforms_above_it_are_part_of_its_place(tmp_path, bridge, later):
+def test_linear_transforms_above_it_are_part_of_its_place(tmp_path, bridge, defer):
     node = scan(numbers(), oblique())
     inner, outer = linear(oblique((1, 1, 1))), linear([[0, -2, 0, 5], [2, 0, 0, 6], [0, 0, 2, 7], [0, 0, 0, 1]])
     inner.SetAndObserveTransformNodeID(outer.GetID())
     node.SetAndObserveTransformNodeID(inner.GetID())
-    check(exported(bridge, node, tmp_path, later).path, node)
+    check(exported(bridge, node, tmp_path, defer).path, node)
 
 
-def test_a_sheared_scan_is_refused_with_a_sentence(tmp_path, bridge, later):
+def test_a_sheared_scan_is_refused_with_a_sentence(tmp_path, bridge, defer):
     node = scan(numbers(), [[1, 0, 0.1, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
-    export = bridge.exportVolume(node, tmp_path, later)
+    export = bridge.exportVolume(node, tmp_path, defer)
     assert "right angles" in export.error.what
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bending_transform_is_refused_with_a_sentence(tmp_path, bridge, later):
+def test_a_bending_transform_is_refused_with_a_sentence(tmp_path, bridge, defer):
     node, bend = scan(numbers()), slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
     spline, coefficients = slicer.vtkOrientedBSplineTransform(), vtk.vtkImageData()
     coefficients.SetDimensions(4, 4, 4)
@@ -119,21 +119,21 @@ def test_a_bending_transform_is_refused_with_a_sentence(tmp_path, bridge, later)
     spline.SetCoefficientData(coefficients)
     bend.SetAndObserveTransformToParent(spline)
     node.SetAndObserveTransformNodeID(bend.GetID())
-    export = bridge.exportVolume(node, tmp_path, later)
+    export = bridge.exportVolume(node, tmp_path, defer)
     assert "not linear" in export.error.what
     assert "Harden" in export.error.todo
 
 
-def test_colours_become_channels(tmp_path, bridge, later):
+def test_colours_become_channels(tmp_path, bridge, defer):
     array = np.stack([numbers(dtype="u1"), numbers(dtype="u1") + 1, numbers(dtype="u1") + 2], axis=-1)
     node = slicer.util.addVolumeFromArray(array, name="Colours", nodeClassName="vtkMRMLVectorVolumeNode")
-    volume = read_volume(exported(bridge, node, tmp_path, later).path)
+    volume = read_volume(exported(bridge, node, tmp_path, defer).path)
     np.testing.assert_array_equal(np.moveaxis(volume.array, 0, -1), array)
 
 
-def test_a_volume_without_image_is_refused(tmp_path, bridge, later):
+def test_a_volume_without_image_is_refused(tmp_path, bridge, defer):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Nothing")
-    assert "holds no image" in bridge.exportVolume(node, tmp_path, later).error.what
+    assert "holds no image" in bridge.exportVolume(node, tmp_path, defer).error.what
 
 
 def loaded(path):
@@ -154,9 +154,9 @@ def file(request, tmp_path):
     return path
 
 
-def test_the_file_that_it_came_from_is_used_while_it_says_the_same(tmp_path, bridge, later, file):
+def test_the_file_that_it_came_from_is_used_while_it_says_the_same(tmp_path, bridge, defer, file):
     node = loaded(file)
-    export = bridge.exportVolume(node, tmp_path / "new", later)
+    export = bridge.exportVolume(node, tmp_path / "new", defer)
     assert export.done
     assert export.path == file
     assert not (tmp_path / "new").exists()
@@ -164,7 +164,7 @@ def test_the_file_that_it_came_from_is_used_while_it_says_the_same(tmp_path, bri
 
 
 @pytest.mark.parametrize("change", ["voxels", "origin", "transform", "deleted", "semicolon"])
-def test_a_file_that_says_something_else_is_not_used(tmp_path, bridge, later, file, change):
+def test_a_file_that_says_something_else_is_not_used(tmp_path, bridge, defer, file, change):
     if change == "semicolon":
         file = file.rename(file.with_name(f"a;b{file.name}"))
     node = loaded(file)
@@ -177,17 +177,17 @@ def test_a_file_that_says_something_else_is_not_used(tmp_path, bridge, later, fi
         node.SetAndObserveTransformNodeID(linear(oblique((1, 1, 1))).GetID())
     elif change == "deleted":
         file.unlink()
-    export = exported(bridge, node, tmp_path / "new", later)
+    export = exported(bridge, node, tmp_path / "new", defer)
     assert export.path.parent == tmp_path / "new"
     check(export.path, node)
 
 
-def test_a_file_with_another_place_than_in_the_scene_is_not_used(tmp_path, bridge, later, file):
+def test_a_file_with_another_place_than_in_the_scene_is_not_used(tmp_path, bridge, defer, file):
     node = loaded(file)
     image = sitk.ReadImage(str(file))
     image.SetOrigin((100.0, 0.0, 0.0))
     sitk.WriteImage(image, str(file))
-    assert exported(bridge, node, tmp_path / "new", later).path != file
+    assert exported(bridge, node, tmp_path / "new", defer).path != file
 
 
 @pytest.fixture
@@ -195,13 +195,13 @@ def slabs(monkeypatch):
     monkeypatch.setattr(ScanFiles, "SLAB_BYTES", 200)  # several slices are several pieces
 
 
-def test_a_large_scan_is_written_piece_by_piece(tmp_path, bridge, later, slabs):
+def test_a_large_scan_is_written_piece_by_piece(tmp_path, bridge, defer, slabs):
     node, seen = scan(numbers((9, 6, 7))), []
-    export = bridge.exportVolume(node, tmp_path, later)
+    export = bridge.exportVolume(node, tmp_path, defer)
     export.listen(lambda: seen.append(export.progress))
     assert not export.done
     assert list(tmp_path.glob("[!.]*")) == []
-    later.run()
+    defer.run()
     assert len(seen) >= 4
     assert seen == sorted(seen)
     check(export.path, node)
@@ -228,24 +228,24 @@ def interruptions():
 
 
 @pytest.mark.parametrize("interrupt", interruptions(), ids=lambda act: act.__name__)
-def test_an_interrupted_export_ends_with_a_sentence_and_leaves_nothing(tmp_path, bridge, later, slabs, interrupt):
+def test_an_interrupted_export_ends_with_a_sentence_and_leaves_nothing(tmp_path, bridge, defer, slabs, interrupt):
     node = scan(numbers((9, 6, 7)))
-    export = bridge.exportVolume(node, tmp_path, later)
-    later.popleft()()
+    export = bridge.exportVolume(node, tmp_path, defer)
+    defer.popleft()()
     interrupt(bridge, node, export)
-    later.run()
+    defer.run()
     assert export.done
     assert export.path is None
     assert export.cancelled or export.error.what
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_cannot_take_it_is_a_sentence(tmp_path, bridge, later):
+def test_a_disk_that_cannot_take_it_is_a_sentence(tmp_path, bridge, defer):
     (tmp_path / "file").write_text("")
-    export = bridge.exportVolume(scan(numbers()), tmp_path / "file", later)
+    export = bridge.exportVolume(scan(numbers()), tmp_path / "file", defer)
     assert "could not be written" in export.error.what
 
 
-def test_the_name_of_the_file_is_that_of_the_scan(tmp_path, bridge, later):
+def test_the_name_of_the_file_is_that_of_the_scan(tmp_path, bridge, defer):
     node = scan(numbers(), name="CT: Thorax/1 ü")
-    assert exported(bridge, node, tmp_path, later).path == Path(tmp_path / "CT_Thorax_1_ü.nrrd")
+    assert exported(bridge, node, tmp_path, defer).path == Path(tmp_path / "CT_Thorax_1_ü.nrrd")

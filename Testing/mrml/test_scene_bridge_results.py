@@ -300,15 +300,15 @@ def test_a_damaged_result_leaves_the_scene_as_it_was(tmp_path, bridge, scan):
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
 
 
-def test_a_large_result_is_read_in_pieces(tmp_path, bridge, scan, later, monkeypatch):
+def test_a_large_result_is_read_in_pieces(tmp_path, bridge, scan, defer, monkeypatch):
     monkeypatch.setattr(NrrdSlabs, "SLAB_BYTES", 200)
     path = written(tmp_path, bridge, scan)
     nodes = slicer.mrmlScene.GetNumberOfNodes()
-    reading = bridge.readSegmentation(path, later)
+    reading = bridge.readSegmentation(path, defer)
     pieces = 0
-    while later:
+    while defer:
         assert not reading.done
-        later.popleft()()
+        defer.popleft()()
         pieces += 1
     assert pieces > len(STRUCTURES) + 5
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
@@ -344,11 +344,11 @@ def damages():
 
 
 @pytest.mark.parametrize("damage", damages().values(), ids=damages())
-def test_a_damaged_file_is_a_sentence(tmp_path, bridge, scan, later, damage):
+def test_a_damaged_file_is_a_sentence(tmp_path, bridge, scan, defer, damage):
     path = written(tmp_path, bridge, scan)
     path.write_bytes(damage(path.read_bytes()))
-    reading = bridge.readSegmentation(path, later)
-    later.run()
+    reading = bridge.readSegmentation(path, defer)
+    defer.run()
     assert "cannot be read" in reading.error.what
 
 

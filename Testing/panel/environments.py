@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from IncrementalSegPanel.environment.Machine import Gpu, Machine
-from IncrementalSegPanel.Seams import Places
+from IncrementalSegPanel.Protocols import Folders
 from IncrementalSegPanel.Session import Session
 
 CARD = Gpu("NVIDIA RTX 4070", "555.42.06", 12.0)
@@ -86,6 +86,6 @@ class Remembered(dict):
 
 def session(folder, installer):
     """Return a session whose installer is the given one; nothing else of it does anything."""
-    made = Session(SimpleNamespace(lastLines=str), None, Remembered(), Places(folder, folder), lambda act: act())
+    made = Session(SimpleNamespace(lastLines=str), None, Remembered(), Folders(folder, folder), lambda act: act())
     made.installing.installer = installer
     return made

@@ -21,10 +21,10 @@ class NotingBridge:
     def sceneBusy(self):
         return False
 
-    def exportVolume(self, volume, folder, later):
+    def exportVolume(self, volume, folder, defer):
         if self.refusal is not None:
             raise self.refusal
-        self.exports.append(Export(self._pieces(folder / "scan.nrrd"), later))
+        self.exports.append(Export(self._pieces(folder / "scan.nrrd"), defer))
         return self.exports[-1]
 
     def _pieces(self, path):
@@ -33,8 +33,8 @@ class NotingBridge:
         path.write_text("voxels")
         return path
 
-    def readSegmentation(self, path, later):
-        self.exports.append(Export(self._contents(path), later))
+    def readSegmentation(self, path, defer):
+        self.exports.append(Export(self._contents(path), defer))
         return self.exports[-1]
 
     readUncertainty = readSegmentation

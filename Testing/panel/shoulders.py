@@ -76,7 +76,7 @@ def ready(session, panel, tmp_path):
 
 def begin(ready):
     ready.ui.segmentButton.click()
-    ready.session.later.run()
+    ready.session.defer.run()
     ready.panel.render()
     return ready.session.worker.last("segment")
 
@@ -98,4 +98,4 @@ def result(ready, found, voxels=None):
     millilitres = {item.name: {"ml": found.get(item.name, 0.0)} for item in chosen}
     files = [str(output / "scan.seg.nrrd")]
     asked.finish(outputs=files, scans=["scan"], structures=millilitres, warnings=[], failed=[])
-    ready.session.later.run()
+    ready.session.defer.run()

@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import qt
 import slicer
-from IncrementalSegPanel.Failure import Failure, Mend
+from IncrementalSegPanel.Failure import Failure, Remedy
 from IncrementalSegPanel.flows import Installing as installing_module
 from IncrementalSegPanel.Panel import Panel
 from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
 from IncrementalSegPanel.State import State
 from panel.environments import COMPUTER, SLICER, Recorder
-from panel.lessons import ADVICE, ESTIMATE, METHODS, verdicts
 from panel.shoulders import card
+from panel.teaching_tasks import ADVICE, ESTIMATE, METHODS, verdicts
 from phantom_scene import add_shoulder
 from recordings import read
 from retention_reports import AGREES, HARMED, IMPROVED, KEPT, LINEAGE, PROXY, UNKNOWN, UNSURE, report
@@ -85,14 +85,14 @@ class Stage:
         self.model()
         self.scans()
         self.session.teaching.begin(STRUCTURE)
-        self.session.later.run()
+        self.session.defer.run()
 
-    def deal(self, **changes):
+    def summary(self, **changes):
         self.model(**changes)
         self.scans()
         self.session.teaching.begin(STRUCTURE)
-        self.session.teaching.toDeal()
-        self.session.later.run()
+        self.session.teaching.toSummary()
+        self.session.defer.run()
         worker = self.session.worker
         worker.last("check").finish(**verdicts())
         worker.last("methods").finish(**METHODS)
@@ -103,7 +103,7 @@ class Stage:
         worker.last("estimate").finish(**(ESTIMATE | {"device": DEVICE}))
 
     def teach(self):
-        self.deal()
+        self.summary()
         self.priced()
         self.session.teaching.teach()
         asked = self.session.worker.last("learn")
@@ -195,7 +195,7 @@ def segmenting(stage):
     ready(stage)
     stage.panel.render()
     stage.session.segmenting.start()
-    stage.session.later.run()
+    stage.session.defer.run()
     stage.session.worker.last("segment").say(events.Progress("", "segmenting", 0.4, 90.0, {}, LONG))
 
 
@@ -206,7 +206,7 @@ def done(stage):
     stage.session.model = open_model(card(candidates=[4]))  # with the names of the file that the worker writes
     stage.panel.render()
     stage.session.segmenting.start()
-    stage.session.later.run()
+    stage.session.defer.run()
     scan = stage.session.segmenting.volume
     known = {head.name: 20.0 for head in stage.session.model.heads[:2]}
     result(SimpleNamespace(session=stage.session, scan=scan), known)
@@ -221,15 +221,15 @@ def collecting_known(stage):
     stage.session.teaching.collecting.setName(KNOWN)
 
 
-def deal_measured(stage):
-    stage.deal()
+def summary_measured(stage):
+    stage.summary()
     stage.priced()
 
 
-def deal_advanced(stage):
-    stage.deal(unfinished={"structures": [STRUCTURE], "fraction": 0.4})
+def summary_advanced(stage):
+    stage.summary(unfinished={"structures": [STRUCTURE], "fraction": 0.4})
     stage.priced()
-    stage.session.teaching.deal.setMethod("aeiseg")
+    stage.session.teaching.summary.setMethod("aeiseg")
     stage.panel.render()
     stage.page.ui.advancedSection.collapsed = stage.page.ui.reasonsSection.collapsed = False
 
@@ -268,7 +268,9 @@ def reviewing(stage):
 
 def failed(stage):
     ready(stage)
-    stage.session.failure = Failure(SENTENCE, SENTENCE, SENTENCE, "report", Mend("Try again with the preset quick", id))
+    stage.session.failure = Failure(
+        SENTENCE, SENTENCE, SENTENCE, "report", Remedy("Try again with the preset quick", id)
+    )
     for number in range(6):
         stage.session.warn(f"{number}: {SENTENCE}")
 
@@ -277,7 +279,7 @@ STATES = {
     made.__name__: made
     for made in (
         missing, missing_with_little, installing, restart_needed, unsupported, no_model, another_model, ready,
-        segmenting, done, collecting, collecting_known, deal_measured, deal_advanced, teaching, teaching_asks,
+        segmenting, done, collecting, collecting_known, summary_measured, summary_advanced, teaching, teaching_asks,
         teaching_confirms, comparing, held_back, reviewing, failed,
     )
 }  # fmt: skip

@@ -8,8 +8,8 @@ import slicer
 from IncrementalSegPanel.Names import faultOf, folderName
 from IncrementalSegPanel.scene.Pseudonyms import caseOf
 from IncrementalSegPanel.State import State
-from panel.lessons import CARD, ESTIMATE, HUMERUS, dealt, teaching_session
 from panel.shoulders import IDS, begin, card, result
+from panel.teaching_tasks import CARD, ESTIMATE, HUMERUS, prepared, teaching_session
 from phantom_scene import add_shoulder
 from scripted_worker import open_model
 
@@ -27,15 +27,15 @@ def asked(session, verb):
 
 def test_continue_pressed_twice_writes_the_examples_once(teaching):
     teaching.teaching.begin("Scapula")
-    teaching.teaching.toDeal()
-    teaching.teaching.toDeal()
-    teaching.later.run()
+    teaching.teaching.toSummary()
+    teaching.teaching.toSummary()
+    teaching.defer.run()
     assert len(teaching.bridge.written) == 1
     assert len(asked(teaching, "check")) == 1
 
 
 def test_teach_pressed_twice_teaches_once(teaching):
-    dealt(teaching)
+    prepared(teaching)
     teaching.worker.last("estimate").finish(**ESTIMATE)
     teaching.teaching.teach()
     teaching.teaching.teach()
@@ -43,7 +43,7 @@ def test_teach_pressed_twice_teaches_once(teaching):
 
 
 def test_a_late_second_back_does_nothing(teaching):
-    dealt(teaching)
+    prepared(teaching)
     teaching.teaching.toExamples()
     teaching.teaching.toExamples()
     assert teaching.state is State.COLLECTING
@@ -140,8 +140,8 @@ def test_a_structure_of_200_letters_can_be_taught(teaching):
     collecting = teaching.teaching.collecting
     collecting.choose(0, 0)
     assert collecting.obstacle == ""
-    teaching.teaching.toDeal()
-    teaching.later.run()
+    teaching.teaching.toSummary()
+    teaching.defer.run()
     assert teaching.failure is None
     assert asked(teaching, "check")
 
@@ -222,17 +222,17 @@ def test_a_scan_that_vanishes(ready, when, what):
 
     job = begin(ready)
     if when == "show":
-        later, session.later.run = session.later.run, lambda: None
+        defer, session.defer.run = session.defer.run, lambda: None
         result(ready, {"humerus": 4.0})
         vanish()
-        later()
+        defer()
     else:
         vanish()
         job.say(events.Cancelled("", kept=False)) if what == "clear" else job.fail("The scan is gone.")
     ready.panel.render()
     assert session.state is State.READY
     assert session.failure is not None
-    assert [path for path in session.places.temporary.rglob("*") if path.is_file()] == []
+    assert [path for path in session.folders.temporary.rglob("*") if path.is_file()] == []
     assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == (what == "remove")  # what a person drew
 
 
@@ -241,9 +241,9 @@ def test_a_copy_of_a_scan_is_a_case_of_its_own(session, tmp_path):
     copy, _outlines = add_shoulder("MR copy", 2, {"scapula": "scapula"}, (4, 16, 16))
     copy.SetAttribute("IncrementalSeg.id", caseOf(scan) and scan.GetAttribute("IncrementalSeg.id"))
     export = session.bridge.exportExamples(
-        session.bridge.candidates("scapula"), "scapula", tmp_path / "data", session.later
+        session.bridge.candidates("scapula"), "scapula", tmp_path / "data", session.defer
     )
-    session.later.run()
+    session.defer.run()
     assert export.error is None
     assert len(list((tmp_path / "data" / "scans").iterdir())) == 2
 
@@ -251,8 +251,8 @@ def test_a_copy_of_a_scan_is_a_case_of_its_own(session, tmp_path):
 @pytest.mark.parametrize("name", ["x" * 300, "肩" * 200, "a;b,c=d/e", "..", " "])
 def test_a_scan_of_any_name_can_be_written(ready, name, tmp_path):
     ready.scan.SetName(name)
-    export = ready.session.bridge.exportVolume(ready.scan, tmp_path / "out", ready.session.later)
-    ready.session.later.run()
+    export = ready.session.bridge.exportVolume(ready.scan, tmp_path / "out", ready.session.defer)
+    ready.session.defer.run()
     assert export.error is None
     assert export.path.is_file()
 
@@ -264,21 +264,21 @@ def test_a_model_that_is_gone_is_said_and_its_card_stays(ready):
 
 
 def test_nothing_is_taught_to_a_model_that_is_gone(teaching):
-    dealt(teaching)
+    prepared(teaching)
     teaching.worker.last("estimate").finish(**ESTIMATE)
     teaching.refresh = lambda: False
     teaching.teaching.teach()
-    assert teaching.state is State.DEAL
+    assert teaching.state is State.SUMMARY
     assert asked(teaching, "learn") == []
 
 
 @pytest.mark.parametrize("until", ["check", "estimate"])
 def test_closing_the_panel_leaves_no_scans_that_taught_nothing(teaching, until):
-    dealt(teaching, until)
-    assert list(teaching.places.models.rglob("manifest.csv"))
+    prepared(teaching, until)
+    assert list(teaching.folders.models.rglob("manifest.csv"))
     teaching.bridge.endScene = lambda: None
     teaching.close()
-    assert list(teaching.places.models.iterdir()) == []
+    assert list(teaching.folders.models.iterdir()) == []
 
 
 LATE = {
@@ -286,7 +286,7 @@ LATE = {
     "close": lambda session: session.segmenting.close(),
     "undo": lambda session: session.segmenting.undo(),
     "teach": lambda session: session.teaching.begin("x"),
-    "continue": lambda session: session.teaching.toDeal(),
+    "continue": lambda session: session.teaching.toSummary(),
     "back": lambda session: session.teaching.toExamples(),
     "leave": lambda session: session.teaching.leave(),
     "begin": lambda session: session.opening.begin("New"),
@@ -297,7 +297,7 @@ LATE = {
     "keep": lambda session: session.comparing.leave(),
     "review": lambda session: session.reviewing.show(),
     "done": lambda session: session.reviewing.decide(),
-    "measure": lambda session: session.teaching.deal.measure(),
+    "measure": lambda session: session.teaching.summary.measure(),
 }
 
 

@@ -101,7 +101,7 @@ def removed(ready):
 
 
 def imported(ready):
-    folder = ready.session.places.temporary
+    folder = ready.session.folders.temporary
     folder.mkdir(parents=True, exist_ok=True)
     slicer.mrmlScene.SetRootDirectory(str(folder))
     assert slicer.mrmlScene.WriteToMRB(str(folder / "s.mrb"), None)

@@ -115,7 +115,7 @@ def test_a_failure_is_said_in_three_lines_and_can_be_tried_again(panel, installe
     assert "No space left" in failure.report
     assert "-m pip uninstall --yes monai torch" in failure.report
     assert panel.state is State.NOTHING_INSTALLED
-    failure.mend.act()
+    failure.remedy.act()
     assert installer.calls[-1][1][1].startswith("torch")
     assert panel.failure is None
 
@@ -182,7 +182,7 @@ def test_a_restart_is_asked_for_when_something_loaded_has_changed(panel, install
     panel.installing.restart()
     assert installer.calls[-1] == ("restart",)
     assert panel.settings[OPEN_AT_START]
-    panel.installing.later()
+    panel.installing.postpone()
     assert panel.state is State.NO_MODEL
 
 
@@ -214,7 +214,7 @@ def test_what_needs_the_worker_leads_to_the_environment_page(panel):
     panel.installing.skip()
     assert panel.ask("doctor", {}, print) is None
     assert "Some libraries are missing" in panel.failure.why
-    panel.failure.mend.act()
+    panel.failure.remedy.act()
     assert panel.state is State.NOTHING_INSTALLED
 
 

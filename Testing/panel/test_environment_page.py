@@ -90,7 +90,7 @@ def test_the_page_says_what_is_missing_and_installs_at_the_click(build, packages
     installer.done(1)
     picture(page, "failed")
     assert page.primary.enabled
-    assert made.failure.mend.label == "Try again"
+    assert made.failure.remedy.label == "Try again"
 
 
 def test_every_disabled_button_says_why(build):

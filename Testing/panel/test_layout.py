@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import qt
-from IncrementalSegPanel.Failure import Failure, Mend
+from IncrementalSegPanel.Failure import Failure, Remedy
 from IncrementalSegPanel.flows.Learning import PHASES
 from IncrementalSegPanel.State import State
 from panel.looks import faults
@@ -78,7 +78,7 @@ def warned(stage):
 
 
 def failed_late(stage):
-    stage.session.failure = Failure(SENTENCE, SENTENCE, SENTENCE, "report", Mend("Try again", id))
+    stage.session.failure = Failure(SENTENCE, SENTENCE, SENTENCE, "report", Remedy("Try again", id))
     stage.session.changed()
 
 
@@ -115,8 +115,8 @@ LATE = {
     "failure": (ready, failed_late),
     "package": (without_device, packed),
     "card": (looking_for_the_card, card_found),
-    "deal": (Stage.deal, Stage.priced),
-    "deal warned": (Stage.deal, warned),
+    "summary": (Stage.summary, Stage.priced),
+    "summary warned": (Stage.summary, warned),
     "pictures": (compared, Stage.drawn),
     "exemplars": (reviewed, Stage.reviewed),
 }

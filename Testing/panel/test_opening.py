@@ -100,25 +100,25 @@ def test_another_scene_leaves_the_model_open_and_the_work_alone(session, model):
 
 
 def test_a_model_whose_first_version_waits_is_decided_on(session):
-    folder = make_model(session.places.models / "Knee CT", accepted=False)
+    folder = make_model(session.folders.models / "Knee CT", accepted=False)
     session.opening.start()
     assert session.opening.recent == [folder]
     session.opening.open(folder)
     assert session.state is State.NO_MODEL
     assert session.failure.what == "Knee CT has no version in use yet."
-    session.failure.mend.act()
+    session.failure.remedy.act()
     assert session.state is State.COMPARING
     assert session.comparing.number == 1
     assert session.worker.last("versions").arguments["model"] == str(folder)
 
 
 def test_a_model_whose_first_step_was_paused_is_gone_on_with(session):
-    folder = session.places.models / "Knee CT"
+    folder = session.folders.models / "Knee CT"
     Unfinished(folder).write({"id": "1", "structures": []}, {"curve": {"steps": 1, "planned": 2}}, {})
     assert session.opening.recent == [folder]
     session.opening.open(folder)
     assert session.failure.why == "Its first step is not finished."
-    session.failure.mend.act()
+    session.failure.remedy.act()
     assert session.worker.last("resume").arguments["model"] == str(folder)
 
 
@@ -153,8 +153,8 @@ def test_a_new_model_is_a_name_until_its_first_step(session, model):
     session.opening.begin(" Knee CT ")
     assert session.state is State.COLLECTING
     assert session.model is None
-    assert session.folder == session.places.models / "Knee CT"
-    assert not session.places.models.exists()
+    assert session.folder == session.folders.models / "Knee CT"
+    assert not session.folders.models.exists()
     make_model(session.folder)
     session.refresh()
     assert session.model.name == "Knee CT"
@@ -170,10 +170,10 @@ def test_a_name_that_is_no_folder_is_refused(session, name):
 
 
 def test_a_name_that_is_taken_offers_to_open_that_model(session):
-    folder = make_model(session.places.models / "Knee CT")
+    folder = make_model(session.folders.models / "Knee CT")
     session.opening.begin("Knee CT")
     assert "already" in session.failure.what
-    session.failure.mend.act()
+    session.failure.remedy.act()
     assert session.folder == folder
     assert session.state is State.READY
 
@@ -200,10 +200,10 @@ def test_a_sample_that_cannot_be_loaded_is_one_sentence(session):
 
 
 def test_a_package_becomes_a_model_of_its_own_and_is_opened(session, tmp_path):
-    (session.places.models / "Knee CT").mkdir(parents=True)
+    (session.folders.models / "Knee CT").mkdir(parents=True)
     session.opening.open(tmp_path / "Knee CT.iseg")
     asked = session.worker.last("import")
-    folder = session.places.models / "Knee CT 2"
+    folder = session.folders.models / "Knee CT 2"
     assert asked.arguments == {"package": str(tmp_path / "Knee CT.iseg"), "model": str(folder)}
     assert session.opening.message == "Importing Knee CT.iseg…"
     make_model(folder)

@@ -43,7 +43,7 @@ def test_a_tall_page_that_was_seen_makes_no_other_page_tall(session, panel):
     panel.render()
     before = panel.widget.minimumSizeHint.height()
     session.teaching.begin("humerus")
-    session.go(State.DEAL)
+    session.go(State.SUMMARY)
     panel.render()
     settle()
     assert panel.widget.minimumSizeHint.height() < before

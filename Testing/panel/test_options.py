@@ -4,7 +4,7 @@ import math
 
 import pytest
 from IncrementalSegPanel.documents.Options import Answers, Field, fieldsOf
-from IncrementalSegPanel.flows.Terms import FIRST, SETTINGS, Terms, settingsOf
+from IncrementalSegPanel.flows.StepOptions import FIRST, SETTINGS, StepOptions, settingsOf
 
 from IncrementalSegLib.engine.settings import StepSettings, settings_schema
 from IncrementalSegLib.errors import OptionError
@@ -86,19 +86,19 @@ def test_an_optional_value_has_the_bounds_of_its_type():
 
 
 def test_another_method_begins_with_its_own_options():
-    terms = Terms()
-    terms.chooseMethod("aeiseg")
-    terms.options.values["keep"] = 3
-    terms.chooseMethod("aeiseg")
-    assert terms.arguments(None)["options"] == {"keep": 3}
-    terms.chooseMethod("lwfseg")
-    assert terms.arguments(None) == {"method": "lwfseg", "exemplars": "keep"}
+    stepOptions = StepOptions()
+    stepOptions.chooseMethod("aeiseg")
+    stepOptions.options.values["keep"] = 3
+    stepOptions.chooseMethod("aeiseg")
+    assert stepOptions.arguments(None)["options"] == {"keep": 3}
+    stepOptions.chooseMethod("lwfseg")
+    assert stepOptions.arguments(None) == {"method": "lwfseg", "exemplars": "keep"}
 
 
 def test_what_is_left_alone_is_decided_by_the_worker():
-    terms = Terms()
-    assert terms.arguments(None) == {"exemplars": "keep"}
-    assert terms.arguments("mib")["method"] == "mib"
+    stepOptions = StepOptions()
+    assert stepOptions.arguments(None) == {"exemplars": "keep"}
+    assert stepOptions.arguments("mib")["method"] == "mib"
 
 
 def test_settings_are_asked_for_as_the_library_declares_them():
@@ -113,7 +113,7 @@ def test_settings_are_asked_for_as_the_library_declares_them():
 
 def test_limits_are_those_of_the_gate():
     harm = next(field for field in settingsOf(settings_schema(), first=False) if field.name == "limits.harm")
-    terms = Terms()
-    terms.settings.type(harm, "0.5")
-    assert terms.arguments(None)["limits"] == {"harm": 0.5}
-    assert StepSettings(**terms.arguments(None)).limits == Limits(harm=0.5, unsure=0.5)
+    stepOptions = StepOptions()
+    stepOptions.settings.type(harm, "0.5")
+    assert stepOptions.arguments(None)["limits"] == {"harm": 0.5}
+    assert StepSettings(**stepOptions.arguments(None)).limits == Limits(harm=0.5, unsure=0.5)

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import qt
 import slicer
+from IncrementalSegPanel.Protocols import Folders
 from IncrementalSegPanel.scene import SampleData
 from IncrementalSegPanel.scene.Exports import Export
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
 from IncrementalSegPanel.Scripting import Scripting
-from IncrementalSegPanel.Seams import Places
 from IncrementalSegPanel.Start import Tools
 from IncrementalSegPanel.Worker import Worker, _Link
 
@@ -36,7 +36,7 @@ def place(tmp_path_factory):
 def tools(place):
     (place / "temporary").mkdir()
     settings = qt.QSettings(str(place / "settings.ini"), qt.QSettings.IniFormat)
-    places = Places(place / "models", place / "temporary")
+    places = Folders(place / "models", place / "temporary")
     made = Tools(Worker(places.temporary / "worker.log"), SceneBridge(), settings, places)
     yield made
     made.close()
@@ -128,7 +128,7 @@ def test_a_scan_is_segmented_and_the_result_belongs_to_it(script, model, scans):
     assert "segmenting" in phases
     assert script.segment(scans[-1], structures=["humerus"], uncertainty=True) is node
     assert any(scan not in scans for scan in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
-    assert list(script.tools.places.temporary.glob("segment-*")) == []
+    assert list(script.tools.folders.temporary.glob("segment-*")) == []
 
 
 def test_a_structure_is_taught_judged_accepted_and_given_up(script, model, scans):
@@ -243,7 +243,7 @@ def test_errors_have_three_parts_and_no_dialog(script, scans, tmp_path):
 def test_warnings_of_the_worker_are_logged(tools, caplog):
     toys = Path(__file__).parents[1] / "fixtures" / "toy_worker.py"
     script = Scripting(
-        Tools(Worker(tools.places.temporary / "toys.log", (sys.executable, str(toys))), None, None, tools.places)
+        Tools(Worker(tools.folders.temporary / "toys.log", (sys.executable, str(toys))), None, None, tools.folders)
     )
     with caplog.at_level(logging.WARNING), pytest.raises(IncrementalSegError, match="division by zero"):
         script.do("fail", how="division")

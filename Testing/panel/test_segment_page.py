@@ -302,7 +302,7 @@ def taught(tmp_path_factory):
 
 def test_from_one_click_to_a_segmentation_with_a_real_worker(session, panel, taught, tmp_path):
     worker = Worker(tmp_path / "worker.log")
-    session.worker, session.later = worker, lambda act: qt.QTimer.singleShot(0, act)
+    session.worker, session.defer = worker, lambda act: qt.QTimer.singleShot(0, act)
     scan, _outlines = add_shoulder("MR 12", 9, {"humerus": "humerus"})
     session.parameters.inputVolume = scan
     session.parameters.uncertainty = True
@@ -334,6 +334,6 @@ def test_from_one_click_to_a_segmentation_with_a_real_worker(session, panel, tau
         session.segmenting.cancel()
         wait(lambda: session.state is State.READY, 20)
         assert session.failure is None
-        assert not list(session.places.temporary.glob("segment-*"))
+        assert not list(session.folders.temporary.glob("segment-*"))
     finally:
         worker.shutdown()

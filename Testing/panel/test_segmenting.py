@@ -35,7 +35,7 @@ def session(tmp_path):
 def start(session):
     """Begin, and let the scan be written; returns the request."""
     session.segmenting.start()
-    session.later.run()
+    session.defer.run()
     return session.worker.last("segment")
 
 
@@ -55,11 +55,11 @@ def answer(session, asked, **changes):
         "failed": [],
     }
     asked.finish(**(result | changes))
-    session.later.run()
+    session.defer.run()
 
 
 def leftovers(session):
-    return [item for item in session.places.temporary.rglob("*") if item.is_file()]
+    return [item for item in session.folders.temporary.rglob("*") if item.is_file()]
 
 
 def test_the_quick_path_is_one_click(session):
@@ -113,9 +113,9 @@ def test_what_is_missing_is_said_and_nothing_is_begun(session, spoil, word):
 def test_progress_is_told_in_words(session):
     session.segmenting.start()
     assert (session.segmenting.phase, session.segmenting.fraction) == ("Preparing the scan", 0.025)
-    session.later.run(1)
+    session.defer.run(1)
     assert session.segmenting.fraction == pytest.approx(0.075)
-    session.later.run()
+    session.defer.run()
     assert (session.segmenting.phase, session.segmenting.fraction) == ("Starting", None)
     asked = session.worker.last("segment")
     asked.say(events.Progress("", "loading", 0.0))
@@ -133,7 +133,7 @@ def test_a_recorded_worker_is_understood(session, tmp_path):
     card, said, missing = read("segment", tmp_path / "world")
     session.model = open_model(card.events[-1].result)
     start(session).play(said)
-    session.later.run()
+    session.defer.run()
     assert session.state is State.DONE
     outcome = session.segmenting.outcome
     told = said.events[-1].result["structures"]
@@ -148,9 +148,9 @@ def test_a_recorded_worker_is_understood(session, tmp_path):
 
 def test_cancelling_while_the_scan_is_written_leaves_nothing(session):
     session.segmenting.start()
-    session.later.run(1)
+    session.defer.run(1)
     session.segmenting.cancel()
-    session.later.run()
+    session.defer.run()
     assert session.state is State.READY
     assert session.failure is None
     assert session.worker.wishes == []
@@ -187,7 +187,7 @@ def test_what_fails_is_said_with_a_way_on(session, when):
     session.segmenting.start()
     if when == "export ends":
         session.bridge.exports[0].fail(error)
-    session.later.run()
+    session.defer.run()
     if when == "worker":
         session.worker.last("segment").fail(error.what, error.why, error.todo)
     if when == "show":
@@ -198,8 +198,8 @@ def test_what_fails_is_said_with_a_way_on(session, when):
     assert session.bridge.done == []
     assert leftovers(session) == []
     session.bridge.refusal = None
-    session.failure.mend.act()
-    session.later.run()
+    session.failure.remedy.act()
+    session.defer.run()
     answer(session, session.worker.last("segment"))
     assert session.state is State.DONE
     assert session.failure is None
@@ -208,7 +208,7 @@ def test_what_fails_is_said_with_a_way_on(session, when):
 def test_no_worker_can_be_started(session):
     session.worker.refusal = DataError("The worker cannot be started.")
     session.segmenting.start()
-    session.later.run()
+    session.defer.run()
     assert session.state is State.READY
     assert session.failure.what == "The worker cannot be started."
 
@@ -226,7 +226,7 @@ def test_uncertainty_is_an_overlay_that_goes_with_the_result(session):
     file = session.segmenting.outcome.uncertainty
     session.segmenting.showUncertainty(True)
     assert session.segmenting.overlay.shown
-    session.later.run()
+    session.defer.run()
     assert session.bridge.done[1:] == [("showUncertainty", file, SCAN)]
     session.segmenting.close()
     assert session.bridge.done[2:] == [("hideUncertainty",)]
@@ -240,7 +240,7 @@ def test_an_overlay_that_is_hidden_before_it_was_read_never_appears(session):
     session.segmenting.showUncertainty(True)
     session.segmenting.showUncertainty(False)
     assert session.bridge.exports[-1].cancelled
-    session.later.run()
+    session.defer.run()
     assert all(name != "showUncertainty" for name, *_rest in session.bridge.done)
 
 
@@ -249,7 +249,7 @@ def test_an_overlay_that_cannot_be_shown_is_one_sentence(session):
     answer(session, start(session))
     session.bridge.refusal = DataError("The map is gone.")
     session.segmenting.showUncertainty(True)
-    session.later.run()
+    session.defer.run()
     assert session.failure.what == "The map is gone."
     assert not session.segmenting.overlay.shown
     assert session.state is State.DONE
@@ -257,11 +257,11 @@ def test_an_overlay_that_cannot_be_shown_is_one_sentence(session):
 
 def test_cancelling_while_the_result_is_read_leaves_nothing(session):
     asked = start(session)
-    later, session.later.run = session.later.run, lambda: None
+    defer, session.defer.run = session.defer.run, lambda: None
     answer(session, asked)
     assert session.segmenting.phase == "Showing the result"
     session.segmenting.cancel()
-    later()
+    defer()
     assert (session.state, session.failure, session.bridge.done, leftovers(session)) == (State.READY, None, [], [])
 
 
@@ -304,7 +304,7 @@ def test_a_closed_scene_ends_what_runs_and_what_is_shown(session):
     asked.say(events.Cancelled("", kept=False))
     assert session.state is State.READY
     assert session.failure.what == "The scene was closed while a scan was segmented."
-    assert session.failure.mend is None
+    assert session.failure.remedy is None
     assert leftovers(session) == []
 
 
@@ -313,7 +313,7 @@ def test_a_worker_that_dies_is_one_sentence(session):
     asked.fail("The worker has ended unexpectedly.", "", "Start it again.")
     assert session.state is State.READY
     assert session.failure.what == "The worker has ended unexpectedly."
-    assert session.failure.mend.label == "Try again"
+    assert session.failure.remedy.label == "Try again"
 
 
 def test_the_device_is_asked_for_once(session):

@@ -142,7 +142,7 @@ def test_a_scene_that_is_loaded_opens_its_model_and_no_other_takes_a_person_away
 
 def test_cleanup_leaves_no_observer_no_process_and_no_file():
     widget = shell.IncrementalSegWidget()
-    place = widget.logic.tools.places.temporary
+    place = widget.logic.tools.folders.temporary
     assert place.is_dir()
     widget.session.worker.warm()
     widget.cleanup()
@@ -209,7 +209,8 @@ def test_slicer_asks_before_it_closes_while_a_structure_is_taught(widget, mainWi
 
 
 @pytest.mark.parametrize(
-    ("state", "said"), [(State.COMPARING, "waits for your decision"), (State.DEAL, "Nothing is being taught any more")]
+    ("state", "said"),
+    [(State.COMPARING, "waits for your decision"), (State.SUMMARY, "Nothing is being taught any more")],
 )
 def test_the_question_follows_a_step_that_ends_while_it_is_asked(widget, mainWindow, state, said):
     closing, texts = shell.Closing(widget.session), []

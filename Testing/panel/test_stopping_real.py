@@ -7,7 +7,7 @@ import qt
 import slicer
 from IncrementalSegPanel.Closing import Closing
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
-from IncrementalSegPanel.Start import later
+from IncrementalSegPanel.Start import defer
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Worker import Worker
 from phantom_scene import add_shoulder
@@ -34,7 +34,7 @@ def start(tmp_path):
     def make():
         worker = Worker(tmp_path / "worker.log", (sys.executable, "-m", "IncrementalSegLib.worker"))
         found = session_in(tmp_path, SceneBridge(), worker)
-        found.later = later
+        found.defer = defer
         if sessions:
             found.settings = sessions[-1].settings
         sessions.append(found)
@@ -51,19 +51,19 @@ def until(session, reached):
 
 
 def begun(session, name, steps):
-    """Take the deal for the outlines of that name in four scans."""
+    """Begin a step for the outlines of that name in four scans."""
     if not slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         for number, scan in enumerate(("Anna", "Bert", "Carl", "Dora")):
             add_shoulder(scan, number, OUTLINES, SMALL)
     session.home()
     session.teaching.begin(name)
-    session.teaching.toDeal()
-    deal = session.teaching.deal
-    until(session, lambda: deal.advice is not None)
-    deal.terms.settings.values |= {"steps": steps, "preset": "quick", "device": "cpu"}
-    deal.terms.options.values |= {"passes": 2, "candidates": 4, "keep": 2}
+    session.teaching.toSummary()
+    summary = session.teaching.summary
+    until(session, lambda: summary.advice is not None)
+    summary.stepOptions.settings.values |= {"steps": steps, "preset": "quick", "device": "cpu"}
+    summary.stepOptions.options.values |= {"passes": 2, "candidates": 4, "keep": 2}
     session.teaching.teach()
-    return deal
+    return summary
 
 
 def learning(session):
@@ -103,9 +103,9 @@ def test_slicer_closed_with_ok_goes_on_with_the_step_the_next_time(start, mainWi
     session = start()
     session.opening.open(folder)
     assert "not finished" in session.failure.why
-    mend = session.failure.mend
+    remedy = session.failure.remedy
     session.dismiss()
-    mend.act()
+    remedy.act()
     assert session.state is State.TEACHING
     until(session, lambda: session.state is State.COMPARING)
     assert session.comparing.number == 1
@@ -120,10 +120,10 @@ def test_slicer_closed_with_ok_goes_on_with_the_step_the_next_time(start, mainWi
 def test_a_step_that_is_discarded_leaves_nothing_and_can_be_begun_again(start):
     session = start()
     session.opening.begin("Shoulder")
-    deal = begun(session, "Scapula", steps=5000)
-    scans = deal.scans
+    summary = begun(session, "Scapula", steps=5000)
+    scans = summary.scans
     learning(session).stop("discard")
-    until(session, lambda: session.state is State.DEAL)
+    until(session, lambda: session.state is State.SUMMARY)
     assert session.unfinished is None
     folder = session.folder
     assert not list(folder.glob("unfinished/*"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from IncrementalSegPanel.flows.Rows import alike
 from IncrementalSegPanel.State import State
-from panel.lessons import METHODS, collected, example, teaching_session, verdicts
+from panel.teaching_tasks import METHODS, collected, example, teaching_session, verdicts
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.jobs import events
@@ -33,7 +33,7 @@ def test_what_has_the_name_is_chosen_and_gets_a_picture(session):
     flow = collected(session)
     assert session.state is State.COLLECTING
     assert [(row.scan, row.choice, row.ticked) for row in flow.rows] == [("one", 0, True), ("two", 0, True)]
-    session.later.run()
+    session.defer.run()
     assert session.bridge.drawn == [("one", "scapula"), ("two", "Scapula")]
     assert all(row.picture.read_bytes() for row in flow.rows)
     assert flow.obstacle == ""
@@ -43,7 +43,7 @@ def test_pictures_are_there_before_a_name_and_follow_it(session):
     session.bridge.examples = [example("one", "scapula"), example("one", "humerus")]
     session.teaching.begin()
     flow = session.teaching.collecting
-    session.later.run()
+    session.defer.run()
     assert session.bridge.drawn == [("one", "scapula")]
     first = flow.rows[0].picture
     assert first.read_bytes()
@@ -52,7 +52,7 @@ def test_pictures_are_there_before_a_name_and_follow_it(session):
     for name in ("humerus", "scapula"):
         flow.setName(name)
         assert flow.rows[0].picture is None  # not that of the other outline
-        session.later.run()
+        session.defer.run()
         assert flow.rows[0].picture.read_bytes()
     assert session.bridge.drawn == [("one", "scapula"), ("one", "humerus"), ("one", "scapula")]
 
@@ -83,7 +83,7 @@ def test_a_known_name_can_be_improved(session):
     flow = session.teaching.collecting
     assert flow.known == "Humerus"
     flow.improveKnown()
-    assert (flow.obstacle, flow.lesson().improve, flow.lesson().name) == ("", True, "Humerus")
+    assert (flow.obstacle, flow.task().improve, flow.task().name) == ("", True, "Humerus")
     flow.setName("Ulna")
     assert not flow.improve
 
@@ -176,7 +176,7 @@ def test_a_picture_that_cannot_be_drawn_is_left_out(session):
 
     session.bridge.thumbnail = refuse
     collected(session)
-    session.later.run()
+    session.defer.run()
     assert session.failure is None
 
 
@@ -215,8 +215,8 @@ def test_its_scans_are_checked_and_become_rows(session, folder):
         "scapula was not looked for in this scan.",
         "It is broken.",
     ]
-    lesson = flow.lesson()
-    assert (lesson.data, lesson.label, lesson.cases) == (folder, "scapula", ("a",))
+    task = flow.task()
+    assert (task.data, task.label, task.cases) == (folder, "scapula", ("a",))
 
 
 def test_what_is_to_know_of_a_data_set_beside_its_cases_is_said(session, folder):
@@ -236,8 +236,8 @@ def test_its_scans_are_measured_and_drawn(session, folder, tmp_path):
     flow = opened(session, folder)
     asked = session.worker.last("examples")
     assert (asked.arguments["data"], asked.arguments["label"]) == (str(folder), "scapula")
-    session.teaching.toDeal()
-    assert session.worker.wishes[-1] == ("examples", "discard")  # the deal does not wait for pictures
+    session.teaching.toSummary()
+    assert session.worker.wishes[-1] == ("examples", "discard")  # the summary does not wait for pictures
     asked.say(events.Cancelled("", kept=False))
     session.teaching.toExamples()
     picture = tmp_path / "0.png"
@@ -282,7 +282,7 @@ def test_a_folder_that_cannot_be_read_says_why(session, folder):
 
 def test_the_cases_travel_in_a_file_because_an_id_may_hold_a_comma(session, folder):
     opened(session, folder)
-    session.teaching.toDeal()
+    session.teaching.toSummary()
     session.worker.last("check").finish(**verdicts(cases=("a", "b")))
     session.worker.last("methods").finish(**METHODS)
     assert Path(session.worker.last("advise").arguments["cases"]).read_text() == "a\n"

@@ -4,9 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from IncrementalSegPanel.flows.Terms import settingsOf
+from IncrementalSegPanel.flows.StepOptions import settingsOf
 from IncrementalSegPanel.State import State
-from panel.lessons import ADVICE, CARD, ESTIMATE, RESULT, UNFINISHED, dealt, taught, teaching_session, verdicts
+from panel.teaching_tasks import (
+    ADVICE,
+    CARD,
+    ESTIMATE,
+    RESULT,
+    UNFINISHED,
+    prepared,
+    taught,
+    teaching_session,
+    verdicts,
+)
 from scripted_worker import open_model
 
 from IncrementalSegLib.errors import DataError
@@ -19,11 +29,11 @@ def session(tmp_path):
 
 
 def test_it_begins_when_the_worker_has_stopped_to_measure(session):
-    deal = dealt(session)
+    summary = prepared(session)
     session.teaching.teach()
     assert session.worker.wishes == [("estimate", "discard")]
-    assert deal.obstacle == "It begins in a moment."
-    assert session.state is State.DEAL
+    assert summary.obstacle == "It begins in a moment."
+    assert session.state is State.SUMMARY
     session.worker.last("estimate").say(events.Cancelled("", False))
     assert session.state is State.TEACHING
 
@@ -34,7 +44,7 @@ def test_what_is_asked(session):
         "name": "Scapula", "label": "Scapula", "color": 0, "terminology": 0
     }  # fmt: skip
     assert (asked["accept"], asked["restart"], asked["method"]) == ("never", False, "aeiseg")
-    assert Path(asked["previews"]).parent == session.places.temporary
+    assert Path(asked["previews"]).parent == session.folders.temporary
     assert not {"options", "limits", "steps", "preset"} & set(asked)
 
 
@@ -75,7 +85,7 @@ def test_its_end_is_compared_and_the_scans_stay(session):
     asked = taught(session)
     asked.finish(**RESULT)
     assert (session.state, session.shown) == (State.COMPARING, [2])
-    session.teaching.deal.leave()
+    session.teaching.summary.leave()
     assert Path(asked.arguments["data"]).is_dir()
 
 
@@ -107,15 +117,15 @@ def test_without_a_checkpoint_there_is_nothing_to_keep(session, wish):
     asked = taught(session)
     session.teaching.learning.stop(wish)
     asked.say(events.Cancelled("", True))
-    assert session.state is State.DEAL
+    assert session.state is State.SUMMARY
     assert "nothing to keep" in session.warnings[0]
 
 
-def test_a_discard_leads_back_to_the_deal(session):
+def test_a_discard_leads_back_to_the_summary(session):
     asked = taught(session)
     session.teaching.learning.stop("discard")
     asked.say(events.Cancelled("", False))
-    assert (session.state, session.warnings) == (State.DEAL, [])
+    assert (session.state, session.warnings) == (State.SUMMARY, [])
     assert session.worker.asked[-1] is asked
 
 
@@ -134,22 +144,22 @@ def test_a_worker_that_died_can_go_on_from_its_checkpoint(session):
     asked = taught(session)
     session.model = open_model(CARD | {"unfinished": UNFINISHED})
     asked.fail("The worker has ended unexpectedly.")
-    assert session.state is State.DEAL
-    assert session.failure.mend.label == "Go on from the last checkpoint"
-    session.failure.mend.act()
+    assert session.state is State.SUMMARY
+    assert session.failure.remedy.label == "Go on from the last checkpoint"
+    session.failure.remedy.act()
     assert (session.state, session.worker.asked[-1].verb) == (State.TEACHING, "resume")
 
 
 def test_without_a_checkpoint_nothing_is_offered(session):
     taught(session).fail("The worker has ended unexpectedly.")
-    assert session.failure.mend is None
+    assert session.failure.remedy is None
 
 
 @pytest.mark.parametrize(("card", "sent"), [(CARD, {"device": "cpu"}), (None, {"preset": "quick"})])
 def test_a_lack_of_memory_can_be_mended(session, card, sent):
     session.model = None if card is None else open_model(card)
     taught(session).fail("The memory of the GPU ran out.", kind="NoMemoryError")
-    session.failure.mend.act()
+    session.failure.remedy.act()
     asked = session.worker.last("learn").arguments
     assert sent.items() <= asked.items()
     assert asked["restart"] is True
@@ -168,31 +178,31 @@ def test_it_can_be_done_again_for_longer(session):
     taught(session).finish(**RESULT)
     assert session.teaching.canRepeat
     session.teaching.again(longer=True)
-    assert session.state is State.DEAL
+    assert session.state is State.SUMMARY
     session.worker.last("check").finish(**verdicts())
     session.worker.last("advise").finish(**ADVICE)
     assert session.worker.last("estimate").arguments["steps"] == 600
 
 
 def test_a_worker_that_cannot_be_started_is_said(session):
-    deal = dealt(session)
+    summary = prepared(session)
     session.worker.last("estimate").finish(**ESTIMATE)
     session.worker.refusal = DataError("No worker can be started.")
     session.teaching.teach()
     assert session.failure.what == "No worker can be started."
-    assert session.state is State.DEAL
-    assert not deal.taken
+    assert session.state is State.SUMMARY
+    assert not summary.starting
 
 
 def test_all_that_is_asked_is_what_the_worker_takes(session):
     from IncrementalSegLib.worker.verbs import bind
 
-    deal = dealt(session)
-    deal.lesson = replace(deal.lesson, name="Humerus", improve=True, cases=("one",))
-    for field in settingsOf(deal.settings, first=True):
-        deal.terms.settings.values[field.name] = field.choices[0] if field.choices else 1
-    deal.terms.options.values["keep"] = 2
-    deal.measure()
+    summary = prepared(session)
+    summary.task = replace(summary.task, name="Humerus", improve=True, cases=("one",))
+    for field in settingsOf(summary.settings, first=True):
+        summary.stepOptions.settings.values[field.name] = field.choices[0] if field.choices else 1
+    summary.stepOptions.options.values["keep"] = 2
+    summary.measure()
     session.worker.last("estimate").say(events.Cancelled("", False))
     session.worker.last("estimate").finish(**ESTIMATE)
     session.teaching.teach()

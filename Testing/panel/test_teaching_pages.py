@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import qt
 import slicer
-from IncrementalSegPanel.pages.DealPage import DealPage
 from IncrementalSegPanel.pages.ExamplesPage import ExamplesPage
+from IncrementalSegPanel.pages.SummaryPage import SummaryPage
 from IncrementalSegPanel.pages.TeachingPage import TeachingPage
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
 from IncrementalSegPanel.State import State
-from panel.lessons import ADVICE, CARD, ESTIMATE
+from panel.teaching_tasks import ADVICE, CARD, ESTIMATE
 from phantom_scene import add_shoulder
 from recordings import read
 from scripted_worker import open_model, session_in
@@ -59,25 +59,25 @@ def scene():
 def collected(session):
     scene()
     session.teaching.begin("Scapula")
-    session.later.run()
+    session.defer.run()
     return ExamplesPage(session)
 
 
-def dealt(session, **card):
+def prepared(session, **card):
     session.model = None if card.get("none") else open_model(CARD | card)
     scene()
     session.teaching.begin("Scapula")
-    session.teaching.toDeal()
-    session.later.run()
+    session.teaching.toSummary()
+    session.defer.run()
     cases = [{"case": name, "verdict": "ok", "message": "", "structures": ["Scapula"]} for name in ("a", "b")]
     session.worker.last("check").finish(cases=cases)
     session.worker.last("methods").finish(**forms())
     session.worker.last("advise").finish(**ADVICE)
-    return DealPage(session)
+    return SummaryPage(session)
 
 
 def priced(session, **card):
-    page = dealt(session, **card)
+    page = prepared(session, **card)
     session.worker.last("estimate").finish(**ESTIMATE)
     page.render()
     return page
@@ -124,7 +124,7 @@ class TestExamples:
         assert flow.obstacle == ""
         page.render()
         page.primary.click()
-        assert session.state is State.DEAL
+        assert session.state is State.SUMMARY
 
     def test_a_known_name_offers_to_improve_it(self, session, shown):
         page = collected(session)
@@ -199,16 +199,16 @@ class TestExamples:
         assert session.state is State.READY
 
 
-class TestDeal:
+class TestSummary:
     def test_it_fills_in_as_it_comes(self, session, shown):
-        page = dealt(session)
+        page = prepared(session)
         ui = shown(page, "measuring")
         assert ui.doingBar.format == "Measuring how long it takes"
         assert ui.teachButton.enabled
         session.worker.last("estimate").finish(**ESTIMATE)
         ui.reasonsSection.collapsed = False
-        shown(page, "deal")
-        assert "At most about 25 min on CPU (peak 2.1 GB)." in ui.dealLabel.text
+        shown(page, "summary")
+        assert "At most about 25 min on CPU (peak 2.1 GB)." in ui.summaryLabel.text
         assert ui.doingBar.isHidden()
         page.primary.click()
         assert session.state is State.TEACHING
@@ -223,7 +223,7 @@ class TestDeal:
         assert "mib" not in names
         page.ui.methodCombo.setCurrentIndex(names.index("aeiseg"))
         page.render()
-        assert session.teaching.deal.outdated
+        assert session.teaching.summary.outdated
         edits = {edit.accessibleName: edit for edit in page.ui.optionsHolder.findChildren(qt.QLineEdit)}
         assert edits["Candidates"].placeholderText == "default: 50"
         edits["Candidates"].setText("none at all")
@@ -238,7 +238,9 @@ class TestDeal:
         ui.measureButton.click()
         assert session.worker.last("estimate").arguments["options"] == {"candidates": 7, "dice": False}
         choosers["Dice"].setCurrentIndex(0)
-        assert session.teaching.deal.terms.options.values == {"candidates": 7}  # a default that is sent undoes a recipe
+        assert session.teaching.summary.stepOptions.options.values == {
+            "candidates": 7
+        }  # a default that is sent undoes a recipe
 
     def test_keeping_none_is_a_choice(self, session):
         page = priced(session)
@@ -262,13 +264,13 @@ class TestDeal:
         page = priced(session, none=True)
         boxes = [box.accessibleName for box in page.ui.settingsHolder.findChildren(qt.QComboBox)]
         assert "Network" in boxes
-        assert "first structure" in page.ui.dealLabel.text
+        assert "first structure" in page.ui.summaryLabel.text
 
     def test_the_form_can_be_made_for_every_method(self, session):
         page = priced(session)
         for item in forms()["methods"]:
             session.model = open_model(CARD | {"output": item["output"]})
-            session.teaching.deal.setMethod(item["name"])
+            session.teaching.summary.setMethod(item["name"])
             page.render()
             holder = page.ui.optionsHolder
             settle()  # the form before is gone

@@ -5,7 +5,7 @@ import sys
 import pytest
 import slicer
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
-from IncrementalSegPanel.Start import later
+from IncrementalSegPanel.Start import defer
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Worker import Worker
 from phantom_scene import add_shoulder
@@ -22,7 +22,7 @@ LONG = 100
 def session(tmp_path):
     worker = Worker(tmp_path / "worker.log", (sys.executable, "-m", "IncrementalSegLib.worker"))
     found = session_in(tmp_path, SceneBridge(), worker)
-    found.later = later
+    found.defer = defer
     found.opening.begin("Shoulder")
     for number, name in enumerate(("Anna", "Bert", "Carl", "Dora")):
         add_shoulder(name, number, {"Scapula": "scapula", "Upper arm": "humerus"}, (6, 32, 32))
@@ -36,22 +36,22 @@ def reach(session, state):
     assert session.failure is None, (session.failure, session.worker.lastLines())
 
 
-def dealt(session, name, steps):
-    """Strike the deal for the outline of that name, with few steps and few exemplars."""
+def prepared(session, name, steps):
+    """Summarise a step that teaches the outline of that name, with few steps and few exemplars."""
     teaching = session.teaching
     teaching.begin(name)
     assert [row.ticked for row in teaching.collecting.rows] == [True] * 4
     assert teaching.collecting.obstacle == ""
-    teaching.toDeal()
-    wait(lambda: teaching.deal.advice is not None or session.failure is not None, LONG)
+    teaching.toSummary()
+    wait(lambda: teaching.summary.advice is not None or session.failure is not None, LONG)
     assert session.failure is None, session.failure
-    teaching.deal.terms.settings.values |= {"steps": steps, "preset": "quick", "device": "cpu"}
-    teaching.deal.terms.options.values |= {"passes": 2, "candidates": 4, "keep": 2}
-    return teaching.deal
+    teaching.summary.stepOptions.settings.values |= {"steps": steps, "preset": "quick", "device": "cpu"}
+    teaching.summary.stepOptions.options.values |= {"passes": 2, "candidates": 4, "keep": 2}
+    return teaching.summary
 
 
 def learning(session):
-    """Take the deal, and run until the learning itself has begun."""
+    """Begin, and run until the learning itself has begun."""
     flow = session.teaching.learning
     session.teaching.teach()
     wait(lambda: (flow.phase is Phase.TRAINING and flow.fraction > 0) or session.failure is not None, LONG)
@@ -60,13 +60,13 @@ def learning(session):
 
 
 def test_teach_stop_and_keep_pause_and_resume(session):
-    deal = dealt(session, "Scapula", steps=4)
-    scans = deal.scans
-    deal.measure()
-    wait(lambda: deal.estimate is not None or session.failure is not None, LONG)
+    summary = prepared(session, "Scapula", steps=4)
+    scans = summary.scans
+    summary.measure()
+    wait(lambda: summary.estimate is not None or session.failure is not None, LONG)
     assert session.failure is None, session.failure
-    assert deal.sentences[0].startswith("At most ")
-    assert deal.sentences[1] == "It is the first structure of this model."
+    assert summary.sentences[0].startswith("At most ")
+    assert summary.sentences[1] == "It is the first structure of this model."
     session.teaching.teach()
     reach(session, State.COMPARING)
     assert session.teaching.learning.latestDice.keys() == {"Scapula"}
@@ -79,7 +79,7 @@ def test_teach_stop_and_keep_pause_and_resume(session):
     assert (scans / "manifest.csv").is_file()
     session.home()
 
-    dealt(session, "Upper arm", steps=5000)
+    prepared(session, "Upper arm", steps=5000)
     flow = learning(session)
     flow.stop("keep")
     reach(session, State.COMPARING)
@@ -87,7 +87,7 @@ def test_teach_stop_and_keep_pause_and_resume(session):
     assert session.model.version == 1
     session.home()
 
-    dealt(session, "Upper arm", steps=5000)
+    prepared(session, "Upper arm", steps=5000)
     learning(session).stop("pause")
     wait(lambda: session.state is State.READY, LONG)
     assert session.model.unfinished.structures == ("Upper arm",)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.documents.Pictures import Place
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 from IncrementalSegPanel.Wording import size
 
 

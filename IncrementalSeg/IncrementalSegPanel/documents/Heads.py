@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 
 @dataclass(frozen=True)

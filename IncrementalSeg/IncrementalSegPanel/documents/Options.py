@@ -12,7 +12,7 @@ from typing import Any
 
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 
 @dataclass(frozen=True)

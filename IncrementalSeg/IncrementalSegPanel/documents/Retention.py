@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 from IncrementalSegPanel.Wording import signed
 
 _WORDS: dict[str, Callable[[], str]] = {

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from IncrementalSegPanel.environment.Machine import Machine, found
 from IncrementalSegPanel.State import State
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 TORCH = Requirement("torch>=2.8,!=2.9.*")
 """2.9 computes 3-D convolutions wrongly."""

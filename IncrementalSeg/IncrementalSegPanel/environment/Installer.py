@@ -12,7 +12,7 @@ from IncrementalSegPanel.environment.Command import Command
 from IncrementalSegPanel.environment.Leftovers import discard
 from IncrementalSegPanel.environment.Machine import GPU_QUERY, Gpu, Machine
 from IncrementalSegPanel.environment.Probe import FAILED, Probe
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 from IncrementalSegPanel.WorkerProcess import environment, python
 
 _GPU_SECONDS = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 
 def explainPip(lines: Sequence[str]) -> tuple[str, str]:

@@ -15,11 +15,11 @@ from IncrementalSegLib.structures import check_name
 from IncrementalSegLib.terminology import color_of, terminology_of
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.flows.Context import Context
-from IncrementalSegPanel.flows.Errand import Errand
-from IncrementalSegPanel.flows.Lesson import Color, Lesson
 from IncrementalSegPanel.flows.Opening import works
 from IncrementalSegPanel.flows.Rows import Row, alike, uncorrected
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.flows.TeachingTask import Color, TeachingTask
+from IncrementalSegPanel.flows.WorkerRequest import WorkerRequest
+from IncrementalSegPanel.Translation import _
 
 DESCRIPTIONS = ("dataset.json", "manifest.csv", "manifest.json")
 """A folder with one of these files is a data set."""
@@ -53,13 +53,13 @@ class Collecting:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._errand = Errand(context)
+        self._request = WorkerRequest(context)
         self._pictures = 0
         self._forget()
 
     def begin(self, name: str = "", improve: bool = False, first: str = "") -> None:
         """Begin anew with what the scene holds; ``first``: id of the segmentation that is listed first."""
-        self._errand.giveUp()
+        self._request.giveUp()
         self._forget()
         self.improve, self._first = improve, first
         self.setName(name)
@@ -67,7 +67,7 @@ class Collecting:
 
     def leave(self) -> None:
         """Look at nothing any more."""
-        self._errand.giveUp()
+        self._request.giveUp()
         self._forget()
 
     @property
@@ -142,7 +142,7 @@ class Collecting:
 
     def useScene(self) -> None:
         """Let outlines of the scene teach."""
-        self._errand.giveUp()
+        self._request.giveUp()
         self._empty(fromFolder=False, source=None)
         self.refresh()
 
@@ -150,11 +150,11 @@ class Collecting:
         """Let the scans of a data set teach; ``None`` while none is chosen."""
         if self.fromFolder and path == self.source:
             return
-        self._errand.giveUp()
+        self._request.giveUp()
         self._empty(fromFolder=True, source=path)
         if path is not None and any(works((path / name).is_file) for name in DESCRIPTIONS):
             self.fraction = 0.0
-            self._errand.ask("check", {"data": str(path)}, self._checked, self._failed, self._progressed)
+            self._request.ask("check", {"data": str(path)}, self._checked, self._failed, self._progressed)
         self._context.changed()
 
     def setLabel(self, label: str) -> None:
@@ -169,13 +169,13 @@ class Collecting:
         if not self.label or self.source is None or all(row.ml is not None for row in self.rows if row.ticked):
             return
         self._pictures += 1
-        output = self._context.places.temporary / "examples" / str(self._pictures)
+        output = self._context.folders.temporary / "examples" / str(self._pictures)
         arguments = {"data": str(self.source), "label": self.label, "output": str(output)}
-        self._errand.ask("examples", arguments, self._looked, lambda _failed: None)  # a row can do without
+        self._request.ask("examples", arguments, self._looked, lambda _failed: None)  # a row can do without
 
     def rest(self) -> None:
         """Leave the worker to others; what is known stays."""
-        self._errand.giveUp()
+        self._request.giveUp()
 
     def tick(self, number: int, ticked: bool) -> None:
         """Let a scan teach or not."""
@@ -200,14 +200,14 @@ class Collecting:
         """Return why a scan cannot teach; empty where it can."""
         return row.obstacle(self.label)
 
-    def lesson(self) -> Lesson:
+    def task(self) -> TeachingTask:
         """Return what shall be taught; to be asked while there is no obstacle."""
         name = self.name.strip()
-        lesson = Lesson(name, self.improve, self.terminology, self.color, label=name)
+        task = TeachingTask(name, self.improve, self.terminology, self.color, label=name)
         if not self.fromFolder:
-            return lesson
+            return task
         cases = tuple(row.scan for row in self.rows if row.ticked)
-        return replace(lesson, label=self.label, data=self.source, cases=cases)
+        return replace(task, label=self.label, data=self.source, cases=cases)
 
     def _obstacleOfName(self) -> str:
         if not self.name.strip():
@@ -257,14 +257,14 @@ class Collecting:
         """Draw the thumbnails that are missing, one at a time."""
         waiting = [number for number, row in enumerate(self.rows) if row.pictured is not None and row.picture is None]
         if waiting:
-            self._context.later(partial(self._drawOne, waiting[0], self.rows[waiting[0]].pictured))
+            self._context.defer(partial(self._drawOne, waiting[0], self.rows[waiting[0]].pictured))
 
     def _drawOne(self, number: int, example: Any) -> None:
         row = self.rows[number] if number < len(self.rows) else None
         if row is None or row.pictured is not example or row.picture is not None:
             return
         self._pictures += 1
-        path = self._context.places.temporary / "examples" / f"{self._pictures}.png"
+        path = self._context.folders.temporary / "examples" / f"{self._pictures}.png"
         with suppress(IncrementalSegError, OSError):  # a row can do without its picture
             path.parent.mkdir(parents=True, exist_ok=True)
             self._context.bridge.thumbnail(example, path)

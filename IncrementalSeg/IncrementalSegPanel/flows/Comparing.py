@@ -12,12 +12,12 @@ from IncrementalSegPanel.documents.Lineage import Version, differences
 from IncrementalSegPanel.documents.Pictures import Picture
 from IncrementalSegPanel.documents.Retention import Report, Row
 from IncrementalSegPanel.flows.Context import Context
-from IncrementalSegPanel.flows.Errand import Errand
 from IncrementalSegPanel.flows.Jumping import jump, obstacleToJump
 from IncrementalSegPanel.flows.Reviewing import Reviewing
 from IncrementalSegPanel.flows.Teaching import Teaching
+from IncrementalSegPanel.flows.WorkerRequest import WorkerRequest
 from IncrementalSegPanel.State import State
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 
 class Comparing:
@@ -49,7 +49,7 @@ class Comparing:
 
     def __init__(self, context: Context, teaching: Teaching, reviewing: Reviewing) -> None:
         self._context, self._teaching, self._reviewing = context, teaching, reviewing
-        self._drawing = Errand(context)
+        self._drawing = WorkerRequest(context)
         self._folder: Path | None = None
         self._forget(None)
         self.lineage: tuple[Version, ...] = ()
@@ -211,7 +211,7 @@ class Comparing:
             self._decide("reject", _("Discarding…"), self._context.home)
 
     def repeat(self, longer: bool) -> None:
-        """Go back to the deal of the step: to train twice as long, or in another way."""
+        """Go back to the summary of the step: to train twice as long, or in another way."""
         if not self._late:
             self._teaching.again(longer)
 
@@ -275,7 +275,7 @@ class Comparing:
         if self.report.rows:
             self.chosen = self.report.rows[0].structure
         if any(row.points is not None for row in self.report.rows):
-            output = self._context.places.temporary / "pictures" / f"version {self.number}"
+            output = self._context.folders.temporary / "pictures" / f"version {self.number}"
             arguments = self._arguments({"version": self.number, "output": str(output)})
             done, failed = self._still(self._picture), self._still(self._context.fail)
             self._drawing.giveUp(lambda: self._drawing.ask("compare_pictures", arguments, done, failed))

@@ -12,12 +12,12 @@ from IncrementalSegLib.jobs.client import Job
 from IncrementalSegLib.jobs.events import Event, Failed
 from IncrementalSegLib.store.reader import ModelReader
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.Failure import Failure, Mend
+from IncrementalSegPanel.Failure import Failure, Remedy
 from IncrementalSegPanel.flows.OpenModel import OpenModel, Unfinished
 from IncrementalSegPanel.flows.Recent import Recent
-from IncrementalSegPanel.Seams import Bridge, Environment, Later, Places, Settings, Worker
+from IncrementalSegPanel.Protocols import Bridge, Defer, Environment, Folders, Settings, Worker
 from IncrementalSegPanel.State import State, allowed
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 
 class Context:
@@ -27,8 +27,8 @@ class Context:
         worker: The process that computes.
         bridge: The only writer to the scene.
         settings: What is remembered between two starts.
-        places: Folders.
-        later: Does something soon.
+        folders: Folders.
+        defer: Does something soon.
 
     Attributes:
         state: What the panel is doing.
@@ -42,8 +42,8 @@ class Context:
         environment: Knows whether the worker can compute; ``None`` where nobody looks.
     """
 
-    def __init__(self, worker: Worker, bridge: Bridge, settings: Settings, places: Places, later: Later) -> None:
-        self.worker, self.bridge, self.settings, self.places, self.later = worker, bridge, settings, places, later
+    def __init__(self, worker: Worker, bridge: Bridge, settings: Settings, folders: Folders, defer: Defer) -> None:
+        self.worker, self.bridge, self.settings, self.folders, self.defer = worker, bridge, settings, folders, defer
         self.state = State.NO_MODEL
         self.parameters: Any = None
         self.folder: Path | None = None
@@ -177,11 +177,11 @@ class Context:
             self.changed()
             return None
 
-    def fail(self, error: Failed | BaseException, mend: Mend | None = None) -> None:
+    def fail(self, error: Failed | BaseException, remedy: Remedy | None = None) -> None:
         """Show what went wrong; where libraries are missing, the button leads to them."""
-        if mend is None and self.environment is not None and self._missing:
-            mend = Mend(_("Show what is missing"), self.environment.open)
-        self.failure = Failure.of(error, mend)
+        if remedy is None and self.environment is not None and self._missing:
+            remedy = Remedy(_("Show what is missing"), self.environment.open)
+        self.failure = Failure.of(error, remedy)
         self.changed()
 
     def warn(self, text: str) -> None:

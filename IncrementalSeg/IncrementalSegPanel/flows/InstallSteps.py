@@ -8,8 +8,8 @@ from pathlib import Path
 from IncrementalSegPanel.environment.Environment import SLICERS_OWN, TORCH, Report, fits
 from IncrementalSegPanel.environment.Machine import Machine
 from IncrementalSegPanel.environment.Torch import Way, ways
-from IncrementalSegPanel.Seams import Installer
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Protocols import Installer
+from IncrementalSegPanel.Translation import _
 
 Done = Callable[[int], None]
 

@@ -24,12 +24,12 @@ from IncrementalSegPanel.environment.Environment import (
 from IncrementalSegPanel.environment.Machine import Machine
 from IncrementalSegPanel.environment.PipErrors import explainPip
 from IncrementalSegPanel.environment.Torch import builds
-from IncrementalSegPanel.Failure import Failure, Mend
+from IncrementalSegPanel.Failure import Failure, Remedy
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.InstallSteps import InstallSteps
-from IncrementalSegPanel.Seams import Installer
+from IncrementalSegPanel.Protocols import Installer
 from IncrementalSegPanel.State import State
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 OPEN_AT_START = "IncrementalSeg/openAtStart"
 """Setting: whether Slicer shows the panel when it starts the next time."""
@@ -133,7 +133,7 @@ class Installing:
         self._context.settings.setValue(OPEN_AT_START, True)
         self._tool.restart()
 
-    def later(self) -> None:
+    def postpone(self) -> None:
         """Go on without starting Slicer again."""
         self._context.home()
 
@@ -264,7 +264,7 @@ class Installing:
         what = _("{phase} has failed.").format(phase=during)
         why, todo = explainPip(self._running.said)
         report = "\n".join([*self.lines[-200:], "", changes.describe(self._computer.python)])
-        self._context.failure = Failure(what, why, todo, report, Mend(_("Try again"), self._again))
+        self._context.failure = Failure(what, why, todo, report, Remedy(_("Try again"), self._again))
         self._context.changed()
 
     def _finish(self) -> Changes:
@@ -276,7 +276,7 @@ class Installing:
 
     def _constraints(self) -> Path:
         """Write what must not change now; a PyTorch of the step before is part of it."""
-        path = self._context.places.temporary / "constraints.txt"
+        path = self._context.folders.temporary / "constraints.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(constraints(installedPackages())) + "\n", encoding="utf-8")
         return path

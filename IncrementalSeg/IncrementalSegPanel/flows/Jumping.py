@@ -5,7 +5,7 @@ from __future__ import annotations
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegPanel.documents.Pictures import Place
 from IncrementalSegPanel.flows.Context import Context
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 
 def obstacleToJump(context: Context, place: Place | None) -> str:

@@ -10,13 +10,13 @@ from IncrementalSegLib.jobs.client import Job
 from IncrementalSegLib.jobs.events import Event, Failed, Metric, Preview, Progress
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.Failure import Mend
+from IncrementalSegPanel.Failure import Remedy
 from IncrementalSegPanel.flows.Context import Context
-from IncrementalSegPanel.flows.Deal import Deal
-from IncrementalSegPanel.flows.Lesson import Lesson
-from IncrementalSegPanel.flows.Terms import Terms
+from IncrementalSegPanel.flows.StepOptions import StepOptions
+from IncrementalSegPanel.flows.Summary import Summary
+from IncrementalSegPanel.flows.TeachingTask import TeachingTask
 from IncrementalSegPanel.State import State
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 PHASES = (Phase.PREPARING, Phase.TRAINING, Phase.REMEMBERING, Phase.CHECKING_OLD, Phase.SAVING)
 """The phases that a person is shown; what comes before is part of the preparation."""
@@ -27,13 +27,13 @@ class Learning:
 
     Args:
         context: Whose model is taught.
-        deal: What it takes.
-        teach: Takes the deal again.
+        summary: What it takes.
+        teach: Begins the step again.
         compare: Shows a version with what ``learn`` answered.
 
     Attributes:
-        lesson: What is taught; ``None`` of a step that goes on after Slicer was started again.
-        terms: How it is done.
+        task: What is taught; ``None`` of a step that goes on after Slicer was started again.
+        stepOptions: How it is done.
         planned: Learning steps of the full schedule, once it has come to its end.
         title: Names of the structures that are taught.
         phase: What the step does; one of :data:`PHASES`.
@@ -49,13 +49,13 @@ class Learning:
     """
 
     def __init__(
-        self, context: Context, deal: Deal, teach: Callable[[], None], compare: Callable[[int, Json], None]
+        self, context: Context, summary: Summary, teach: Callable[[], None], compare: Callable[[int, Json], None]
     ) -> None:
-        self._context, self._deal, self._teach, self._compare = context, deal, teach, compare
+        self._context, self._summary, self._teach, self._compare = context, summary, teach, compare
         self._job: Job | None = None
-        self.terms = Terms()
+        self.stepOptions = StepOptions()
         self.planned: int | None = None
-        self.lesson: Lesson | None = None
+        self.task: TeachingTask | None = None
         self._forget()
 
     @property
@@ -63,17 +63,17 @@ class Learning:
         """Structure -> its latest Dice."""
         return {name: points[-1][1] for name, points in self.dice.items() if points}
 
-    def start(self, lesson: Lesson, terms: Terms, giveUpUnfinished: bool) -> None:
+    def start(self, task: TeachingTask, stepOptions: StepOptions, giveUpUnfinished: bool) -> None:
         """Begin a step with what was dealt."""
         if self._job is not None or not self._context.may(State.TEACHING):
             return
         self._forget()
-        self.lesson, self.terms, self.title = lesson, terms, lesson.name
-        estimate = self._deal.estimate or {}
+        self.task, self.stepOptions, self.title = task, stepOptions, task.name
+        estimate = self._summary.estimate or {}
         if estimate.get("memory_mb"):
             self.memory = _("about {} GB on {}").format(f"{estimate['memory_mb'] / 1000:.1f}", estimate["device"])
         assert self._context.folder is not None
-        arguments = lesson.arguments(self._context.folder, self._context.places.temporary) | terms.arguments(None)
+        arguments = task.arguments(self._context.folder, self._context.folders.temporary) | stepOptions.arguments(None)
         arguments |= {"accept": "never", "restart": giveUpUnfinished}
         self._ask("learn", arguments, estimate.get("seconds"))
 
@@ -81,11 +81,11 @@ class Learning:
         """Go on with the step of the open model that is unfinished."""
         if self._job is not None or not self._context.may(State.TEACHING):
             return
-        title, lesson = self.title, self.lesson
+        title, task = self.title, self.task
         self._forget()
         found = self._context.unfinished
         self.title = title if found is None else ", ".join(found.structures)
-        self.lesson = lesson if lesson is not None and lesson.name == self.title else None
+        self.task = task if task is not None and task.name == self.title else None
         self._ask("resume", {"model": str(self._context.folder)})
 
     def askStop(self, asking: bool = True) -> None:
@@ -118,7 +118,7 @@ class Learning:
 
     def _ask(self, verb: str, arguments: Json, expected: dict[str, float] | None = None) -> None:
         context = self._context
-        arguments["previews"] = str(context.places.temporary / "previews")
+        arguments["previews"] = str(context.folders.temporary / "previews")
         context.go(State.TEACHING)
         self._job = context.ask(
             verb,
@@ -146,7 +146,7 @@ class Learning:
     def _done(self, result: Json) -> None:
         self._job = None
         self.planned = result["curve"]["planned"]
-        self._deal.keepScans()
+        self._summary.keepScans()
         self._context.refresh()
         self._compare(result["version"], result)
 
@@ -154,7 +154,7 @@ class Learning:
         self._job, wish = None, self.wish
         self._context.refresh()
         if wish == "pause" and self._isUnfinished():
-            self._deal.keepScans()
+            self._summary.keepScans()
             self._context.home()
             self._context.warn(_("The step is paused. Go on with it at any time, also after Slicer was closed."))
             return
@@ -172,36 +172,36 @@ class Learning:
         self._job = None
         self._context.refresh()
         if self._isUnfinished():
-            self._deal.keepScans()
+            self._summary.keepScans()
         self._back()
-        self._context.fail(failed, self._mend(failed))
+        self._context.fail(failed, self._remedy(failed))
 
     def _back(self, discarded: bool = False) -> None:
-        """Go back to the deal, where it can be tried again, or else to the beginning."""
-        if self.lesson is None:
+        """Go back to the summary, where it can be tried again, or else to the beginning."""
+        if self.task is None:
             self._context.home()
             return
-        self._context.go(State.DEAL)
-        self._deal.showAgain(self.lesson, self.terms, discarded)
+        self._context.go(State.SUMMARY)
+        self._summary.showAgain(self.task, self.stepOptions, discarded)
 
     def _isUnfinished(self) -> bool:
         return self._context.unfinished is not None
 
-    def _mend(self, failed: Failed) -> Mend | None:
+    def _remedy(self, failed: Failed) -> Remedy | None:
         """Return what may help: another try with less memory, or to go on from the last checkpoint."""
-        if failed.kind == NoMemoryError.__name__ and self.lesson is not None:
+        if failed.kind == NoMemoryError.__name__ and self.task is not None:
             return self._withLess()
         if self._isUnfinished():
-            return Mend(_("Go on from the last checkpoint"), self.resume)
+            return Remedy(_("Go on from the last checkpoint"), self.resume)
         return None
 
-    def _withLess(self) -> Mend:
-        deal, settings = self._deal, self.terms.settings
-        small = deal.isFirst and settings.values.get("preset") != "quick"
+    def _withLess(self) -> Remedy:
+        summary, settings = self._summary, self.stepOptions.settings
+        small = summary.isFirst and settings.values.get("preset") != "quick"
 
         def retry() -> None:
             settings.values |= {"preset": "quick"} if small else {"device": "cpu"}
-            deal.allowGivingUp(True)
+            summary.allowGivingUp(True)
             self._teach()
 
-        return Mend(_("Try again with the preset quick") if small else _("Try again on the CPU"), retry)
+        return Remedy(_("Try again with the preset quick") if small else _("Try again on the CPU"), retry)

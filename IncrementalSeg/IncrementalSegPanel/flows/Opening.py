@@ -11,12 +11,12 @@ from IncrementalSegLib.store.reader import ModelReader
 from IncrementalSegLib.store.state import MODEL
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.Failure import Mend
+from IncrementalSegPanel.Failure import Remedy
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.OpenModel import OpenModel
 from IncrementalSegPanel.Names import faultOf
 from IncrementalSegPanel.State import State
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 PACKAGE = ".iseg"
 """Ending of a package."""
@@ -53,7 +53,7 @@ class Opening:
     @property
     def recent(self) -> list[Path]:
         """The models opened before that are still there, the last one first, then others where new ones are kept."""
-        models = self._context.places.models
+        models = self._context.folders.models
         found = [path for path in self._context.recent.folders if works(path.is_dir)]
         kept = sorted(models.iterdir()) if works(models.is_dir) else []
         return found + [path for path in kept if path not in found and (_isModel(path) or Unfinished(path).exists)]
@@ -63,7 +63,7 @@ class Opening:
         """Why no other model can be opened now; empty where one can."""
         if self._context.state.busy:
             return _("Wait until this is done, or stop it first.")
-        if self._context.state in (State.COLLECTING, State.DEAL):
+        if self._context.state in (State.COLLECTING, State.SUMMARY):
             return _("Finish or leave this page first (Esc).")
         return ""
 
@@ -112,7 +112,7 @@ class Opening:
 
     def folderOf(self, name: str) -> Path:
         """Return where a new model of that name is kept."""
-        return self._context.places.models / name.strip()
+        return self._context.folders.models / name.strip()
 
     def begin(self, name: str, structure: str = "") -> None:
         """Begin a new model and ask for examples of its first structure; the first step makes its folder.
@@ -125,8 +125,10 @@ class Opening:
             return
         obstacle = self.obstacleToName(name)
         if obstacle:
-            mend = Mend(_("Open it"), lambda: self.open(self.folderOf(name))) if self.folderOf(name).is_dir() else None
-            self._context.fail(OptionError(obstacle), mend)
+            remedy = (
+                Remedy(_("Open it"), lambda: self.open(self.folderOf(name))) if self.folderOf(name).is_dir() else None
+            )
+            self._context.fail(OptionError(obstacle), remedy)
             return
         self._context.model, self._context.folder, self.message = None, self.folderOf(name), ""
         self._context.dismiss()
@@ -177,13 +179,13 @@ class Opening:
         what, versions = _("{} has no version in use yet.").format(folder.name), ModelReader(folder).numbers()
         if Unfinished(folder).exists:
             error = ModelError(what, _("Its first step is not finished."))
-            mend = Mend(_("Go on with it"), lambda: self._goOn(folder, self._resume))
+            remedy = Remedy(_("Go on with it"), lambda: self._goOn(folder, self._resume))
         elif _isModel(folder) and versions and not ModelReader(folder).current:
             error = ModelError(what, _("Its first version waits for your decision."))
-            mend = Mend(_("Look at it"), lambda: self._goOn(folder, lambda: self._compare(versions[-1])))
+            remedy = Remedy(_("Look at it"), lambda: self._goOn(folder, lambda: self._compare(versions[-1])))
         else:
-            mend = None
-        self._context.fail(error, mend)
+            remedy = None
+        self._context.fail(error, remedy)
 
     def _goOn(self, folder: Path, act: Callable[[], None]) -> None:
         self._context.model, self._context.folder, self.message = None, folder, ""

@@ -24,7 +24,7 @@ class Overlay:
         """Lay a map over its scan."""
         self.hide()
         self.shown = True
-        reading = self._reading = self._context.bridge.readUncertainty(path, self._context.later)
+        reading = self._reading = self._context.bridge.readUncertainty(path, self._context.defer)
         reading.listen(lambda: self._heard(reading, volume))
 
     def hide(self) -> None:

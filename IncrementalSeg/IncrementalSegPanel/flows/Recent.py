@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from IncrementalSegPanel.Seams import Settings
+from IncrementalSegPanel.Protocols import Settings
 
 _KEY = "IncrementalSeg/recentModels"
 _MOST = 8

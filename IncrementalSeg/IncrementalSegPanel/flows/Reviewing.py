@@ -11,7 +11,7 @@ from IncrementalSegPanel.documents.Exemplars import Coverage, Exemplar, ledgerSe
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Jumping import jump, obstacleToJump
 from IncrementalSegPanel.State import State
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 SIZE = 192
 """Pixels of a thumbnail: twice what the board shows, for fine screens."""
@@ -178,7 +178,7 @@ class Reviewing:
         self.bytes, self.budget = overview["bytes"], overview["budget"]
         self.coverage = Coverage.listOf(overview)
         if any(item.id not in self.thumbnails for item in self.exemplars):
-            output = self._context.places.temporary / "exemplars"
+            output = self._context.folders.temporary / "exemplars"
             self._ask("thumbnails", {"output": str(output), "size": SIZE}, self._draw)
         self._ask("privacy", {}, self._tell)
 

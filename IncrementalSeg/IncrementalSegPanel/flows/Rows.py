@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 
 @dataclass(frozen=True)

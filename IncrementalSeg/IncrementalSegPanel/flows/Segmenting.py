@@ -17,12 +17,12 @@ from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.documents.Heads import Head
 from IncrementalSegPanel.documents.Outcome import Outcome
-from IncrementalSegPanel.Failure import Mend
+from IncrementalSegPanel.Failure import Remedy
 from IncrementalSegPanel.flows.Context import Context
-from IncrementalSegPanel.flows.Errand import Errand
 from IncrementalSegPanel.flows.Overlay import Overlay
+from IncrementalSegPanel.flows.WorkerRequest import WorkerRequest
 from IncrementalSegPanel.State import State
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 from IncrementalSegPanel.Wording import duration, phaseWords
 
 _SECONDS = "IncrementalSeg/secondsOfLastScan"
@@ -61,7 +61,7 @@ class Segmenting:
         self.outcome: Outcome | None = None
         self.overlay = Overlay(context)
         self._run: _Run | None = None
-        self._errand = Errand(context)
+        self._request = WorkerRequest(context)
         self._asked = False
         context.onLeaving(State.DONE, self.forget)
 
@@ -147,15 +147,15 @@ class Segmenting:
             return
         self._context.dismiss()
         try:
-            self._context.places.temporary.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix="segment-", dir=self._context.places.temporary))
+            self._context.folders.temporary.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix="segment-", dir=self._context.folders.temporary))
         except OSError as error:
             self._context.fail(error)
             return
         run = self._run = _Run(self.volume, self.chosen, folder)
         self._context.go(State.SEGMENTING)
         try:
-            export = self._context.bridge.exportVolume(run.volume, folder, self._context.later)
+            export = self._context.bridge.exportVolume(run.volume, folder, self._context.defer)
         except Exception as error:  # whatever it is, the panel must not wait for ever
             self._stop(error)
         else:
@@ -163,16 +163,16 @@ class Segmenting:
 
     def cancel(self) -> None:
         """Give up what is under way; nothing in the scene has changed."""
-        if self._errand.verb:
+        if self._request.verb:
             self._say(_("Cancelling"))
-            self._errand.giveUp(self._stop)
+            self._request.giveUp(self._stop)
         elif self._run is not None:
             self._run.export.cancel()
 
     def endScene(self) -> None:
         """Let go of a scene that is being closed."""
-        if self._errand.verb:
-            self._errand.giveUp(lambda: self._stop(DataError(_("The scene was closed while a scan was segmented."))))
+        if self._request.verb:
+            self._request.giveUp(lambda: self._stop(DataError(_("The scene was closed while a scan was segmented."))))
         if self._context.state is State.DONE:
             self._context.home()
 
@@ -251,7 +251,7 @@ class Segmenting:
             "uncertainty": bool(self._context.parameters.uncertainty),
         }
         self._say(_("Starting"))
-        self._errand.ask("segment", arguments, lambda result: self._read(run, result), self._stop, self._takeEvent)
+        self._request.ask("segment", arguments, lambda result: self._read(run, result), self._stop, self._takeEvent)
 
     def _takeEvent(self, event: events.Event) -> None:
         if isinstance(event, events.Progress):
@@ -261,7 +261,7 @@ class Segmenting:
 
     def _read(self, run: _Run, result: Json) -> None:
         """Read what the worker wrote."""
-        reading = self._context.bridge.readSegmentation(Path(result["outputs"][0]), self._context.later)
+        reading = self._context.bridge.readSegmentation(Path(result["outputs"][0]), self._context.defer)
         self._follow(run, reading, _("Showing the result"), (_SEGMENTED, 1.0), lambda: self._show(run, result))
 
     def _show(self, run: _Run, result: Json) -> None:
@@ -292,7 +292,7 @@ class Segmenting:
         self._context.home()
         if error is not None:
             self._context.refresh()  # it may have failed because the model was changed
-            self._context.fail(error, None if self.obstacle else Mend(_("Try again"), self.start))
+            self._context.fail(error, None if self.obstacle else Remedy(_("Try again"), self.start))
 
     def _say(self, phase: str, fraction: float | None = None, eta: float | None = None) -> None:
         self.phase, self.fraction, self.eta = phase, fraction, eta

@@ -1,4 +1,4 @@
-"""Teach a structure: collect examples, strike the deal, learn; this flow leads from one to the next."""
+"""Teach a structure: collect examples, summarise the step, learn; this flow leads from one to the next."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.flows.Collecting import Collecting
 from IncrementalSegPanel.flows.Context import Context
-from IncrementalSegPanel.flows.Deal import Deal
 from IncrementalSegPanel.flows.Learning import Learning
+from IncrementalSegPanel.flows.Summary import Summary
 from IncrementalSegPanel.State import State
 
 
@@ -21,15 +21,15 @@ class Teaching:
 
     Attributes:
         collecting: The name, and the examples that show it.
-        deal: What it will take, and how it is done.
+        summary: What it will take, and how it is done.
         learning: What happens while the worker learns.
     """
 
     def __init__(self, context: Context, compare: Callable[[int, Json], None]) -> None:
         self._context = context
         self.collecting = Collecting(context)
-        self.deal = Deal(context, self.toExamples)
-        self.learning = Learning(context, self.deal, self.teach, compare)
+        self.summary = Summary(context, self.toExamples)
+        self.learning = Learning(context, self.summary, self.teach, compare)
 
     def begin(self, name: str = "", improve: bool = False, first: str = "") -> None:
         """Begin to collect examples.
@@ -43,32 +43,32 @@ class Teaching:
             self._context.go(State.COLLECTING)
             self.collecting.begin(name, improve, first)
 
-    def toDeal(self) -> None:
-        """Go on to the deal with the examples that are chosen."""
+    def toSummary(self) -> None:
+        """Go on to the summary with the examples that are chosen."""
         if self._context.state is not State.COLLECTING or self.collecting.obstacle:
             return
-        lesson = self.collecting.lesson()
+        task = self.collecting.task()
         self.collecting.rest()
-        self._context.go(State.DEAL)
-        self.deal.strike(lesson, self.collecting.chosen)
+        self._context.go(State.SUMMARY)
+        self.summary.prepare(task, self.collecting.chosen)
 
     def toExamples(self) -> None:
-        """Go back from the deal and choose others."""
-        if self._context.state is State.DEAL:
-            self.deal.leave()
+        """Go back from the summary and choose others."""
+        if self._context.state is State.SUMMARY:
+            self.summary.leave()
             self._context.go(State.COLLECTING)
             self.collecting.look()
 
     def teach(self) -> None:
-        """Take the deal: learn, as soon as the worker has stopped to measure it."""
-        if self._context.state is State.DEAL and self._context.refresh():
-            self.deal.take(self.learning.start)
+        """Learn, as soon as the worker has stopped to measure it."""
+        if self._context.state is State.SUMMARY and self._context.refresh():
+            self.summary.start(self.learning.start)
 
     def leave(self) -> None:
         """Give up what is not begun yet and go back to the beginning."""
-        if self._context.state in (State.COLLECTING, State.DEAL):
+        if self._context.state in (State.COLLECTING, State.SUMMARY):
             self.collecting.leave()
-            self.deal.leave()
+            self.summary.leave()
             self._context.home()
 
     def beginScene(self) -> None:
@@ -79,16 +79,16 @@ class Teaching:
     @property
     def canRepeat(self) -> bool:
         """Whether the examples of the last step are still known, so that it can be done again in another way."""
-        return self.learning.lesson is not None
+        return self.learning.task is not None
 
     def again(self, longer: bool = True) -> None:
-        """Go back to the deal of the last step; ``longer``: with twice the learning steps."""
+        """Go back to the summary of the last step; ``longer``: with twice the learning steps."""
         learning = self.learning
-        assert learning.lesson is not None, "ask canRepeat first"
+        assert learning.task is not None, "ask canRepeat first"
         if longer and learning.planned:
-            learning.terms.settings.values["steps"] = 2 * learning.planned
-        self._context.go(State.DEAL)
-        self.deal.reopen(learning.lesson, learning.terms)
+            learning.stepOptions.settings.values["steps"] = 2 * learning.planned
+        self._context.go(State.SUMMARY)
+        self.summary.reopen(learning.task, learning.stepOptions)
 
     def resume(self) -> None:
         """Go on with the step of the open model that is unfinished."""

@@ -153,7 +153,7 @@ class EnvironmentPage(Page):
 
     def _goOn(self) -> None:
         if self.session.state is State.RESTART_NEEDED:
-            self.flow.later()
+            self.flow.postpone()
         else:
             self.flow.skip()
 

@@ -41,7 +41,7 @@ class ExamplesPage(Page):
         ui.outlineCombo.connect("currentIndexChanged(int)", self._chooseOutline)
         ui.allBox.connect("toggled(bool)", flow.tickAll)
         ui.backButton.connect("clicked()", teaching.leave)
-        ui.continueButton.connect("clicked()", teaching.toDeal)
+        ui.continueButton.connect("clicked()", teaching.toSummary)
 
     @property
     def primary(self) -> Any:

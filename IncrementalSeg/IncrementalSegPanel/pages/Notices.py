@@ -33,7 +33,7 @@ class Notices(Page):
             label.setPixmap(style.standardIcon(icon).pixmap(_ICON, _ICON))
         areas = ((self.ui.failureArea, _FAILURE), (self.ui.warningArea, _WARNINGS))
         self._failures, self._warnings = (Fitting.AsHighAsContents(area, most) for area, most in areas)
-        self.ui.mendButton.connect("clicked()", self._mend)
+        self.ui.remedyButton.connect("clicked()", self._remedy)
         self.ui.copyButton.connect("clicked()", self._copy)
         self.ui.logButton.connect("toggled(bool)", self._showLog)
         self.ui.dismissButton.connect("clicked()", self.session.dismiss)
@@ -57,9 +57,9 @@ class Notices(Page):
         ):
             label.text = text
             label.visible = bool(text)
-        self.ui.mendButton.visible = failure.mend is not None
-        if failure.mend is not None:
-            self.ui.mendButton.text = failure.mend.label
+        self.ui.remedyButton.visible = failure.remedy is not None
+        if failure.remedy is not None:
+            self.ui.remedyButton.text = failure.remedy.label
 
     def report(self) -> str:
         """Return what a report of the fault should hold: versions, the message, the last lines of the log."""
@@ -80,11 +80,11 @@ class Notices(Page):
         ]
         return "\n\n".join(part for part in parts if part)
 
-    def _mend(self) -> None:
+    def _remedy(self) -> None:
         failure = self.session.failure
-        if failure is not None and failure.mend is not None:
+        if failure is not None and failure.remedy is not None:
             self.session.dismiss()
-            failure.mend.act()
+            failure.remedy.act()
 
     def _copy(self) -> None:
         qt.QApplication.clipboard().setText(self.report())

@@ -21,7 +21,7 @@ from IncrementalSegPanel.scene.Geometry import ijkToWorld
 from IncrementalSegPanel.scene.Pseudonyms import caseOf, patientOf
 from IncrementalSegPanel.scene.ScanFiles import scanPieces, volume
 from IncrementalSegPanel.scene.Segments import gridOf, labelmapOf, onGrid
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 MANIFEST = "manifest.csv"
 _LABEL_BYTES = 1 << 20

@@ -14,7 +14,7 @@ from IncrementalSegPanel.scene.Fingerprints import LABELMAP, fingerprint, made, 
 from IncrementalSegPanel.scene.Geometry import ijkToWorld, parentToWorld
 from IncrementalSegPanel.scene.Segments import Measure, measure, ownLabelmap, sameGrid
 from IncrementalSegPanel.scene.Terminology import entryOf, entryOfSegment, nameOf
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 SMALL_ML = 0.1
 FEW_SLICES = 3

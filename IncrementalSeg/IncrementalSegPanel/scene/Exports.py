@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from IncrementalSegLib.errors import DataError, IncrementalSegError, explain
-from IncrementalSegPanel.Seams import Later
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Protocols import Defer
+from IncrementalSegPanel.Translation import _
 
 T = TypeVar("T")
 
@@ -26,11 +26,11 @@ def atOnce(pieces: Generator[float, None, T]) -> T:
 
 
 class Export:
-    """Files that are being written or read; the first piece is done at once, the others from ``later``.
+    """Files that are being written or read; the first piece is done at once, the others from ``defer``.
 
     Args:
         pieces: The work. It is closed when the export is cancelled and removes then what it has begun.
-        later: Does the next piece soon.
+        defer: Does the next piece soon.
 
     Attributes:
         progress: Fraction that is done, 0..1.
@@ -39,12 +39,12 @@ class Export:
         cancelled: Whether it was cancelled.
     """
 
-    def __init__(self, pieces: Generator[float, None, Any], later: Later) -> None:
+    def __init__(self, pieces: Generator[float, None, Any], defer: Defer) -> None:
         self.progress = 0.0
         self.result: Any = None
         self.error: IncrementalSegError | None = None
         self.cancelled = False
-        self._pieces, self._later = pieces, later
+        self._pieces, self._defer = pieces, defer
         self._listeners: list[Callable[[], None]] = []
         self._next()
 
@@ -93,7 +93,7 @@ class Export:
         except Exception as error:  # whatever it is, it must reach the person and not Slicer's event loop
             self.error = explain(error)
         else:
-            self._later(self._next)
+            self._defer(self._next)
         self._tell()
 
     def _tell(self) -> None:

@@ -8,7 +8,7 @@ import vtk
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import GeometryError
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 SHEAR_LIMIT = 1e-3
 """Largest deviation from orthonormal directions that is repaired when a scan is read."""

@@ -9,7 +9,7 @@ import slicer
 
 from IncrementalSegPanel.scene.Geometry import parentToWorld
 from IncrementalSegPanel.scene.ResultFiles import Map
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 OPACITY = 0.4
 LOWEST = 0.05

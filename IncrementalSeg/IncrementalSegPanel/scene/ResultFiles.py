@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from IncrementalSegLib.errors import DataError
 from IncrementalSegPanel.scene.Fingerprints import LABELMAP, arrayOf, mark
 from IncrementalSegPanel.scene.NrrdSlabs import NrrdSlabs
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 Outlines = dict[str, slicer.vtkSegment]
 """Segment id -> segment, in the order of the file; segments of one layer share its voxels."""

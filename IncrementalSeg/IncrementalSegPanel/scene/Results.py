@@ -16,7 +16,7 @@ from IncrementalSegPanel.scene.Looks import Look, looksOf, restoreLooks
 from IncrementalSegPanel.scene.ResultFiles import Outlines
 from IncrementalSegPanel.scene.Terminology import describe, entryOfSegment
 from IncrementalSegPanel.scene.Visibility import SCAN_ROLE
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 
 @dataclass

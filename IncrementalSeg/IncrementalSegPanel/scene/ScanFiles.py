@@ -13,7 +13,7 @@ from IncrementalSegLib.errors import DataError
 from IncrementalSegPanel.scene.Exports import Pieces
 from IncrementalSegPanel.scene.Files import Nrrd, Whole
 from IncrementalSegPanel.scene.Geometry import Matrix, ijkToWorld
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 SLAB_BYTES = 8 << 20
 """How much is written at once: less than 50 ms on any disk that is not full."""

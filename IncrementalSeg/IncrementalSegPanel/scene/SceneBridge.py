@@ -12,6 +12,7 @@ import slicer
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.reports.pictures import write_png
 from IncrementalSegLib.structures import Structure
+from IncrementalSegPanel.Protocols import Defer
 from IncrementalSegPanel.scene.Application import Application
 from IncrementalSegPanel.scene.ExampleFiles import examplePieces
 from IncrementalSegPanel.scene.ExamplePictures import pictureOf
@@ -27,8 +28,7 @@ from IncrementalSegPanel.scene.ScanFiles import scanPieces, volume
 from IncrementalSegPanel.scene.Views import sceneBusy, shownIds, shownScan, showScan
 from IncrementalSegPanel.scene.Visibility import follow, reveal
 from IncrementalSegPanel.scene.Watch import Watch
-from IncrementalSegPanel.Seams import Later
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 _LETTERS = 60
 """Of a scan's name in that of its file, by which the worker's sentences call it; the system takes 255 bytes."""
@@ -83,37 +83,37 @@ class SceneBridge:
         with self._application.pausedRendering():
             self._show(volumeNode)
 
-    def exportVolume(self, volumeNode: slicer.vtkMRMLScalarVolumeNode, folder: Path, later: Later) -> Export:
+    def exportVolume(self, volumeNode: slicer.vtkMRMLScalarVolumeNode, folder: Path, defer: Defer) -> Export:
         """Give the worker a scan to read: the file that it was loaded from if that will do, else one in ``folder``.
 
         Args:
             volumeNode: The scan; linear transforms above it are part of where it lies.
             folder: For the file; made where it is missing.
-            later: Does the next piece soon.
+            defer: Does the next piece soon.
 
         Returns:
             The export, which may be done already; ``path`` is the file.
         """
         name = re.sub(r"[^\w.-]+", "_", volumeNode.GetName())[:_LETTERS]
-        return self._start(scanPieces(volumeNode.GetID(), Path(folder) / f"{name}.nrrd"), later)
+        return self._start(scanPieces(volumeNode.GetID(), Path(folder) / f"{name}.nrrd"), defer)
 
-    def readSegmentation(self, path: Path | str, later: Later) -> Export:
+    def readSegmentation(self, path: Path | str, defer: Defer) -> Export:
         """Read what the worker outlined while Slicer stays free; for :meth:`showSegmentation`.
 
         Args:
             path: The worker's ``.seg.nrrd``.
-            later: Does the next piece soon.
+            defer: Does the next piece soon.
         """
-        return self._start(outlinePieces(Path(path)), later)
+        return self._start(outlinePieces(Path(path)), defer)
 
-    def readUncertainty(self, path: Path | str, later: Later) -> Export:
+    def readUncertainty(self, path: Path | str, defer: Defer) -> Export:
         """Read the worker's map of uncertainty while Slicer stays free; for :meth:`showUncertainty`.
 
         Args:
             path: The worker's map.
-            later: Does the next piece soon.
+            defer: Does the next piece soon.
         """
-        return self._start(mapPieces(Path(path)), later)
+        return self._start(mapPieces(Path(path)), defer)
 
     def showSegmentation(
         self,
@@ -209,19 +209,19 @@ class SceneBridge:
         """
         return findExamples(self._measures, structureName)
 
-    def exportExamples(self, examples: Sequence[Example], structureName: str, folder: Path, later: Later) -> Export:
+    def exportExamples(self, examples: Sequence[Example], structureName: str, folder: Path, defer: Defer) -> Export:
         """Write examples as a data set; a folder that is not complete is none.
 
         Args:
             examples: What to write.
             structureName: What the examples are taught as.
             folder: For the data set; not there yet, or empty.
-            later: Does the next piece soon.
+            defer: Does the next piece soon.
 
         Returns:
             The export; ``path`` is the folder.
         """
-        return self._start(examplePieces(examples, structureName, Path(folder)), later)
+        return self._start(examplePieces(examples, structureName, Path(folder)), defer)
 
     def thumbnail(self, example: Example, path: Path | str, size: int = 96) -> None:
         """Draw the slice in which an example is largest as a PNG.
@@ -290,7 +290,7 @@ class SceneBridge:
         self._application.fitViews(showScan(volumeNode))
         follow(shownIds() or [volumeNode.GetID()])
 
-    def _start(self, pieces: Generator[float, None, Any], later: Later) -> Export:
-        export = Export(pieces, later)
+    def _start(self, pieces: Generator[float, None, Any], defer: Defer) -> Export:
+        export = Export(pieces, defer)
         self._exports = [other for other in (*self._exports, export) if not other.done]
         return export

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from IncrementalSegLib.errors import DataError, GeometryError
 from IncrementalSegPanel.scene.Fingerprints import LABELMAP, arrayOf
 from IncrementalSegPanel.scene.Geometry import Matrix, ijkToWorld
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The deal before the start: what it takes, what is kept, and how it is done; nothing is taught yet."""
+"""The summary before a step begins: what it takes, what is kept, and how it is done; nothing is taught yet."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 from IncrementalSegLib.jobs.events import Event, Failed, Progress
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.Failure import Failure, Mend
+from IncrementalSegPanel.Failure import Failure, Remedy
 from IncrementalSegPanel.flows.Context import Context
-from IncrementalSegPanel.flows.Errand import Errand
-from IncrementalSegPanel.flows.Lesson import Lesson
-from IncrementalSegPanel.flows.Terms import Terms
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.flows.StepOptions import StepOptions
+from IncrementalSegPanel.flows.TeachingTask import TeachingTask
+from IncrementalSegPanel.flows.WorkerRequest import WorkerRequest
+from IncrementalSegPanel.Translation import _
 from IncrementalSegPanel.Wording import duration
 
 
-class Deal:
+class Summary:
     """What a step will take.
 
     Args:
@@ -28,26 +28,26 @@ class Deal:
         toExamples: Goes back and lets others be chosen.
 
     Attributes:
-        lesson: What shall be taught, or ``None`` while nothing is.
-        terms: How it is done.
+        task: What shall be taught, or ``None`` while nothing is.
+        stepOptions: How it is done.
         methods: The catalogue of the worker: name, summary, output, needs, schema.
         settings: The JSON schema of the settings that every method shares.
         advice: Which method suits and why, once the worker has looked.
         estimate: What it takes, once the worker has measured it.
-        outdated: Whether the terms have changed since.
+        outdated: Whether the options have changed since.
         doing: What is being done now, for people; empty while nothing is.
         fraction: Share of it.
-        taken: Whether the deal is taken, and begins as soon as the worker is free.
+        starting: Whether the step begins as soon as the worker is free.
         givesUp: Whether a step of this model that is unfinished may be given up.
     """
 
-    lesson: Lesson | None
+    task: TeachingTask | None
     advice: Json | None
     estimate: Json | None
 
     def __init__(self, context: Context, toExamples: Callable[[], None]) -> None:
         self._context, self._toExamples = context, toExamples
-        self._errand = Errand(context)
+        self._request = WorkerRequest(context)
         self._export: Any = None
         self._folder = Path()
         self.methods: list[Json] = []
@@ -63,7 +63,7 @@ class Deal:
     @property
     def method(self) -> str | None:
         """The method that a person chose, else the recommended one; ``None`` while unknown."""
-        return self.terms.method or (self.advice or {}).get("method")
+        return self.stepOptions.method or (self.advice or {}).get("method")
 
     @property
     def isFirst(self) -> bool:
@@ -73,65 +73,65 @@ class Deal:
     @property
     def obstacle(self) -> str:
         """Why it cannot begin yet; empty where it can."""
-        if self.taken:
+        if self.starting:
             return _("It begins in a moment.")
-        if self.lesson is None or self.lesson.data is None:
+        if self.task is None or self.task.data is None:
             return _("The examples are still being written.")
-        if self.doing and self._errand.verb == "check":
+        if self.doing and self._request.verb == "check":
             return _("The examples are still being checked.")
         if self.advice is not None and self.method is None:
             return _("A model of their own is advised for these scans; to teach them to this one, choose a method.")
         if self._context.unfinished and not self.givesUp:
             return _("A step of this model is unfinished: go on with it, or tick “Give it up and begin anew”.")
-        faults = [*self.terms.settings.faults.values(), *self.terms.options.faults.values()]
+        faults = [*self.stepOptions.settings.faults.values(), *self.stepOptions.options.faults.values()]
         return _("Correct this first: {}").format(faults[0]) if faults else ""
 
     @property
     def sentences(self) -> list[str]:
-        """The deal, in sentences."""
+        """The summary, in sentences."""
         return [item for item in (self._cost(), self._kept(), _("Nothing leaves this computer.")) if item]
 
     @property
     def scans(self) -> Path | None:
         """The folder of the scans that judge later steps, once it is there."""
-        return None if self.lesson is None or self.lesson.data is None else _folderOf(self.lesson.data)
+        return None if self.task is None or self.task.data is None else _folderOf(self.task.data)
 
     @property
     def reasons(self) -> list[str]:
         """Why this method is recommended, and what speaks against it."""
         return [] if self.advice is None else [*self.advice["reasons"], *self.advice["cautions"]]
 
-    def strike(self, lesson: Lesson, examples: Sequence[Any]) -> None:
+    def prepare(self, task: TeachingTask, examples: Sequence[Any]) -> None:
         """Write the examples of the scene, unless they lie on the disk; then ask what it takes to learn from them."""
         self._forget()
-        self.lesson = lesson
-        if lesson.data is not None:
+        self.task = task
+        if task.data is not None:
             self._askAll()
             return
         self._say(_("Writing the examples"))
         assert self._context.folder is not None
-        self._folder = self._context.places.newScans(self._context.folder, lesson.name)
-        self._export = self._context.bridge.exportExamples(examples, lesson.label, self._folder, self._context.later)
+        self._folder = self._context.folders.newScans(self._context.folder, task.name)
+        self._export = self._context.bridge.exportExamples(examples, task.label, self._folder, self._context.defer)
         self._export.listen(lambda: self._written(self._export))
 
-    def reopen(self, lesson: Lesson, terms: Terms) -> None:
-        """Strike the deal of a step again that was done."""
+    def reopen(self, task: TeachingTask, stepOptions: StepOptions) -> None:
+        """Summarise a step again that was done."""
         self._forget()
-        self.lesson, self.terms = lesson, terms
+        self.task, self.stepOptions = task, stepOptions
         self._askAll()
 
-    def showAgain(self, lesson: Lesson, terms: Terms, givesUp: bool) -> None:
-        """Show the deal of a step that was begun and has not come to its end; nothing is asked again."""
-        self.lesson, self.terms, self.givesUp = lesson, terms, givesUp
+    def showAgain(self, task: TeachingTask, stepOptions: StepOptions, givesUp: bool) -> None:
+        """Show the summary of a step that was begun and has not come to its end; nothing is asked again."""
+        self.task, self.stepOptions, self.givesUp = task, stepOptions, givesUp
         self._context.changed()
 
     def setMethod(self, name: str | None) -> None:
         """Choose a method; ``None``: the recommended one."""
-        self.terms.chooseMethod(name)
+        self.stepOptions.chooseMethod(name)
         self.changed()
 
     def changed(self) -> None:
-        """Take note that the terms have changed."""
+        """Take note that the options have changed."""
         self.outdated = self.estimate is not None
         self._context.changed()
 
@@ -142,16 +142,16 @@ class Deal:
 
     def measure(self) -> None:
         """Ask again what it takes."""
-        if self.lesson is not None:
-            self._errand.giveUp(self._askEstimate)
+        if self.task is not None:
+            self._request.giveUp(self._askEstimate)
 
-    def take(self, then: Callable[[Lesson, Terms, bool], None]) -> None:
+    def start(self, then: Callable[[TeachingTask, StepOptions, bool], None]) -> None:
         """Begin, as soon as the worker has stopped what it does."""
         if self.obstacle:
             return
-        self.taken = True
+        self.starting = True
         self._context.changed()
-        self._errand.giveUp(lambda: self._begin(then))
+        self._request.giveUp(lambda: self._begin(then))
 
     def keepScans(self) -> None:
         """Leave the scans that were written where they are: a version or a checkpoint needs them now."""
@@ -165,44 +165,44 @@ class Deal:
                 shutil.rmtree(self._folder, ignore_errors=True)
             with suppress(OSError):  # others may lie there
                 self._folder.parent.rmdir()
-        self._errand.giveUp()
+        self._request.giveUp()
         self._forget()
 
     def _forget(self) -> None:
-        self.lesson = None
-        self.terms = Terms()
+        self.task = None
+        self.stepOptions = StepOptions()
         self.advice = self.estimate = None
-        self.outdated, self.taken, self.givesUp = False, False, False
+        self.outdated, self.starting, self.givesUp = False, False, False
         self.doing, self.fraction = "", 0.0
         self._export = None
 
-    def _begin(self, then: Callable[[Lesson, Terms, bool], None]) -> None:
-        assert self.lesson is not None
+    def _begin(self, then: Callable[[TeachingTask, StepOptions, bool], None]) -> None:
+        assert self.task is not None
         self._say("")
-        self.taken = False
-        then(self.lesson, replace(self.terms, method=self.method), self.givesUp)
+        self.starting = False
+        then(self.task, replace(self.stepOptions, method=self.method), self.givesUp)
 
     def _written(self, export: Any) -> None:
         """Take note of how far the examples are written."""
-        if export is None or export is not self._export or self.lesson is None:
+        if export is None or export is not self._export or self.task is None:
             return
         self.fraction = export.progress
         if export.error is not None:
             self._refuse(Failure.of(export.error))
         elif export.path is not None:
-            self.lesson = replace(self.lesson, data=Path(export.path))
+            self.task = replace(self.task, data=Path(export.path))
             self._askAll()
         self._context.changed()
 
     def _askAll(self) -> None:
         """Ask the worker in turn: are the scans good, which methods are there, which suits, what does it take."""
         self._say(_("Checking the examples"))
-        assert self.lesson is not None
-        self._errand.ask("check", {"data": str(self.lesson.data)}, self._checked, self._failed, self._progressed)
+        assert self.task is not None
+        self._request.ask("check", {"data": str(self.task.data)}, self._checked, self._failed, self._progressed)
 
     def _checked(self, result: Json) -> None:
-        assert self.lesson is not None
-        asked = [item for item in result["cases"] if not self.lesson.cases or item["case"] in self.lesson.cases]
+        assert self.task is not None
+        asked = [item for item in result["cases"] if not self.task.cases or item["case"] in self.task.cases]
         good = tuple(item["case"] for item in asked if item["verdict"] != "refused")
         bad = [f"{item['case']}: {item['message']}" for item in asked if item["verdict"] == "refused"]
         if not good:
@@ -211,12 +211,12 @@ class Deal:
             return
         for line in bad:
             self._context.warn(_("Left out: {}").format(line))
-        if bad or self.lesson.cases:
-            self.lesson = replace(self.lesson, cases=good)
+        if bad or self.task.cases:
+            self.task = replace(self.task, cases=good)
         if self.methods:
             self._askAdvice()
         else:
-            self._errand.ask("methods", {}, self._listed, self._failed)
+            self._request.ask("methods", {}, self._listed, self._failed)
 
     def _listed(self, result: Json) -> None:
         self.methods, self.settings = result["methods"], result["settings"]
@@ -224,9 +224,9 @@ class Deal:
 
     def _askAdvice(self) -> None:
         self._say(_("Looking which method suits"))
-        wanted = self._arguments() | {"exemplars": self.terms.exemplars}
+        wanted = self._arguments() | {"exemplars": self.stepOptions.exemplars}
         wanted.pop("improve", None)
-        self._errand.ask("advise", wanted, self._advised, self._failed, self._progressed)
+        self._request.ask("advise", wanted, self._advised, self._failed, self._progressed)
 
     def _advised(self, result: Json) -> None:
         self.advice = result
@@ -236,19 +236,19 @@ class Deal:
             self._askEstimate()
 
     def _askEstimate(self) -> None:
-        assert self.lesson is not None
+        assert self.task is not None
         self._say(_("Measuring how long it takes"))
-        wanted = self._arguments() | self.terms.arguments(self.method)
-        self._errand.ask("estimate", wanted, self._estimated, self._failed, self._progressed)
+        wanted = self._arguments() | self.stepOptions.arguments(self.method)
+        self._request.ask("estimate", wanted, self._estimated, self._failed, self._progressed)
 
     def _estimated(self, result: Json) -> None:
         self.estimate, self.outdated = result, False
         self._say("")
 
     def _arguments(self) -> Json:
-        assert self.lesson is not None
+        assert self.task is not None
         assert self._context.folder is not None
-        return self.lesson.arguments(self._context.folder, self._context.places.temporary)
+        return self.task.arguments(self._context.folder, self._context.folders.temporary)
 
     def _progressed(self, event: Event) -> None:
         if isinstance(event, Progress):
@@ -256,7 +256,7 @@ class Deal:
 
     def _failed(self, failed: Failed) -> None:
         self._say("")
-        self._context.fail(failed, Mend(_("Choose other examples"), self._toExamples))
+        self._context.fail(failed, Remedy(_("Choose other examples"), self._toExamples))
 
     def _refuse(self, failure: Failure) -> None:
         """Say before anything begins that these examples cannot teach."""
@@ -284,7 +284,7 @@ class Deal:
         model = self._context.model
         if model is None or not model.heads:
             return _("It is the first structure of this model.")
-        count = len(model.heads) - (self.lesson is not None and self.lesson.improve)
+        count = len(model.heads) - (self.task is not None and self.task.improve)
         return _("Keeps {} structures.").format(count) if count != 1 else _("Keeps 1 structure.")
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 import slicer
-from IncrementalSegPanel.scene.Chosen import chosenExamples
 from IncrementalSegPanel.scene.Examples import Example
+from IncrementalSegPanel.scene.ScriptExamples import chosenExamples
 
 from IncrementalSegLib.errors import DataError
 

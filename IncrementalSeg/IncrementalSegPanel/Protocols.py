@@ -15,7 +15,7 @@ from IncrementalSegLib.types import Json
 from IncrementalSegPanel.environment.Machine import Gpu, Machine
 from IncrementalSegPanel.Names import folderName
 
-Later = Callable[[Callable[[], None]], None]
+Defer = Callable[[Callable[[], None]], None]
 """Does something soon, when the main thread has answered everything else."""
 
 
@@ -117,13 +117,13 @@ class Bridge(Protocol):
     def showScan(self, volumeNode: Any) -> None:
         """Show a scan in the slice views."""
 
-    def exportVolume(self, volumeNode: Any, folder: Path, later: Later) -> Work:
+    def exportVolume(self, volumeNode: Any, folder: Path, defer: Defer) -> Work:
         """Give the worker a scan to read."""
 
-    def readSegmentation(self, path: Path, later: Later) -> Work:
+    def readSegmentation(self, path: Path, defer: Defer) -> Work:
         """Read what the worker outlined."""
 
-    def readUncertainty(self, path: Path, later: Later) -> Work:
+    def readUncertainty(self, path: Path, defer: Defer) -> Work:
         """Read the worker's map of uncertainty."""
 
     def showSegmentation(self, source: Any, volumeNode: Any, structures: Iterable[Structure]) -> Any:
@@ -141,7 +141,7 @@ class Bridge(Protocol):
     def candidates(self, structureName: str | None = None) -> Sequence[Any]:
         """Return the outlines of the scene that could teach."""
 
-    def exportExamples(self, examples: Sequence[Any], structureName: str, folder: Path, later: Later) -> Work:
+    def exportExamples(self, examples: Sequence[Any], structureName: str, folder: Path, defer: Defer) -> Work:
         """Write outlines as a data set."""
 
     def thumbnail(self, example: Any, path: Path) -> None:
@@ -180,7 +180,7 @@ class Settings(Protocol):
 
 
 @dataclass(frozen=True)
-class Places:
+class Folders:
     """Folders.
 
     Attributes:

@@ -12,7 +12,7 @@ from IncrementalSegPanel.flows.Context import Context
 Then = Callable[[], None]
 
 
-class Errand:
+class WorkerRequest:
     """Ask the worker for one thing after the other.
 
     Args:

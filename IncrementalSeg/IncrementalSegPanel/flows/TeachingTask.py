@@ -12,7 +12,7 @@ Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TeachingTask:
     """A structure and the scans that show it.
 
     Attributes:

@@ -9,7 +9,7 @@ import slicer
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegPanel.scene.Examples import Example
-from IncrementalSegPanel.Texts import _
+from IncrementalSegPanel.Translation import _
 
 
 def chosenExamples(candidates: Sequence[Example], name: str, named: Any) -> tuple[list[Example], list[str]]:

@@ -22,7 +22,7 @@ def settingsOf(schema: Json, first: bool) -> tuple[Field, ...]:
 
 
 @dataclass
-class Terms:
+class StepOptions:
     """How a step is done; what a person left alone is not said to the worker, whose defaults then count.
 
     Attributes:

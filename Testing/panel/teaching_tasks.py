@@ -60,9 +60,9 @@ class Bridge:
         self.drawn.append((found.volumeId, found.name))
         path.write_bytes(b"picture")
 
-    def exportExamples(self, examples, name, folder, later):
+    def exportExamples(self, examples, name, folder, defer):
         self.written.append((name, [(item.volumeId, item.name) for item in examples]))
-        return Export(self._pieces(folder), later)
+        return Export(self._pieces(folder), defer)
 
     def _pieces(self, folder):
         folder.mkdir(parents=True)
@@ -104,22 +104,22 @@ def verdicts(*refused, cases=("one", "two")):
     }
 
 
-def dealt(session, until="estimate"):
-    """Strike the deal as far as a verb that stays unanswered."""
+def prepared(session, until="estimate"):
+    """Summarise a step as far as a verb that stays unanswered."""
     collected(session)
-    session.teaching.toDeal()
-    session.later.run()
+    session.teaching.toSummary()
+    session.defer.run()
     answers = {"check": verdicts(), "methods": METHODS, "advise": ADVICE}
     for verb, answer in answers.items():
         if verb == until:
             break
         session.worker.last(verb).finish(**answer)
-    return session.teaching.deal
+    return session.teaching.summary
 
 
 def taught(session):
-    deal = dealt(session)
+    summary = prepared(session)
     session.worker.last("estimate").finish(**ESTIMATE)
     session.teaching.teach()
-    assert deal.lesson is not None
+    assert summary.task is not None
     return session.worker.last("learn")
