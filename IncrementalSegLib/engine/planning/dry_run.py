@@ -18,7 +18,7 @@ from IncrementalSegLib.engine.domain import TrainingDomain
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.scores.scoring import validate
-from IncrementalSegLib.engine.step.material import Material, model_plan, not_judged
+from IncrementalSegLib.engine.step.data import StepData, model_plan, not_judged
 from IncrementalSegLib.engine.step.remembering import remember
 from IncrementalSegLib.engine.step.split import split
 from IncrementalSegLib.engine.step.state import Snapshot
@@ -109,7 +109,7 @@ class DryRun(Step):
         names = tuple(self.request.structures.by_id(item).name for item in material.unjudged)
         return Measured(seconds, steps, self._peak(material, train), size, names)
 
-    def _read(self) -> tuple[Material, float, float, float]:
+    def _read(self) -> tuple[StepData, float, float, float]:
         """Return a few cases, how many times as many train and are set aside, and the seconds to read all."""
         request, history = self.request, self.request.history
         shown: dict[str, frozenset[str]] = {}
@@ -137,7 +137,7 @@ class DryRun(Step):
         )
         hashing, _ = self._timed(lambda: [fingerprint(case.images) for case in read])
         cases, held_cases = prepared[: len(few)], prepared[len(few) :]
-        material = Material(plan, training, aside, cases, held_cases, (), (), TrainingDomain(), blind)
+        material = StepData(plan, training, aside, cases, held_cases, (), (), TrainingDomain(), blind)
         factor = (len(training) + len(aside)) / len(read)
         self._look(case for case in sample(request.cases.cases, self.settings.strict) if case not in read)
         seconds = splitting + factor * (planning + reading + hashing)
@@ -189,7 +189,7 @@ class DryRun(Step):
         trainer.state.best = None
         return seconds, _bytes(tensors.values())
 
-    def _remember(self, ctx: StepContext, material: Material) -> None:
+    def _remember(self, ctx: StepContext, material: StepData) -> None:
         request = self.request
         keep = self.settings.exemplars == "keep"
         remember(request.method, ctx, request.taught, material.plan.patch, request.weights, keep, silent)
@@ -202,7 +202,7 @@ class DryRun(Step):
         seconds, _ = self._timed(lambda: self._judge(ctx, predictor, exemplars, history))
         return seconds * factor
 
-    def _size(self, ctx: StepContext, before: ExemplarMemory, material: Material, share: float) -> int:
+    def _size(self, ctx: StepContext, before: ExemplarMemory, material: StepData, share: float) -> int:
         """Return the bytes of the version: weights, exemplars, memory and copies."""
         added, count = ctx.exemplars.storage_bytes - before.storage_bytes, len(ctx.exemplars) - len(before)
         most = len(ORDERS) * self.request.method.options.keep * len(ctx.new)
@@ -216,7 +216,7 @@ class DryRun(Step):
         kept = _bytes([*ctx.model.state_dict().values(), *ctx.memory.tensors.values()])
         return int(kept + before.storage_bytes + grown + copies)
 
-    def _peak(self, material: Material, share: float) -> int | None:
+    def _peak(self, material: StepData, share: float) -> int | None:
         """Return the peak of the GPU's memory, or of this process with all cases in it; ``None``: not known."""
         if self.runtime.device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self.runtime.device))

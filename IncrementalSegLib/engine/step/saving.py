@@ -10,7 +10,7 @@ from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import DOCUMENT, step_entry
 from IncrementalSegLib.engine.settings import StepSettings
-from IncrementalSegLib.engine.step.material import Material
+from IncrementalSegLib.engine.step.data import StepData
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.state import TrainingCurve
 from IncrementalSegLib.evaluation.retention import RetentionReport
@@ -28,7 +28,7 @@ _PLAIN = ("case", "patient", "sha256", "looked_for")
 def save(
     request: StepRequest,
     ctx: StepContext,
-    material: Material,
+    material: StepData,
     curve: TrainingCurve,
     settings: StepSettings,
     selection: Json,

@@ -20,8 +20,8 @@ from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation, validate
 from IncrementalSegLib.engine.settings import RunSettings, StepSettings
 from IncrementalSegLib.engine.step.checkpoints import Checkpoints
-from IncrementalSegLib.engine.step.lookout import Lookout, Past
-from IncrementalSegLib.engine.step.material import Material, read_material
+from IncrementalSegLib.engine.step.data import StepData, read_step_data
+from IncrementalSegLib.engine.step.monitor import OldStructures, TrainingMonitor
 from IncrementalSegLib.engine.step.presets import Preset, find_preset
 from IncrementalSegLib.engine.step.remembering import remember, voxel_counts
 from IncrementalSegLib.engine.step.request import StepRequest
@@ -105,7 +105,7 @@ class Step:
 
     def _run(self) -> StepResult:
         began = time.monotonic()
-        material = read_material(self.request, self.preset, self.settings, self.progress, self.reader)
+        material = read_step_data(self.request, self.preset, self.settings, self.progress, self.reader)
         ctx = self._context(material)
         predictor = self._predictor(ctx.model, material.plan)
         prepared = [*material.cases, *material.held]
@@ -122,7 +122,7 @@ class Step:
         return result
 
     def _finish(
-        self, ctx: StepContext, material: Material, predictor: Predictor, curve: TrainingCurve, began: float
+        self, ctx: StepContext, material: StepData, predictor: Predictor, curve: TrainingCurve, began: float
     ) -> StepResult:
         """Remember, judge, score and save what was trained."""
         ctx.model.eval()
@@ -189,7 +189,7 @@ class Step:
             progress=self.progress,
         )
 
-    def _context(self, material: Material) -> StepContext:
+    def _context(self, material: StepData) -> StepContext:
         """Build the step's network, its teacher and what earlier steps left."""
         request, runtime = self.request, self.runtime
         memory, exemplars, prototypes = MethodState(), ExemplarMemory(), PrototypeBank()
@@ -229,7 +229,7 @@ class Step:
     def _train(
         self,
         ctx: StepContext,
-        material: Material,
+        material: StepData,
         predictor: Predictor,
         checkpoints: Checkpoints,
     ) -> TrainingCurve:
@@ -255,7 +255,7 @@ class Step:
     def _trainer(
         self,
         ctx: StepContext,
-        material: Material,
+        material: StepData,
         predictor: Predictor,
         checkpoint: Callable[[TrainingState], None],
         state: TrainingState | None = None,
@@ -272,15 +272,15 @@ class Step:
 
         # so that a long evaluation can be stopped too
         still_learning = Share(lambda _: self.progress(Phase.TRAINING, trainer.curve.steps / trainer.curve.planned))
-        lookout = self._lookout(ctx, material, still_learning)
+        monitor = self._monitor(ctx, material, still_learning)
 
         last = [Validation()]
 
         def score() -> float | None:
-            see = lookout.see if lookout is not None else None
+            see = monitor.see if monitor is not None else None
             found = validate(predictor, material.held, self.request.taught, still_learning, see)
-            if lookout is not None:
-                lookout.look(found, trainer.curve.steps / trainer.curve.planned)
+            if monitor is not None:
+                monitor.on_validation(found, trainer.curve.steps / trainer.curve.planned)
             last[0] = found
             return found.mean
 
@@ -299,7 +299,7 @@ class Step:
         )
         return trainer
 
-    def _lookout(self, ctx: StepContext, material: Material, progress: Share) -> Lookout | None:
+    def _monitor(self, ctx: StepContext, material: StepData, progress: Share) -> TrainingMonitor | None:
         """Return who looks at the training, where somebody wants to know."""
         request = self.request
         if self.on_look is None:
@@ -307,8 +307,8 @@ class Step:
         past = None
         if (folder := request.folder) is not None and ctx.teacher_model is not None:
             before = self._predictor(ctx.teacher_model, material.plan)
-            past = Past(ctx.old, before, request.history, lambda: RetentionCopies.of(folder), ctx.exemplars)
-        return Lookout(
+            past = OldStructures(ctx.old, before, request.history, lambda: RetentionCopies.of(folder), ctx.exemplars)
+        return TrainingMonitor(
             self.on_look,
             request.structures,
             request.taught,

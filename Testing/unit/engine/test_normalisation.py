@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from scans import image_of, toy, write_dataset
 
 from IncrementalSegLib.engine.segment import segment
-from IncrementalSegLib.engine.step.material import model_plan
+from IncrementalSegLib.engine.step.data import model_plan
 from IncrementalSegLib.engine.step.presets import find_preset
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import ModelError

@@ -10,7 +10,7 @@ from tiny import FEW
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.planning.estimate import estimate
 from IncrementalSegLib.engine.settings import StepSettings
-from IncrementalSegLib.engine.step.material import read_material
+from IncrementalSegLib.engine.step.data import read_step_data
 from IncrementalSegLib.engine.step.presets import find_preset
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.sampling.reading import CaseReader
@@ -38,7 +38,7 @@ def rare(small_presets, tmp_path):
 @pytest.mark.parametrize("seed", range(4))
 def test_one_of_two_scans_that_show_it_judges(rare, tmp_path, structures, seed):
     data = rare(2)
-    material = read_material(
+    material = read_step_data(
         resolve(tmp_path / "model", data, structures),
         find_preset("quick", 2),
         StepSettings(seed=seed),

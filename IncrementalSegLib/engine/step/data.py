@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Material:
+class StepData:
     """What a step works on.
 
     Attributes:
@@ -56,9 +56,9 @@ class Material:
     unjudged: tuple[StructureId, ...] = ()
 
 
-def read_material(
+def read_step_data(
     request: StepRequest, preset: Preset, settings: StepSettings, progress: Progress, reader: CaseReader
-) -> Material:
+) -> StepData:
     """Read, split and prepare the scans of a step, and say what a person should know of them.
 
     Args:
@@ -89,7 +89,7 @@ def read_material(
             log.warning(warning)
     domain = TrainingDomain.of(request.folder, None, log.warning) if request.folder is not None else TrainingDomain()
     domain = domain.with_step(request.step, [(read.features[case.id], case.structures) for case in cases])
-    return Material(plan, training, aside, cases, held, entries, judges, domain, blind)
+    return StepData(plan, training, aside, cases, held, entries, judges, domain, blind)
 
 
 def not_judged(request: StepRequest, aside: Sequence[Case], present: Present) -> tuple[StructureId, ...]:

@@ -12,8 +12,8 @@ from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.scores.scoring import validate
-from IncrementalSegLib.engine.step import lookout as module
-from IncrementalSegLib.engine.step.lookout import MOST_SCANS, Lookout, Past, chosen_scans
+from IncrementalSegLib.engine.step import monitor as module
+from IncrementalSegLib.engine.step.monitor import MOST_SCANS, OldStructures, TrainingMonitor, chosen_scans
 from IncrementalSegLib.progress import Stop
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import Structure, StructureList
@@ -43,8 +43,8 @@ class Finds:
         return torch.stack([one.mask(item).bool().roll(self.shift.get(item, 0), -1) for item in structures])
 
 
-def lookout(after, past, seen, clock=lambda: 0.0, folder=None, training=()):
-    return Lookout(seen, NAMES, (BAR,), after, past, training, folder, clock=clock)
+def monitor(after, past, seen, clock=lambda: 0.0, folder=None, training=()):
+    return TrainingMonitor(seen, NAMES, (BAR,), after, past, training, folder, clock=clock)
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +54,14 @@ def memory():
 
 
 def past_of(memory, before):
-    return Past((DISC, SQUARE), before, History(), RetentionCopies, memory)
+    return OldStructures((DISC, SQUARE), before, History(), RetentionCopies, memory)
 
 
 def test_the_worst_change_is_that_of_the_structure_that_lost_most(memory):
     pieces = list(memory.scans.values())
     seen, before = Seen(), Finds(pieces, **{DISC: 1})
     after = Finds(pieces, **{DISC: 1, SQUARE: 4})
-    lookout(after, past_of(memory, before), seen).look(validate(after, cases((BAR,)), ()), 0.5)
+    monitor(after, past_of(memory, before), seen).on_validation(validate(after, cases((BAR,)), ()), 0.5)
     ((_, _, (name, points), _),) = seen
     alone = [validate(Finds(pieces, **{SQUARE: shift}), pieces, [SQUARE]).mean for shift in (0, 4)]
     assert (name, points) == ("square", pytest.approx(100 * (alone[1] - alone[0])))
@@ -78,11 +78,11 @@ def test_what_is_read_once_is_looked_at_again_only_while_it_is_cheap(memory):
         return real(*args)
 
     after.masks = slow
-    looks = lookout(after, past_of(memory, before), seen, lambda: now[0])
+    looks = monitor(after, past_of(memory, before), seen, lambda: now[0])
     nothing = validate(before, [], ())
     for fraction in (0.1, 0.2, 0.9):
         now[0] += 100.0 if fraction < 0.5 else 10000.0
-        looks.look(nothing, fraction)
+        looks.on_validation(nothing, fraction)
     assert [worst is None for _, _, worst, _ in seen] == [False, True, False]
     assert before.calls == after.calls / 2
 
@@ -90,10 +90,10 @@ def test_what_is_read_once_is_looked_at_again_only_while_it_is_cheap(memory):
 def test_a_picture_shows_the_same_case_each_time(tmp_path):
     scans, seen = cases((BAR,), 2), Seen()
     after = Finds(scans)
-    looks = lookout(after, None, seen, folder=tmp_path)
+    looks = monitor(after, None, seen, folder=tmp_path)
     for _ in range(2):
         found = validate(after, scans, (BAR,), see=looks.see)
-        looks.look(found, 0.5)
+        looks.on_validation(found, 0.5)
     ((_, caption),) = seen[0][3].values()
     assert caption.startswith(f"bar in {scans[0].id}, Dice 1.00.")
     assert seen[1][3] == {}
@@ -101,7 +101,7 @@ def test_a_picture_shows_the_same_case_each_time(tmp_path):
 
 def test_the_first_step_has_no_old_structure():
     seen = Seen()
-    lookout(Finds([]), None, seen).look(validate(Finds([]), [], ()), 0.5)
+    monitor(Finds([]), None, seen).on_validation(validate(Finds([]), [], ()), 0.5)
     assert seen == [(0.5, {}, None, {})]
 
 

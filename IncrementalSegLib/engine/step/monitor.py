@@ -47,7 +47,7 @@ PICTURES_EVERY = 10.0
 
 
 @dataclass(frozen=True)
-class Past:
+class OldStructures:
     """What old structures can be looked at with.
 
     Attributes:
@@ -65,7 +65,7 @@ class Past:
     exemplars: ExemplarMemory
 
 
-class Lookout:
+class TrainingMonitor:
     """Look at one training.
 
     Args:
@@ -86,7 +86,7 @@ class Lookout:
         names: StructureList,
         new: Sequence[StructureId],
         after: Predictor,
-        past: Past | None,
+        past: OldStructures | None,
         training: Sequence[PreparedCase],
         folder: Path | None,
         progress: Share = UNTOLD,
@@ -108,7 +108,7 @@ class Lookout:
         if known is None or known[0].id == case.id:
             self._seen[structure] = case, mask
 
-    def look(self, validation: Validation, fraction: float) -> None:
+    def on_validation(self, validation: Validation, fraction: float) -> None:
         """Look at the network as it is after a validation, and tell.
 
         Args:
@@ -142,7 +142,7 @@ class Lookout:
         ]
         return min(changes, key=lambda change: change[1], default=None)
 
-    def _read(self, past: Past, seconds: float) -> list[PreparedCase]:
+    def _read(self, past: OldStructures, seconds: float) -> list[PreparedCase]:
         """Return what judges the old structures, read in about ``seconds``."""
         until, plan = self._clock() + seconds, self._after.plan
         scans: list[PreparedCase] = []
