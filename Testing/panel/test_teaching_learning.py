@@ -56,6 +56,15 @@ def test_the_worker_learns_what_was_estimated_so_that_the_time_left_is_known_fro
     assert not session.worker.last("resume").expected
 
 
+def test_an_estimate_of_other_options_tells_nothing_of_the_time_left(session):
+    summary = prepared(session)
+    session.worker.last("estimate").finish(**ESTIMATE)
+    summary.stepOptions.settings.values["steps"] = 9
+    summary.changed()
+    session.teaching.teach()
+    assert session.worker.last("learn").expected is None
+
+
 def test_what_comes_before_learning_is_preparation(session):
     asked, flow = taught(session), session.teaching.learning
     shown = []

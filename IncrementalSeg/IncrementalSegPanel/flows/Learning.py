@@ -75,7 +75,7 @@ class Learning:
         assert self._context.folder is not None
         arguments = task.arguments(self._context.folder, self._context.folders.temporary) | stepOptions.arguments(None)
         arguments |= {"accept": "never", "restart": giveUpUnfinished}
-        self._ask("learn", arguments, estimate.get("seconds"))
+        self._ask("learn", arguments, None if self._summary.outdated else estimate.get("seconds"))
 
     def resume(self) -> None:
         """Go on with the step of the open model that is unfinished."""
