@@ -262,19 +262,33 @@ def test_the_segment_editor_s_own_undo_restores_it_too(tmp_path, bridge, scan, a
     assert content(node) == before
 
 
+def surface(node, segmentId):
+    """Return the bounds of the surface of a segment."""
+    return node.GetSegmentation().GetSegment(segmentId).GetRepresentation("Closed surface").GetBounds()
+
+
 def test_surfaces_follow(tmp_path, bridge, scan):
     node = bridge.showSegmentation(written(tmp_path, bridge, scan), scan, STRUCTURES)
     node.CreateClosedSurfaceRepresentation()
-
-    def bounds(segmentId):
-        return node.GetSegmentation().GetSegment(segmentId).GetRepresentation("Closed surface").GetBounds()
-
-    before = {structure.id: bounds(structure.id) for structure in STRUCTURES}
+    before = {structure.id: surface(node, structure.id) for structure in STRUCTURES}
     bridge.showSegmentation(written(tmp_path, bridge, scan, 2), scan, STRUCTURES)
-    assert bounds(KIDNEY.id) != before[KIDNEY.id]
-    assert bounds(TUMOUR.id) == pytest.approx(before[TUMOUR.id])
+    assert surface(node, KIDNEY.id) != before[KIDNEY.id]
+    assert surface(node, TUMOUR.id) == pytest.approx(before[TUMOUR.id])
     bridge.undoSegmentation()
-    assert bounds(KIDNEY.id) == pytest.approx(before[KIDNEY.id])
+    assert surface(node, KIDNEY.id) == pytest.approx(before[KIDNEY.id])
+
+
+def test_a_corrected_segment_keeps_its_surface(tmp_path, bridge, scan):
+    node = bridge.showSegmentation(written(tmp_path, bridge, scan), scan, STRUCTURES)
+    draw(node, KIDNEY.id)
+    node.CreateClosedSurfaceRepresentation()
+    theirs = surface(node, KIDNEY.id)
+    bridge.showSegmentation(written(tmp_path, bridge, scan, 2), scan, STRUCTURES)
+    kept = node.GetSegmentation().GetSegmentIdBySegmentName("left kidney (corrected)")
+    assert surface(node, kept) == pytest.approx(theirs)
+    assert surface(node, KIDNEY.id) != pytest.approx(theirs)
+    bridge.undoSegmentation()
+    assert surface(node, KIDNEY.id) == pytest.approx(theirs)
 
 
 def test_what_came_from_a_model_is_known_after_saving_and_loading(tmp_path, bridge, scan):

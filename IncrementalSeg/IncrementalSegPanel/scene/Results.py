@@ -167,11 +167,10 @@ def _separate(segmentation: slicer.vtkSegmentation, segmentId: str, replaced: li
 
 
 def _copy(segment: slicer.vtkSegment) -> slicer.vtkSegment:
-    """Return a segment with the same properties and the very same voxels and surfaces."""
+    """Return a segment with the same properties and the very same voxels, without surfaces: they change in place."""
     copy = slicer.vtkSegment()
     copy.DeepCopyMetadata(segment)
-    for representation in _representations(segment):
-        copy.AddRepresentation(representation, segment.GetRepresentation(representation))
+    copy.AddRepresentation(LABELMAP, segment.GetRepresentation(LABELMAP))
     return copy
 
 
@@ -186,12 +185,6 @@ def _fill(segment: slicer.vtkSegment, other: slicer.vtkSegment, look: slicer.vtk
     segment.AddRepresentation(LABELMAP, other.GetRepresentation(LABELMAP))
 
 
-def _representations(holder: slicer.vtkSegment | slicer.vtkSegmentation) -> list[str]:
-    names: list[str] = []
-    holder.GetContainedRepresentationNames(names)
-    return names
-
-
 def _move(segments: Iterable[slicer.vtkSegment], worldToNode: Matrix) -> None:
     """Bring voxels that lie in the world below the transform of the node that will hold them."""
     for image in {segment.GetRepresentation(LABELMAP) for segment in segments}:
@@ -200,5 +193,7 @@ def _move(segments: Iterable[slicer.vtkSegment], worldToNode: Matrix) -> None:
 
 def _renewSurfaces(node: slicer.vtkMRMLSegmentationNode, ids: list[str]) -> None:
     """Make the surfaces of changed segments again, where surfaces are shown."""
-    if ids and len(_representations(node.GetSegmentation())) > 1:
+    shown: list[str] = []
+    node.GetSegmentation().GetContainedRepresentationNames(shown)
+    if ids and len(shown) > 1:
         slicer.vtkSlicerSegmentationsModuleLogic.ReconvertAllRepresentations(node, ids)
