@@ -163,7 +163,9 @@ class _Demo:
                 shutil.copytree(first, model)
             change, dice = self._teach(model, method, self._part(number, f"{NEW}, {method}"))
             after, views = self._score(model, test, f"{OLD}, {NEW}")
-            outcomes[method] = Outcome(before, after, change, dice, views_before, views)
+            outcomes[method] = Outcome(
+                before=before, after=after, change=change, dice=dice, views_before=views_before, views=views
+            )
         return outcomes
 
     def _write_scans(self) -> Dataset:
@@ -179,7 +181,7 @@ class _Demo:
         for number, (name, (people, scanner, outlined)) in enumerate(plan.items()):
             place = self.folder / "scans" / name
             self.scans[name] = write_phantom_dataset(
-                place, people, scanner, outlined, 10 * self.seed + number, self.scale.size
+                place, people, scanner=scanner, structures=outlined, seed=10 * self.seed + number, size=self.scale.size
             )
             self.progress("Making scans", (number + 1) / len(plan))
         both = [open_data(self.scans[f"test-{scanner}"]) for scanner in SCANNERS]

@@ -163,7 +163,7 @@ def scan_features(volume: Volume, image: Tensor, plan: Plan) -> ScanFeatures:
     seen = [order[axis] for axis in axes]
     spacing = [volume.grid.spacing[2 - axis] for axis in seen]
     extent = [step * volume.grid.shape[axis] for step, axis in zip(spacing, seen, strict=True)]
-    return measure(image, volume.array, spacing, extent, axes, volume.padding)
+    return measure(image, volume.array, spacing=spacing, extent=extent, axes=axes, padding=volume.padding)
 
 
 def measure(

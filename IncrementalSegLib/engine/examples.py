@@ -51,7 +51,9 @@ def examples(data: str | Path, label: str, output: str | Path, progress: Progres
             continue
         picture = None
         if masks[name].any():
-            plan = plan_for([volume.grid], volume.channels, 2, 1, _SIDE, _SIDE)  # for its orientation
+            plan = plan_for(
+                [volume.grid], volume.channels, dimension=2, multiple=1, side=_SIDE, patch_side=_SIDE
+            )  # for its orientation
             row = view(case.id, volume, masks[name], [], plan)
             picture = Path(output).absolute() / f"{number}.png"
             write_png(picture, outline_picture(row.image, [Contour(row.truth, TRUTH)], row.aspect, _SIDE))

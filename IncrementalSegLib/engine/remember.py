@@ -61,7 +61,16 @@ def remember_again(
     folder = open_model(model)
     with folder.writing():  # what is chosen must fit the weights it is stored beside
         dataset = open_cases(data, cases, accept_grid=accept_grid)
-        return _remember(folder, dataset, method, structures, options or {}, strict, device, progress)
+        return _remember(
+            folder,
+            dataset,
+            method=method,
+            structures=structures,
+            options=options or {},
+            strict=strict,
+            device=device,
+            progress=progress,
+        )
 
 
 def _remember(
@@ -118,8 +127,8 @@ def _remember(
         chosen,
         ctx,
         taught,
-        loaded.plan.patch,
-        descriptor_weights(chosen.options),
+        patch=loaded.plan.patch,
+        weights=descriptor_weights(chosen.options),
         keep_exemplars=True,
         progress=progress,
     )

@@ -116,12 +116,12 @@ class Domain:
         rows = {name: np.array([scan.looks[name] for scan in scans]) for name in scans[0].looks}
         rows["intensity"] = np.array([_compressed(scan.intensity, unit) for scan in scans])
         return cls(
-            len(scans),
-            Shape.of(np.array([_weighed(scan.looks) for scan in scans])),
-            {name: Spread.of(values, _TYPICAL[name]) for name, values in rows.items()},
-            unit,
-            _ranges([scan.spacing for scan in scans]),
-            _ranges([scan.extent for scan in scans]),
+            scans=len(scans),
+            shape=Shape.of(np.array([_weighed(scan.looks) for scan in scans])),
+            spreads={name: Spread.of(values, _TYPICAL[name]) for name, values in rows.items()},
+            unit=unit,
+            spacing=_ranges([scan.spacing for scan in scans]),
+            extent=_ranges([scan.extent for scan in scans]),
         )
 
     def distance(self, scan: ScanFeatures) -> Distance:
@@ -153,7 +153,14 @@ class Domain:
         }
         spacing, extent = (tuple((float(low), float(high)) for low, high in data[key]) for key in ("spacing", "extent"))
         shape = Shape.from_json(data["shape"])
-        return cls(int(data["scans"]), shape, spreads, float(data["unit"]), spacing, extent)
+        return cls(
+            scans=int(data["scans"]),
+            shape=shape,
+            spreads=spreads,
+            unit=float(data["unit"]),
+            spacing=spacing,
+            extent=extent,
+        )
 
 
 def word(distance: float) -> Closeness:

@@ -151,7 +151,16 @@ def compare(a: Pairs, b: Pairs, rng: np.random.Generator) -> Comparison:
     low, high = _ends(_resample(by_seed, rng)) if len(cases) >= FEWEST_CASES else (None, None)
     per_case = tuple((case, float(np.mean([row[case] for row in by_seed.values() if case in row]))) for case in cases)
     left_out = len(a.keys() | b.keys()) - sum(len(row) for row in by_seed.values())
-    return Comparison(points, low, high, _verdict(low, high), len(cases), len(by_seed), left_out, per_case)
+    return Comparison(
+        points=points,
+        low=low,
+        high=high,
+        verdict=_verdict(low, high),
+        cases=len(cases),
+        seeds=len(by_seed),
+        left_out=left_out,
+        per_case=per_case,
+    )
 
 
 def signed(value: float, digits: int = 1) -> str:

@@ -190,7 +190,16 @@ def score(
         there, back = surface_distances(prediction, truth, spacing_dhw_mm)
         assd = float((there.sum() + back.sum()) / (there.size + back.size))
         hd95 = float(max(np.percentile(there, 95), np.percentile(back, 95)))
-    return CaseScore(case, patient or case, dice, assd, hd95, in_truth, in_prediction, seen_in_training)
+    return CaseScore(
+        case=case,
+        patient=patient or case,
+        dice=dice,
+        assd_mm=assd,
+        hd95_mm=hd95,
+        voxels_truth=in_truth,
+        voxels_predicted=in_prediction,
+        seen_in_training=seen_in_training,
+    )
 
 
 def surface_distances(

@@ -111,7 +111,18 @@ class StructureRow:
             why += f"; {not_in(without)}" if without else ""
             if verdict in ("kept", "improved") and _falsely_found((*without, *absent)):
                 verdict = "unsure"  # Dice cannot say what it costs to find a structure where there is none
-        return cls(structure, id, basis, tuple(before), tuple(after), change, verdict, why, note, heard)
+        return cls(
+            structure=structure,
+            id=id,
+            basis=basis,
+            before=tuple(before),
+            after=tuple(after),
+            change=change,
+            verdict=verdict,
+            why=why,
+            note=note,
+            witnesses=heard,
+        )
 
     @property
     def kind(self) -> Literal["measured", "proxy"]:

@@ -122,7 +122,14 @@ def content_distances(
         block = max(1, hold_bytes // size)
         rounds = range(0, len(candidates), block)
         for number, start in enumerate(rounds):
-            held = _Held(descriptor, images, candidates[start : start + block], device, reduction, batch)
+            held = _Held(
+                descriptor=descriptor,
+                images=images,
+                candidates=candidates[start : start + block],
+                device=device,
+                reduction=reduction,
+                batch=batch,
+            )
             for first in range(0, count, batch):
                 group = range(first, min(first + batch, count))
                 rows = held.distances(_describe(descriptor, images, group, device))

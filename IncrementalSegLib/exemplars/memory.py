@@ -300,7 +300,12 @@ class ExemplarMemory:
                 raise ModelError(f"Exemplar {item.id} is missing or damaged.", todo="Go back to another version.")
             outlined = tuple(data["outlined"][item.id])
             scans[item.id] = PreparedCase(
-                item.id, item.patient, image, outlined, masks, tensors.get(f"{item.id}.ignore")
+                id=item.id,
+                patient=item.patient,
+                image=image,
+                structures=outlined,
+                masks=masks,
+                ignore=tensors.get(f"{item.id}.ignore"),
             )
         return cls(items, scans, data.get("budget"))
 

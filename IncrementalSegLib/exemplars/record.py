@@ -65,7 +65,7 @@ def record(
         scan = items[row].cut(cases, "", keep_labels)
         case = cases[items[row].case]
         chosen = [target for target in targets if any(row in gains for gains in target.orders.values())]
-        exemplar = _exemplar(case, items[row], row, scan, chosen, descriptor, step)
+        exemplar = _exemplar(case, items[row], row=row, scan=scan, chosen=chosen, descriptor=descriptor, step=step)
         exemplars.append(exemplar)
         scans[exemplar.id] = replace(scan, id=exemplar.id)
     return ExemplarMemory(tuple(exemplars), scans)

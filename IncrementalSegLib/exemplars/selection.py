@@ -139,7 +139,17 @@ def select_exemplars(
     """
     volumetric = model.dimension == 3
     units = crops(cases, structures, patch) if volumetric else slices(cases, structures)
-    job = _Job(model, cases, structures, options, device, seed, progress, units, weights)
+    job = _Job(
+        model=model,
+        cases=cases,
+        structures=structures,
+        options=options,
+        device=device,
+        seed=seed,
+        progress=progress,
+        units=units,
+        weights=weights,
+    )
     descriptor = _descriptor_name(options, weights)
     find("descriptor", descriptor)  # a wrong name is refused before the long passes
     targets = _targets(job, known or ExemplarMemory())
@@ -172,10 +182,19 @@ def _targets(job: _Job, known: ExemplarMemory) -> list[Target]:
     for _, structure, table in tables:
         wanted[:, job.structures.index(structure)] |= table
     scores = score_units(
-        job.model, job.cases, units.items, wanted, job.structures, job.device,
-        torch.Generator().manual_seed(job.seed), options.passes, options.measure, options.aggregate, options.batch,
-        job.progress.sub(0.0, 0.6),
-    )  # fmt: skip
+        job.model,
+        job.cases,
+        items=units.items,
+        present=wanted,
+        structures=job.structures,
+        device=job.device,
+        generator=torch.Generator().manual_seed(job.seed),
+        passes=options.passes,
+        measure=options.measure,
+        aggregate=options.aggregate,
+        batch=options.batch,
+        progress=job.progress.sub(0.0, 0.6),
+    )
     pinned, banned = _marked(job, known, "pinned"), _marked(job, known, "banned")
     targets: list[Target] = []
     for key, structure, table in tables:
@@ -184,7 +203,16 @@ def _targets(job: _Job, known: ExemplarMemory) -> list[Target]:
         certain = np.array(eligible, dtype=int)[np.argsort(column[eligible], kind="stable")].tolist()
         forced = [row for row in eligible if row in pinned]
         chosen = certain[: options.candidates] if options.candidates_from == "certain" else eligible
-        targets.append(Target(key, structure, column, eligible, sorted({*chosen, *forced}), forced))
+        targets.append(
+            Target(
+                key=key,
+                structure=structure,
+                scores=column,
+                eligible=eligible,
+                candidates=sorted({*chosen, *forced}),
+                pinned=forced,
+            )
+        )
     return targets
 
 
@@ -218,9 +246,13 @@ def _order_by_abstraction(job: _Job, targets: Sequence[Target]) -> dict[int, NDA
     vectors: dict[int, NDArray[np.float32]] = {}
     for trunk, group in _by_trunk(job, targets).items():
         vectors[trunk] = abstractions(
-            TrunkDescriptor(job.model, trunk), job.cases, job.units.items, job.device, job.options.batch,
-            job.progress.sub(0.6, 0.7),
-        )  # fmt: skip
+            TrunkDescriptor(job.model, trunk),
+            job.cases,
+            items=job.units.items,
+            device=job.device,
+            batch=job.options.batch,
+            progress=job.progress.sub(0.6, 0.7),
+        )
         for target in group:
             similarity = cosine_similarity(vectors[trunk], target.candidates)
             pinned = [target.candidates.index(row) for row in target.pinned]
@@ -244,10 +276,15 @@ def _order_by_content(job: _Job, targets: Sequence[Target], name: str, report: J
             report["descriptor_version"] += "; the three middle planes of each crop"
         union = sorted({row for target in group for row in target.candidates})
         distances = content_distances(
-            descriptor, lambda row: fit(items[row].image(job.cases), size), len(items), union, job.device,
-            job.options.content_reduction, min(8, job.options.batch),
+            descriptor,
+            lambda row: fit(items[row].image(job.cases), size),
+            count=len(items),
+            candidates=union,
+            device=job.device,
+            reduction=job.options.content_reduction,
+            batch=min(8, job.options.batch),
             progress=job.progress.sub(0.7, 1.0),
-        )  # fmt: skip
+        )
         for target in group:
             rows = [union.index(row) for row in target.candidates]
             pinned = [target.candidates.index(row) for row in target.pinned]

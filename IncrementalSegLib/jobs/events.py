@@ -152,7 +152,15 @@ class Failed:
     def of(cls, job: str | None, error: IncrementalSegError, report: str = "") -> Failed:
         """Return the event for an error."""
         hint = error.todo.to_json() if isinstance(error.todo, Hint) else []
-        return cls(job, error.what, error.why, str(error.todo), report, type(error).__name__, hint)
+        return cls(
+            job=job,
+            what=error.what,
+            why=error.why,
+            todo=str(error.todo),
+            report=report,
+            kind=type(error).__name__,
+            hint=hint,
+        )
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class Reporter:
     def result(self, path: str, caption: str, millilitres: Mapping[str, float]) -> None:
         """Send a segmentation that has been written and the volume of each structure in it."""
         for name, value in millilitres.items():
-            self._send(Metric(self.job, "ml", value, caption, 1.0, name))
+            self._send(Metric(job=self.job, name="ml", value=value, phase=caption, fraction=1.0, structure=name))
         self._send(Preview(self.job, "segmentation", path, caption))
 
     def look(
@@ -78,10 +78,12 @@ class Reporter:
         """Send what was seen of a training: Dice of new structures, the worst change of an old one, pictures."""
         phase, _ = split(self._phase or "")
         for name, value in dice.items():
-            self._send(Metric(self.job, "dice", value, phase, fraction, name))
+            self._send(Metric(job=self.job, name="dice", value=value, phase=phase, fraction=fraction, structure=name))
         if worst is not None:
             name, points = worst
             self._numbers["worst_change"] = points
-            self._send(Metric(self.job, "worst_change", points, phase, fraction, name))
+            self._send(
+                Metric(job=self.job, name="worst_change", value=points, phase=phase, fraction=fraction, structure=name)
+            )
         for name, (path, caption) in pictures.items():
             self._send(Preview(self.job, "learning", path, caption, name))

@@ -51,11 +51,11 @@ class Inseg(PrototypeClasses[InsegOptions]):
             term = compatible_distillation(
                 outputs.student.logits,
                 outputs.teacher.logits,
-                outputs.student_columns,
-                outputs.teacher_columns,
-                target.column,
-                hidden,
-                target.valid,
+                student_columns=outputs.student_columns,
+                teacher_columns=outputs.teacher_columns,
+                column=target.column,
+                hidden=hidden,
+                valid=target.valid,
             )
             terms["distillation"] = options.distillation * term
         if options.future:

@@ -35,6 +35,11 @@ class Lwf(SoftmaxClasses[LwfOptions]):
             return {}
         logits, teacher, temperature = outputs.student.logits, outputs.teacher.logits, self.options.temperature
         term = distillation(
-            logits, teacher, outputs.student_columns, outputs.teacher_columns, target.valid, temperature
+            logits,
+            teacher,
+            student_columns=outputs.student_columns,
+            teacher_columns=outputs.teacher_columns,
+            valid=target.valid,
+            temperature=temperature,
         )
         return {"distillation": self.options.distillation * term}

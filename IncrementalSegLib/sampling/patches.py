@@ -117,7 +117,14 @@ class PatchPool:
                     looked_for[index, column] = True
         if self.plan.dimension == 2:
             image, label, ignore = image.squeeze(2), label.squeeze(2), ignore.squeeze(1)
-        return Batch(image, label, looked_for, ignore, self.source, tuple(item[0].id for item in items))
+        return Batch(
+            image=image,
+            label=label,
+            looked_for=looked_for,
+            ignore=ignore,
+            source=self.source,
+            cases=tuple(item[0].id for item in items),
+        )
 
 
 def _spots(cases: Sequence[PreparedCase], structure: StructureId) -> list[_Spot]:

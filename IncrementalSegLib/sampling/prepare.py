@@ -57,7 +57,15 @@ def prepare(case: Case, volume: Volume, masks: Mapping[StructureId, object], pla
     rows = [forward_mask(mask, volume, plan) for mask in masks.values()]  # type: ignore[arg-type]
     empty = torch.zeros((0, *image.shape[1:]), dtype=torch.uint8)
     outlines = torch.stack(rows) if rows else empty
-    return PreparedCase(case.id, case.patient, image, tuple(masks), outlines, ignore, to_patient(volume, plan))
+    return PreparedCase(
+        id=case.id,
+        patient=case.patient,
+        image=image,
+        structures=tuple(masks),
+        masks=outlines,
+        ignore=ignore,
+        place=to_patient(volume, plan),
+    )
 
 
 def require_voxels(cases: Sequence[PreparedCase], names: Mapping[StructureId, str]) -> None:

@@ -93,10 +93,12 @@ def _case(name: str, patient: str, images: Iterable[Path], label: Path, values: 
     names = frozenset(known for known in values if known != IGNORE)
     segments = named_segments(label)
     if not segments:
-        return Case(name, patient, tuple(images), names, label, values)
+        return Case(id=name, patient=patient, images=tuple(images), looked_for=names, label=label, values=values)
     held = {name_key(segment) for segment in segments}
     found = frozenset(known for known in names if name_key(known) in held)
-    return Case(name, patient, tuple(images), found, label, values, holds=segments)
+    return Case(
+        id=name, patient=patient, images=tuple(images), looked_for=found, label=label, values=values, holds=segments
+    )
 
 
 def _listed(root: Path, listed: Mapping[str, object], values: Values) -> tuple[list[Case], Notes]:

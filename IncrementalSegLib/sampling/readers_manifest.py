@@ -177,13 +177,13 @@ def _case(row: Mapping[str, Any], root: Path, shared: Values, where: str, name: 
     if undeclared and values:
         raise UnknownNameError("label", min(undeclared), declared, f"{where} looks for it.")
     case = Case(
-        name,
-        str(row.get("patient") or name).strip(),
-        images,
-        frozenset(looked_for),
-        label,
-        values,
-        masks,
+        id=name,
+        patient=str(row.get("patient") or name).strip(),
+        images=images,
+        looked_for=frozenset(looked_for),
+        label=label,
+        values=values,
+        masks=masks,
         complete=not own,
         holds=() if asked or (values and not own) else tuple(declared),
     )

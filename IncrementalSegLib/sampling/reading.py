@@ -210,7 +210,7 @@ def _masks(case: Case, volume: Volume, said: list[Note]) -> dict[str, Mask]:
     """Read the masks of a case, with :data:`~.cases.IGNORE` where the data set knows it."""
     names = sorted(case.looked_for | ({IGNORE} & case.values.keys()))
     known = {"complete": case.complete, "by_index": case.by_index}
-    masks = read_masks(volume.grid, names, case.label, case.values, case.masks, said, **known)
+    masks = read_masks(volume.grid, names, label=case.label, values=case.values, masks=case.masks, notes=said, **known)
     if not case.looked_for:
         if case.label is not None and not names:  # what it declares is unknown, perhaps because it is broken
             read_label(case.label, volume.grid, said, case.by_index)

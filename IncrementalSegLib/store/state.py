@@ -60,7 +60,14 @@ class ModelState:
             if not fits:
                 raise damaged(path, f"{name!r} is {data.get(name)!r}")
         accepted, rejected = tuple(data["accepted"]), tuple(data["rejected"])
-        return cls(data["name"], data["id"], data["created"], data["current"], accepted, rejected)
+        return cls(
+            name=data["name"],
+            id=data["id"],
+            created=data["created"],
+            current=data["current"],
+            accepted=accepted,
+            rejected=rejected,
+        )
 
     def status(self, number: int) -> Status:
         """Return where a version stands."""

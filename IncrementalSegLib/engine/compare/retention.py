@@ -105,7 +105,9 @@ def gate(call: GateCall) -> Judgement:
         inputs.reader.refuse_notes()
     page = None
     if call.report is not None and pictures is not None:
-        page = write_retention_page(found, pictures, call.report, opened.name, earlier.number, later.number)
+        page = write_retention_page(
+            found, pictures, folder=call.report, name=opened.name, before=earlier.number, after=later.number
+        )
     return Judgement(later.number, earlier.number, found, page, inputs.reader.notes)
 
 

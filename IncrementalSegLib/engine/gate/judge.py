@@ -95,7 +95,16 @@ def judge(
         ask = partial(_witnesses, replace(scorer, pictures=None), item.id, inputs)
         rows.append(
             StructureRow.of(
-                item.name, item.id, old, new, limits, rng, basis=basis, note=note, absent=absent, witnesses=ask
+                item.name,
+                item.id,
+                before=old,
+                after=new,
+                limits=limits,
+                rng=rng,
+                basis=basis,
+                note=note,
+                absent=absent,
+                witnesses=ask,
             )
         )
     inputs.reader.tell()

@@ -146,4 +146,13 @@ def _kept(structure: StructureId, memory: ExemplarMemory) -> list[tuple[str, str
 
 def _pooled(case: str, patient: str, true: int, predicted: int, both: int, *, seen: bool) -> CaseScore:
     dice = 2 * both / (true + predicted)
-    return CaseScore(case, patient, dice, None, None, true, predicted, seen_in_training=seen)
+    return CaseScore(
+        case=case,
+        patient=patient,
+        dice=dice,
+        assd_mm=None,
+        hd95_mm=None,
+        voxels_truth=true,
+        voxels_predicted=predicted,
+        seen_in_training=seen,
+    )

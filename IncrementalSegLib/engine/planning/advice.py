@@ -76,7 +76,14 @@ def advise(call: AdviseCall) -> Advice:
     reader.finish()
     known = folder.record().structures if folder.current else StructureList()
     cautions = (*choice.doubts, *_plain_cautions(dataset, known, call.exemplars))
-    return Advice(choice.method, choice.reasons, cautions, choice.scans, choice.structures, reader.notes)
+    return Advice(
+        method=choice.method,
+        reasons=choice.reasons,
+        cautions=cautions,
+        scans=choice.scans,
+        structures=choice.structures,
+        notes=reader.notes,
+    )
 
 
 def _plain_cautions(dataset: Dataset, known: StructureList, exemplars: str) -> list[str]:

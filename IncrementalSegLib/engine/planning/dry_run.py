@@ -137,7 +137,17 @@ class DryRun(Step):
         )
         hashing, _ = self._timed(lambda: [fingerprint(case.images) for case in read])
         cases, held_cases = prepared[: len(few)], prepared[len(few) :]
-        material = StepData(plan, training, aside, cases, held_cases, (), (), TrainingDomain(), blind)
+        material = StepData(
+            plan=plan,
+            training=training,
+            aside=aside,
+            cases=cases,
+            held=held_cases,
+            trained=(),
+            judges=(),
+            domain=TrainingDomain(),
+            unjudged=blind,
+        )
         factor = (len(training) + len(aside)) / len(read)
         self._look(case for case in sample(request.cases.cases, self.settings.strict) if case not in read)
         seconds = splitting + factor * (planning + reading + hashing)
@@ -192,7 +202,15 @@ class DryRun(Step):
     def _remember(self, ctx: StepContext, material: StepData) -> None:
         request = self.request
         keep = self.settings.exemplars == "keep"
-        remember(request.method, ctx, request.taught, material.plan.patch, request.weights, keep, silent)
+        remember(
+            request.method,
+            ctx,
+            request.taught,
+            patch=material.plan.patch,
+            weights=request.weights,
+            keep_exemplars=keep,
+            progress=silent,
+        )
 
     def _judging(self, predictor: Predictor, ctx: StepContext, exemplars: ExemplarMemory) -> float:
         """Return the seconds of the gate, from a few of the scans that will judge."""

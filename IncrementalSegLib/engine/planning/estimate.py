@@ -83,13 +83,13 @@ def estimate(call: StepCall) -> Estimate:
     trial = DryRun(request, runtime, call, RunSettings(progress=call.progress))
     found = trial.measure()
     return Estimate(
-        found.seconds,
-        found.steps,
-        found.memory,
-        found.disk,
-        runtime.name,
-        request.method.registered_name,
-        request.why,
-        found.unjudged,
-        trial.reader.notes,
+        seconds=found.seconds,
+        steps=found.steps,
+        memory=found.memory,
+        disk=found.disk,
+        device=runtime.name,
+        method=request.method.registered_name,
+        why=request.why,
+        unjudged=found.unjudged,
+        notes=trial.reader.notes,
     )

@@ -29,7 +29,7 @@ from IncrementalSegLib.volumes.volume import Grid
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepData:
     """What a step works on.
 
@@ -89,7 +89,17 @@ def read_step_data(
             log.warning(warning)
     domain = TrainingDomain.of(request.folder, None, log.warning) if request.folder is not None else TrainingDomain()
     domain = domain.with_step(request.step, [(read.features[case.id], case.structures) for case in cases])
-    return StepData(plan, training, aside, cases, held, entries, judges, domain, blind)
+    return StepData(
+        plan=plan,
+        training=training,
+        aside=aside,
+        cases=cases,
+        held=held,
+        trained=entries,
+        judges=judges,
+        domain=domain,
+        unjudged=blind,
+    )
 
 
 def not_judged(request: StepRequest, aside: Sequence[Case], present: Present) -> tuple[StructureId, ...]:
@@ -179,7 +189,15 @@ def model_plan(
             hounsfield.append(is_hounsfield(volume.array))
     chosen = _normalisation(hounsfield) if normalisation == "auto" else normalisation
     dimension = find("network", request.network).dimension
-    return plan_for(grids, channels, dimension, 2 ** (len(preset.widths) - 1), preset.side, preset.patch_side, chosen)
+    return plan_for(
+        grids,
+        channels,
+        dimension=dimension,
+        multiple=2 ** (len(preset.widths) - 1),
+        side=preset.side,
+        patch_side=preset.patch_side,
+        normalisation=chosen,
+    )
 
 
 def _normalisation(hounsfield: Sequence[bool]) -> Normalisation:

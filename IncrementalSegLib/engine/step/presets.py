@@ -9,7 +9,7 @@ from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.sampling.augmentation import Augmentation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preset:
     """Size of a new network and schedule of a step.
 
@@ -63,13 +63,52 @@ class Preset:
 
 
 _SMALL = Preset(
-    "quick", (16, 32, 64, 128), 0.1, 0.1, 128, 128, 8, 300, 0, 5e-3, True, 6, 4, Augmentation()
+    name="quick",
+    widths=(16, 32, 64, 128),
+    dropout=0.1,
+    norm_momentum=0.1,
+    side=128,
+    patch_side=128,
+    batch=8,
+    steps=300,
+    epochs=0,
+    learning_rate=5e-3,
+    decay=True,
+    evaluations=6,
+    patience=4,
+    augmentation=Augmentation(),
 )  # our own choice: minutes on a CPU
 _LARGE = Preset(
-    "standard", (32, 64, 128, 256, 512), 0.3, 0.1, 192, 192, 8, 3000, 0, 2e-3, True, 20, 6, Augmentation()
+    name="standard",
+    widths=(32, 64, 128, 256, 512),
+    dropout=0.3,
+    norm_momentum=0.1,
+    side=192,
+    patch_side=192,
+    batch=8,
+    steps=3000,
+    epochs=0,
+    learning_rate=2e-3,
+    decay=True,
+    evaluations=20,
+    patience=6,
+    augmentation=Augmentation(),
 )  # our own choice: minutes on a GPU
 _PAPER = Preset(
-    "paper", (64, 128, 256, 512, 1024), 0.5, 0.01, 192, 192, 8, None, 1000, 1e-3, False, 100, 20, Augmentation()
+    name="paper",
+    widths=(64, 128, 256, 512, 1024),
+    dropout=0.5,
+    norm_momentum=0.01,
+    side=192,
+    patch_side=192,
+    batch=8,
+    steps=None,
+    epochs=1000,
+    learning_rate=1e-3,
+    decay=False,
+    evaluations=100,
+    patience=20,
+    augmentation=Augmentation(),
 )  # Ozdemir 2018; constant Adam 1e-3, dropout and momentum from the 2019 code
 
 _PRESETS = {

@@ -61,6 +61,7 @@ def remember(
     method: Method[Any],
     ctx: StepContext,
     structures: Sequence[StructureId],
+    *,
     patch: tuple[int, int, int],
     weights: Path | None,
     keep_exemplars: bool,
@@ -91,7 +92,14 @@ def remember(
     found: Json = {}
     if keep_exemplars:
         try:
-            found = _choose(method.options, ctx, structures, patch, weights, remembering.sub(averaged, 1.0))
+            found = _choose(
+                method.options,
+                ctx,
+                structures=structures,
+                patch=patch,
+                weights=weights,
+                report=remembering.sub(averaged, 1.0),
+            )
         except (
             IncrementalSegError,
             torch.OutOfMemoryError,
@@ -115,11 +123,11 @@ def _choose(
     selection = select_exemplars(
         ctx.model,
         ctx.cases,
-        structures,
-        options,
-        ctx.device,
-        ctx.seed,
-        report,
+        structures=structures,
+        options=options,
+        device=ctx.device,
+        seed=ctx.seed,
+        progress=report,
         step=ctx.step,
         patch=patch,
         weights=weights,

@@ -71,7 +71,7 @@ def split(
         most = len(fresh) - (len(known) == len(aside))  # somebody must train
         wanted = min(max(1, round(HELD_OUT_SHARE * len(patients))) - len(aside), most)
         limit = min(int(MOST_SHARE * len(patients)) - len(aside), most)
-        aside |= _choose(ordered, fresh, aside, max(0, wanted), limit, seed, present)
+        aside |= _choose(ordered, fresh, aside=aside, count=max(0, wanted), most=limit, seed=seed, present=present)
     return [case for case in ordered if case.patient not in aside], [case for case in ordered if case.patient in aside]
 
 

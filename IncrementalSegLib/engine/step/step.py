@@ -128,15 +128,18 @@ class Step:
         ctx.model.eval()
         request, settings, held = self.request, self.settings, material.held
         earlier = ctx.exemplars  # without those of this step
-        keep = settings.exemplars == "keep"
-        patch = material.plan.patch
-        selection = remember(request.method, ctx, request.taught, patch, request.weights, keep, self.progress)
+        selection = remember(
+            request.method,
+            ctx,
+            request.taught,
+            patch=material.plan.patch,
+            weights=request.weights,
+            keep_exemplars=settings.exemplars == "keep",
+            progress=self.progress,
+        )
         validation = validate(predictor, held, request.taught)
         scores = {
-            item: {
-                "validation_dice": validation.of(item),
-                "cases": sum(item in case.structures for case in held),
-            }
+            item: {"validation_dice": validation.of(item), "cases": sum(item in case.structures for case in held)}
             for item in request.taught
         }
         pictures: Pictures | None = {} if self.report is not None else None
@@ -152,7 +155,18 @@ class Step:
             "notes": self.reader.counts,
         }
         seconds = time.monotonic() - began
-        record = save(request, ctx, material, curve, settings, selection, report, scores, step, seconds)
+        record = save(
+            request,
+            ctx,
+            material=material,
+            curve=curve,
+            settings=settings,
+            selection=selection,
+            report=report,
+            scores=scores,
+            step=step,
+            seconds=seconds,
+        )
         page = None
         if self.report is not None and pictures is not None and record.parent is not None:
             page = self._page(report, pictures, record.parent, record.number)
@@ -162,7 +176,9 @@ class Step:
         """Write the page; a version that stands is not lost for it."""
         assert self.report is not None
         try:
-            return write_retention_page(report, pictures, self.report, self.request.target.name, before, after)
+            return write_retention_page(
+                report, pictures, folder=self.report, name=self.request.target.name, before=before, after=after
+            )
         except IncrementalSegError as error:
             log.warning("Version %d is saved, but its page is not: %s", after, error)
             return None
@@ -285,16 +301,16 @@ class Step:
             return found.mean
 
         trainer = Trainer(
-            method,
-            ctx,
-            pools,
-            self.preset,
-            settings.steps if settings.steps is not None else self.preset.total_steps(len(pools["new"])),
-            self.runtime,
-            score,
-            self.progress,
-            checkpoint,
-            state,
+            method=method,
+            ctx=ctx,
+            pools=pools,
+            preset=self.preset,
+            steps=settings.steps if settings.steps is not None else self.preset.total_steps(len(pools["new"])),
+            runtime=self.runtime,
+            validate=score,
+            progress=self.progress,
+            checkpoint=checkpoint,
+            state=state,
             missing=lambda: bool(last[0].unlearned),
         )
         return trainer
@@ -309,14 +325,14 @@ class Step:
             before = self._predictor(ctx.teacher_model, material.plan)
             past = OldStructures(ctx.old, before, request.history, lambda: RetentionCopies.of(folder), ctx.exemplars)
         return TrainingMonitor(
-            self.on_look,
-            request.structures,
-            request.taught,
-            self._predictor(ctx.model, material.plan),  # with memory of its own, so that looking leaves no trace
-            past,
-            material.cases,
-            Path(self.previews) if self.previews is not None else None,
-            progress,
+            tell=self.on_look,
+            names=request.structures,
+            new=request.taught,
+            after=self._predictor(ctx.model, material.plan),  # with memory of its own, so that looking leaves no trace
+            past=past,
+            training=material.cases,
+            folder=Path(self.previews) if self.previews is not None else None,
+            progress=progress,
         )
 
     def _predictor(self, model: Segmenter, plan: Plan) -> Predictor:

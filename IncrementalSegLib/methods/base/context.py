@@ -31,7 +31,7 @@ class MethodState:
     data: Json = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class StepContext:
     """One step as its method sees it.
 

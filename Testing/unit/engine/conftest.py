@@ -25,9 +25,9 @@ def small_presets():
 def data(tmp_path_factory) -> Path:
     """Phantoms: humerus (3 people), scapula (3 others), both (5 others)."""
     folder = tmp_path_factory.mktemp("data")
-    write_phantom_dataset(folder / "humerus", 3, "A", ["humerus"], 1, SIZE)
-    write_phantom_dataset(folder / "scapula", 3, "A", ["scapula"], 2, SIZE)
-    write_phantom_dataset(folder / "both", 5, "A", ["humerus", "scapula"], 3, SIZE)
+    write_phantom_dataset(folder / "humerus", 3, scanner="A", structures=["humerus"], seed=1, size=SIZE)
+    write_phantom_dataset(folder / "scapula", 3, scanner="A", structures=["scapula"], seed=2, size=SIZE)
+    write_phantom_dataset(folder / "both", 5, scanner="A", structures=["humerus", "scapula"], seed=3, size=SIZE)
     return folder
 
 

@@ -72,7 +72,11 @@ def test_thicker_slices_are_nothing_to_a_network_of_slices(taught, tmp_path):
 def test_structures_taught_by_different_scans_are_warned_of_apart(teach, tmp_path):
     model = tmp_path / "model"
     for scanner, name in (("A", "humerus"), ("C", "scapula")):
-        teach(model, write_phantom_dataset(tmp_path / name, 10, scanner, [name], 9, SIZE), name)
+        teach(
+            model,
+            write_phantom_dataset(tmp_path / name, 10, scanner=scanner, structures=[name], seed=9, size=SIZE),
+            name,
+        )
     warned = segment(model, scan(tmp_path / "c.nii.gz", "C"), tmp_path / "out", device="cpu").warnings
     (text,) = [text for text in warned if "unlike" in text]
     assert "taught humerus:" in text

@@ -59,9 +59,20 @@ def test_a_banned_exemplar_is_not_rehearsed(model, data):
         _, exemplars, prototypes, counts = read_carried_state(open_model(model))
         teacher = load(open_model(model), start("cpu")).segmenter
         ctx = StepContext(
-            None, teacher, request.structures.ids, request.taught, None, exemplars, prototypes, (), counts,
-            torch.device("cpu"), 2, 0, None,
-        )  # fmt: skip
+            model=None,
+            teacher_model=teacher,
+            structures=request.structures.ids,
+            new=request.taught,
+            memory=None,
+            exemplars=exemplars,
+            prototypes=prototypes,
+            cases=(),
+            voxel_counts=counts,
+            device=torch.device("cpu"),
+            step=2,
+            seed=0,
+            plan=None,
+        )
         return {scan.id for scan in request.method.rehearsal(ctx)}
 
     chosen = sorted(rehearsed())[0]

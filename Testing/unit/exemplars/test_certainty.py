@@ -36,7 +36,16 @@ def cases(shape=(4, 7, 8)):
 def scores(model, data, seed=0, **options):
     units = slices(data, (A, B))
     random = torch.Generator().manual_seed(seed)
-    return units, score_units(model, data, units.items, units.present, (A, B), CPU, random, **options)
+    return units, score_units(
+        model,
+        data,
+        items=units.items,
+        present=units.present,
+        structures=(A, B),
+        device=CPU,
+        generator=random,
+        **options,
+    )
 
 
 def entropy(p):
@@ -106,7 +115,10 @@ def test_the_neighbourhood_of_the_outline_and_ignored_pixels():
     model, data = segmenter(), cases((4, 24, 24))
     ignore = torch.zeros(4, 24, 24, dtype=torch.bool)
     ignore[:, 12:] = True
-    data = [PreparedCase(d.id, d.patient, d.image, d.structures, d.masks, ignore) for d in data]
+    data = [
+        PreparedCase(id=d.id, patient=d.patient, image=d.image, structures=d.structures, masks=d.masks, ignore=ignore)
+        for d in data
+    ]
     units, near = scores(model, data, passes=4, aggregate="dilated_foreground", batch=99)
     image = torch.stack([units.items[n].image(data) for n in (1, 2, 3, 5, 6, 7)])
     samples = torch.stack(list(model.monte_carlo(image, 4, torch.Generator().manual_seed(0), (A, B)))).double()

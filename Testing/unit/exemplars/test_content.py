@@ -55,7 +55,16 @@ def direct(descriptor, data, candidates, reduction):
 @pytest.mark.parametrize(("batch", "hold_bytes"), [(4, 1 << 30), (2, 1), (99, 5000)])
 def test_gram_equals_direct(reduction, batch, hold_bytes):
     data, descriptor = images(), Pyramid()
-    found = content_distances(descriptor, data.__getitem__, len(data), [7, 0, 3], CPU, reduction, batch, hold_bytes)
+    found = content_distances(
+        descriptor,
+        data.__getitem__,
+        count=len(data),
+        candidates=[7, 0, 3],
+        device=CPU,
+        reduction=reduction,
+        batch=batch,
+        hold_bytes=hold_bytes,
+    )
     np.testing.assert_allclose(found, direct(descriptor, data, [7, 0, 3], reduction), rtol=1e-4)
 
 

@@ -18,24 +18,31 @@ def memory(table, labelled=True):
         image = torch.full((1, 1, 4, 5), number, dtype=torch.float16)
         outlined = tuple(ranks) if labelled else ()
         masks = torch.ones(len(outlined), 1, 4, 5, dtype=torch.uint8)
-        scans[name] = PreparedCase(name, case, image, outlined, masks, torch.zeros(1, 4, 5, dtype=torch.bool))
+        scans[name] = PreparedCase(
+            id=name,
+            patient=case,
+            image=image,
+            structures=outlined,
+            masks=masks,
+            ignore=torch.zeros(1, 4, 5, dtype=torch.bool),
+        )
         gains = {key: {order: 1 / rank for order, rank in by.items()} for key, by in ranks.items()}
         items.append(
             Exemplar(
-                name,
-                case,
-                case,
-                1,
-                (number, 0, 0),
-                (1, 4, 5),
-                tuple(ranks),
-                tuple(ranks),
-                ranks,
-                gains,
-                dict.fromkeys(ranks, 0.25),
-                dict.fromkeys(ranks, f"why {name}"),
-                pixel_hash(image),
-                labelled,
+                id=name,
+                case=case,
+                patient=case,
+                step=1,
+                start=(number, 0, 0),
+                size=(1, 4, 5),
+                looked_for=tuple(ranks),
+                present=tuple(ranks),
+                ranks=ranks,
+                gains=gains,
+                certainty=dict.fromkeys(ranks, 0.25),
+                reasons=dict.fromkeys(ranks, f"why {name}"),
+                sha256=pixel_hash(image),
+                labelled=labelled,
             )
         )
     return ExemplarMemory(tuple(items), scans)

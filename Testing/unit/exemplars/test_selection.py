@@ -42,7 +42,9 @@ def cases(structures=(A, B), shapes=((6, 10, 12),) * 3):
 
 
 def select(model=None, data=None, structures=(A, B), options=FEW, seed=0, **more):
-    return select_exemplars(model or segmenter(), data or cases(), structures, options, CPU, seed, **more)
+    return select_exemplars(
+        model or segmenter(), data or cases(), structures=structures, options=options, device=CPU, seed=seed, **more
+    )
 
 
 def test_the_same_input_gives_the_same_bytes_under_ids_that_are_drawn():

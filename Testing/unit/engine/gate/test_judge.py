@@ -172,7 +172,14 @@ def test_a_copy_keeps_what_a_dicom_file_declares_as_padding(tmp_path):
     array[:, :2] = 2000
     series = write_series(tmp_path / "s", array, change=change)
     write_volume(tmp_path / "l.nii.gz", Volume(array[np.newaxis] % 2, read_volume(series).grid))
-    case = Case("c", "c", (series,), frozenset({"a"}), tmp_path / "l.nii.gz", {"a": (1,)})
+    case = Case(
+        id="c",
+        patient="c",
+        images=(series,),
+        looked_for=frozenset({"a"}),
+        label=tmp_path / "l.nii.gz",
+        values={"a": (1,)},
+    )
     copies = RetentionCopies().with_case(case, {"a": "x"})
     document, tensors = copies.to_files()
     (key,) = copies.scans

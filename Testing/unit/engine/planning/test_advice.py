@@ -20,17 +20,23 @@ SIZE = (6, 32, 32)
 
 @pytest.fixture(scope="module")
 def same(tmp_path_factory):
-    return write_phantom_dataset(tmp_path_factory.mktemp("same") / "data", 4, "A", ["scapula"], 21, SIZE)
+    return write_phantom_dataset(
+        tmp_path_factory.mktemp("same") / "data", 4, scanner="A", structures=["scapula"], seed=21, size=SIZE
+    )
 
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory):
-    return write_phantom_dataset(tmp_path_factory.mktemp("other") / "data", 3, "C", ["scapula"], 22, SIZE)
+    return write_phantom_dataset(
+        tmp_path_factory.mktemp("other") / "data", 3, scanner="C", structures=["scapula"], seed=22, size=SIZE
+    )
 
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
-    return write_phantom_dataset(tmp_path_factory.mktemp("people") / "data", 10, "A", ["humerus"], 20, SIZE)
+    return write_phantom_dataset(
+        tmp_path_factory.mktemp("people") / "data", 10, scanner="A", structures=["humerus"], seed=20, size=SIZE
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +89,7 @@ def test_the_class_family_is_told_of_nothing_that_it_cannot_do(teach, people, ot
 
 def stretched(folder, factor):
     """Write scans whose header says that they are ``factor`` times as large."""
-    write_phantom_dataset(folder, 2, "A", ["scapula"], 24, SIZE)
+    write_phantom_dataset(folder, 2, scanner="A", structures=["scapula"], seed=24, size=SIZE)
     for case in open_data(folder).cases:
         volume = read_volume(case.images)
         grid = Grid(volume.grid.shape, tuple(factor * step for step in volume.grid.spacing))

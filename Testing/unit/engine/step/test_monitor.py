@@ -44,7 +44,9 @@ class Finds:
 
 
 def monitor(after, past, seen, clock=lambda: 0.0, folder=None, training=()):
-    return TrainingMonitor(seen, NAMES, (BAR,), after, past, training, folder, clock=clock)
+    return TrainingMonitor(
+        tell=seen, names=NAMES, new=(BAR,), after=after, past=past, training=training, folder=folder, clock=clock
+    )
 
 
 @pytest.fixture(scope="module")

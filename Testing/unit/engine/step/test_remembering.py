@@ -21,7 +21,8 @@ def finished(name="finetune", dimension=2, **more):
 
 
 def remembered(chosen, ctx, keep=True):
-    return remember(chosen, ctx, ctx.new, plan(ctx.model.trunk(0).dimension).patch, None, keep, silent)
+    patch = plan(ctx.model.trunk(0).dimension).patch
+    return remember(chosen, ctx, ctx.new, patch=patch, weights=None, keep_exemplars=keep, progress=silent)
 
 
 def test_voxels_are_counted_where_a_structure_was_looked_for():
@@ -98,7 +99,7 @@ def test_cancelling_is_passed_on():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        remember(chosen, ctx, ctx.new, plan().patch, None, True, stop)
+        remember(chosen, ctx, ctx.new, patch=plan().patch, weights=None, keep_exemplars=True, progress=stop)
 
 
 def test_options_of_the_method_say_how_to_choose():

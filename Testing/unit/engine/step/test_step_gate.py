@@ -40,11 +40,11 @@ def forgetting(monkeypatch):
     """A step at whose end nothing is left of the old structure."""
     real = step_module.remember
 
-    def spoiled(method, ctx, *args):
+    def spoiled(method, ctx, *args, **more):
         with torch.no_grad():
             for parameter in ctx.model.output.part(ctx.old[0]).parameters():
                 parameter.zero_()
-        return real(method, ctx, *args)
+        return real(method, ctx, *args, **more)
 
     monkeypatch.setattr(step_module, "remember", spoiled)
 
