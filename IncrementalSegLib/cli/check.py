@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from IncrementalSegLib.cli.output import (
+    HELP,
     AcceptGrid,
     AsJson,
     CaseNames,
@@ -20,7 +21,7 @@ from IncrementalSegLib.cli.output import (
 
 
 def command(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="nnU-Net or Decathlon folder, or a manifest.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help=HELP["data"])],
     structures: Annotated[
         str | None, typer.Option(metavar="NAMES", help='As for `learn`: "femur, tibia=LABEL IN DATA". All by default.')
     ] = None,

@@ -13,7 +13,7 @@ from IncrementalSegLib.cli.events import EventLines, event_lines, print_finished
 from IncrementalSegLib.cli.gate import HELD_BACK, show
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.options import takes
-from IncrementalSegLib.cli.output import AsJson, ModelPath, number, print_json, print_table, progress_bar, say
+from IncrementalSegLib.cli.output import HELP, AsJson, ModelPath, number, print_json, print_table, progress_bar, say
 from IncrementalSegLib.engine.settings import LearnCall, ResumeCall
 from IncrementalSegLib.options import fields_of
 from IncrementalSegLib.progress import Stop, duration
@@ -34,16 +34,8 @@ _WITH_RESUME = {"resume", "events", "as_json", *fields_of(ResumeCall)} - {"data"
 def command(
     context: typer.Context,
     model: ModelPath,
-    data: Annotated[
-        Path | None, typer.Option(metavar="DATA", help="nnU-Net or Decathlon folder, or a manifest.")
-    ] = None,
-    structures: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help='What was looked for in these cases: "femur, tibia=LABEL IN DATA". Everything else is unknown there.',
-        ),
-    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DATA", help=HELP["data"])] = None,
+    structures: Annotated[str | None, typer.Option(metavar="NAMES", help=HELP["structures"])] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the step that was interrupted.")] = False,
     events: Annotated[bool, typer.Option("--events", help="Print one event per line, as a worker does.")] = False,
     as_json: AsJson = False,

@@ -16,28 +16,23 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from IncrementalSegLib.cli.interrupt import Interrupt
+from IncrementalSegLib.engine.settings import StepCall
 from IncrementalSegLib.jobs.timing import JobProgress
 from IncrementalSegLib.names import visible
+from IncrementalSegLib.options import fields_of
 from IncrementalSegLib.progress import Progress, about, phrase
 from IncrementalSegLib.types import DeviceName
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model.")]
-DataPath = Annotated[Path, typer.Option("--data", metavar="DATA", help="nnU-Net or Decathlon folder, or a manifest.")]
-CaseNames = Annotated[
-    str | None, typer.Option("--cases", metavar="FILE|a,b,c", help="Case ids, or a file with one id per line.")
-]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Stop where `check` has anything to say about a case, warnings included.")
-]
-AcceptGrid = Annotated[
-    bool,
-    typer.Option(
-        "--accept-grid",
-        help="Take labels of their image's size voxel by voxel, wherever their headers put them.",
-    ),
-]
-Device = Annotated[DeviceName, typer.Option("--device", help="Where to compute.")]
+HELP = {name: item.description for name, item in fields_of(StepCall).items()}
+"""Of options that commands without a declaration of their own share with a step."""
+
+DataPath = Annotated[Path, typer.Option("--data", metavar="DATA", help=HELP["data"])]
+CaseNames = Annotated[str | None, typer.Option("--cases", metavar="FILE|a,b,c", help=HELP["cases"])]
+Strict = Annotated[bool, typer.Option("--strict", help=HELP["strict"])]
+AcceptGrid = Annotated[bool, typer.Option("--accept-grid", help=HELP["accept_grid"])]
+Device = Annotated[DeviceName, typer.Option("--device", help=HELP["device"])]
 
 
 def print_json(data: Mapping[str, Any]) -> None:

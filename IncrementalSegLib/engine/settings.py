@@ -185,7 +185,7 @@ class AdviseCall(WorkSettings, ReadingSettings, CaseSettings):
 
 @dataclass(frozen=True, config=CONFIG)
 class StepCall(WorkSettings, StepSettings):
-    """The arguments of :func:`estimate`."""
+    """The arguments of :func:`estimate`; a :class:`StructureSpec` may bring terminology and colour."""
 
     model: Annotated[str | Path, Field(description=_MODEL)]
     data: Annotated[str | Path | InstanceOf[Dataset], Field(description=_DATA)]
@@ -193,7 +193,7 @@ class StepCall(WorkSettings, StepSettings):
         str | Sequence[StructureSpec],
         Field(
             description='What was looked for in these cases: "femur, tibia=LABEL IN DATA". Everything else is '
-            "unknown there, not background. As StructureSpec each may bring terminology and colour."
+            "unknown there, not background."
         ),
     ]
 
