@@ -2,15 +2,22 @@
 
 from collections.abc import Callable
 
-_: Callable[[str], str]
 
-try:
-    from slicer.i18n import tr as _
-except ImportError:  # tests and command line
+def _untranslated(text: str) -> str:
+    """Return the text as it is."""
+    return text
 
-    def _(text: str) -> str:
-        """Return the text as it is."""
-        return text
 
+def _translator() -> Callable[[str], str]:
+    """Return Slicer's function; in tests and on the command line one that changes nothing."""
+    try:
+        from slicer.i18n import tr
+    except ImportError:
+        return _untranslated
+    translate: Callable[[str], str] = tr
+    return translate
+
+
+_ = _translator()
 
 __all__ = ["_"]

@@ -93,7 +93,8 @@ def _hasAvx() -> bool:
     if platform.system() == "Windows":
         import ctypes
 
-        return bool(ctypes.windll.kernel32.IsProcessorFeaturePresent(39))  # PF_AVX_INSTRUCTIONS_AVAILABLE
+        kernel = getattr(ctypes, "windll").kernel32  # noqa: B009  # unknown to mypy elsewhere
+        return bool(kernel.IsProcessorFeaturePresent(39))  # PF_AVX_INSTRUCTIONS_AVAILABLE
     try:
         return "avx" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
     except OSError:
