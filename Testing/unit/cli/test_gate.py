@@ -64,11 +64,11 @@ def test_learn_says_what_became_of_a_version_that_harms(accept, status, told, mo
     open_model(model).accept(2)  # finds the liver everywhere
     real = step.remember
 
-    def spoiled(method, ctx, *args):
+    def spoiled(method, ctx, *args, **more):
         with torch.no_grad():
             for parameter in ctx.model.output.part(ctx.old[0]).parameters():
                 parameter.copy_(torch.tensor([99.0, -99.0]) if parameter.shape == (2,) else 0 * parameter)
-        return real(method, ctx, *args)
+        return real(method, ctx, *args, **more)
 
     monkeypatch.setattr(step, "remember", spoiled)
     said = command(
