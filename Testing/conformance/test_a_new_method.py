@@ -1,6 +1,5 @@
 """The examples of methods/README.md, saved as files: every question is asked of them, and nothing else changes."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from nested import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("anchor", "steady")
@@ -26,8 +26,7 @@ def test_one_file_is_a_method_that_every_question_is_asked(tmp_path):
         (methods / f"{name}.py").write_text(block, encoding="utf-8")
 
     def python(*arguments):
-        variables = os.environ | {"PYTHONPATH": str(tmp_path)}
-        variables.pop("PYTEST_ADDOPTS", None)
+        variables = environment(PYTHONPATH=str(tmp_path))
         return subprocess.run(
             [sys.executable, *arguments], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
         )

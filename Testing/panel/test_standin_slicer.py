@@ -9,6 +9,7 @@ import pytest
 import qt
 import slicer
 import vtk
+from nested import environment
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
@@ -220,6 +221,6 @@ assert boot() is None
     (tmp_path / "test_plain.py").write_text("def test_plain():\n    pass\n", encoding="utf-8")
     (tmp_path / "test_panel.py").write_text("import qt\n", encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-rs", "--import-mode=importlib", "-p", "no:cacheprovider", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment())
     assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
     assert "not installed: PySide6-Essentials" in done.stdout
