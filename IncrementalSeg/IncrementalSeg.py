@@ -46,7 +46,7 @@ class IncrementalSeg(ScriptedLoadableModule):
         parent.contributors = ["IncrementalSeg community"]
         parent.helpText = _(
             "Segment scans with a model that you can teach: outline a new structure in a few scans, teach it on this "
-            "computer, and see in numbers what became of the structures that the model knew before. Nothing leaves "
+            "computer, and see in numbers whether the structures that the model knew before were kept. Nothing leaves "
             "this computer. It is research software, not a medical device. See the {documentation}."
         ).format(documentation=f'<a href="{_HOME}">{_("documentation")}</a>')
         parent.acknowledgementText = _(

@@ -89,7 +89,7 @@ class Hint(str):
 
     @classmethod
     def from_json(cls, parts: Iterable[Any]) -> Hint:
-        """Rebuild a sentence; of what is not known, nothing is said."""
+        """Rebuild a sentence; unknown parts are left out."""
         known: dict[str, type[Set | Call]] = {"set": Set, "call": Call}
         found: list[str | Set | Call] = []
         for part in parts:

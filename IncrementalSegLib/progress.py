@@ -1,4 +1,4 @@
-"""How long work reports where it is: its phases, who receives them, and the words that people read."""
+"""Progress of long work: its phases, their words, and the callbacks that receive them."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Stop(Exception):  # noqa: N818  (nothing is wrong when a person stops)
     """Raised by a :class:`Progress` to end work early.
 
     Args:
-        wish: What shall become of a step that has begun; other work just ends.
+        wish: The fate of a step that has begun; other work just ends.
 
     Attributes:
         kept: Whether what was done so far is kept; a step that has no checkpoint yet says ``False``.
@@ -158,7 +158,7 @@ class OnLook(Protocol):
 
         Args:
             fraction: Share of the schedule done, 0..1.
-            dice: New structure -> Dice 0..1 on the cases set aside; without any: empty.
+            dice: New structure -> Dice 0..1 on the held-out cases; without any: empty.
             worst: The old structure that lost most, and its change in points of Dice against the version in use.
             pictures: New structure -> file and what it shows, where there is a new one.
         """

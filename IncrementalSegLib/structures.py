@@ -179,7 +179,7 @@ def specs_of(structures: str | Sequence[StructureSpec]) -> list[StructureSpec]:
     """Return the structures asked for, from text or as they are.
 
     Raises:
-        OptionError: A name or label stands there twice, or the text cannot be read.
+        OptionError: A name or label occurs twice, or the text cannot be read.
     """
     if isinstance(structures, str):
         return parse_names(structures)
@@ -193,14 +193,14 @@ def specs_of(structures: str | Sequence[StructureSpec]) -> list[StructureSpec]:
 def parse_names(text: str) -> list[StructureSpec]:
     """Read ``"liver, left kidney=kidney_left"``: comma-separated names, each ``MODEL[=LABEL IN DATA]``.
 
-    A name that holds a comma, a semicolon or an equals sign stands in double quotes.
+    A name that holds a comma, a semicolon or an equals sign is written in double quotes.
 
     Example:
         >>> [(item.name, item.label) for item in parse_names('Femur, tibia=shin, left kidney="kidney, left"')]
         [('Femur', 'Femur'), ('tibia', 'shin'), ('left kidney', 'kidney, left')]
 
     Raises:
-        OptionError: No name, an empty one, or a name or label that stands there twice.
+        OptionError: No name, an empty one, or a name or label that occurs twice.
     """
     pairs: list[tuple[str, str]] = []
     for name, label in split_names(text, ","):

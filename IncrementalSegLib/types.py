@@ -2,11 +2,11 @@
 
 Arrays
     Images are ``(C, D, H, W)`` and batches ``(B, C, D, H, W)``; a 2-D network sees slices
-    ``(B, C, H, W)`` taken along D of the prepared volume.  ``*S`` stands for the spatial axes, two or
+    ``(B, C, H, W)`` taken along D of the prepared volume.  ``*S`` are the spatial axes, two or
     three.  Structure masks are ``(K, *S)`` with K structures in the order of the model's list.
 Units
     Millimetres and LPS as SimpleITK gives them: ``spacing``, ``origin`` and ``direction`` are in the
-    order x, y, z, whereas arrays are indexed z, y, x.  Dice lies in 0..1; one *point* is 0.01.
+    order x, y, z, whereas arrays are indexed z, y, x.  Dice is in 0..1; one *point* is 0.01.
 Values
     What is undefined is ``None`` in Python and ``null`` in JSON, never NaN.
 """
@@ -33,4 +33,4 @@ Dimension = Literal[2, 3]
 Row = tuple[float, float, float, float]
 
 Affine = tuple[Row, Row, Row]
-"""Where voxels lie in the patient: the rows times (d, h, w, 1) give x, y, z in mm, LPS."""
+"""Position of voxels in the patient: the rows times (d, h, w, 1) give x, y, z in mm, LPS."""

@@ -1,4 +1,4 @@
-"""What every page of the panel has: its .ui file, one primary button, and the sentence why something is disabled."""
+"""The base of all pages: a .ui file, one primary button, and the reason why something is disabled."""
 
 from __future__ import annotations
 

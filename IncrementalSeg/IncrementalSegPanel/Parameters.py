@@ -1,4 +1,4 @@
-"""What of the panel is saved with the scene."""
+"""The parameters of the panel that are saved with the scene."""
 
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import parameterNodeWrapper

@@ -1,4 +1,4 @@
-"""What the flows ask of their surroundings; Slicer brings the real ones, a test may bring others."""
+"""The surroundings that flows ask for; Slicer brings the real ones, a test may bring others."""
 
 from __future__ import annotations
 

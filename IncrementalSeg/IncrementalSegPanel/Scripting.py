@@ -121,7 +121,7 @@ class Scripting:
         accept: str = "gate",
         **options: Any,
     ) -> Json:
-        """Teach a structure and judge what became of the older ones.
+        """Teach a structure and judge the older ones.
 
         Args:
             name: Of the structure; a model that does not exist yet is created.

@@ -1,4 +1,4 @@
-"""What the panel knows and does, without a widget: flows change it, pages show it."""
+"""The state and the flows of the panel, without a widget: flows change it, pages show it."""
 
 from __future__ import annotations
 

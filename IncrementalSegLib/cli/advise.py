@@ -42,7 +42,7 @@ def command(
         print_table(
             f"{advice.scans} scans beside the training scans", ("structure", *_COLUMNS.values(), "exemplars"), rows
         )
-    say(f"Method: {advice.method or 'none; teach a model of its own'}")
+    say(f"Method: {advice.method or 'none; teach another model'}")
     for text in (*advice.reasons, *(f"Note: {caution}" for caution in advice.cautions)):
         say(text)
     if advice.method:

@@ -50,4 +50,4 @@ def command(
     if found.why:
         say(f"Method: {found.method}. {' '.join(found.why)}")
     if found.unjudged:
-        say(f"No scan set aside will show {', '.join(found.unjudged)}: no later step can measure whether it is kept.")
+        say(f"No held-out scan will show {', '.join(found.unjudged)}: no later step can measure whether it is kept.")

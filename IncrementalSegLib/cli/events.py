@@ -45,7 +45,7 @@ def event_lines(job: str, model: Path) -> Iterator[EventLines]:
     except KeyboardInterrupt:
         _print(events.Cancelled(job, kept=Unfinished(model).exists))
         raise
-    except typer.BadParameter:  # the usage is said on standard error
+    except typer.BadParameter:  # the usage goes to standard error
         raise
     except Exception as error:
         _print(events.Failed.of(job, explain(error), log.tail()))

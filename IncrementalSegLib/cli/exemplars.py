@@ -23,7 +23,7 @@ from IncrementalSegLib.cli.output import (
 
 _WHY = (
     "Certain rank: its place among the pieces that show the structure, the one that the model is surest of first. "
-    "Covers: what it adds to the share of the scans that the pieces chosen before it stand for; by content: as the "
+    "Covers: the share of the scans that it covers beyond the exemplars chosen before it; by content: as the "
     "named network sees them (trunk: the model's own)."
 )
 

@@ -24,13 +24,11 @@ def command(
     version: Annotated[
         int | None, typer.Argument(metavar="[N]", help="Version to judge; by default the newest.")
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(metavar="DATA", help="Where to look for scans that lie elsewhere now.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DATA", help="Where to look for scans that were moved.")] = None,
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:
-    """Was every older structure kept?  Judge version N of MODEL on the scans set aside.
+    """Was every older structure kept?  Judge version N of MODEL on the held-out scans.
 
     Exit status 3: the version would be held back.
     """

@@ -18,7 +18,7 @@ class Interrupt:
 
     Attributes:
         asked: Whether Ctrl+C was pressed.
-        patient: Whether the work may go on to its next progress, which ends it in good order.
+        patient: Whether the work may continue to its next progress report, which ends it in good order.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Interrupt:
         """Raise what a Ctrl+C asks for that waited, or that somebody swallowed.
 
         Raises:
-            Stop: Inside :meth:`patiently`: the step shall write a checkpoint.
+            Stop: Inside :meth:`patiently`: the step is to write a checkpoint.
             KeyboardInterrupt: Elsewhere.
         """
         handler = signal.getsignal(signal.SIGINT)

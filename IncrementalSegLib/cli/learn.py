@@ -66,12 +66,12 @@ def command(
 
 
 def _refuse_other_options(context: typer.Context) -> None:
-    """Refuse what a step that goes on would pass over in silence."""
+    """Refuse options that a resumed step would silently ignore."""
     for name in context.params:
         source = context.get_parameter_source(name)
         if name not in _WITH_RESUME and source is not None and source.name == "COMMANDLINE":
             raise typer.BadParameter(
-                f"--resume goes on with what was asked before; --{name.replace('_', '-')} cannot be given again"
+                f"--resume continues with the earlier options; --{name.replace('_', '-')} cannot be given again"
             )
 
 
@@ -83,7 +83,7 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
     made = result.to_json()
     scores = made["validation"]
     rows = [(name, number(score["validation_dice"]), score["cases"]) for name, score in scores.items()]
-    print_table("Dice on the cases set aside", ("structure", "Dice", "cases"), rows)
+    print_table("Dice on the held-out cases", ("structure", "Dice", "cases"), rows)
     early = f", ended early after {curve.steps} of {curve.planned}" if curve.steps < curve.planned else ""
     say(
         f"Version {record.number} of {model} knows {', '.join(record.structures.names)} "
@@ -101,13 +101,13 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
             "once the version is in use, may help; `incrementalseg check` looks at the labels."
         )
         if all(scores[name]["cases"] == 1 for name in weak):
-            say("One case says so, and it may be unusual: `incrementalseg evaluate` scores others.")
+            say("This is the score of one case, which may be unusual: `incrementalseg evaluate` scores others.")
     if record.step["set_aside"]:
-        say(f"Set aside: {', '.join(entry['case'] for entry in record.step['set_aside'])}.")
+        say(f"Held out: {', '.join(entry['case'] for entry in record.step['set_aside'])}.")
     if made["unjudged"]:
-        say(f"No scan set aside shows {', '.join(made['unjudged'])}: no later step can measure whether it is kept.")
+        say(f"No held-out scan shows {', '.join(made['unjudged'])}: no later step can measure whether it is kept.")
     if result.report.rows:
-        show(result.report, f"What became of the older structures since version {record.parent}")
+        show(result.report, f"Older structures since version {record.parent}")
     if result.page is not None:
         say(f"Report: {result.page}")
     elif asked is not None and record.parent is None:
@@ -123,7 +123,7 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
 
 @contextmanager
 def _unfinished_is_said(model: Path) -> Iterator[None]:
-    """Let the step write a checkpoint at Ctrl+C, and tell that it can go on."""
+    """Let the step write a checkpoint at Ctrl+C, and report that it can be resumed."""
     try:
         with Interrupt.patiently():
             yield

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, one JSON object for programs, progress on standard error."""
+"""Output of commands: tables for people, one JSON object for programs, progress on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``incrementalseg privacy``: what of patients a model holds; strip it, or forget one case."""
+"""``incrementalseg privacy``: list the patient data in a model, strip it, or forget one case."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _show_ledger(done: Json) -> None:
             )
         )
     columns = ("version", "exemplars (pieces of scans)", "copied scans", "named cases", "paths")
-    print_table(f"{done['model']}: what comes from patients", columns, rows)
+    print_table(f"{done['model']}: patient data", columns, rows)
     means: dict[tuple[str, int, int, str], list[str]] = {}
     for held in done["versions"]:
         for item in held["prototypes"]:
@@ -70,7 +70,7 @@ def _show_ledger(done: Json) -> None:
     gone = FORGOTTEN in cases
     named = ", ".join(case for case in cases if case != FORGOTTEN) or "none"
     say(f"Cases: {named}.{' Others were forgotten; their names are gone.' if gone else ''}")
-    say("The weights were shaped by all of them. --json tells it version by version.")
+    say("All of them influenced the weights. --json lists them by version.")
     if done["open_to_others"]:
         say("Other users of this computer may look into the folder; chmod -R go= MODEL makes it yours alone.")
     if done["unfinished_step"]:
@@ -102,6 +102,6 @@ def _show_forgotten(done: Json) -> None:
         )
     say(f"Looked through {done['files']} files of the model: no name of {done['forgotten']} is left.")
     for place in done["words"]:
-        say(f"The name is also a word that stays: {place}.")
-    say("The sha256 of the files stays, so that no score is given on a scan that trained. Packages and backups made "
+        say(f"The name also occurs as a word that is kept: {place}.")
+    say("The sha256 of the files stays, so that no score is computed on a training scan. Packages and backups made "
         "before are untouched.")  # fmt: skip

@@ -21,7 +21,7 @@ _SPELLED = {
     "Δ": "d", "×": "x", "±": "+/-", "≥": ">=", "≤": "<=", "≈": "about ", "→": "->", "←": "<-", "·": "-",
     "–": "-", "—": "-", "−": "-", "…": "...", "’": "'", "“": '"', "”": '"', "µ": "u", "²": "^2", "³": "^3",
 }  # fmt: skip
-"""Signs of the program's own texts -> what stands for them where an encoding lacks them."""
+"""Characters of the program's own texts -> replacements for encodings that lack them."""
 
 _GONE = {errno.EPIPE, errno.ESHUTDOWN, errno.ECONNRESET, errno.EBADF} | ({errno.EINVAL} if os.name == "nt" else set())
 
@@ -61,7 +61,7 @@ class Listener(io.FileIO):
             if error.errno not in _GONE:
                 raise IncrementalSegError(
                     f"Standard {self._name} cannot be written: {error.strerror}.",
-                    "What the command did before stands.",
+                    "The work done before is kept.",
                     "Send the output elsewhere.",
                 ) from error
             return memoryview(data).nbytes

@@ -1,4 +1,4 @@
-"""How the command line calls options and commands that a message names."""
+"""Names of options and commands as the command line writes them in messages."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Outcome:
 
 
 def changes(outcomes: Mapping[str, Outcome], rng: np.random.Generator) -> tuple[Change, ...]:
-    """Return what became of each structure with each method, the old structure first."""
+    """Return the change of each structure by each method, the old structure first."""
     return tuple(
         Change.of(structure, method, outcome.before.get(structure), outcome.after.get(structure), rng)
         for structure in (OLD, NEW)
@@ -87,7 +87,7 @@ def demo_report(
     """
     first, second = SCANNERS
     return Report(
-        title=f"Teach the {NEW}: what becomes of the {OLD}?",
+        title=f"Teach the {NEW}: is the {OLD} kept?",
         intro=(
             f"A model learned the {OLD} from {scale.people} made-up people on scanner {first}. Then it was taught the "
             f"{NEW} from {scale.people} other people on scanner {second}, in whose scans nobody had outlined the "
@@ -137,7 +137,7 @@ def _curves(outcomes: Mapping[str, Outcome]) -> Section:
             CurvePanel(f"{OLD.capitalize()}: change in points of Dice", change),
             CurvePanel(f"{NEW.capitalize()}, being taught: Dice", dice, unit_range=True),
         ),
-        f"Measured while the {NEW} was being learned, on scans that were set aside when each structure was taught.",
+        f"Measured while the {NEW} was being learned, on scans held out when each structure was taught.",
     )
     return Section("How forgetting happens", _rehearsal(outcomes), (chart,))
 
@@ -150,7 +150,7 @@ def _rehearsal(methods: Iterable[str]) -> str:
         return ""
     listing = ", ".join(f"{method} {100 * share:.0f}\u00a0%" for method, share in shares.items())
     return (
-        f"Rehearsal has its price: remembered scans of the {OLD} take part of the batches ({listing}), so in the same "
+        f"Rehearsal has its price: exemplars of the {OLD} take part of the batches ({listing}), so in the same "
         f"number of steps these methods see less of the {NEW}."
     )
 

@@ -61,7 +61,7 @@ def run_demo(
     progress: Progress = silent,
     scale: Scale | None = None,
 ) -> Json:
-    """Teach two structures one after the other with four methods, and write a report of what became of them.
+    """Teach two structures one after the other with four methods, and write a report on both.
 
     Args:
         output: Folder for scans, models and the report. What an earlier demonstration left there is replaced.
@@ -148,7 +148,7 @@ class _Demo:
     scans: dict[str, Path] = field(default_factory=dict)
 
     def run(self) -> dict[str, Outcome]:
-        """Return what became of the structures, by method."""
+        """Return the scores of the structures, by method."""
         test = self._write_scans()
         first = self.folder / "models" / OLD
         learn(

@@ -106,7 +106,7 @@ def choose_method(
     record = folder.record()
     if not found:
         refusal = f"The model cannot take these scans. {refusals[0]}"
-        return Choice(None, (refusal, "Teach them to a model of their own."))
+        return Choice(None, (refusal, "Teach them to another model."))
     unknown: list[str] = []
     structures = _structure_advice(folder, record.structures, found, unknown)
     method, reasons, doubts = _recommend(record.output, structures, _missing(folder))
@@ -178,34 +178,36 @@ def _recommend(
     rehearsing, distilling = _best(output, "exemplars", missing), _best(output, "teacher", missing)
     reasons, doubts = [_comparison(structures, farthest)], []
     if any(word(item.intensity) == "unlike" for item in distances):
-        doubts.append("The stored intensities have another range; every scan is normalised, so that alone is no harm.")
+        doubts.append(
+            "The stored intensities have a different range. Every scan is normalised, so this alone is harmless."
+        )
     if farthest is not None and farthest > NEW_MODEL and output == "heads":
         reasons.append(
-            "They share too little to learn from each other: a trunk of its own leaves all old ones untouched."
+            "They have too little in common to help each other; a network of its own leaves older structures untouched."
         )
         return "separate", reasons, doubts
     if farthest is not None and word(farthest) == "similar":
         reasons.append(
-            "On scans of one kind the previous model's opinion of the new scans holds what is known. "
-            "No old scan is needed, and all training serves the new structure."
+            "On similar scans, distillation from the previous model keeps the older structures. "
+            "No old scan is needed, and all training is spent on the new structure."
         )
         return distilling, reasons, doubts
     if rehearsing is not None:
-        reasons.append("The model keeps scans that show it what the old structures look like in theirs.")
+        reasons.append("The model keeps exemplars, which show it the older structures in their own scans.")
         if without:
             doubts.append(f"No scan of {', '.join(without)} is kept: only the previous model's opinion holds it.")
         return rehearsing, reasons, doubts
     if _best(output, "exemplars") is None:
-        reasons.append("No method of this model's family rehearses old scans; of them this one holds most.")
+        reasons.append("No method of this model's family rehearses exemplars; this one keeps most.")
         doubts.append(
-            "With scans of another kind that may not be enough. A model whose first step is taught with "
-            "the method finetune can rehearse old scans, or give new structures a trunk of their own."
+            "For scans of a different kind that may not be enough. A model whose first step used "
+            "the method finetune can rehearse exemplars, or give new structures a network of their own."
         )
         return distilling, reasons, doubts
-    reasons.append("No old scan is kept, and of the methods that need none this one holds most.")
+    reasons.append("There are no exemplars, and among the methods that need none this one keeps most.")
     doubts.append(
-        "With scans of another kind and no old ones a third of the old structure's Dice was lost in the benchmark. "
-        "Make exemplars from the old scans, or take the method separate."
+        "In the benchmark, a third of the old structure's Dice was lost on scans of a different kind. "
+        "Make exemplars from the old scans, or use the method separate."
     )
     return distilling, reasons, doubts
 
@@ -230,12 +232,12 @@ def _best(output: str, need: str, missing: frozenset[str] = frozenset()) -> str 
 def _comparison(structures: Sequence[StructureAdvice], farthest: float | None) -> str:
     """Say how far the scans are from those that taught, and from which."""
     if farthest is None:
-        return "The model does not know what the scans looked like that taught it: an older program made it."
+        return "The model has no description of its training scans: an older version of the program made it."
     close = word(farthest)
     if close == "similar":
-        return f"The scans are like those that taught the model (distance {farthest:.1f}; up to {NEAR:g} is similar)."
+        return f"The scans are similar to the training scans (distance {farthest:.1f}; up to {NEAR:g} is similar)."
     which = [item.name for item in structures if item.distance is not None and word(item.distance.largest) == close]
     return (
-        f"The scans are {close} those that taught {', '.join(which)} "
+        f"The scans are {close} the training scans of {', '.join(which)} "
         f"(distance {farthest:.1f}; up to {NEAR:g} is similar, above {FAR:g} unlike)."
     )

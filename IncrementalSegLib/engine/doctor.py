@@ -24,7 +24,7 @@ TOLERANCE = 0.05
 
 
 def examine() -> Json:
-    """Return versions, device, precision, disk, and warnings in plain words.
+    """Return versions, device, precision, disk, and warnings in plain English.
 
     Returns:
         ``libraries``, ``system``, ``device`` (its name), ``kind`` (``cpu`` or ``cuda``), ``memory_gb`` and

@@ -56,7 +56,7 @@ class CaseEntry(BaseModel):
 
 
 class StepEntry(BaseModel):
-    """What a step did; names of data sets and devices stay at home."""
+    """What a step did; names of data sets and devices are not exported."""
 
     number: _Count
     method: _Called
@@ -206,7 +206,7 @@ def read_document(folder: ModelReader, kind: str, number: int | None, parse: Cal
         parse: Makes of the document what is returned.
 
     Raises:
-        ModelError: It is missing, damaged, or has another form than this program writes.
+        ModelError: It is missing, damaged, or has a different form from the one that this program writes.
     """
     document = folder.document(kind, number)
     with understood(f"The {kind} of version {number or folder.current} of {folder.name}"):
@@ -219,7 +219,7 @@ def plan_of(record: VersionRecord) -> Plan:
     """Return the plan of a version.
 
     Raises:
-        ModelError: Its record has another form than this program writes.
+        ModelError: Its record has a different form from the one that this program writes.
     """
     with understood(f"The preprocessing of version {record.number}"):
         return Plan.model_validate(record.preprocessing)
@@ -233,13 +233,13 @@ def understood(what: str) -> Iterator[None]:
         what: What is read, for example ``The history of version 3 of shoulder``.
 
     Raises:
-        ModelError: It has another form than this program writes.
+        ModelError: It has a different form from the one that this program writes.
     """
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:  # pydantic's is a ValueError
         raise ModelError(
-            f"{what} has another form than this program writes ({_fault(error)}).",
+            f"{what} has a different form from the one that this program writes ({_fault(error)}).",
             "Another version of IncrementalSeg may have written it.",
             "Update IncrementalSeg, or use another version of the model.",
         ) from error

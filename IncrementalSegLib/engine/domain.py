@@ -239,7 +239,7 @@ def warnings_of(domain: TrainingDomain, scan: ScanFeatures, structures: Structur
             found.setdefault((degree, _reason(scan, *nearest)), []).append(item.name)
     warnings = []
     for (degree, reason), names in found.items():
-        warnings.append(f"{name} is {degree} the scans that taught {', '.join(names)}: {reason}. {_ADVICE[degree]}")
+        warnings.append(f"{name} is {degree} the training scans of {', '.join(names)}: {reason}. {_ADVICE[degree]}")
     return warnings
 
 

@@ -1,4 +1,4 @@
-"""How a structure looks in each case of a data set, for a person who chooses which shall teach."""
+"""A structure in each case of a data set, as pictures to choose training examples from."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def overview(model: str | Path) -> Json:
     """Return the exemplars of the current version as data.
 
     Returns:
-        ``version``, ``bytes``, ``budget`` (or null), ``exemplars`` and ``coverage``.  Exemplars stand in the order of
+        ``version``, ``bytes``, ``budget`` (or null), ``exemplars`` and ``coverage``.  Exemplars are in the order of
         the structures that they are kept for, and of their ranks.  An exemplar has what it is and,
         for people, ``structures`` (names), ``reason``, ``mark`` (``pinned``, ``banned`` or empty), ``bytes``,
         ``kept_for`` (structure, order, rank from 1 and the share 0..1 of the set that it adds), ``images`` (paths of
@@ -104,7 +104,7 @@ def thumbnails(model: str | Path, output: str | Path, size: int = THUMBNAIL, pro
 
 
 def _place(item: Exemplar, structures: list[StructureId]) -> tuple[int, int, str]:
-    """Return where an exemplar stands in the listing: by the first structure it is kept for, then by its best rank."""
+    """Return the sort key of an exemplar: by the first structure it is kept for, then by its best rank."""
     kept = [
         (structures.index(key), min(ranks.values())) for key, ranks in item.ranks.items() if key in structures and ranks
     ]
@@ -127,7 +127,7 @@ def ban(model: str | Path, exemplar: str, on: bool = True) -> VersionRecord:
 
     Raises:
         UnknownNameError: No exemplar has that id.
-        ModelError: The ban shall be lifted, and its pixels were deleted.
+        ModelError: The ban cannot be lifted: its pixels were deleted.
     """
     change = {"action": "ban" if on else "unban", "exemplar": exemplar}
     return _edit(model, change, lambda memory: memory.ban(exemplar, on))

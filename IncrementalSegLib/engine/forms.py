@@ -1,4 +1,4 @@
-"""What a front end makes its form of: the methods with their options, and the settings of every step."""
+"""Data for a front end's form: the methods with their options, and the settings of every step."""
 
 from __future__ import annotations
 

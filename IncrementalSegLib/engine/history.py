@@ -1,4 +1,4 @@
-"""What happened to a model, carried from version to version so that deleting an old one forgets nothing."""
+"""The history of a model, carried from version to version so that deleting an old one forgets nothing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class History:
 
     @property
     def set_aside(self) -> frozenset[str]:
-        """Fingerprints of all cases that were ever set aside: they judge what is kept and never train."""
+        """Fingerprints of all cases that were ever held out: they judge what is kept and never train."""
         return self._prints("set_aside")
 
     @property
@@ -136,6 +136,6 @@ def step_entry(step: Json, training: Sequence[Json], set_aside: Sequence[Json]) 
     Args:
         step: Number, seed, method, structures taught and whatever else is worth keeping.
         training: Entries of the cases that trained.
-        set_aside: Entries of the cases set aside.
+        set_aside: Entries of the held-out cases.
     """
     return {**step, "training": list(training), "set_aside": list(set_aside)}

@@ -71,7 +71,7 @@ def learn(call: LearnCall) -> StepResult:
 
 @called_with(ResumeCall)
 def resume(call: ResumeCall) -> StepResult:
-    """Go on with the unfinished step of a model, from its last checkpoint.
+    """Resume the unfinished step of a model from its last checkpoint.
 
     On a CPU with the same number of threads and the same libraries the result has the bits of a step that
     was never interrupted.
@@ -80,7 +80,7 @@ def resume(call: ResumeCall) -> StepResult:
         The new version and the training curve; of a step that is finished already, its version.
 
     Raises:
-        IncrementalSegError: There is nothing to go on with, or the model or the scans have changed.
+        IncrementalSegError: No step is unfinished, or the model or the scans have changed.
         Stop: A person ended it.
     """
     runtime = start(call.device)
@@ -123,7 +123,7 @@ def _warn_of_candidates(folder: ModelFolder) -> None:
     waiting = [str(number) for number in folder.numbers() if folder.status(number) == "candidate"]
     if waiting:
         log.warning(
-            "Nobody has decided on version %s yet. This step goes on from %s; to build on a candidate, accept it.",
+            "Version %s is still a candidate. This step continues from %s; to build on a candidate, accept it.",
             ", ".join(waiting),
             f"version {folder.current}" if folder.current else "nothing",
         )

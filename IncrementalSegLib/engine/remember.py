@@ -46,12 +46,12 @@ def remember_again(
     Args:
         model: The model's folder.
         data: The scans with their labels.
-        method: The method that shall be able to follow; its options say how to choose.
+        method: The method of the next step; its options say how to choose.
         structures: ``"femur, tibia=LABEL IN DATA"``; by default every structure that the data names too.
         cases: Case ids or a file; all by default.
         options: Options of the method.
         strict: What a person should know of a case (``check`` lists it) is an error.
-        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
+        accept_grid: Match a label of the size of its image voxel by voxel, ignoring its header.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
 
@@ -142,13 +142,13 @@ def _remember(
 
 
 def _without_set_aside(dataset: Dataset, history: History) -> Dataset:
-    """Leave out what earlier steps set aside, as at their end: these cases judge what is kept."""
+    """Leave out what earlier steps held out, as at their end: these cases judge what is kept."""
     aside = history.set_aside
     cases = tuple(case for case in dataset.cases if not aside or fingerprint(case.images) not in aside)
     if not cases:
         raise DataError(
-            f"All {len(dataset.cases)} cases were set aside for validation by the steps of this model.",
-            "Rehearsed, they could not judge any more what is kept.",
+            f"All {len(dataset.cases)} cases were held out for validation by the steps of this model.",
+            "Used as exemplars, they could no longer show whether older structures are kept.",
             "Choose other cases.",
         )
     return replace(dataset, cases=cases)

@@ -30,11 +30,9 @@ NormalisationChoice: TypeAlias = Literal["auto", "zscore", "ct"]
 class ReadingSettings(Options):
     """How cases are read."""
 
-    strict: Annotated[
-        bool, Field(description="Refuse cases that `check` has anything to say about, warnings included.")
-    ] = False
+    strict: Annotated[bool, Field(description="Turn each warning of `check` into an error.")] = False
     accept_grid: Annotated[
-        bool, Field(description="Take labels of their image's size voxel by voxel, wherever their headers put them.")
+        bool, Field(description="Match a label of the size of its image voxel by voxel, ignoring its header.")
     ] = False
 
 
@@ -65,7 +63,7 @@ def _list_networks(schema: Json) -> None:
 class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
     """How a step is done."""
 
-    improve: Annotated[bool, Field(description="The structures are known and shall be improved.")] = False
+    improve: Annotated[bool, Field(description="Improve structures that the model already knows.")] = False
     method: Annotated[
         str | None,
         Field(description="How old structures are kept (see `methods`); by default what `advise` recommends."),
@@ -105,7 +103,7 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
         Literal["paths", "copy"],
         Field(description="How scans that judge later steps are found: by path and sha256, or in a copy."),
     ] = "paths"
-    limits: Annotated[Limits, Field(description="What the gate lets an older structure lose.")] = Limits()
+    limits: Annotated[Limits, Field(description="Limits on the loss of an older structure.")] = Limits()
     normalisation: Annotated[
         NormalisationChoice,
         Field(description="zscore, scan by scan; ct, a window of Hounsfield units; fixed at the first step."),
@@ -125,7 +123,7 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
 _RECORDED = {
     "preset", "steps", "exemplars", "seed", "accept", "retention", "limits", "normalisation", "strict"
 }  # fmt: skip
-_ELSEWHERE = {"cases", "device"}  # a checkpoint lists the cases, and a step may go on elsewhere
+_ELSEWHERE = {"cases", "device"}  # a checkpoint lists the cases, and a step may continue elsewhere
 
 
 def settings_schema() -> Json:
@@ -152,7 +150,7 @@ class RunSettings(WorkSettings):
 
     report: Annotated[
         str | Path | None,
-        Field(description="Folder for a page on what became of the older structures, from the second step on."),
+        Field(description="Folder for a page on the older structures, from the second step on."),
     ] = None
     previews: Annotated[
         str | Path | None,
@@ -206,11 +204,9 @@ class GateCall(WorkSettings, DeviceSettings, ReadingSettings):
     version: Annotated[int | None, Field(description="The version to judge; by default the newest.")] = None
     _: KW_ONLY
     against: Annotated[int | None, Field(description="The version to compare with; by default the parent.")] = None
-    data: Annotated[str | Path | None, Field(description="A data set that may hold scans which lie elsewhere now.")] = (
-        None
-    )
+    data: Annotated[str | Path | None, Field(description="A data set that may contain scans that were moved.")] = None
     report: Annotated[str | Path | None, Field(description="Folder for a page with pictures.")] = None
-    limits: Annotated[Limits, Field(description="What may be lost.")] = Limits()
+    limits: Annotated[Limits, Field(description="Limits on the loss.")] = Limits()
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)

@@ -78,7 +78,7 @@ def _in_folder(folder: Path, warnings: list[str]) -> list[ScanSource]:
     try:
         files, series = _sorted(folder.iterdir())
     except PermissionError as error:
-        raise DataError(f"{folder} may not be read by you.", todo="Change its rights, or copy it.") from error
+        raise DataError(f"You have no permission to read {folder}.", todo="Change its rights, or copy it.") from error
     if files and series:
         raise DataError(
             f"The folder {folder} holds {len(series)} DICOM files and {len(files)} other scans.",

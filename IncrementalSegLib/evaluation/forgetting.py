@@ -1,4 +1,4 @@
-"""What became of each structure over the steps: the matrix R[t][k] and the numbers read from it.
+"""Forgetting: the matrix R[t][k] of scores after every step, and the numbers read from it.
 
 R[t][k] is the mean Dice on structure k after step t. All numbers are 0..1 as Dice is; ``None`` where undefined.
 """

@@ -121,7 +121,7 @@ def compare(a: Pairs, b: Pairs, rng: np.random.Generator) -> Comparison:
     """Compare two methods, or one model before and after a step, on the same cases and seeds.
 
     Seeds are resampled, and cases within seeds. Seeds that share their test cases share the draw of cases too: a hard
-    case is hard for every seed, and drawing it anew for each seed makes the interval too narrow (on simulated runs with
+    case is hard for every seed, and resampling it for each seed makes the interval too narrow (on simulated runs with
     3 seeds and 12 shared cases it then covered the truth in 80 % instead of 91 % of the runs).
 
     Args:

@@ -1,4 +1,4 @@
-"""How much an older structure may lose."""
+"""Limits on the loss of an older structure."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ of the image is outside; an axis of length one has no neighbours, so a 2-D image
 - ASSD = mean of the distances from every surface voxel of either mask to the nearest one of the other, both pooled;
 - HD95 = the larger of the two directed 95th percentiles of these distances (linear interpolation).
 
-Empty masks have defined values, chosen so that no mean is flattered:
+Empty masks have defined values, chosen so that no mean is too optimistic:
 
 =========  ============  ====  =========  ======================================
 truth      prediction    Dice  distances  counted as
@@ -46,7 +46,7 @@ class CaseScore:
         hd95_mm: 95 % Hausdorff distance in mm; ``None`` where a mask is empty.
         voxels_truth: Voxels of the structure in the truth.
         voxels_predicted: Voxels of the structure in the prediction.
-        seen_in_training: The case was used to train the model, so that its score flatters.
+        seen_in_training: The case was used to train the model, so that its score is optimistic.
     """
 
     case: str

@@ -37,12 +37,12 @@ Pair = tuple[CaseScore, CaseScore]
 
 @dataclass(frozen=True)
 class StructureRow:
-    """What became of one old structure.
+    """Scores and verdict of one older structure.
 
     Attributes:
         structure: Its name.
         id: Its uuid.
-        basis: ``scans`` set aside; else a proxy: ``exemplars`` that taught it, ``agreement`` of the two versions, or
+        basis: ``scans`` held out; else a proxy: ``exemplars`` that taught it, ``agreement`` of the two versions, or
             ``nothing``.
         before: Scores of the old version, one per scan.
         after: Scores of the new one, on the same scans in the same order.
@@ -86,7 +86,7 @@ class StructureRow:
             id: Its uuid.
             before: Scores of the old version; scans are told apart by their case name.
             after: Scores of the new one, on the same scans in the same order.
-            limits: What may be lost.
+            limits: Limits on the loss.
             rng: Draws the bootstrap.
             basis: What was scored.
             note: Why it is a proxy, or which scans are missing.
@@ -185,7 +185,7 @@ class StructureRow:
 
 @dataclass(frozen=True)
 class RetentionReport:
-    """What became of all old structures, and whether the version is held back.
+    """Scores and verdicts of all older structures, and whether the version is held back.
 
     Attributes:
         rows: The structures, most harmed first.
@@ -236,7 +236,7 @@ class RetentionReport:
             )
         unsure = [row.structure for row in self.rows if row.verdict == "unsure"]
         if unsure:
-            return f"No older structure is known to be harmed, but {_join(unsure)} cannot be judged surely."
+            return f"No older structure got measurably worse, but {_join(unsure)} could not be judged reliably."
         proxies = sum(row.kind == "proxy" for row in self.rows)
         return f"No older structure was harmed{f' ({proxies} of {len(self.rows)} by proxy)' if proxies else ''}."
 

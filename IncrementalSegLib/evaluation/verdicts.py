@@ -40,7 +40,7 @@ from IncrementalSegLib.evaluation.limits import Limits
 Verdict = Literal["harmed", "unsure", "kept", "improved"]
 
 HARDLY_LEARNED = 0.1
-"""Dice on cases set aside below which a new structure counts as not learned yet; our own choice."""
+"""Dice on held-out cases below which a new structure counts as not learned yet; our own choice."""
 
 AGREES = 12.0
 """Points by which two versions may differ that know a structure equally well; measured, see docs/benchmarks."""
@@ -91,7 +91,7 @@ class Witnesses:
 
 
 def in_doubt(change: Comparison, limits: Limits) -> bool:
-    """Return whether few scans leave it to witnesses what became of a structure."""
+    """Return whether few scans leave the verdict on a structure to other evidence."""
     lost = [-points for _, points in change.per_case]
     if change.cases >= FEWEST_CASES or round(-change.points, _DIGITS) < limits.unsure:
         return False

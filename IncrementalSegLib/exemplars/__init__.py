@@ -1,1 +1,1 @@
-"""Which scans to remember: certainty, coverage, content, and the memory that keeps them."""
+"""Choice of exemplars by certainty, coverage and content, and the memory that keeps them."""

@@ -1,4 +1,4 @@
-"""How certain the model is of a structure in a slice or crop, by Monte Carlo dropout (Ozdemir 2018, Sec. 2.2)."""
+"""Certainty of the model about a structure in a slice or crop, by Monte Carlo dropout (Ozdemir 2018, Sec. 2.2)."""
 
 from __future__ import annotations
 

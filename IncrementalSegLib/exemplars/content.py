@@ -36,7 +36,7 @@ class DescriptorNeeds:
     """What a descriptor may be made from.
 
     Attributes:
-        device: Where it shall lie.
+        device: Device of the result.
         weights: File of pre-trained weights, or ``None``.
         model: The segmenter of the step, or ``None``.
         trunk: Number of the trunk of ``model`` that serves the structures in question.

@@ -1,4 +1,4 @@
-"""What is kept of earlier steps: exemplars, why each was kept, and the order in which tails are cut."""
+"""Exemplars of earlier steps, the reasons for keeping each, and the order in which a budget cuts them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def background_of(structure: StructureId) -> str:
 
 @dataclass(frozen=True)
 class Exemplar:
-    """Why one slice or crop is kept; its pixels lie in :class:`ExemplarMemory`.
+    """Why one slice or crop is kept; its pixels are in :class:`ExemplarMemory`.
 
     Mappings are by structure uuid, or :func:`background_of` one.
 
@@ -97,7 +97,7 @@ class Exemplar:
         )
 
     def without_structure(self, structure: StructureId) -> Exemplar:
-        """Return this exemplar without all that is said of one structure."""
+        """Return this exemplar without the entries of one structure."""
         keys = {structure, background_of(structure)}
         return replace(
             self,

@@ -72,7 +72,7 @@ class Units:
 
     Attributes:
         items: Sorted by case and place.
-        present: ``(N, K)`` bool: unit n may stand for structure k, which is outlined in it.
+        present: ``(N, K)`` bool: unit n may represent structure k, which is outlined in it.
     """
 
     items: tuple[Unit, ...]

@@ -1,4 +1,4 @@
-"""What every family of methods predicts, in one form."""
+"""One form of prediction for all families of methods."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ class Predictor:
                 if smaller is None:
                     raise
                 self.room = smaller
-            log.warning("The memory ran out while segmenting; going on with %s.", self.room)
+            log.warning("Out of memory while segmenting; continuing with %s.", self.room)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 

@@ -1,4 +1,4 @@
-"""How much memory a prediction takes, and what to try next when it runs out."""
+"""Memory budget of a prediction, and the next smaller one when memory runs out."""
 
 from __future__ import annotations
 

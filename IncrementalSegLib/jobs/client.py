@@ -139,7 +139,7 @@ class Client:
     def cancel(self, job: str, wish: str = "discard") -> None:
         """End a job early; it ends by force if it takes longer than :data:`KILL_AFTER`.
 
-        Nothing is forced with the wish ``keep``: remembering, checking and saving go on for a while.
+        Nothing is forced with the wish ``keep``: remembering, checking and saving still take a while.
 
         Args:
             job: Id of the job.
@@ -189,7 +189,7 @@ class Client:
         if any(job.end is None and job.deadline is not None and now >= job.deadline for job in self.jobs.values()):
             return self._end("it did not stop when it was asked to")
         if now - self._heard >= self._dead_after:
-            return self._end(f"it had said nothing for {self._dead_after:.0f} s")
+            return self._end(f"it sent nothing for {self._dead_after:.0f} s")
         if now - self._pinged >= PING_EVERY:
             self._pinged = now
             self._send(requests.PING, {})
@@ -225,7 +225,7 @@ class Client:
         return request.id
 
 
-_AGAIN = "Start it again; a step goes on from its last checkpoint."
+_AGAIN = "Start it again; a step continues from its last checkpoint."
 
 
 def _other_protocol(hello: events.Hello) -> WireError:

@@ -1,4 +1,4 @@
-"""What the worker says, one event per line: ``{"event": "progress", "job": "1", "phase": "training", ...}``.
+"""Events of the worker, one per line: ``{"event": "progress", "job": "1", "phase": "training", ...}``.
 
 A reader skips events and keys that it does not know, so that a newer worker may say more.
 """
@@ -85,7 +85,7 @@ class Preview:
 
     Attributes:
         job: Id of the request.
-        kind: ``segmentation``, or ``learning``: a picture of a structure that is being learned, drawn anew in the
+        kind: ``segmentation``, or ``learning``: a picture of a structure that is being learned, redrawn in the
             same file now and then.
         path: File.
         caption: What it shows, for people.

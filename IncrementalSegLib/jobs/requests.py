@@ -1,4 +1,4 @@
-"""What a front end asks, one request per line: ``{"id": "1", "verb": "segment", "arguments": {...}}``."""
+"""Requests of a front end, one per line: ``{"id": "1", "verb": "segment", "arguments": {...}}``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from IncrementalSegLib.jobs import lines
 from IncrementalSegLib.types import Json
 
 CANCEL = "cancel"
-"""Arguments ``job`` and ``wish``: ``keep`` (a step goes on with the best weights so far), ``pause`` (a step
+"""Arguments ``job`` and ``wish``: ``keep`` (a step continues with the best weights so far), ``pause`` (a step
 can be resumed) or ``discard``."""
 
 PING = "ping"

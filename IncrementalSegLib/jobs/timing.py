@@ -1,4 +1,4 @@
-"""How much of a job is done, and how long the rest takes, from the progress of its phases."""
+"""The share of a job that is done, and the time that the rest takes, from the progress of its phases."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def background_split(cosines: Tensor, future: Tensor, valid: Tensor, temperature
     """Return the cross-entropy of telling voxels of future structures from the rest of the background.
 
     A softmax with a channel for the future has the cross-entropy of background and future together plus
-    this one, within the two.  Here nearness to the means of both groups stands for the channel.
+    this one, within the two.  Here nearness to the means of both groups replaces the channel.
 
     Args:
         cosines: ``(B, 2, *S)`` of each voxel with the mean of the background and that of the future.

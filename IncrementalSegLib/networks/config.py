@@ -1,4 +1,4 @@
-"""What a segmenter is made of."""
+"""Configuration of a segmenter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network returns."""
+"""Output of a network."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def inverse(
 
 
 def to_patient(volume: Volume, plan: Plan) -> Affine:
-    """Return where the voxels of a prepared scan lie in the patient.
+    """Return the position of the voxels of a prepared scan in the patient.
 
     Args:
         volume: The scan.

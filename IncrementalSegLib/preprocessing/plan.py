@@ -1,4 +1,4 @@
-"""What belongs to a model and is fixed at its first step: orientation, spacing, patch, normalisation."""
+"""The plan of a model, fixed at its first step: orientation, spacing, patch, normalisation."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Plan(BaseModel):
                 raise DataError(
                     f"{name} has a spacing of {own:.3g} mm along {'DHW'[axis]}, the model works at {wanted:.3g} mm.",
                     f"More than {FAR_SPACING:g} times finer or coarser gives unreliable results.",
-                    "Check the header of the scan, or teach a model of its own for such scans.",
+                    "Check the header of the scan, or teach another model for such scans.",
                 )
 
 

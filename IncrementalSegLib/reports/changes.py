@@ -82,7 +82,7 @@ class Change:
 
     @property
     def state(self) -> State:
-        """What became of the structure.
+        """The change of the structure.
 
         With an interval: ``kept`` where it lies above -2 points, ``higher`` or ``lower`` where it excludes 0, else
         ``unclear``. Without one (fewer than five cases) the mean alone decides between ``kept`` and ``lower``.
@@ -119,7 +119,7 @@ def by_structure(changes: Iterable[Change]) -> dict[str, list[Change]]:
 
 
 def verdict(changes: Sequence[Change]) -> tuple[str, ...]:
-    """Say in plain sentences what became of the old structures and how well the new ones were learned.
+    """Describe in plain sentences how well the old structures were kept and the new ones learned.
 
     Args:
         changes: All structures and methods of one step.

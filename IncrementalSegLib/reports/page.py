@@ -29,7 +29,7 @@ _GLOSSARY = (
     ("ASSD", "average distance between the two surfaces, in mm; only where both are there"),
     ("interval", "95 % bootstrap interval over cases (and seeds); needs at least five cases"),
     ("kept", "the interval of the change lies above −2 points; with fewer than five cases, the mean change does"),
-    ("unclear", "the cases show neither that it was kept nor that it changed"),
+    ("unclear", "the cases show neither that it was kept nor that it got worse"),
     ("not learned", f"Dice below {HARDLY_LEARNED:g}, before as after: there was nothing to keep"),
     ("forgetting", "best earlier Dice minus the last one"),
 )

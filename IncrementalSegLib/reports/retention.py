@@ -16,8 +16,8 @@ from IncrementalSegLib.reports.slices import SHOWN, SliceRow, worst_slices
 from IncrementalSegLib.types import StructureId
 
 _TEXT = (
-    "Dice of both versions, paired by scan, most harmed first. Measured: on scans set aside that never taught the "
-    "model. Proxy: on something weaker, which the row names."
+    "Dice of both versions, paired by scan, most harmed first. Measured: on held-out scans, never used for "
+    "training. Proxy: on weaker evidence, named in the row."
 )
 _GLOSSARY = (
     ("Dice", "overlap of prediction and truth, from 0 (none) to 1 (identical)"),
@@ -25,7 +25,7 @@ _GLOSSARY = (
     ("ASSD", "average distance between the two surfaces, in mm; only where both are there"),
     ("harmed", "lost more than the limit and, from five scans on, the 95 % interval excludes 0; see the reasons"),
     ("unsure", "the scans are too few, too different or too weak to tell"),
-    ("proxy", "judged on what taught it, or by how far both versions agree, because no scan set aside could judge"),
+    ("proxy", "judged by exemplars or by the agreement of both versions, because no held-out scan was available"),
 )
 
 
@@ -79,7 +79,7 @@ def write_retention_page(
         IncrementalSegError: A page of another origin is there, or the folder cannot be written.
     """
     title = f"{name}: was everything kept in version {after}?"
-    intro = f"Version {before} and version {after} on the scans that were set aside when each structure was taught."
+    intro = f"Version {before} and version {after} on the scans held out when each structure was taught."
     return write_report(retention_page(report, pictures, title, intro), Path(folder))
 
 

@@ -24,7 +24,7 @@ class PreparedCase:
         masks: ``(len(structures), D, H, W)`` uint8, 0 or 1.
         ignore: ``(D, H, W)`` bool, True where the scan holds no valid sample, or nobody looked for anything;
             ``None``: nowhere.
-        place: Where its voxels lie in the patient; ``None`` where that is not known.
+        place: Position of its voxels in the patient; ``None`` if unknown.
     """
 
     id: str

@@ -98,7 +98,7 @@ def check_data(
         progress: Receives progress.
         cases: Case ids, comma-separated, or a file with one id per line; all by default.
         strict: A case with a note is refused.
-        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
+        accept_grid: Match a label of the size of its image voxel by voxel, ignoring its header.
 
     Raises:
         DataError: The data set cannot be opened at all, or looks for no structure that is asked for.

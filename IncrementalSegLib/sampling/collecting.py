@@ -42,7 +42,7 @@ def read_text(path: Path, notes: list[Note] | None = None) -> str:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             text = data.decode("utf-16")
         elif b"\0" in data:
-            raise DataError(f"{path} is no text: it holds zero bytes.", todo="Save the table as CSV in UTF-8.")
+            raise DataError(f"{path} is not a text file: it holds zero bytes.", todo="Save the table as CSV in UTF-8.")
         else:
             text = _of_bytes(data, path, notes)
     except (OSError, UnicodeDecodeError) as error:
@@ -67,7 +67,7 @@ def named_values(labels: object, source: Path) -> Values:
 
     Args:
         labels: The table; the value 0 is the background and no structure.  Values of one name are united.
-        source: The file it stands in, for the message.
+        source: Its file, for the message.
 
     Returns:
         Name -> values, in the order of the values.
@@ -89,7 +89,7 @@ def named_values(labels: object, source: Path) -> Values:
 
 
 def united(pairs: Iterable[tuple[str, tuple[int, ...]]], where: str) -> Values:
-    """Return a table from names and their values; a name that stands there twice has the values of both.
+    """Return a table from names and their values; a name that occurs twice has the values of both.
 
     Raises:
         DataError: A structure has the value 0 beside others, which is the background.
@@ -183,7 +183,7 @@ def _of_bytes(data: bytes, path: Path, notes: list[Note] | None) -> str:
         text = data.decode("cp1252")
     if notes is not None:
         odd = next(line for line in text.splitlines() if not line.isascii())
-        said = f"{path.name} is no UTF-8 and was read as Windows-1252: check that {odd.strip()[:80]!r} is right."
+        said = f"{path.name} is not UTF-8 and was read as Windows-1252: check that {odd.strip()[:80]!r} is right."
         notes.append(Note("encoding", said))
     return text
 

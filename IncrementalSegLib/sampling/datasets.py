@@ -47,7 +47,7 @@ def open_data(path: Path | str) -> Dataset:
     if path.is_file():
         if path.suffix.lower() in (".csv", ".tsv", ".txt", ".json"):
             return open_manifest(path)
-        raise DataError(f"{path.name} is no data set.", _LAYOUTS, "Name a folder or a manifest.")
+        raise DataError(f"{path.name} is not a data set.", _LAYOUTS, "Name a folder or a manifest.")
     if (path / DATASET_FILE).is_file():
         return _open_folder(path)
     manifests = [path / name for name in _MANIFESTS if (path / name).is_file()]
@@ -65,7 +65,7 @@ def open_cases(
     Args:
         data: The data set, or its path.
         cases: As for :func:`select_cases`; ``None`` keeps all.
-        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
+        accept_grid: Match a label of the size of its image voxel by voxel, ignoring its header.
 
     Raises:
         IncrementalSegError: As for :func:`open_data` and :func:`select_cases`.

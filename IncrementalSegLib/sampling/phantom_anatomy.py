@@ -151,7 +151,7 @@ class _Blade:
 
 
 def _pose(axes: Sequence[NDArray[np.floating[Any]]], generator: np.random.Generator, noise: SmoothNoise) -> Array:
-    """Return ``(3, D, H, W)``: u, v, w of each sample, bent and turned as this person lies in the scanner."""
+    """Return ``(3, D, H, W)``: u, v, w of each sample, bent and turned by the pose of this person in the scanner."""
     z, y, x = np.meshgrid(*(np.asarray(axis, np.float32) for axis in axes), indexing="ij")
     turn = Rotation.from_euler("xyz", generator.uniform((-5, -5, -12), (5, 5, 12)), degrees=True).as_matrix()
     scale = generator.uniform(0.92, 1.08)

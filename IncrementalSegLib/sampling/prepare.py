@@ -109,5 +109,5 @@ def require_apart(cases: Sequence[PreparedCase], names: Mapping[StructureId, str
                 ),
             )
         if share > _SHARED:
-            warnings.append(f"{100 * share:.0f} % of {name} is labelled as another structure too and teaches nothing.")
+            warnings.append(f"{100 * share:.0f} % of {name} is labelled as another structure too and is not used.")
     return warnings

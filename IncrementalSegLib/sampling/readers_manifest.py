@@ -3,7 +3,7 @@
 Columns: ``image`` (channels separated by ``;``), ``patient``, ``looked_for`` (names separated by ``;``), ``label``
 (integer map, ``.seg.nrrd`` or ``NAME=mask;NAME2=mask2``), ``values`` (``1=liver;2=spleen``) and ``case``.  Every other
 column is the name of a structure and holds its mask files.  Relative paths start at the manifest.  A name that holds a
-separator stands in double quotes.
+separator is written in double quotes.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def _with_images(rows: Rows, path: Path) -> Rows:
     folded = [{_column(key): cell for key, cell in row.items()} for row in rows]
     if not folded or not any("image" in row for row in folded):
         raise DataError(
-            f"{path} is no manifest: it has no column 'image' or no row.", todo=f"Its columns are {', '.join(COLUMNS)}."
+            f"{path} is not a manifest: it has no column 'image' or no row.",
+            todo=f"Its columns are {', '.join(COLUMNS)}.",
         )
     return folded
 

@@ -22,7 +22,7 @@ _SPACING_RATIO = 3.0
 """A spacing this many times the median of the data set, or this small a part of it, is told."""
 
 MOST = 20
-"""Cases that stand for all of a large data set before a step."""
+"""Number of cases that represent a large data set before a step."""
 
 _FEWEST = 3
 """Cases from which on one can be unlike the others."""
@@ -200,7 +200,7 @@ def _seen(case: Case, said: list[Note], volume: Volume | None) -> _Seen:
 
 
 def sample(cases: Sequence[Case], strict: bool = False) -> list[Case]:
-    """Return the cases that stand for all before a step: :data:`MOST` of them, evenly spread; all where ``strict``."""
+    """Return a sample of cases before a step: :data:`MOST` of them, evenly spread; all if ``strict``."""
     if strict or len(cases) <= MOST:
         return list(cases)
     return [cases[round(place * (len(cases) - 1) / (MOST - 1))] for place in range(MOST)]

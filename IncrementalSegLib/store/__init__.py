@@ -1,1 +1,1 @@
-"""What lies on disk: bytes and JSON, builds no network."""
+"""Models on disk as bytes and JSON; builds no network."""

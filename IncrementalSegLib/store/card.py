@@ -1,4 +1,4 @@
-"""What a front end shows of a model, read from its JSON files alone; standard library only."""
+"""Summary of a model for front ends, read from its JSON files alone; standard library only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_card(model: str | Path, version: int | None = None) -> Json:
         ``name``, ``current``; of the version ``version``, ``status``, ``created``, ``output``, ``preprocessing``,
         ``retention`` (what the gate found) and ``structures``; ``versions`` (all), ``candidates`` (numbers of those
         that nobody has decided on) and ``unfinished`` (names and fraction of a step that can be resumed, or null).
-        A structure has, besides what it is: ``dice`` (mean over ``scans`` scans that were set aside; null where there
+        A structure has, besides what it is: ``dice`` (mean over ``scans`` scans that were held out; null where there
         are none), ``step``, ``method`` and ``taught`` (UTC) of the last step that taught it, null where that is not
         known any more, and ``domain`` (what its scans were like, a phrase).
 
@@ -138,7 +138,7 @@ def _domains(structure: Structure, document: Json) -> str:
 
 
 def _domain(domain: Json) -> str:
-    """Return in words what scans were like: how many, how fine, how large."""
+    """Describe scans in words: number, spacing, field of view."""
     count = domain["scans"]
     spacing, extent = (" x ".join(_range(*pair) for pair in domain[name]) for name in ("spacing", "extent"))
     return f"{count} scan{'s' * (count != 1)}, spacing {spacing} mm, field of view {extent} mm"

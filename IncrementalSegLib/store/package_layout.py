@@ -98,9 +98,9 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
     reasons = {
         "has an absolute name": name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name),
         "has a name that leads out of its folder": ".." in re.split(r"[/\\]", name),
-        "lies in a folder": "/" in name or "\\" in name,
+        "is in a folder": "/" in name or "\\" in name,
         "is a link": kind == stat.S_IFLNK,
-        "is no ordinary file": kind not in (0, stat.S_IFREG),
+        "is not a regular file": kind not in (0, stat.S_IFREG),
         "is encrypted": info.flag_bits & 0x41,
         "is another archive": name.casefold().endswith((".zip", ".iseg", ".tar", ".gz", ".7z")),
         "is not among the files that a package has": name not in MEMBERS and name.casefold() not in MEMBERS,

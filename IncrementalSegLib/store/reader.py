@@ -1,4 +1,4 @@
-"""What a model holds, read without a lock: its versions, their records, tensors and documents."""
+"""Reading a model without a lock: its versions, their records, tensors and documents."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A file never changes in place.  Its successor is written beside it under a name of its own, the manifest is
 replaced in one go, and then what the manifest does not name is removed.  A kill in between leaves the version
-as it was or as it shall be, at most with files that nobody reads any more; :func:`left_over` finds them, and
+unchanged or complete, at most with files that nobody reads any more; :func:`left_over` finds them, and
 doing the same again finishes the work.
 """
 

@@ -41,7 +41,7 @@ def decode_plain(data: bytes, package: Path, name: str) -> Json:
     except RecursionError as error:
         raise refused(package, f"{name} is nested too deep") from error
     except UnicodeError as error:
-        raise refused(package, f"{name} holds something that is no text") from error
+        raise refused(package, f"{name} holds something that is not text") from error
     except ValueError as error:
         raise refused(package, f"{name} is not plain JSON: {error}") from error
     if not isinstance(found, dict):
@@ -83,7 +83,7 @@ def _once(pairs: list[tuple[str, Any]]) -> Json:
         raise ValueError(f"an object holds {len(pairs)} keys; {_MOST_KEYS} are allowed")
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands there twice")
+        raise ValueError("a key occurs twice")
     return found
 
 

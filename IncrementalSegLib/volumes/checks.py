@@ -14,7 +14,7 @@ _EDGES_MM = (0.02, 50.0)
 """Edges of the voxels in a scan of a patient."""
 _INSIDE = 0.1
 """Share of an outline that may lie outside the body where the whole fits."""
-_MIRRORED = "with {} exchanged it would lie in the body, so one of the two is mirrored"
+_MIRRORED = "with {} exchanged it would be inside the body, so one of the two is mirrored"
 _UNITS = {"metres": 1000.0, "micrometres": 0.001}
 """Units that a header may have meant -> millimetres."""
 
@@ -86,7 +86,7 @@ def _judge_size(volume: Volume, name: str) -> list[Note]:
 
 
 def _in_the_void(mask: Mask, volume: Volume, share: float = 0.5) -> bool:
-    """Tell whether more than a share of a mask lies in padding or the lowest value of a volume, as around a body."""
+    """Return whether more than a share of a mask is on padding or the lowest value of a volume, as outside a body."""
     outlined = volume.array[0][mask]
     void = [volume.array[0].min(), *(value for value in volume.padding[:1] if value is not None)]
     return not volume.grid.planar and outlined.size > 0 and bool(np.isin(outlined, void).mean() > share)

@@ -75,7 +75,7 @@ def _look_at_brightness(sources: list[DicomFile], path: Path, notes: list[Note])
     if len(kinds) > 1:
         raise DataError(
             f"The slices of {path.name} store their values in different ways: {', '.join(sorted(kinds))}.",
-            "They are no slices of one scan.",
+            "They are not slices of one scan.",
             "Export the series again.",
         )
     if kinds == {"MONOCHROME1"}:
@@ -103,11 +103,13 @@ def _series(folder: Path, notes: list[Note]) -> list[DicomFile]:
         )
     place = found[0][0].path.parent
     if place != folder:
-        said = f"The DICOM series of {folder.name} lies in its folder {place.relative_to(folder)}."
+        said = f"The DICOM series of {folder.name} was found in its subfolder {place.relative_to(folder)}."
         notes.append(Note("deeper-folder", said))
     if others:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in others.items())
-        notes.append(Note("no-scans-beside", f"{folder.name} holds files that are no scan and are left out: {kinds}."))
+        notes.append(
+            Note("no-scans-beside", f"{folder.name} holds files that are not scans and are left out: {kinds}.")
+        )
     return _once(found[0], notes)
 
 
@@ -143,7 +145,7 @@ def _scan(source: DicomFile) -> DicomFile:
     """Refuse a file that is no scan."""
     if source.sop_class in _NO_SCANS or not source.has_pixels:
         raise DataError(
-            f"{source.path.name} is no scan but of the DICOM class {class_name(source)}.",
+            f"{source.path.name} is not a scan but of the DICOM class {class_name(source)}.",
             todo=_NO_SCANS.get(source.sop_class, "Name a scan."),
         )
     return source

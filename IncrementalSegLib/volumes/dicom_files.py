@@ -1,4 +1,4 @@
-"""DICOM files by pydicom: the header of one file, and plain words where it cannot be understood."""
+"""DICOM files by pydicom: the header of one file, and a plain error where it is damaged."""
 
 from __future__ import annotations
 

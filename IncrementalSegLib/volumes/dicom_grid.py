@@ -101,7 +101,7 @@ def _name_odd(
         more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
         raise GeometryError(
             f"{odd[0].name}{more} has {text(odd[0])}, the other slices of the series {text(usual)}.",
-            "They are no slices of one scan.",
+            "They are not slices of one scan.",
             "Move it out of the folder, or export the series again.",
         )
 
@@ -171,7 +171,7 @@ def _step(ordered: Sequence[Frame], along: Vector, name: str, notes: list[Note])
         _refuse_gap(ordered, np.diff(along), float(np.median(np.diff(along))), always=True)
     if np.abs(off).max() > SLICE_TOLERANCE * step:
         raise GeometryError(
-            f"The slices of {name} lie up to {np.abs(off).max():.2f} mm beside each other.",
+            f"The slices of {name} are up to {np.abs(off).max():.2f} mm out of line.",
             "The scan is sheared, as by a tilted gantry.",
             "Resample it to a rectangular grid, for example in 3D Slicer.",
         )
@@ -197,8 +197,8 @@ def _without_positions(frames: list[Frame], name: str, notes: list[Note]) -> tup
     step, source = _assumed_step(ordered, located)
     if first.spacing is None or step is None or not (located or numbered) or first.index != frames[-1].index:
         raise GeometryError(
-            f"{name} does not say where its {len(frames)} slices lie (ImagePositionPatient).",
-            "Without positions nobody knows their order, distance and side.",
+            f"{name} does not say where its {len(frames)} slices are (ImagePositionPatient).",
+            "Without positions, their order, distance and side are unknown.",
             "Export the series again from the scanner or archive.",
         )
     if first.row is None:
@@ -230,7 +230,7 @@ def _refuse_gap(ordered: Sequence[Frame], gaps: Vector, usual: float, *, always:
         raise GeometryError(
             f"{ordered[worst].name} and {ordered[worst + 1].name} lie {gaps[worst]:.4g} mm apart, the other slices "
             f"{usual:.4g} mm.",
-            "A slice is missing, or the slices do not lie at equal distances.",
+            "A slice is missing, or the slices are not equally spaced.",
             "Export the whole series again, or resample it to a regular grid first.",
         )
 

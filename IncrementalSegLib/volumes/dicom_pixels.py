@@ -47,7 +47,7 @@ def read(
         frames: Slices of one size, the first to the last.
         sources: Path -> header.
         name: Name of the file or folder, for messages.
-        notes: Padding that cannot be meant is said here.
+        notes: Receives padding values that cannot be right.
 
     Returns:
         ``(C, D, H, W)``, and the value of its padding; ``None`` where it has none.
@@ -69,14 +69,14 @@ def read(
         chosen, padding = list(group), paddings[path]
         for place, pixels in zip(chosen, stored(path, [frames[place].index for place in chosen]), strict=True):
             if pixels.shape[:2] != (first.rows, first.columns):
-                raise DataError(f"{path.name} has other pixels than its header says.", todo="Export it again.")
+                raise DataError(f"{path.name} has pixels that do not match its header.", todo="Export it again.")
             array[:, place] = _real(pixels, frames[place], dtype).reshape(*shape[2:], -1).transpose(2, 0, 1)
             if outside is not None and padding is not None:
                 outside[place] = (pixels >= min(padding)) & (pixels <= max(padding))
     if outside is None or not outside.any():
         return array, None
     if outside.all():
-        said = f"{name} declares all of its voxels as padding (PixelPaddingValue): that is not believed."
+        said = f"{name} declares all of its voxels as padding (PixelPaddingValue): this is ignored."
         notes.append(Note("all-padding", said))
         return array, None
     return array, _fill(array, outside, frames)

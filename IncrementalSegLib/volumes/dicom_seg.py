@@ -75,7 +75,9 @@ def _grid(frames: Sequence[Frame], name: str, notes: list[Note]) -> tuple[Grid, 
     """Return the grid that holds all frames, and the slice on which each lies; slices in between may be missing."""
     agree(frames)
     if frames[0].position is None:
-        raise GeometryError(f"{name} does not say where its frames lie.", todo="Export it again, or as .seg.nrrd.")
+        raise GeometryError(
+            f"{name} does not give the positions of its frames.", todo="Export it again, or as .seg.nrrd."
+        )
     normal = frames[0].normal
     along = np.array([place_of(frame) @ normal for frame in frames])
     places = np.sort(along)
@@ -85,12 +87,12 @@ def _grid(frames: Sequence[Frame], name: str, notes: list[Note]) -> tuple[Grid, 
     smallest = min(gaps, default=said or abs(first.thickness or 0.0) or 1.0)
     step = said if said and _multiples(gaps, said) else smallest
     if not _multiples(gaps, step):
-        raise GeometryError(f"The frames of {name} do not lie at equal distances.", todo="Export it as .seg.nrrd.")
+        raise GeometryError(f"The frames of {name} are not equally spaced.", todo="Export it as .seg.nrrd.")
     steps = (along - along.min()) / step
     numbers = np.round(steps).astype(np.int64)
     off = np.array([place_of(frame) for frame in frames]) - place_of(first) - numbers[:, np.newaxis] * step * normal
     if np.abs(off).max() > SLICE_TOLERANCE * step:
-        raise GeometryError(f"The frames of {name} do not lie on one grid.", todo="Export it as .seg.nrrd.")
+        raise GeometryError(f"The frames of {name} are not on one grid.", todo="Export it as .seg.nrrd.")
     count = int(numbers.max()) + 1
     require_memory(name, count * first.rows * first.columns, 1)
     grid = grid_of_slices(first, count, step, name, notes)

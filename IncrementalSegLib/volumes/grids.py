@@ -1,4 +1,4 @@
-"""When two grids agree, and how samples move from one grid to another without new values."""
+"""Agreement of two grids, and the transfer of samples from one to another without new values."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def read_image(path: Path, notes: list[Note] | None = None) -> RawImage:
         with np.errstate(all="ignore"):  # numbers of a damaged header; what is not finite is refused where it counts
             raw = _reader(path)(path, said)
     except PermissionError as error:
-        raise DataError(f"{path} may not be read by you.", todo="Change its rights, or copy it.") from error
+        raise DataError(f"You have no permission to read {path}.", todo="Change its rights, or copy it.") from error
     array = raw.array.astype(np.float32, copy=False) if raw.array.dtype.kind == "f" else raw.array
     if notes is None:
         for note in said:
@@ -143,7 +143,7 @@ def write_image(path: Path, image: sitk.Image) -> None:
                 f"Cannot write {path}.", f"ITK says: {reason_of(error)}.", "Check the folder and the free space."
             ) from error
         if not _holds(temporary, image):  # ITK does not notice that the disk is full
-            raise OSError(errno.ENOSPC, "it did not arrive whole")
+            raise OSError(errno.ENOSPC, "it was not written completely")
 
     write_atomically(path, write)
 

@@ -22,12 +22,12 @@ from IncrementalSegLib.volumes.volume import Grid
 
 _ALL_COUNT = "{} holds {}: as it outlines one structure, all of them count as it."
 ACCEPTED = "accepted-grid"
-"""Kind of the note on a label whose header was set aside because a person asked for it."""
+"""Kind of the note on a label whose header was ignored on request."""
 
 _BY_INDEX = (
     " If one slice shows that they belong together voxel by voxel, add ",
     Set("accept_grid", True),
-    ": the header of the label is set aside then.",
+    ": it ignores the header of the label.",
 )
 
 _CROPPED = (".seg.nrrd", ".seg.nhdr")  # 3D Slicer saves them as large as what they hold
@@ -213,7 +213,7 @@ def _whole_numbers(array: NDArray[Any], path: Path) -> Labels:
     rounded = np.round(array)
     if not np.isfinite(array).all() or np.abs(array - rounded).max() > 1e-3:
         raise DataError(
-            f"The label {path.name} holds values that are no whole numbers.",
+            f"The label {path.name} holds values that are not whole numbers.",
             todo="Give a label map, not an image or a probability map.",
         )
     return rounded.astype(np.int32)
@@ -237,12 +237,12 @@ def _on_grid(
         lying = source.shape == (target.shape[0], target.shape[2], target.shape[1])
         raise GeometryError(
             f"The label {path.name} does not fit its picture: {found}.",
-            "One of them lies on its side." if lying else "",
+            "One of them is rotated." if lying else "",
             "Give a label of the same size.",
         )
     if by_index and source.shape == target.shape:
         if notes is not None:
-            said = f"The header of {path.name} was set aside ({found}): its voxels are taken one by one, as was asked."
+            said = f"The header of {path.name} was ignored as requested ({found}): voxels are matched by index."
             notes.append(Note(ACCEPTED, said))
         return layers
     elsewhere = moved(source, target)
@@ -256,7 +256,7 @@ def _on_grid(
         )
     if elsewhere:
         raise GeometryError(
-            f"The label {path.name} has {'' if same else 'nearly '}the size of its image and another place: "
+            f"The label {path.name} has {'' if same else 'nearly '}the size of its image but a different position: "
             f"{elsewhere}.",
             "One of the two lost its header or was mirrored, and left may be taken for right.",
             Hint("Export it again.", *(_BY_INDEX if same else ())),
@@ -269,7 +269,7 @@ def _on_grid(
 def _doubts(source: Grid, target: Grid, path: Path, found: str, *, cropped: bool) -> list[Note]:
     """Return what to think of a label whose grid differs from that of its image."""
     if not same_lattice(source, target):
-        lies = f"The label {path.name} lies on another grid than its image ({found})"
+        lies = f"The label {path.name} is on a different grid from its image ({found})"
         return [Note("other-grid", f"{lies} and is resampled to it: check one slice by eye.")]
     if not inside(source, target):
         said = f"The label {path.name} reaches beyond its image ({found}): check that both are of the same patient."

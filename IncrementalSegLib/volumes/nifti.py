@@ -1,6 +1,6 @@
 """NIfTI-1 and NIfTI-2 files, in one piece or as a pair of header and voxels, packed or not.
 
-They are read here and not by ITK, which takes a truncated or damaged file without a word, turns NaN and infinite
+They are read here and not by ITK, which accepts a truncated or damaged file silently, turns NaN and infinite
 voxels into zeros, lets ``pixdim`` overrule the sform, and refuses a file whose sform is sheared by rounding.
 """
 
@@ -42,7 +42,7 @@ class NiftiHeader:
     """The fields of a header that say what the voxels are.
 
     Attributes:
-        pair: The voxels lie in a file of their own.
+        pair: The voxels are in a separate file.
         dims: ``dim``: number of axes and their lengths.
         kind: Data type code.
         bits: Bits of a voxel.

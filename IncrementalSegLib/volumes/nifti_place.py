@@ -14,7 +14,7 @@ from IncrementalSegLib.volumes.notes import Note
 
 _AGAIN = "The file is damaged: copy or export it again."
 _FLAT = 1e-6
-"""Volume of three unit axes at which they lie in one plane."""
+"""Volume of three unit axes at which they are coplanar."""
 _MM_PER_UNIT = {1: 1000.0, 3: 0.001}
 """Spatial unit code -> millimetres; every other code means millimetres."""
 _SAME_SIZE = 1e-3
@@ -77,7 +77,7 @@ def matrix(place: Place, name: str, notes: list[Note]) -> Frame:
     Args:
         place: The fields of the header.
         name: Name of the file, for messages.
-        notes: A contradiction between two fields is said here, once.
+        notes: Receives a contradiction between two fields, once.
 
     Raises:
         GeometryError: No field gives the voxels a size and a place.
@@ -118,7 +118,7 @@ def _of_sform(place: Place, name: str) -> Frame | None:
     lengths = np.linalg.norm(rows[:, :3], axis=0) if known else np.zeros(3)
     flat = not known or abs(np.linalg.det(rows[:, :3])) <= _FLAT * lengths.prod()
     if flat and (place.codes[0] <= 0 or not known):
-        raise GeometryError(f"The position in the header of {name} (sform) is no number, or flat.", todo=_AGAIN)
+        raise GeometryError(f"The position in the header of {name} (sform) is not a number, or flat.", todo=_AGAIN)
     if flat:
         return None
     return lengths, _lps(rows[:, 3]), _lps(rows[:, :3] / lengths)
@@ -128,7 +128,7 @@ def _of_qform(place: Place, sizes: list[float], name: str, *, needed: bool) -> F
     if not np.isfinite(place.qform).all():
         if not needed:
             return None
-        raise GeometryError(f"The position in the header of {name} (qform) is no number.", todo=_AGAIN)
+        raise GeometryError(f"The position in the header of {name} (qform) is not a number.", todo=_AGAIN)
     b, c, d = place.qform[:3]
     square = b * b + c * c + d * d
     a = math.sqrt(max(0.0, 1.0 - square))
@@ -151,9 +151,7 @@ def _of_pixdim(place: Place, sizes: list[float], lost: bool, name: str, notes: l
         size = " x ".join(f"{size * place.mm:g}" for size, count in _edges(place) if count > 1)
         raise GeometryError(f"{name} gives its voxels the size {size} mm.", todo="Export the scan again.")
     if min(place.shape) > 1:
-        said = (
-            f"{name} does not say where it lies (no qform, no sform): its axes are taken for left, posterior, superior."
-        )
+        said = f"{name} gives no position (no qform, no sform): its axes are taken as left, posterior, superior."
         notes.append(Note("no-place", said))
     return np.array(sizes) * place.mm, np.zeros(3), np.eye(3)
 

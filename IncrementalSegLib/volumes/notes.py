@@ -1,4 +1,4 @@
-"""What a person should know about the files of a case, and how often it occurs in a data set."""
+"""Notes on the files of a case, counted over a data set."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _take(line: str, fields: dict[str, str], pairs: dict[str, str], path: Path) 
     key = " ".join(key.split()).lower()
     key = _OTHER_NAMES.get(key, key)
     if not mark or key not in _FIELDS or key in fields:
-        what = "twice" if key in fields else "which is no field of a NRRD file"
+        what = "twice" if key in fields else "which is not a field of a NRRD file"
         raise DataError(f"{path.name} has the line {line[:40]!r} in its header, {what}.", todo=_AGAIN)
     fields[key] = value.strip()
 

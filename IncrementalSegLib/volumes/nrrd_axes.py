@@ -145,7 +145,7 @@ def _signs(fields: Mapping[str, str], name: str) -> tuple[int, ...]:
     letters = "".join(_LONG_NAMES.get(word, word) for word in space.split("-"))
     letters = letters[:3] if letters[3:] == "t" else letters
     if letters not in _SPACE_SIGNS:
-        raise GeometryError(f"{name} lies in the space {space[:40]!r}.", todo="Export it in LPS or RAS.")
+        raise GeometryError(f"{name} is in the space {space[:40]!r}.", todo="Export it in LPS or RAS.")
     return _SPACE_SIGNS[letters]
 
 

@@ -60,11 +60,11 @@ def require_file(path: Path) -> int:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"{path} is not there.", todo="Correct the path.") from error
     except PermissionError as error:
-        raise DataError(f"{path} may not be read by you.", todo="Change its rights, or copy it.") from error
+        raise DataError(f"You have no permission to read {path}.", todo="Change its rights, or copy it.") from error
     except (OSError, ValueError) as error:  # links in a circle, a name that is too long or holds a zero byte
         raise DataError(f"{path} is not there or cannot be looked at.", todo="Correct the path.") from error
     if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"{path.name} is no file but a pipe, a device or a socket.", todo="Name a file or a folder.")
+        raise DataError(f"{path.name} is not a file but a pipe, a device or a socket.", todo="Name a file or a folder.")
     if not status.st_size:
         raise DataError(f"{path.name} is empty (0 bytes).", todo="Copy or export the file again.")
     return status.st_size
@@ -96,7 +96,7 @@ def beside(header: Path, named: str) -> Path:
         )
     if missing:
         raise DataError(
-            f"{header.name} is only a header: its voxels lie in {named}, which is not beside it.",
+            f"{header.name} is only a header: its voxels are in {named}, which is not in the same folder.",
             todo="Copy both files, or export the scan as one file.",
         )
     return data
@@ -119,7 +119,7 @@ def read_payload(
         encoding: How they are packed.
         dtype: The type of a sample, with its byte order.
         count: Number of samples that the header promises.
-        notes: What lies behind them is said here.
+        notes: Receives a remark on data after them.
         skip: Bytes before the first sample in the unpacked stream.
 
     Returns:
@@ -176,9 +176,7 @@ def _samples(path: Path, stream: _Stream, dtype: np.dtype[Any], count: int, note
         view[done : done + len(block)] = np.frombuffer(block, np.uint8)
         done += len(block)
     if stream.read(_BLOCK):  # the end of a packed stream compares its checksum
-        said = (
-            f"{path.name} goes on behind the {bytes_text(done)} of voxels that its header promises; that is not read."
-        )
+        said = f"{path.name} has more data than the {bytes_text(done)} of voxels in its header; the rest is not read."
         notes.append(Note("bytes-behind", said))
     return array
 
@@ -191,7 +189,7 @@ def _numbers(path: Path, file: BinaryIO, dtype: np.dtype[Any], count: int) -> ND
     try:
         numbers = np.array(words, dtype=np.float64)
     except ValueError as error:
-        raise DataError(f"{path.name} holds voxels that are no numbers.", todo=_COPY) from error
+        raise DataError(f"{path.name} holds voxels that are not numbers.", todo=_COPY) from error
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         if not ((numbers >= limits.min) & (numbers <= limits.max)).all():

@@ -89,7 +89,7 @@ def fourth_axis(name: str, count: int, time: str, notes: list[Note]) -> None:
         name: Name of the file.
         count: Samples along the axis.
         time: What in the header says that the axis is time, as a noun; empty where nothing does.
-        notes: Where the assumption is said.
+        notes: Receives the assumption.
 
     Raises:
         DataError: The axis is time.
@@ -99,7 +99,7 @@ def fourth_axis(name: str, count: int, time: str, notes: list[Note]) -> None:
     if time:
         raise DataError(
             f"{name} holds {count} time frames (its header has {time}).",
-            "Frames are no channels: a structure moves between them.",
+            "Frames are not channels: a structure moves between them.",
             "Save one frame as a 3-D file; to teach several as channels, save each as a file of its own.",
         )
     said = f"{name} has a fourth axis of {count}, taken for channels: if it holds time frames, save one as a 3-D file."

@@ -17,7 +17,7 @@ from IncrementalSegLib.worker.server import PATIENCE, Server
 def main() -> None:
     """Serve the front end that started this process."""
     parser = argparse.ArgumentParser(prog="IncrementalSegLib.worker", description=__doc__)
-    parser.add_argument("--patience", type=int, default=PATIENCE, help="seconds without a word after which it ends")
+    parser.add_argument("--patience", type=int, default=PATIENCE, help="seconds of silence after which it ends")
     options = parser.parse_args()
     take_normal_priority()
     tune_process()

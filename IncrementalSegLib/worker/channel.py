@@ -14,7 +14,7 @@ from IncrementalSegLib.jobs import events
 from IncrementalSegLib.jobs.lines import LONGEST, LineBuffer
 
 MOST_UNREAD = 64 * 2**20
-"""Bytes that wait for a reader at most; beyond it nobody reads, and what is said is dropped."""
+"""Bytes that wait for a reader at most; beyond it nobody reads, and events are dropped."""
 
 _PIECE = 2**16
 
@@ -87,5 +87,5 @@ def _line(event: events.Event) -> bytes:
 
 
 def _too_long(event: events.Event) -> events.Failed:
-    """Return what is said in place of an event that a reader would refuse, so that no job waits for its end."""
+    """Return the replacement of an event that a reader would refuse, so that no job waits for its end."""
     return events.Failed(getattr(event, "job", None), "The answer is too long for the wire.", todo="Ask for less.")

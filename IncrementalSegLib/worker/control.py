@@ -18,7 +18,7 @@ class RunningJob:
         send: Receives the events.
 
     Attributes:
-        wish: How the job shall end early; set by another thread, taken by the next progress.
+        wish: How the job is to end early; set by another thread, taken by the next progress.
     """
 
     def __init__(self, request: Request, send: Callable[[Event], None]) -> None:
@@ -30,7 +30,7 @@ class RunningJob:
         """Report progress.
 
         Raises:
-            Stop: The job shall end; once for every wish, so that what follows it can report too.
+            Stop: The job is to end; once for every wish, so that the rest of the job can report progress.
         """
         wish, self.wish = self.wish, None
         if wish is not None:

@@ -19,7 +19,7 @@ BEAT = 1.0
 """Seconds between two heartbeats."""
 
 PATIENCE = 600
-"""Heartbeats without a word from the front end after which the worker ends.
+"""Heartbeats of silence from the front end after which the worker ends.
 
 Counted, not timed, so that a computer that slept is not mistaken for a dead front end.  Long, because a front
 end may be busy for minutes; that its process has died or closed the pipe is noticed at once.
@@ -38,7 +38,7 @@ class Server:
 
     Args:
         channel: The wire.
-        patience: Heartbeats without a word after which the front end counts as gone.
+        patience: Heartbeats of silence after which the front end counts as gone.
     """
 
     def __init__(self, channel: Channel, patience: int = PATIENCE) -> None:
@@ -82,7 +82,7 @@ class Server:
     def _cancel(self, request: Request) -> None:
         job, wish = request.arguments.get("job"), request.arguments.get("wish", "discard")
         if wish not in get_args(Wish):
-            raise OptionError(f"The wish {wish!r} is not known.", todo=f"Use {', '.join(get_args(Wish))}.")
+            raise OptionError(f"The wish {wish!r} is unknown.", todo=f"Use {', '.join(get_args(Wish))}.")
         self._compute.cancel(str(job), wish)
 
     def _beat(self, parent: int) -> None:

@@ -1,4 +1,4 @@
-"""What the worker can be asked: a verb is a function of the library, its arguments are the function's."""
+"""Verbs of the worker: each is a function of the library, with the arguments of the function."""
 
 from __future__ import annotations
 

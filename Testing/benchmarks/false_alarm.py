@@ -40,7 +40,7 @@ class Scale:
     """Size of the benchmark.
 
     Attributes:
-        people: Scans; a fifth of them is set aside and judges.
+        people: Scans; a fifth of them is held out and judges.
         size: Samples of a scan along D, H, W.
         first: Optimiser steps that teach.
         again: Optimiser steps of each candidate.

@@ -60,7 +60,7 @@ class Subject:
         return fmean(100 * (old - new) for old, new in self.patients.values())
 
     def held_back(self, names: Sequence[str], witnesses: Witnesses) -> bool:
-        """Return whether the gate would hold the candidate back with these patients set aside."""
+        """Return whether the gate would hold the candidate back with these held-out patients."""
         old, new = ({(name, 0): self.patients[name][side] for name in names} for side in (0, 1))
         return by_drop(compare(new, old, np.random.default_rng(0)), Limits(), witnesses)[0] == "harmed"
 

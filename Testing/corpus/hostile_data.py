@@ -38,7 +38,7 @@ def outlined(*boxes: tuple[int, int], shape: tuple[int, int, int] = SHAPE, dtype
 
 
 def placed(array: NDArray[Any], spacing: float = 1.0, origin: float = 0.0, turn: float = 0.0) -> Make:
-    """Return what writes a label at another place than its scan."""
+    """Return what writes a label at a different position than its scan."""
 
     def make(folder: Path) -> Path:
         picture = sitk.GetImageFromArray(array)
@@ -67,8 +67,8 @@ LABELS: dict[str, Hostile] = {
         labelled(outlined((4, 7), (8, 9), shape=(6, 9, 9))), "covers a part of its image", "warning"
     ),
     "outlines the air": Hostile(labelled(outlined((0, 3), (8, 11))), "liver lies where .* nothing", "warning"),
-    "probabilities": Hostile(labelled((GOOD * 0.3).astype(np.float32)), "no whole numbers"),
-    "NaN": Hostile(labelled(np.where(GOOD == 2, NAN, GOOD).astype(np.float32)), "no whole numbers"),
+    "probabilities": Hostile(labelled((GOOD * 0.3).astype(np.float32)), "not whole numbers"),
+    "NaN": Hostile(labelled(np.where(GOOD == 2, NAN, GOOD).astype(np.float32)), "not whole numbers"),
     "whole numbers as floats": Hostile(labelled(GOOD.astype(np.float64)), "", "ok"),
     "empty": Hostile(labelled(GOOD * 0), "Nothing is annotated", "warning"),
     "one structure empty": Hostile(labelled(outlined((4, 7))), "Nothing is annotated for spleen", "warning"),
@@ -136,5 +136,5 @@ DATA: dict[str, Hostile] = {
         described(json.dumps([_PAIR | {"looked_for": "livr", "values": {"liver": 1}}]), "m.json"), "livr"
     ),
     "bytes that are no text": Hostile(raw("m.csv", "", bytes(range(128, 256))), "cannot be read"),
-    "a scan as data set": Hostile(image("a.nii.gz"), "no data set"),
+    "a scan as data set": Hostile(image("a.nii.gz"), "is not a data set"),
 }  # fmt: skip

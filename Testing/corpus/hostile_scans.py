@@ -193,7 +193,7 @@ SCANS: dict[str, Hostile] = {
     "nrrd cut": Hostile(changed(image("a.nrrd"), lambda data: data[:-9]), "2871 of 2880 bytes are there"),
     "mha cut": Hostile(changed(image("a.mha"), lambda data: data[:-9]), "2871 of 2880 bytes are there"),
     "mha packed and cut": Hostile(packed_and_cut, "truncated"),
-    "voxels left behind": Hostile(parted, "only a header: its voxels lie in a.raw"),
+    "voxels left behind": Hostile(parted, "only a header: its voxels are in a.raw"),
     "NaN throughout": Hostile(image("a.nii", np.full(SHAPE, NAN, np.float32)), "no finite voxel"),
     "some NaN and Inf": Hostile(
         image("a.nii", np.where(voxels() > 120, np.inf, np.where(voxels() < 80, NAN, voxels())).astype(np.float32)),
@@ -223,7 +223,7 @@ SCANS: dict[str, Hostile] = {
     "spacing 0 beside a good sform": Hostile(image("a.nii", pixdim=(0, 1, 1)), r"0 x 1 x 1 mm \(pixdim\)", "warning"),
     "spacing 0 (nrrd)": Hostile(nrrd("spacings: 1 1 0\n"), "impossible size"),
     "spacing infinite (mha)": Hostile(mha("ElementSpacing = 1 1 inf\n"), "impossible size"),
-    "a place that is no number": Hostile(image("a.nii", sform=[NAN] * 12), "position .* is no number"),
+    "a place that is no number": Hostile(image("a.nii", sform=[NAN] * 12), "position .* is not a number"),
     "a place that is flat": Hostile(image("a.nii", codes=(0, 1), sform=[1, 0, 0, 0] * 3), "flat"),
     "a place that is flat beside another": Hostile(image("a.nii", sform=[1, 0, 0, 0] * 3), "", "ok"),
     "a turn that is no number": Hostile(image("a.nii", codes=(1, 0), qform=[NAN] * 6), "qform"),
@@ -244,7 +244,7 @@ SCANS: dict[str, Hostile] = {
     "a folder without files": Hostile(lambda folder: folder, "no DICOM series"),
     "two series": Hostile(two_series, r"2 DICOM series: T2 [45] \(6 files\); T2 [45] \(6 files\)"),
     "two series in two folders": Hostile(two_deep, r"2 DICOM series: a: T2 4 \(6 files\); b: T2 5 \(6 files\)"),
-    "one series further down": Hostile(one_deep, "lies in its folder study.T2", "warning"),
+    "one series further down": Hostile(one_deep, "was found in its subfolder study.T2", "warning"),
     "a slice is missing": Hostile(lambda folder: series(folder / "scan", skip=(2,)), "slice is missing"),
     "links in a circle": Hostile(loop, "is not there"),
 }  # fmt: skip

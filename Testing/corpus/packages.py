@@ -139,8 +139,10 @@ def _bad_members(sound: bytes) -> Iterator[Hostile]:
         yield Hostile(f"member name: {what}", sealed({**content, name: b"{}"}), reason)
     yield Hostile("zero byte", sound.replace(b"card.json", b"card\0json"), "not among the files")
     yield Hostile("link", zipped(content, lambda info: setattr(info, "external_attr", 0o120777 << 16)), "is a link")
-    yield Hostile("device", zipped(content, lambda info: setattr(info, "external_attr", 0o020666 << 16)), "ordinary")
-    yield Hostile("pipe", zipped(content, lambda info: setattr(info, "external_attr", 0o010666 << 16)), "ordinary")
+    yield Hostile(
+        "device", zipped(content, lambda info: setattr(info, "external_attr", 0o020666 << 16)), "regular file"
+    )
+    yield Hostile("pipe", zipped(content, lambda info: setattr(info, "external_attr", 0o010666 << 16)), "regular file")
     yield Hostile("member twice", zipped_list([*content.items(), ("record.json", b"{}")]), "twice")
     yield Hostile("twice by case", zipped({**content, "RECORD.json": b"{}"}), "twice")
     upper = {name.upper() if name == "card.md" else name: data for name, data in content.items()}
@@ -162,7 +164,7 @@ def _bad_manifests(sound: bytes) -> Iterator[Hostile]:
     yield Hostile("lists fewer", zipped({**content, "manifest.json": manifest(short)}), "does not list 'history.json'")
     other = {**content, "record.json": content["record.json"].replace(b"heads", b"beads"), "manifest.json": seal}
     yield Hostile("wrong hash", zipped(other), "record.json differs")
-    yield Hostile("manifest is no JSON", zipped({**content, "manifest.json": b"\xff\xfe"}), "no text")
+    yield Hostile("manifest is no JSON", zipped({**content, "manifest.json": b"\xff\xfe"}), "not text")
 
 
 def _bad_json(sound: bytes) -> Iterator[Hostile]:
@@ -189,7 +191,7 @@ def _bad_json(sound: bytes) -> Iterator[Hostile]:
     yield Hostile("huge number", with_("memory.json", b'{"method": {"a": 1' + b"0" * 4000 + b"}}"), "4001 digits")
     yield Hostile("endless digits", with_("memory.json", b'{"a": 1' + b"0" * 9000 + b"}"), "9001 digits")
     yield Hostile("key twice", with_("memory.json", b'{"method": {}, "method": {}}'), "twice")
-    yield Hostile("half a character", with_("memory.json", b'{"method": {"a": "\\ud800"}}'), "no text")
+    yield Hostile("half a character", with_("memory.json", b'{"method": {"a": "\\ud800"}}'), "not text")
     yield Hostile("escape codes", with_("memory.json", b'{"method": {"a": "\\u001b[2J"}}'), "control character")
     yield Hostile("direction", with_("memory.json", b'{"method": {"a\\u202e": 1}}'), "control character \\u202e")
     yield Hostile("a list", with_("memory.json", b"[]"), "JSON object")

@@ -91,7 +91,7 @@ def test_another_grid_is_said(bridge):
     first, second = scan("First"), scan("Second", matrix=MATRIX + np.array([[0, 0, 0, 0.4], *[[0] * 4] * 3]))
     node = segmentation(first, liver=BOX)
     node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), second.GetID())
-    assert "another grid" in said(bridge)["liver"]
+    assert "a different grid" in said(bridge)["liver"]
 
 
 def test_without_a_scan_it_cannot_teach(bridge):

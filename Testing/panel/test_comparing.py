@@ -67,7 +67,7 @@ def pictured(tmp_path, case, dice=(0.9, 0.8), position=(1.0, 2.0, 3.0), images=(
 def test_how_well_the_new_structure_was_learned_is_said(session):
     scores = {"scapula": {"validation_dice": 0.927, "cases": 1}, "clavicle": {"validation_dice": None, "cases": 0}}
     session.comparing.show(3, {"version": 3, "retention": report(KEPT), "validation": scores})
-    assert session.comparing.learned == "Learned: scapula, Dice 0.93 (1 scan set aside)."
+    assert session.comparing.learned == "Learned: scapula, Dice 0.93 (1 held-out scan)."
     session.comparing.show(2)
     assert session.comparing.learned == ""
 

@@ -33,7 +33,7 @@ def test_agreement_is_no_change_and_nothing_is_nothing():
     assert (agrees.before, agrees.points, agrees.change, agrees.worst) == (None, None, "–", None)
     assert agrees.after == pytest.approx(0.985)
     assert agrees.verdict == "kept (proxy)"
-    assert "none was set aside" in agrees.reason
+    assert "none was held out" in agrees.reason
     assert (unknown.after, unknown.verdict) == (None, "not judged")
 
 

@@ -272,8 +272,8 @@ def test_a_folder_that_is_none_says_so_without_asking(session, tmp_path):
 def test_a_folder_that_cannot_be_read_says_why(session, folder):
     flow = collected(session)
     flow.useFolder(folder)
-    session.worker.last("check").fail("It is no data set.", "Nothing is in it.")
-    assert session.failure.what == "It is no data set."
+    session.worker.last("check").fail("It is not a data set.", "Nothing is in it.")
+    assert session.failure.what == "It is not a data set."
     assert (flow.fromFolder, flow.source, flow.rows) == (True, None, [])
     assert "Choose the folder" in flow.emptiness
     session.teaching.begin("Scapula")

@@ -18,7 +18,7 @@ class Head:
         meaning: What its terminology says, for example ``"Adrenal gland, Left"``; empty where it has none.
         group: Category of its terminology.
         color: Red, green, blue, each 0..255.
-        dice: On scans set aside, 0..1; ``None`` where none were.
+        dice: On held-out scans, 0..1; ``None`` where none were.
         scans: Number of those scans.
         taught: Day on which it was taught, ISO 8601; empty while unknown.
     """

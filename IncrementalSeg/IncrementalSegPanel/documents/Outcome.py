@@ -1,4 +1,4 @@
-"""What a segmentation brought, read from the worker's answer."""
+"""The result of a segmentation, read from the worker's answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slices that show what became of a structure, and where in a scan a slice lies."""
+"""Slices that show a structure before and after, and the place of a slice in its scan."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ _WORDS: dict[str, Callable[[], str]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one older structure.
+    """The retention of one older structure.
 
     Attributes:
         structure: Its name.
         fate: ``harmed``, ``unsure``, ``kept`` or ``improved``.
-        basis: What judged it: ``scans`` set aside, ``exemplars``, ``agreement`` of both versions, or ``nothing``.
+        basis: What judged it: ``scans`` held out, ``exemplars``, ``agreement`` of both versions, or ``nothing``.
         before: Mean Dice of the version before, 0..1; ``None`` where nothing measured it.
         after: Mean Dice of this version on the same scans; of an agreement the Dice of one with the other.
         points: After - before in points of Dice; ``None`` of an agreement and where nothing measured it.
@@ -74,7 +74,7 @@ class Row:
 
     @property
     def proxy(self) -> bool:
-        """Whether something else than scans set aside judged it."""
+        """Whether something else than held-out scans judged it."""
         return self.basis != "scans"
 
     @property
@@ -118,7 +118,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of all older structures.
+    """The retention of all older structures.
 
     Attributes:
         sentence: The verdict.

@@ -1,1 +1,1 @@
-"""What the worker answers, as the panel shows it: plain values, no widget."""
+"""Answers of the worker as the panel shows them: plain values, no widget."""

@@ -1,4 +1,4 @@
-"""What an installation has done to Slicer's Python, and how to take it back."""
+"""The changes that an installation has made to Slicer's Python, and how to take them back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the worker needs on this computer: what is there, what is missing, and what installing it would mean."""
+"""The worker's requirements on this computer: present, missing, and the cost of installing them."""
 
 from __future__ import annotations
 

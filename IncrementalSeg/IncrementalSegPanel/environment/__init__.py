@@ -1,1 +1,1 @@
-"""What the worker needs on this computer, and how it is installed."""
+"""The worker's requirements on this computer, and their installation."""

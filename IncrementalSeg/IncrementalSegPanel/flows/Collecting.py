@@ -25,7 +25,7 @@ DESCRIPTIONS = ("dataset.json", "manifest.csv", "manifest.json")
 """A folder with one of these files is a data set."""
 
 RECOMMENDED = 5
-"""Examples; from so many on one is set aside to measure the result and there is still something to learn from."""
+"""Examples; from so many on one is held out to measure the result and there is still something to learn from."""
 
 
 class Collecting:
@@ -33,10 +33,10 @@ class Collecting:
 
     Attributes:
         name: Of the structure.
-        improve: The model knows it, and shall know it better.
+        improve: The model knows it, and it is to be improved.
         terminology: Slicer's serialised terminology entry, or ``None``.
         color: Its colour.
-        fromFolder: Whether the scans of a data set on the disk shall teach, not those of the scene.
+        fromFolder: Whether the training scans are those of a data set on the disk, not those of the scene.
         source: The data set, or ``None``.
         labels: What the data set has outlines of.
         label: Which of them is the structure; empty while that is unclear.
@@ -78,12 +78,12 @@ class Collecting:
 
     @property
     def chosen(self) -> tuple[Any, ...]:
-        """The outlines of the scene that shall teach."""
+        """The outlines of the scene that are chosen for training."""
         return tuple(row.example for row in self.rows if row.ticked and row.example is not None)
 
     @property
     def count(self) -> int:
-        """How many scans shall teach."""
+        """The number of training scans."""
         return sum(row.ticked for row in self.rows)
 
     @property
@@ -201,7 +201,7 @@ class Collecting:
         return row.obstacle(self.label)
 
     def task(self) -> TeachingTask:
-        """Return what shall be taught; to be asked while there is no obstacle."""
+        """Return the task; to be asked while there is no obstacle."""
         name = self.name.strip()
         task = TeachingTask(name, self.improve, self.terminology, self.color, label=name)
         if not self.fromFolder:

@@ -39,7 +39,7 @@ class Comparing:
         doing: What is being done with the version, in words; empty while nothing is.
         listing: The list of all versions was asked for.
         consent: A person accepts what the gate holds the version back for.
-        asking: The panel asks whether the version shall be discarded.
+        asking: The panel asks whether to discard the version.
     """
 
     number: int | None
@@ -112,7 +112,7 @@ class Comparing:
 
     @property
     def row(self) -> Row | None:
-        """What became of the chosen structure."""
+        """The retention of the chosen structure."""
         rows = () if self.report is None else self.report.rows
         return next((row for row in rows if row.structure == self.chosen), None)
 
@@ -201,7 +201,7 @@ class Comparing:
             self._context.home()
 
     def ask(self, asking: bool) -> None:
-        """Ask whether the version shall be discarded, or ask no longer."""
+        """Ask whether to discard the version, or ask no longer."""
         self.asking = asking
         self._context.changed()
 
@@ -296,9 +296,9 @@ class Comparing:
 
 
 def _learned(scores: Json) -> str:
-    """Say how well new structures are outlined in the scans that were set aside."""
-    text = _("Learned: {name}, Dice {dice:.2f} ({count} scans set aside).")
-    one = _("Learned: {name}, Dice {dice:.2f} (1 scan set aside).")
+    """Say how well new structures are outlined in the scans that were held out."""
+    text = _("Learned: {name}, Dice {dice:.2f} ({count} held-out scans).")
+    one = _("Learned: {name}, Dice {dice:.2f} (1 held-out scan).")
     return " ".join(
         (one if score["cases"] == 1 else text).format(name=name, dice=score["validation_dice"], count=score["cases"])
         for name, score in scores.items()

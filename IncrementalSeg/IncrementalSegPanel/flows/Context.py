@@ -1,4 +1,4 @@
-"""What every flow works with: the worker, the scene, the folders, the open model, and what the panel shows."""
+"""The context of every flow: worker, scene, folders, the open model, and what the panel shows."""
 
 from __future__ import annotations
 

@@ -39,12 +39,12 @@ class Learning:
         phase: What the step does; one of :data:`PHASES`.
         fraction: Share of the step that is done, 0..1.
         left: Seconds that the step still takes, or ``None`` while unknown.
-        dice: Structure -> points (share of the learning done, Dice on the cases set aside).
+        dice: Structure -> points (share of the learning done, Dice on the held-out cases).
         changes: The same of the older structure that has lost most: (share, points of Dice lost or gained, name).
         preview: The latest picture and what it shows, or ``None``.
         memory: How much memory was measured before the start, for people; may be empty.
         asking: Whether a person is being asked how to stop.
-        confirming: Whether a person is being asked if all shall be discarded.
+        confirming: Whether a person is being asked to confirm discarding everything.
         wish: ``keep``, ``pause`` or ``discard`` once it was chosen; else empty.
     """
 
@@ -94,7 +94,7 @@ class Learning:
         self._context.changed()
 
     def askDiscard(self) -> None:
-        """Ask a person whether all shall be discarded."""
+        """Ask a person to confirm discarding everything."""
         self.confirming = True
         self._context.changed()
 

@@ -1,4 +1,4 @@
-"""What is known of a model that is open: the version in use, and what waits in it."""
+"""An open model: the version in use, and what waits for a decision."""
 
 from __future__ import annotations
 

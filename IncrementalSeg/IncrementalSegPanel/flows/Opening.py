@@ -33,7 +33,7 @@ class Opening:
     Args:
         context: Whose model it is.
         teach: Asks for examples of a structure by its name, which may be empty.
-        resume: Goes on with the unfinished step of the model.
+        resume: Continues the unfinished step of the model.
         compare: Shows a version by its number.
 
     Attributes:
@@ -138,7 +138,7 @@ class Opening:
         """Put the sample into the scene, and begin a model that it teaches or open the one it taught before."""
         try:
             load()
-        except Exception as error:  # whatever it is, a person shall read it
+        except Exception as error:  # whatever it is, a person has to read it
             self._context.fail(error)
             return
         if _isModel(self.folderOf(SAMPLE)):

@@ -42,7 +42,7 @@ class Overlay:
             if reading.error is not None:
                 raise reading.error
             self._context.bridge.showUncertainty(reading, volume)
-        except Exception as error:  # whatever it is, a person shall read it
+        except Exception as error:  # whatever it is, a person has to read it
             self.shown = False
             self._context.fail(error)
         self._context.changed()

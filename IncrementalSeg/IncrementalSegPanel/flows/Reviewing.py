@@ -1,4 +1,4 @@
-"""Review the exemplars: which pieces of scans the model keeps, why, and whether it shall keep any."""
+"""Review the exemplars: which pieces of scans the model keeps, why, and whether to keep any."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Row:
         scan: Its name.
         examples: Outlines in it of which one may be the structure; empty for a case of a data set.
         choice: Which of them, or ``None`` while that is unclear.
-        ticked: Whether it shall teach.
+        ticked: Whether it is chosen for training.
         decided: Whether a person said so; else it follows from the name.
         refused: Why a case of a data set cannot teach; empty where it can.
         labels: What was looked for in a case of a data set.

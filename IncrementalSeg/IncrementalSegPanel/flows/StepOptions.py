@@ -1,4 +1,4 @@
-"""How a step is done: method, its options, and the settings that every method shares."""
+"""The options of a step: its method with options, and the settings that every method shares."""
 
 from __future__ import annotations
 

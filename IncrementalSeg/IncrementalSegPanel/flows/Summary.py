@@ -28,7 +28,7 @@ class Summary:
         toExamples: Goes back and lets others be chosen.
 
     Attributes:
-        task: What shall be taught, or ``None`` while nothing is.
+        task: The teaching task, or ``None`` while there is none.
         stepOptions: How it is done.
         methods: The catalogue of the worker: name, summary, output, needs, schema.
         settings: The JSON schema of the settings that every method shares.

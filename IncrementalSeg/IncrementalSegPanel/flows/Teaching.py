@@ -36,7 +36,7 @@ class Teaching:
 
         Args:
             name: Of the structure, where it is clear already.
-            improve: It is known, and shall be improved.
+            improve: It is known, and is to be improved.
             first: Id of the segmentation that is listed first.
         """
         if self._context.may(State.COLLECTING):

@@ -1,4 +1,4 @@
-"""What shall be taught: a structure, and the scans that show it."""
+"""A teaching task: a structure, and the scans that show it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TeachingTask:
 
     Attributes:
         name: Of the structure in the model.
-        improve: The model knows it, and shall know it better.
+        improve: The model knows it, and it is to be improved.
         terminology: Slicer's serialised terminology entry, or ``None``.
         color: Its colour.
         label: What it is called in the data set.

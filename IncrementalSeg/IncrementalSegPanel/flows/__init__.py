@@ -1,1 +1,1 @@
-"""What a person does with the panel, step by step, without a widget."""
+"""The actions of a person in the panel, step by step, without a widget."""

@@ -115,7 +115,7 @@ def _row(head: Head) -> Any:
     row.setToolTip(0, head.meaning or _("No terminology is known for this name."))
     row.setText(1, "–" if head.dice is None else f"{head.dice:.2f}")
     row.setToolTip(
-        1, _("No scan was set aside to measure it.") if head.dice is None else _("Mean of the scans set aside.")
+        1, _("No scan was held out to measure it.") if head.dice is None else _("Mean of the held-out scans.")
     )
     row.setText(2, str(head.scans) if head.scans else "")
     row.setText(3, head.taught)

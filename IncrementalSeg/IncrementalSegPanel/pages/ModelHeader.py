@@ -1,4 +1,4 @@
-"""What model is open, what waits in it, and the menu of all that can be done with models."""
+"""The open model, what waits in it, and the menu of all that can be done with models."""
 
 from __future__ import annotations
 

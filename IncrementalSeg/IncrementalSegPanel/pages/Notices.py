@@ -1,4 +1,4 @@
-"""What went wrong, in three lines with the button that mends it, and what else a person should know."""
+"""Failures in three lines with a button that helps, and other notices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step will take, what is kept of it, and how it is done; one button begins it."""
+"""The summary of a step before it begins: time, memory, options; one button starts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the bridge asks of Slicer's windows; in a script without them it does nothing."""
+"""The requests of the bridge to Slicer's windows; in a script without them they do nothing."""
 
 from __future__ import annotations
 

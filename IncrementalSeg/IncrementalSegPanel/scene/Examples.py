@@ -221,7 +221,7 @@ def _placeHints(
         return [], str(error)
     local = np.linalg.inv(parentToWorld(scan)) @ matrix
     if node.GetTransformNodeID() != scan.GetTransformNodeID() or not sameGrid(image, local):
-        return [_("It lies on another grid and will be resampled to that of the scan.")], ""
+        return [_("It has a different grid and will be resampled to that of the scan.")], ""
     ends = [end for size in scan.GetImageData().GetDimensions() for end in (0, size - 1)]
     borders = zip(counted.atEdge, image.GetExtent(), ends, strict=True)
     touches = any(edge and at == end for edge, at, end in borders)

@@ -1,4 +1,4 @@
-"""How segments look and how far they are, kept while Slicer's tables hear late of what was changed at once.
+"""The looks and the progress of segments, kept while Slicer's tables are late to hear of changes.
 
 A table of segments (Segment Editor, Segmentations) writes an item back to its segment whenever the item changes. What
 changes inside of a node's modification it hears of at the end, place by place: the first, as a place in the list, makes

@@ -1,4 +1,4 @@
-"""What the worker writes, read piece by piece outside of the scene: outlines and maps of uncertainty."""
+"""Files of the worker, read piece by piece outside of the scene: outlines and maps of uncertainty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a segment is called: the names, colours and codes of structures, in and out of Slicer's segments."""
+"""Names, colours and codes of structures, in and out of Slicer's segments."""
 
 from __future__ import annotations
 

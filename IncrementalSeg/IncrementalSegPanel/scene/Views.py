@@ -1,4 +1,4 @@
-"""Which scans the slice views show, and how a scan is brought into them."""
+"""The scans in the slice views, and how a scan is brought into them."""
 
 from __future__ import annotations
 

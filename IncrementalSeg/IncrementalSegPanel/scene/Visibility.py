@@ -1,4 +1,4 @@
-"""Which results are visible: those of the scans that the slice views show, and always one that has just come."""
+"""The visibility of results: those of the shown scans, and always one that has just arrived."""
 
 from __future__ import annotations
 

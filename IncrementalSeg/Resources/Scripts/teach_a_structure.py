@@ -15,7 +15,7 @@ import slicer
 
 
 def main(model: str, structure: str, folder: str, **options: Any) -> dict[str, Any]:
-    """Teach, and say what became of the older structures.
+    """Teach, and say whether the older structures were kept.
 
     Args:
         model: Folder of the model, or its name.

@@ -12,7 +12,7 @@ from IncrementalSegLib import learn, segment
 
 
 def main(model: str, data: str, structure: str, output: str, *scans: str, **options: Any) -> None:
-    """Teach, say what became of the older structures, then segment."""
+    """Teach, say whether the older structures were kept, then segment."""
     result = learn(model, data, structure, **options)
     print(f"Version {result.record.number}: {result.to_json()['retention']['sentence']}")
     for path in segment(model, list(scans), output).outputs:

@@ -87,7 +87,7 @@ def _summary(folder: ModelFolder, number: int) -> Json:
 
 
 def _measured(retention: Json) -> dict[str, float]:
-    """Return the Dice of the structures that the gate measured: the mean over the scans set aside for each."""
+    """Return the Dice of the structures that the gate measured: the mean over the held-out scans for each."""
     found = {}
     for row in retention.get("structures", ()):
         values = [score["dice"] for score in row["after"] if score["dice"] is not None]

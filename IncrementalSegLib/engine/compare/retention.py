@@ -42,7 +42,7 @@ class Judgement:
     Attributes:
         version: The version judged.
         against: The version it was compared with.
-        report: What became of the structures that both know.
+        report: Scores and verdicts of the structures that both know.
         page: The page that was written, or ``None``.
         notes: Case -> what a person should know of it.
     """
@@ -67,10 +67,10 @@ class Judgement:
 
 @called_with(GateCall)
 def gate(call: GateCall) -> Judgement:
-    """Judge a version against another one on the scans set aside; nothing in the model changes.
+    """Judge a version against another one on the held-out scans; nothing in the model changes.
 
     Returns:
-        What became of the structures that both versions know.
+        Scores and verdicts of the structures that both versions know.
 
     Raises:
         DataError: ``strict``, and there is something to know of a scan.

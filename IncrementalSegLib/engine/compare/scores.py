@@ -60,7 +60,7 @@ def compare_versions(
         version: Version to evaluate; the current one by default.
         largest_component: Keep only the largest component of each structure.
         strict: What a person should know of a case (``check`` lists it) is an error.
-        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
+        accept_grid: Match a label of the size of its image voxel by voxel, ignoring its header.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Receives progress.
 

@@ -1,4 +1,4 @@
-"""Was every old structure kept?  Two versions on the scans set aside, or on a proxy where there is none."""
+"""Was every old structure kept?  Two versions on the held-out scans, or on a proxy where there is none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GateInputs:
     """What may judge the old structures of a model.
 
     Attributes:
-        history: Says which scans were set aside.
+        history: Says which scans were held out.
         copies: Scans that the model keeps.
         exemplars: Judge by proxy where no scan can.
         others: Prepared scans on which the versions may agree, for example those of the step.
@@ -87,8 +87,8 @@ def judge(
         absent: Scores = []
         if not any(comparable(*pair) for pair in found):  # only a proxy can tell what was kept
             absent = found
-            reasons = [f"it is {not_in(absent)} set aside"] if absent else []
-            reason = "; ".join([*reasons, *([note] if note else [])]) or "no scan was set aside for it"
+            reasons = [f"no held-out scan shows it ({not_in(absent)})"] if absent else []
+            reason = "; ".join([*reasons, *([note] if note else [])]) or "no scan was held out for it"
             basis, found, means = _proxy(scorer, item.id, inputs)
             note = f"{means}, because {reason}" if means else reason
         old, new = [pair[0] for pair in found], [pair[1] for pair in found]
@@ -129,7 +129,7 @@ def _mean_drop(scores: Scores) -> float | None:
 def _proxy(scorer: Scorer, structure: StructureId, inputs: GateInputs) -> tuple[EvidenceKind, Scores, str]:
     """Judge a structure by what taught it, else by how far both versions agree; say how."""
     if found := scorer.on_exemplars(structure, inputs.exemplars):
-        return "exemplars", found, "by exemplars that taught it"
+        return "exemplars", found, "by exemplars it was trained on"
     if found := scorer.agreement_on_exemplars(structure, inputs.exemplars):
         return "agreement", found, "by agreement on exemplars"
     if found := scorer.agreement(structure, inputs.others):

@@ -1,4 +1,4 @@
-"""Scans set aside: found again by path and content, elsewhere in a folder, or as the copy that a version keeps."""
+"""Held-out scans: found again by path and content, elsewhere in a folder, or as the copy that a version keeps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Masks = dict[StructureId, NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class RetentionCopies:
-    """Copies of scans that were set aside, on the scans' own grids.
+    """Copies of scans that were held out, on the scans' own grids.
 
     Attributes:
         scans: Fingerprint of the images -> case, patient, uuids outlined and grid.
@@ -55,7 +55,7 @@ class RetentionCopies:
         """Return the copies with one more scan; what is known of the same scan already stays.
 
         Args:
-            case: A case that was set aside.
+            case: A case that was held out.
             structure_of: Label name -> uuid.
 
         Raises:
@@ -129,7 +129,7 @@ class RetentionScans:
 
     Attributes:
         scans: The scans.
-        missing: Uuid -> what is wrong with the scans that were set aside for it and cannot judge.
+        missing: Uuid -> what is wrong with the scans that were held out for it and cannot judge.
     """
 
     scans: tuple[RetentionScan, ...]
@@ -145,7 +145,7 @@ def find_retention_scans(
     only: Collection[str] | None = None,
     reader: CaseReader | None = None,
 ) -> RetentionScans:
-    """Find the scans that were set aside when the structures were taught or improved.
+    """Find the scans that were held out when the structures were taught or improved.
 
     Each is looked for where it lay, then by its content in ``moved``, then among the copies.
 
@@ -153,8 +153,8 @@ def find_retention_scans(
         history: Of the version to judge.
         structures: Uuids.
         copies: Copies kept in the model.
-        moved: A data set that may hold scans which lie elsewhere now.
-        trained: Fingerprints of scans that taught one of the versions and would flatter it.
+        moved: A data set that may contain scans that were moved.
+        trained: Fingerprints of scans that trained one of the versions, so that its score would be optimistic.
         only: Fingerprints of the scans to look for; all by default.
         reader: Reads the scans that lie on the disk; copies were read before.
     """
@@ -186,7 +186,7 @@ def find_retention_scans(
 
 
 def last_entries(history: History, structures: Sequence[StructureId]) -> Iterator[tuple[Json, tuple[StructureId, ...]]]:
-    """Yield each scan that was set aside with the structures it judges; outlined twice, the later outlines hold."""
+    """Yield each scan that was held out with the structures it judges; outlined twice, the later outlines hold."""
     found: dict[str, dict[StructureId, Json]] = {}
     for step in history.steps:
         for entry in step["set_aside"]:
@@ -226,7 +226,7 @@ def _how_read(entry: Json) -> Json:
 
 
 def _problem(case: Case, entry: Json) -> str:
-    """Say why a case is not the one that was set aside; empty where it is."""
+    """Say why a case is not the one that was held out; empty where it is."""
     labels = [*([case.label] if case.label is not None else []), *case.masks.values()]
     if not all(path.exists() for path in (*case.images, *labels)):
         return "is not where it was"

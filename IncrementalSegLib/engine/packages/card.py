@@ -59,11 +59,11 @@ def card_page(card: Json) -> str:
     structures = [
         f"- {item['name']}: "
         + ("no score" if item["validation_dice"] is None else f"Dice {item['validation_dice']:.3f}")
-        + f" on {item['validation_cases']} scans set aside"
+        + f" on {item['validation_cases']} held-out scans"
         for item in card["structures"]
     ]
     lineage = [
-        f"- Step {item['step']}: {', '.join(item['structures']) or 'nothing that is left'} by {item['method']}, "
+        f"- Step {item['step']}: {', '.join(item['structures']) or 'nothing any more'} by {item['method']}, "
         f"from {item['cases']} scans of {item['patients']} patients"
         for item in card["lineage"]
     ]
@@ -82,11 +82,11 @@ def card_page(card: Json) -> str:
             "\n## Scans\n",
             f"{scans['dimension']}-D network {network['name']} with {network['parameters']} parameters.",
             f"{scans['channels']} channels, orientation {scans['orientation']}, spacing {spacing} mm.",
-            "\n## What comes from patients\n",
+            "\n## Patient data\n",
             f"- exemplars (pieces of scans): {held['exemplars']}, {held['exemplar_bytes'] / 1e6:.1f} MB",
             *prototypes,
-            f"- sha256 of the files of {held['fingerprints']} scans, to know them again; no image can be made of it",
-            "- weights, which every scan of the lineage has shaped",
+            f"- sha256 of the files of {held['fingerprints']} scans, to recognise them; no image can be made from it",
+            "- weights, which every scan of the lineage influenced",
             "\n## Terms of use\n",
             card["license"] or "None are stated.",
             "",

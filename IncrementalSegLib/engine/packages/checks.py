@@ -1,4 +1,4 @@
-"""Whether the parts of a package fit together: a network that can be built, and tensors of its shapes."""
+"""Checks that the parts of a package fit together: a network that can be built, and tensors of its shapes."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def check_plan(record: VersionRecord, package: Path) -> None:
     require(all(1e-3 <= item <= 1e3 for item in spacing), "its spacing is not between 0.001 and 1000 mm")
     require(1 <= plan.coarsening <= 1e3, f"its grid is {plan.coarsening:g} times coarser than its scans")
     directions = sorted(plan.orientation.translate(_AXES))
-    require(directions == ["L", "P", "S"], f"its orientation {plan.orientation!r} names no three directions")
+    require(directions == ["L", "P", "S"], f"its orientation {plan.orientation!r} does not name three directions")
     require(0 <= low < high <= 100, f"its intensities are cut at {low:g} and {high:g} percent")
     require(
         -1e6 <= plan.window[0] < plan.window[1] <= 1e6,
@@ -108,13 +108,13 @@ def check_memories(
         memory = ExemplarMemory.from_files(documents["exemplars"], tensors["exemplars"])
     except ModelError as error:
         raise refused(package, error.what.rstrip(".").lower()) from error
-    require(set(bank.items) <= known | {BACKGROUND}, "it holds the mean features of an unknown structure")
+    require(set(bank.items) <= known | {BACKGROUND}, "it has the mean features of an unknown structure")
     require(set(tensors["prototypes"]) == set(bank.items), "it holds mean features that its list does not name")
     with torch.device("meta"):
         width = Segmenter.from_architecture(record.architecture).trunk(0).decoder_channels
     for key, mean in tensors["prototypes"].items():
         sound = mean.is_floating_point() and mean.shape == (width,) and bool((mean.abs() <= _LARGEST_FEATURE).all())
-        require(sound, f"the mean features of {key} are no {width} numbers that its network could make")
+        require(sound, f"the mean features of {key} are not {width} plausible feature values")
     kept = {f"{item}.{part}" for item in memory.scans for part in ("image", "masks", "ignore")}
     require(set(tensors["exemplars"]) <= kept, "it holds pixels that belong to no exemplar")
     require(len({item.id for item in memory}) == len(memory), "it holds an exemplar twice")
@@ -134,7 +134,7 @@ def check_domain(record: VersionRecord, document: Json, package: Path) -> None:
     try:
         TrainingDomain.from_json(document, plan_of(record))
     except (KeyError, ValueError) as error:
-        raise refused(package, f"its description of the scans that taught it does not fit ({error})") from error
+        raise refused(package, f"its description of the training scans does not fit ({error})") from error
 
 
 def _require(package: Path, holds: bool, otherwise: str) -> None:

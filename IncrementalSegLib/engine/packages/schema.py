@@ -1,4 +1,4 @@
-"""What leaves this computer in a package, and what comes in: documents with the keys of their forms alone.
+"""Schemas of the documents in a package, leaving and entering this computer; no other key passes.
 
 Other keys are dropped on both ways; so no path of this computer leaves it, and nothing that was not checked is ever
 written.

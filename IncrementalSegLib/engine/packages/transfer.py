@@ -34,8 +34,8 @@ def export_package(
 ) -> Json:
     """Write one version of a model as one file, with all that predicting and the next step need.
 
-    Cases, patients and exemplars are numbered, paths stay at home, and no image goes along unless ``include_exemplars``
-    says so; copied retention scans never do.  What remains of a scan is the sha256 of its file: who receives
+    Cases, patients and exemplars are numbered, paths are left out, and no image is included unless
+    ``include_exemplars``; copied retention scans never are.  The sha256 of each scan's file remains: who receives
     the model cannot make an image of it, but the model still knows which scans it was trained on, so that it
     is not tested on them.  The method's memory goes along, because it holds sums over all scans, as weights do.
 
@@ -79,7 +79,7 @@ def import_package(package: str | Path, model: str | Path) -> tuple[VersionRecor
         model: Folder of the new model.
 
     Returns:
-        Record of its first version, and its card, made anew of what was checked.
+        Record of its first version, and its card, rebuilt from the checked documents.
 
     Raises:
         ModelError: The package was refused, the folder holds a model, or it cannot be written.
@@ -108,7 +108,7 @@ def import_package(package: str | Path, model: str | Path) -> tuple[VersionRecor
         else:
             raise ModelError(
                 f"{model} holds a model already.",
-                "A package becomes a model of its own.",
+                "A package becomes a new model.",
                 "Choose a folder that does not exist yet.",
             )
     return record, card_of(folder.name, {"record": record.to_json(), **documents}, tensors, license_text)

@@ -1,1 +1,1 @@
-"""What is asked before a step: which method, how long, how much memory."""
+"""Advice and estimates before a step: method, time, memory."""

@@ -92,8 +92,8 @@ def _plain_cautions(dataset: Dataset, known: StructureList, exemplars: str) -> l
     count = len(dataset.cases)
     if count < FEWEST_CASES:
         cautions.append(
-            f"With {count} {'case' if count == 1 else 'cases'} none is set aside: nothing will measure the new "
-            f"structure. From {FEWEST_CASES} cases on one is."
+            f"With {count} {'case' if count == 1 else 'cases'} none is held out, so the new structure cannot be "
+            f"measured. From {FEWEST_CASES} cases on, one is."
         )
     labels = {name_key(name) for case in dataset.cases for name in case.looked_for}
     absent = [name for name in known.names if name_key(name) not in labels]

@@ -40,7 +40,7 @@ T = TypeVar("T")
 PHASE = Phase.MEASURING
 
 TRAINING_CASES, CASES_ASIDE = 4, 2
-"""Cases that stand for all."""
+"""Number of cases in the sample."""
 
 _WARM_UP, _TIMED, _SECONDS = 3, 12, 30.0
 """Optimiser steps that are not counted, steps that are, and when to be content with fewer."""
@@ -58,7 +58,7 @@ class Measured:
         steps: Optimiser steps of the full schedule.
         memory: Peak in bytes, of the GPU or, on a CPU, of the whole process; ``None``: not known.
         disk: Bytes of the version.
-        unjudged: Names of structures that no scan set aside will show.
+        unjudged: Names of structures that no held-out scan will show.
     """
 
     seconds: dict[str, float]
@@ -110,7 +110,7 @@ class DryRun(Step):
         return Measured(seconds, steps, self._peak(material, train), size, names)
 
     def _read(self) -> tuple[StepData, float, float, float]:
-        """Return a few cases, how many times as many train and are set aside, and the seconds to read all."""
+        """Return a few cases, the factors to the training and the held-out cases, and the seconds to read all."""
         request, history = self.request, self.request.history
         shown: dict[str, frozenset[str]] = {}
 

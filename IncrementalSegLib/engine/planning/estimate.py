@@ -1,4 +1,4 @@
-"""What a step will take, before it begins: minutes, memory and disk, from a dry run on this device."""
+"""The cost of a step before it begins: time, memory and disk, from a dry run on this device."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What patient-derived data a model holds, and how it is deleted."""
+"""Patient-derived data in a model, and its deletion."""

@@ -1,4 +1,4 @@
-"""The privacy ledger: what of patients a model holds; take all pieces of scans out, or forget one case."""
+"""The privacy ledger: list the patient data in a model, remove all pieces of scans, or forget one case."""
 
 from __future__ import annotations
 

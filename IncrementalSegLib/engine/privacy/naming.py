@@ -40,7 +40,7 @@ class Names:
 
     @property
     def says_little(self) -> bool:
-        """Whether every name is a number or so short that it stands in many texts by chance."""
+        """Whether every name is a number or so short that it occurs in many texts by chance."""
         return all(name.isdigit() or len(name) < _SHORT for name in self._own)
 
     def equal(self, text: object) -> bool:

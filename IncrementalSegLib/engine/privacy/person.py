@@ -1,4 +1,4 @@
-"""What a version is without one person: the files that change, and which structures the person taught."""
+"""A version without one patient: the files that change, and the structures that the patient's scans trained."""
 
 from __future__ import annotations
 

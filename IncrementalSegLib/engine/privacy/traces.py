@@ -1,4 +1,4 @@
-"""Whether any file of a model still names a person."""
+"""Search for the names of a patient in all files of a model."""
 
 from __future__ import annotations
 

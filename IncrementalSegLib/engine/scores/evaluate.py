@@ -77,7 +77,7 @@ def evaluate(
         version: Version of the model; the current one by default.
         largest_component: Keep only the largest component of each structure.
         strict: What a person should know of a case (``check`` lists it) is an error.
-        accept_grid: Take labels of their image's size voxel by voxel, wherever their headers put them.
+        accept_grid: Match a label of the size of its image voxel by voxel, ignoring its header.
         device: ``auto``, ``cpu`` or ``cuda``.
         watch: Called with each case, its volume, true masks and prediction, for pictures.
         progress: Receives progress.
@@ -119,7 +119,7 @@ def evaluate(
     if structures is None:
         warnings += tuple(
             Hint(
-                f"{name} was not scored: the data calls nothing so. Say which label it is: ",
+                f"{name} was not scored: the data has no label of this name. Name the label: ",
                 Set("structures", f"{name}=LABEL IN DATA"),
                 ".",
             )

@@ -48,11 +48,11 @@ class Checkpoints:
         }
 
     def write(self, state: TrainingState, ctx: StepContext) -> None:
-        """Replace the checkpoint; where that fails, training goes on and a person is told."""
+        """Replace the checkpoint; if that fails, log a warning and continue training."""
         try:
             self.store.write(self.request, *state.to_files(ctx))
         except ModelError as error:
-            log.warning("%s Training goes on; until a checkpoint can be written, a crash loses it.", error)
+            log.warning("%s Training continues; until a checkpoint can be written, a crash loses it.", error)
 
     def read(self, ctx: StepContext) -> TrainingState:
         """Return where the training was, with weights and memory back in ``ctx``.
@@ -63,13 +63,13 @@ class Checkpoints:
         kept = self.store.request()
         if kept["voxels"] != self.request["voxels"]:
             raise ModelError(
-                "The step cannot go on: its scans or labels are not what they were when it began.",
-                "A training that goes on with other scans is none that could be repeated.",
-                Hint("Restore it, or begin the step anew with ", RESTART, "."),
+                "The step cannot be resumed: its scans or labels have changed since it began.",
+                "Resuming on different scans would not be reproducible.",
+                Hint("Restore them, or start the step again with ", RESTART, "."),
             )
         for name, now in self.request["runtime"].items():
             if kept["runtime"][name] != now:
-                log.warning("The step began with %s %s and goes on with %s.", name, kept["runtime"][name], now)
+                log.warning("The step began with %s %s and continues with %s.", name, kept["runtime"][name], now)
         return TrainingState.from_files(*self.store.training(), ctx)
 
     def remove(self) -> None:
@@ -118,7 +118,7 @@ def has_moved_on(asked: Json, folder: ModelFolder) -> bool:
 
 
 def refuse_unfinished(folder: ModelFolder) -> None:
-    """Refuse to begin a step while another one waits to go on.
+    """Refuse to begin a step while another one is unfinished.
 
     Raises:
         ModelError: One does.
@@ -132,12 +132,12 @@ def refuse_unfinished(folder: ModelFolder) -> None:
     raise ModelError(
         f"A step of {folder.path} is unfinished: {names}, {curve['steps']} of {curve['planned']} optimiser steps done.",
         "Beginning another one would lose it.",
-        Hint("Continue it with ", Call("resume", {"model": str(folder.path)}), ", or begin anew with ", RESTART, "."),
+        Hint("Continue it with ", Call("resume", {"model": str(folder.path)}), ", or start again with ", RESTART, "."),
     )
 
 
 def check_parent(asked: Json, folder: ModelFolder) -> None:
-    """Refuse to go on with a step whose model has changed since it began.
+    """Refuse to resume a step whose model has changed since it began.
 
     Raises:
         ModelError: It has.
@@ -149,7 +149,7 @@ def check_parent(asked: Json, folder: ModelFolder) -> None:
             Hint(
                 "Go back with ",
                 Call("rollback", {"model": str(folder.path), "version": asked["parent"]}),
-                ", or begin the step anew with ",
+                ", or start the step again with ",
                 RESTART,
                 ".",
             ),

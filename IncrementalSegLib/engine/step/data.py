@@ -36,13 +36,13 @@ class StepData:
     Attributes:
         plan: How scans become what the network sees.
         training: Cases that train.
-        aside: Cases set aside.
+        aside: Cases held out.
         cases: The training cases, prepared.
-        held: The cases set aside, prepared.
+        held: The held-out cases, prepared.
         trained: What identifies the training cases, taken when they were read (:func:`history.case_entry`).
-        judges: What identifies the cases set aside, and where they lie.
+        judges: What identifies the held-out cases, and where they lie.
         domain: The training domain of the model after this step.
-        unjudged: Structures of the step that no scan set aside shows.
+        unjudged: Structures of the step that no held-out scan shows.
     """
 
     plan: Plan
@@ -103,7 +103,7 @@ def read_step_data(
 
 
 def not_judged(request: StepRequest, aside: Sequence[Case], present: Present) -> tuple[StructureId, ...]:
-    """Return the structures of a step that no scan set aside shows, neither in it nor in an earlier one."""
+    """Return the structures of a step that no held-out scan shows, neither in it nor in an earlier one."""
     label_of = {item: name for name, item in request.structure_of.items()}
     shown = [item for item in request.taught if not unjudged(aside, [label_of.get(item, "")], present)]
     blind = []
@@ -117,7 +117,7 @@ def not_judged(request: StepRequest, aside: Sequence[Case], present: Present) ->
 def cannot_be_judged(names: Sequence[str]) -> str:
     """Say of which structures no later step can measure what is kept."""
     return (
-        f"No later step can measure whether {', '.join(names)} is kept: no scan set aside shows it. One patient alone "
+        f"No later step can measure whether {', '.join(names)} is kept: no held-out scan shows it. One patient alone "
         "does, who is needed for training, or all who do have trained before. Exemplars will judge it, where they are "
         "kept; better add a scan of another patient that shows it."
     )
@@ -174,7 +174,7 @@ def model_plan(
         if normalisation not in ("auto", plan.normalisation):
             raise ModelError(
                 f"The model's normalisation is {plan.normalisation}, not {normalisation}.",
-                "It is fixed by a model's first step.",
+                "It is fixed by the first step of a model.",
                 "Leave it out, or start another model.",
             )
         return plan

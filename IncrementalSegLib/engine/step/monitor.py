@@ -53,7 +53,7 @@ class OldStructures:
     Attributes:
         structures: The old structures that the step does not teach.
         before: The version in use.
-        history: Says which scans were set aside.
+        history: Says which scans were held out.
         copies: Returns the scans that the model keeps.
         exemplars: Pieces of scans for structures that no scan can judge.
     """
@@ -74,7 +74,7 @@ class TrainingMonitor:
         new: Uuids of those that the step teaches.
         after: The network that learns.
         past: The old structures; ``None`` at a model's first step.
-        training: Cases of the step, shown where none was set aside.
+        training: Cases of the step, shown where none was held out.
         folder: Where pictures go, one file per new structure; ``None``: no pictures.
         progress: Called between passes of the network; may raise.
         clock: Seconds.
@@ -103,7 +103,7 @@ class TrainingMonitor:
         self._seen: dict[StructureId, tuple[PreparedCase, Tensor]] = {}
 
     def see(self, case: PreparedCase, structure: StructureId, mask: Tensor) -> None:
-        """Take note of what was found in a case set aside; the first case of each structure is shown."""
+        """Take note of what was found in a held-out case; the first case of each structure is shown."""
         known = self._seen.get(structure)
         if known is None or known[0].id == case.id:
             self._seen[structure] = case, mask
@@ -159,7 +159,7 @@ class TrainingMonitor:
                     case = Case(scan.case, scan.patient, (), frozenset())
                     scans.append(prepare(case, volume, masks, plan))
                 except IncrementalSegError as error:  # the gate says it aloud
-                    log.info("The scan %s is not looked at: %s", scan.case, error)
+                    log.info("The scan %s is skipped: %s", scan.case, error)
         judged = {item for scan in scans for item in scan.structures}
         rest = [item for item in past.structures if item not in judged]
         return scans + [piece for item in rest for piece in _pieces(past.exemplars, item)]
@@ -195,7 +195,7 @@ class TrainingMonitor:
 
 
 def chosen_scans(history: History, structures: Sequence[StructureId]) -> list[str]:
-    """Return fingerprints of scans that were set aside: few for each structure, evenly, in the order to read them."""
+    """Return fingerprints of scans that were held out: few for each structure, evenly, in the order to read them."""
     held: dict[StructureId, list[str]] = {item: [] for item in structures}
     for entry, items in last_entries(history, structures):
         for item in items:

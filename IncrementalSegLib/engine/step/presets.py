@@ -1,4 +1,4 @@
-"""How large and how long: the presets quick, standard and paper."""
+"""Presets: network size and schedule."""
 
 from __future__ import annotations
 

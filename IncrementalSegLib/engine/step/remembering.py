@@ -1,4 +1,4 @@
-"""What every step leaves behind, whatever its method: voxel counts, prototypes, exemplars."""
+"""The end of every step, whatever its method: voxel counts, prototypes and exemplars for the next ones."""
 
 from __future__ import annotations
 

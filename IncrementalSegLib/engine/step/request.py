@@ -1,4 +1,4 @@
-"""What a step is asked to do, checked before anything is read at length or written."""
+"""The request of a step, checked before scans are read or anything is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step made."""
+"""The result of a step."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from IncrementalSegLib.volumes.notes import counted
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step made.
+    """The result of a step.
 
     Attributes:
         record: Record of the new version.
         curve: What happened while training.
-        report: What became of the older structures.
+        report: Scores and verdicts of the older structures.
         page: The page about it, where one was asked for.
         notes: Case -> what a person should know of it; empty of a step that was finished before.
     """

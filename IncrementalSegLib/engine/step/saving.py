@@ -22,7 +22,7 @@ RETENTION = "retention"
 """Name of the document that holds what the gate found."""
 
 _PLAIN = ("case", "patient", "sha256", "looked_for")
-"""What a record tells of a case; where it lies stands in the history alone."""
+"""Keys of a case in a record; its path is in the history alone."""
 
 
 def save(
@@ -46,9 +46,9 @@ def save(
         curve: What happened while training.
         settings: How the step was done.
         selection: What the choice of exemplars found.
-        report: What became of the older structures.
+        report: Scores and verdicts of the older structures.
         scores: Validation scores by structure.
-        step: Whatever else the lineage shall tell: id, schedule, device.
+        step: Further entries of the lineage: id, schedule, device.
         seconds: Duration so far.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The split of a step: cases that train, and cases set aside for validation and retention."""
+"""The split of a step: cases that train, and held-out cases for validation and retention."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.store.manifest import fingerprint
 
 HELD_OUT_SHARE = 0.2
-"""Share of the patients set aside."""
+"""Share of the patients that is held out."""
 
 FEWEST_CASES = 4
-"""With fewer cases nothing is set aside."""
+"""With fewer cases nothing is held out."""
 
 MOST_SHARE = 0.5
-"""Share of the patients set aside at most, where structures are rare and not found in the same ones."""
+"""Share of the patients that is held out at most, where structures are rare and not found in the same ones."""
 
 _TRIES = 20
 
@@ -32,21 +32,21 @@ def split(
     set_aside: Collection[str] = (),
     present: Present = lambda case: case.looked_for,
 ) -> tuple[list[Case], list[Case]]:
-    """Split by patient into training cases and cases set aside.
+    """Split by patient into training cases and held-out cases.
 
-    What an earlier step set aside stays aside, because it judges what is kept; what trained before is
-    never set aside, because its score would flatter.  Each structure is shown by a training patient and, where two
-    patients or more show it, by one set aside; for that more than 20 % of the patients may be needed.
+    Cases held out by an earlier step stay held out, because they judge what is kept; training cases of earlier
+    steps are never held out, because their scores would be optimistic.  Each structure is shown by a training patient
+    and, if two patients or more show it, by one held out; this may need more than 20 % of the patients.
 
     Args:
         cases: The step's cases.
         seed: Decides the choice.
         trained: Fingerprints of cases that trained in earlier steps.
-        set_aside: Fingerprints of cases that earlier steps set aside.
+        set_aside: Fingerprints of cases that earlier steps held out.
         present: Called for as few cases as decide the choice; by default what was looked for is there.
 
     Returns:
-        Training cases and cases set aside (20 % of the patients, at least one from four cases on, else
+        Training cases and held-out cases (20 % of the patients, at least one from four cases on, else
         none), each sorted by id.
 
     Raises:
@@ -61,8 +61,8 @@ def split(
     aside = {case.patient for case in ordered if prints.get(case.id) in set_aside}
     if patients and aside == set(patients):
         raise DataError(
-            f"All {len(ordered)} cases were set aside for validation by earlier steps of this model.",
-            "If they trained now, they could not judge any more what is kept.",
+            f"All {len(ordered)} cases were held out for validation by earlier steps of this model.",
+            "Used for training, they could no longer show whether older structures are kept.",
             "Choose other cases, or add some.",
         )
     if len(ordered) >= FEWEST_CASES and len(patients) > 1:
@@ -76,19 +76,19 @@ def split(
 
 
 def unjudged(aside: Sequence[Case], names: Iterable[str], present: Present) -> list[str]:
-    """Return the label names that no case set aside shows, so that no later step can measure what is kept of them."""
+    """Return the label names that no held-out case shows, so that no later step can measure what is kept of them."""
     return [name for name in names if not any(name in present(case) for case in aside)]
 
 
 def _choose(
     cases: Sequence[Case], fresh: Sequence[str], aside: Set[str], count: int, most: int, seed: int, present: Present
 ) -> set[str]:
-    """Return the patients of ``fresh`` to set aside, ``count`` of them unless rare structures need others.
+    """Return the patients of ``fresh`` to hold out, ``count`` of them unless rare structures need others.
 
     Args:
         cases: All cases.
-        fresh: Patients that may be set aside.
-        aside: Patients that are set aside already.
+        fresh: Patients that may be held out.
+        aside: Patients that are held out already.
         count: How many more.
         most: How many more at most.
         seed: Decides the choice.

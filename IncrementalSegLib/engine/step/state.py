@@ -1,4 +1,4 @@
-"""What changes while a step trains: the curve, the best weights so far, and all that a checkpoint holds."""
+"""The changing state of a training: the curve, the best weights so far, and all contents of a checkpoint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TrainingCurve:
         planned: Optimiser steps of the full schedule.
         points: One JSON object per evaluation: ``step``, ``validation`` (Dice 0..1 or ``None``), mean loss terms.
         best_step: Step whose weights were kept.
-        accumulate: Parts in which a batch was worked off; more than 1 where the memory ran out.
+        accumulate: Micro-batches of a batch; more than 1 after memory ran out.
     """
 
     planned: int
@@ -38,7 +38,7 @@ class TrainingCurve:
 
     @property
     def nothing_learned(self) -> bool:
-        """Cases were set aside, and at no evaluation the new structures were found in them."""
+        """Cases were held out, and at no evaluation the new structures were found in them."""
         found = [point["validation"] for point in self.points if point["validation"] is not None]
         return bool(found) and max(found) < HARDLY_LEARNED
 
@@ -82,7 +82,7 @@ class TrainingState:
         sums: Sum of each loss term since the last evaluation.
         best: Highest validation Dice and what it was measured on; ``None`` while nothing is learned.
         optimiser: The running phase's optimiser, or ``None`` before its first step.
-        moments: What the optimiser knew when the checkpoint was written; used up when the phase goes on.
+        moments: What the optimiser knew when the checkpoint was written; used up when the phase continues.
         finished: Nothing is left to train, and the best weights are in place.
     """
 
@@ -96,7 +96,7 @@ class TrainingState:
     finished: bool = False
 
     def next_phase(self) -> None:
-        """Go on to the next phase."""
+        """Advance to the next phase."""
         self.phase, self.phase_began = self.phase + 1, self.curve.steps
         self.optimiser, self.moments = None, {}
 

@@ -59,7 +59,7 @@ class Step:
         settings: How to do it.
         run: Where pages and pictures go, and who is told.
         asked: What the command was called with, kept with the checkpoints for :func:`learn.resume`.
-        resuming: Go on from the checkpoint.
+        resuming: Continue from the checkpoint.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Step:
         except Exception:  # a full disk, a scan that is gone: no reason to train again
             if Unfinished(path := self.request.target.path).exists:
                 go_on = Call("resume", {"model": str(path)})
-                log.warning("The training so far is kept; %s goes on with it.", go_on)
+                log.warning("The training so far is kept; %s continues it.", go_on)
             raise
 
     def _run(self) -> StepResult:
@@ -116,7 +116,7 @@ class Step:
         checkpoints.remove()
         if curve.nothing_learned:
             log.warning(
-                "The Dice on the cases set aside stayed below %g; no weights stood out, so the last ones are kept.",
+                "The Dice on the held-out cases stayed below %g, so no weights stood out; the last ones are kept.",
                 HARDLY_LEARNED,
             )
         return result
@@ -249,7 +249,7 @@ class Step:
         predictor: Predictor,
         checkpoints: Checkpoints,
     ) -> TrainingCurve:
-        """Begin the step or go on with it, and train."""
+        """Begin or resume the step, and train."""
         state = checkpoints.read(ctx) if self.resuming else None
         if state is None:
             self.request.method.begin_step(ctx)
@@ -264,7 +264,7 @@ class Step:
             )
         try:
             return trainer.run()
-        except IncrementalSegError:  # to go on would end in the same way
+        except IncrementalSegError:  # continuing would end in the same way
             checkpoints.remove()
             raise
 
@@ -345,6 +345,6 @@ class Step:
         missing = [item for item in ctx.old if not ctx.exemplars.take("random", [item])]
         if missing:
             log.warning(
-                "No exemplar of %s is kept, so only the previous model's opinion holds it.",
+                "There is no exemplar of %s: only distillation keeps it.",
                 ", ".join(self.request.structures.by_id(item).name for item in missing),
             )

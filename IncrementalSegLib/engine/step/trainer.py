@@ -43,13 +43,13 @@ class Trainer:
         preset: Schedule.
         steps: Optimiser steps of the full schedule.
         runtime: Device and precision.
-        validate: Returns the Dice of the new structures on the cases set aside, or ``None`` without any.
+        validate: Returns the Dice of the new structures on the held-out cases, or ``None`` without any.
         missing: Returns after a validation whether one of several new structures is not learned yet, so that patience
             does not end the training.
         progress: Receives progress; a ``Stop`` that it raises ends the training as it says.
         checkpoint: Called with the state before the first step, before every evaluation, at least once a
             minute, and at the end.
-        state: Where an interrupted training was; by default it starts anew.
+        state: State of an interrupted training; by default a new one.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Trainer:
         return self.state.curve
 
     def run(self) -> TrainingCurve:
-        """Train, end a phase early without progress on the cases set aside, and keep the best weights.
+        """Train, end a phase early without progress on the held-out cases, and keep the best weights.
 
         Where nothing is learned, no weights are better than others; the last ones are kept.
         """
@@ -106,7 +106,7 @@ class Trainer:
         return state.curve
 
     def _run_phase(self, phase: TrainingPhase, count: int) -> None:
-        """Go on with a phase of ``count`` optimiser steps."""
+        """Continue a phase of ``count`` optimiser steps."""
         state, curve = self.state, self.curve
         state.resume(self.optimiser(phase))
         assert state.optimiser is not None
@@ -128,7 +128,7 @@ class Trainer:
             self.progress(Phase.TRAINING, curve.steps / curve.planned, {"loss": sum(terms.values())})
 
     def _evaluate(self) -> bool:
-        """Score the cases set aside and return whether the phase may still gain."""
+        """Score the held-out cases and return whether the phase may still gain."""
         self._save()
         state, curve = self.state, self.curve
         dice = self.validate()

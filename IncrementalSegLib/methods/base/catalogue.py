@@ -1,4 +1,4 @@
-"""What methods there are, as data: for the command line, the panel's form and the documentation."""
+"""The catalogue of methods as data, for the command line, the panel's form and the documentation."""
 
 from __future__ import annotations
 

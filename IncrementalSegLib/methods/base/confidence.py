@@ -1,4 +1,4 @@
-"""How sure the previous model is of each class in the scans of a step."""
+"""Confidence of the previous model in each class on the scans of a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step hands to its method: the models, the structures, the memory and the data."""
+"""The context of a step for its method: the models, the structures, the memory and the data."""
 
 from __future__ import annotations
 

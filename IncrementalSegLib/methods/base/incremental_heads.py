@@ -35,7 +35,7 @@ class HeadOptions(MethodOptions):
     dice: bool = True
     """Add soft Dice on the new structures to their cross-entropy."""
     norm: Literal["train", "freeze_after_first_step"] = "train"
-    """Whether batch normalisation goes on learning its statistics in later steps."""
+    """Whether batch normalisation continues to learn its statistics in later steps."""
 
     @model_validator(mode="before")
     @classmethod
@@ -183,7 +183,7 @@ class RehearsingHeads(DistillingHeads[RehearsalOptionsT]):
             return teacher
         rows = ctx.rows(old)
         share = 1.0 if self.options.exemplar_target == "gt" else 0.5
-        known = _spread(batch.looked_for[:, rows], teacher)  # where no label was stored the teacher stands in
+        known = _spread(batch.looked_for[:, rows], teacher)  # the teacher replaces labels that were not stored
         return torch.where(known, share * batch.label[:, rows] + (1 - share) * teacher, teacher)
 
 

@@ -53,7 +53,7 @@ class TrainingPhase:
 class Method(ABC, Generic[OptionsT]):
     """Base of all methods.
 
-    A method object holds its options and nothing else: all state lies in ``ctx.memory``.  The class of its
+    A method object holds its options and nothing else: all state is in ``ctx.memory``.  The class of its
     options is the generic parameter: ``class Mib(SoftmaxClasses[MibOptions])``.
 
     Attributes:

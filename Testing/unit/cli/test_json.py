@@ -40,7 +40,7 @@ def test_evaluate(model, data, command):
     assert score.keys() >= SCORE_KEYS
     assert 0 <= score["dice"] <= 1
     assert score["cases"] == 5
-    assert score["seen_in_training"] == 4  # one of five was set aside
+    assert score["seen_in_training"] == 4  # one of five was held out
     low, high = score["dice_ci"]
     assert low <= score["dice"] <= high
 

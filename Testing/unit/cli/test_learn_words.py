@@ -64,7 +64,7 @@ def test_the_first_step_says_how_intensities_are_normalised(
 @pytest.mark.parametrize("cases", [1, 2])
 def test_a_single_case_is_said_to_be_a_weak_witness(capsys: pytest.CaptureFixture[str], cases: int) -> None:
     text = said(capsys, 0.0, TrainingCurve(200, 200, best_step=200), cases=cases)
-    assert ("One case says so, and it may be unusual" in text) == (cases == 1)
+    assert ("This is the score of one case, which may be unusual" in text) == (cases == 1)
 
 
 @pytest.mark.parametrize(("parent", "asked"), [(None, Path("page")), (None, None), (1, Path("page"))])
@@ -78,5 +78,5 @@ def test_a_first_step_says_that_it_writes_no_page(
 def test_structures_that_no_scan_set_aside_shows_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     curve = TrainingCurve(200, 200, best_step=180)
     text = said(capsys, None, curve, unjudged=("scapula",))
-    assert "No scan set aside shows scapula: no later step can measure whether it is kept." in text
-    assert "No scan set aside" not in said(capsys, 0.8, curve)
+    assert "No held-out scan shows scapula: no later step can measure whether it is kept." in text
+    assert "No held-out scan" not in said(capsys, 0.8, curve)

@@ -89,7 +89,7 @@ def test_lost_header_is_refused_unless_the_person_accepts_it(name, mirrored, mod
         *COMMANDS[name](model, mirrored), "--accept-grid", "--strict"
     )  # strict: what was asked for is no doubt
     assert said.status == 0, said.err
-    assert "its voxels are taken one by one, as was asked" in " ".join(said.err.split())
+    assert "voxels are matched by index" in " ".join(said.err.split())
 
 
 def test_lost_header_at_check_and_advise(mirrored, model, command):
@@ -104,7 +104,7 @@ def test_lost_header_at_check_and_advise(mirrored, model, command):
 @pytest.mark.slow
 def test_accepted_label_is_read_in_the_same_way_by_later_steps(tmp_path, mirrored, command):
     """The gate of a later step reads the label again, and must not lose the scan."""
-    for label in mirrored.rglob("labels*/*.nii.gz"):  # all, so that also the one set aside is
+    for label in mirrored.rglob("labels*/*.nii.gz"):  # all, so that also the one held out is
         rewrite(label, _shifted)
     model = tmp_path / "model"
     assert command("learn", model, "--data", mirrored, "--structures", "liver", *FEW, "--accept-grid").status == 0

@@ -15,7 +15,7 @@ from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.store.card import read_card
 from IncrementalSegLib.store.versions import open_model
 
-OTHER = "has another form than this program writes"
+OTHER = "has a different form from the one that this program writes"
 
 
 def without(document, *path):

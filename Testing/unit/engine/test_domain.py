@@ -59,7 +59,7 @@ def test_segment_warns_of_a_scan_far_outside_and_not_of_one_inside(taught, tmp_p
     wide = scan(tmp_path / "wide.nii.gz", spacing=(10.8, 10.8, 16.0))
     outside = segment(taught, wide, tmp_path / "out", device="cpu")
     (text,) = [text for text in outside.warnings if "unlike" in text]
-    assert text.startswith("wide is unlike the scans that taught humerus: ")
+    assert text.startswith("wide is unlike the training scans of humerus: ")
     assert "its spacing is 10.8 mm, they had 5.4 mm" in text
     assert outside.outputs[0].is_file()  # it never blocks
 
@@ -79,7 +79,7 @@ def test_structures_taught_by_different_scans_are_warned_of_apart(teach, tmp_pat
         )
     warned = segment(model, scan(tmp_path / "c.nii.gz", "C"), tmp_path / "out", device="cpu").warnings
     (text,) = [text for text in warned if "unlike" in text]
-    assert "taught humerus:" in text
+    assert "training scans of humerus:" in text
     assert "contrast" in text
 
 
@@ -105,7 +105,7 @@ def test_one_sentence_for_structures_with_the_same_reason(names, spacing, how, t
     domain = TrainingDomain().with_step(1, [(features(), items.ids)])
     (text,) = warnings_of(domain, features(spacing=spacing), items, "scan {0}")
     assert text == (
-        f"scan {{0}} is {how} the scans that taught {', '.join(names)}: its spacing is {spacing:.3g} mm, "
+        f"scan {{0}} is {how} the training scans of {', '.join(names)}: its spacing is {spacing:.3g} mm, "
         f"they had 1 mm. {todo}"
     )
 

@@ -161,7 +161,7 @@ class TestRememberAgain:
         self.again(tmp_path / "m", data / "both")
         assert aside["case"] not in {item["case"] for item in overview(tmp_path / "m")["exemplars"]}
         before = tree(tmp_path / "m")
-        with pytest.raises(DataError, match="set aside"):
+        with pytest.raises(DataError, match="held out"):
             self.again(tmp_path / "m", data / "both", cases=aside["case"])
         assert tree(tmp_path / "m") == before
 

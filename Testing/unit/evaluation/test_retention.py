@@ -221,7 +221,7 @@ class TestUndefinedDice:
         nothing = StructureRow.of("liver", "l", [], [], LIMITS, rng(), basis="nothing", note="no scan")
         found = report(nothing)
         assert (nothing.verdict, nothing.kind, found.mean, found.held_back_by) == ("unsure", "proxy", None, ())
-        assert "liver cannot be judged" in found.sentence
+        assert "liver could not be judged" in found.sentence
 
 
 @pytest.mark.parametrize(

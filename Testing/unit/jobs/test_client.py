@@ -76,9 +76,9 @@ def test_pings_go_out_and_a_silent_worker_is_dead(world):
     (failure,) = world.wait(1)
     assert (world.killed, world.client.alive) == (1, False)
     assert failure.job == job.id
-    assert "said nothing for 60 s" in failure.what
+    assert "sent nothing for 60 s" in failure.what
     assert (job.state, ended.state) == ("failed", "finished")
-    with pytest.raises(WireError, match="said nothing for 60 s"):
+    with pytest.raises(WireError, match="sent nothing for 60 s"):
         world.client.submit("segment")
     assert world.wait(1000) == []
 

@@ -36,7 +36,7 @@ CASES = {
     "fine 4": (IMAGE, GRID, LABELS, GRID, "ok", ""),
     "shifted": (IMAGE, GRID, LABELS, grid(origin=(0.4, 0.0, 0.0)), "warning", "resampled"),
     "far": (IMAGE, GRID, LABELS[:, 1:], grid(shape=(3, 5, 6), origin=(99.0, 0.0, 0.0)), "refused", "do not overlap"),
-    "lost": (IMAGE, GRID, LABELS, grid(origin=(1.0, 0.0, 0.0)), "refused", "another place: origin 1 x 0 x 0"),
+    "lost": (IMAGE, GRID, LABELS, grid(origin=(1.0, 0.0, 0.0)), "refused", "a different position: origin 1 x 0 x 0"),
     "sheared": (IMAGE, grid(direction=SHEARED), LABELS, grid(direction=SHEARED), "warning", "repaired"),
     "leaning": (IMAGE, grid(direction=(1.0, 0.1, *SHEARED[2:])), LABELS, GRID, "refused", "not orthonormal"),
     "nan": (bad_voxels(), GRID, LABELS, GRID, "warning", "1 voxels"),

@@ -172,7 +172,7 @@ def test_semicolon_table_of_a_spreadsheet(tmp_path):
         ("image,label,values\na.nii.gz,map.nii.gz,liver\n", "Row 1 .* 1=liver"),
         ("image,label\n,map.nii.gz\n", "Row 1 .* no image"),
         ("scan,label\na.nii.gz,map.nii.gz\n", "no column 'image'"),
-        ("image,label\n", "no manifest"),
+        ("image,label\n", "not a manifest"),
         ("image,looked_for,label\na.nii.gz,livr,liver=map.nii.gz\n", r"'livr'.*Did you mean 'liver'"),
         ("image,looked_for,label,values\na.nii.gz,livr,map.nii.gz,1=liver\n", r"'livr'.*Did you mean 'liver'"),
         ("image,liver\na.nii.gz,m.nii.gz\na.nii.gz,m.nii.gz\n", "Two cases .* 'a'"),

@@ -273,7 +273,7 @@ def test_a_series_without_positions_takes_the_distance_that_is_there_and_says_so
     np.testing.assert_allclose(volume.grid.spacing, (0.5, 0.75, 4.0))
     np.testing.assert_array_equal(volume.array[0], ARRAY[::-1])
     assert notes == ["no-position"]
-    with pytest.raises(GeometryError, match="does not say where its 6 slices lie"):
+    with pytest.raises(GeometryError, match="does not say where its 6 slices are"):
         read(write_series(tmp_path / "c", ARRAY, change=drop_thickness))
 
 
@@ -289,7 +289,7 @@ def test_every_second_slice_is_said_to_be_missing(tmp_path):
 def test_a_film_without_positions_is_refused_and_a_picture_is_read_as_one(tmp_path):
     film = header(ARRAY, UID("1.2.840.10008.5.1.4.1.1.7.2"))
     film.NumberOfFrames = 6
-    with pytest.raises(GeometryError, match="does not say where its 6 slices lie"):
+    with pytest.raises(GeometryError, match="does not say where its 6 slices are"):
         read(save(film, tmp_path / "film.dcm"))
     picture = header(ARRAY[0], UID("1.2.840.10008.5.1.4.1.1.7"))
     volume, notes = read(save(picture, tmp_path / "picture.dcm"))

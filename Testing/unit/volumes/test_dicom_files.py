@@ -53,7 +53,7 @@ def test_what_is_no_scan_is_refused_by_its_class(tmp_path, uid, said):
     data = header(ARRAY[0], UID(uid)) if said in ("RT Dose", "Segmentation") else Dataset()
     data.SOPClassUID, data.SOPInstanceUID, data.SeriesInstanceUID = UID(uid), "1.2.5", "1.2.6"
     path = save(data, tmp_path / "s" / "a.dcm")
-    with pytest.raises(DataError, match=f"is no scan but of the DICOM class {said}"):
+    with pytest.raises(DataError, match=f"is not a scan but of the DICOM class {said}"):
         read(path)
     with pytest.raises(DataError, match=rf"holds no DICOM series that is a scan \(1 x {said}"):
         read(path.parent)

@@ -44,7 +44,7 @@ def written(folder, form, grid):
 def test_lost_header_is_refused_and_its_voxels_are_taken_one_by_one_where_asked(tmp_path, form, grid):
     given = written(tmp_path, form, grid)
     with pytest.raises(
-        GeometryError, match=r"(has the size of its image and another place|do not overlap).*accept_grid=True"
+        GeometryError, match=r"(the size of its image but a different position|do not overlap).*accept_grid=True"
     ):
         read_masks(GRID, ["a"], **given)
     notes = []
@@ -87,7 +87,9 @@ def test_a_lost_header_is_refused_with_a_slice_more_or_less(tmp_path, monkeypatc
     if name == "one voxel further":  # no more than the slice may explain
         assert read_masks(GRID, ["a"], **given)["a"].any()
         return
-    with pytest.raises(GeometryError, match=r"nearly the size of its image and another place|do not overlap") as told:
+    with pytest.raises(
+        GeometryError, match=r"nearly the size of its image but a different position|do not overlap"
+    ) as told:
         read_masks(GRID, ["a"], **given)
     assert "accept_grid" not in str(told.value), "there are no voxels to be taken one by one"
     if name == "x mirrored":

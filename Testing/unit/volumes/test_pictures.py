@@ -137,7 +137,7 @@ def test_a_turned_picture_is_read_as_viewers_show_it(tmp_path, ending, orientati
     np.testing.assert_array_equal(mask[0], shown[..., 0] > 99)
     if orientation > 4:
         Image.fromarray(np.uint8(PIXELS > 99)).save(tmp_path / "l.png")
-        with pytest.raises(GeometryError, match="lies on its side"):
+        with pytest.raises(GeometryError, match="is rotated"):
             read_masks(volume.grid, ["x"], tmp_path / "l.png", {"x": [1]})
 
 

@@ -136,7 +136,7 @@ def test_other_grid_is_resampled_and_told(tmp_path):
     path = save(tmp_path / "m.nrrd", labels, fine)
     assert read_masks(GRID, ["a"], path, {"a": (1,)}, notes=notes)["a"].all()
     assert len(notes) == 1
-    assert "another grid" in notes[0].message
+    assert "a different grid" in notes[0].message
 
 
 def test_labels_that_fit_nothing_are_refused(tmp_path):
@@ -148,7 +148,7 @@ def test_labels_that_fit_nothing_are_refused(tmp_path):
     with pytest.raises(GeometryError, match="do not overlap"):
         read_masks(GRID, ["a"], masks={"a": far})
     soft = save(tmp_path / "soft.nrrd", np.full(GRID.shape, 0.4, np.float32))
-    with pytest.raises(DataError, match="no whole numbers"):
+    with pytest.raises(DataError, match="not whole numbers"):
         read_masks(GRID, ["a"], soft, {"a": (1,)})
     several = save(tmp_path / "several.nrrd", np.stack([labels, labels * 2]))
     with pytest.raises(DataError, match="2 channels"):

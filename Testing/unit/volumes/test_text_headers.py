@@ -178,11 +178,11 @@ def test_pipes_and_devices_are_never_opened(tmp_path, ending):
     os.mkfifo(tmp_path / f"a{ending}")
     (tmp_path / f"zero{ending}").symlink_to("/dev/zero")
     for name in ("a", "zero"):
-        with pytest.raises(DataError, match="no file but a pipe"):
+        with pytest.raises(DataError, match="not a file but a pipe"):
             read(tmp_path / f"{name}{ending}")
     os.mkfifo(tmp_path / "pipe.raw")
     for path in (nrrd(tmp_path, "data file: pipe.raw\n", name="b.nhdr"), meta(tmp_path, data="pipe.raw", name="b.mhd")):
-        with pytest.raises(DataError, match="no file but a pipe"):
+        with pytest.raises(DataError, match="not a file but a pipe"):
             read(path)
 
 

@@ -1,4 +1,4 @@
-"""A label whose header was set aside when it taught is read in the same way when it judges."""
+"""A label whose header was ignored for training is read in the same way by the gate."""
 
 import numpy as np
 import pytest

@@ -67,7 +67,7 @@ def damage(world):
 
 
 def aside(world) -> list[Case]:
-    """Return the cases that were set aside."""
+    """Return the cases that were held out."""
     (step,) = History.of(open_model(world / "model")).steps
     names = {entry["case"] for entry in step["set_aside"]}
     return [case for case in open_data(world / "data").cases if case.id in names]
@@ -225,7 +225,7 @@ class TestProxies:
         damage(world)
         row = only_row(world)
         assert (row.basis, row.verdict) == ("exemplars", "harmed")
-        assert row.note == "by exemplars that taught it, because no scan was set aside for it"
+        assert row.note == "by exemplars it was trained on, because no scan was held out for it"
 
     def test_agreement_where_exemplars_have_no_outlines(self, world):
         self.without_scans(world)
@@ -256,10 +256,10 @@ class TestProxies:
 
 
 class TestAbsentWhereItIsJudged:
-    """Scans were set aside, and the structure is in none of them."""
+    """Scans were held out, and the structure is in none of them."""
 
     def blank(self, world, count=2):
-        """Empty the label of the scans set aside, and let the history know them so."""
+        """Empty the label of the held-out scans, and let the history know them so."""
         history = open_model(world / "model").document("history")
         for entry in history["steps"][0]["set_aside"][:count]:
             path = Path(entry["label"])
@@ -279,7 +279,7 @@ class TestAbsentWhereItIsJudged:
         found = gate(world / "model", device="cpu").report
         (row,) = found.rows
         assert (row.basis, row.verdict, found.held_back_by) == ("exemplars", "harmed", ("liver",))
-        assert row.note == "by exemplars that taught it, because it is not in 2 scans set aside"
+        assert row.note == "by exemplars it was trained on, because no held-out scan shows it (not in 2 scans)"
 
     def test_the_exemplars_judge_what_was_kept(self, world):
         self.blank(world)
@@ -300,7 +300,7 @@ class TestAbsentWhereItIsJudged:
         Path(open_model(world / "model").document("history")["steps"][0]["set_aside"][1]["images"][0]).unlink()
         row = only_row(world)
         assert (row.basis, row.verdict) == ("exemplars", "harmed")
-        assert "it is not in 1 scan set aside; " in row.note
+        assert "no held-out scan shows it (not in 1 scan); " in row.note
         assert row.note.endswith("is not where it was")
 
     def test_what_is_found_where_it_is_absent_is_not_called_kept(self, world):

@@ -143,7 +143,7 @@ def test_the_card_says_what_it_is(package):
     }  # fmt: skip
     assert card["patient_data"]["prototypes"]["humerus"]["voxels"] > 0
     assert "humerus" in page
-    assert "## What comes from patients" in page
+    assert "## Patient data" in page
 
 
 def test_a_model_whose_names_steer_a_terminal_makes_a_package_that_is_taken(model, tmp_path):

@@ -61,14 +61,14 @@ def test_scans_of_the_same_kind_need_no_old_ones(taught, same):
     (standing,) = advice.structures
     assert standing.name == "humerus"
     assert standing.exemplars > 0
-    assert "like those that taught" in advice.reasons[0]
+    assert "similar to the training scans" in advice.reasons[0]
 
 
 def test_scans_of_another_kind_ask_for_rehearsal(taught, other):
     advice = advise(taught, other)
     assert advice.method == "aeiseg"
-    assert "unlike those that taught humerus" in advice.reasons[0]
-    assert any("none is set aside" in text for text in advice.cautions)  # three cases
+    assert "unlike the training scans of humerus" in advice.reasons[0]
+    assert any("none is held out" in text for text in advice.cautions)  # three cases
 
 
 def test_another_kind_and_no_old_scans_is_warned_of(bare, other):

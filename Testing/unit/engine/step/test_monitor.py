@@ -121,7 +121,7 @@ def test_few_scans_of_each_structure_are_read_in_turns():
 
 @pytest.fixture(scope="module")
 def known(small_presets, data, tmp_path_factory):
-    """A model that finds something of the humerus; one scan was set aside."""
+    """A model that finds something of the humerus; one scan was held out."""
     model = tmp_path_factory.mktemp("known") / "model"
     learn(model, data / "both", "humerus", **STEP | {"accept": "gate"}, steps=60)
     return model

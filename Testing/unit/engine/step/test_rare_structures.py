@@ -1,4 +1,4 @@
-"""A structure that few scans show: who is set aside for it, and what is said where nobody can be."""
+"""A structure that few scans show: who is held out for it, and what is said where nobody can be."""
 
 import logging
 

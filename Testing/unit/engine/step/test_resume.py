@@ -174,7 +174,7 @@ class TestRefused:
         victim = sorted((place / "labelsTr").iterdir())[0]
         other = sorted((place / "labelsTr").iterdir())[1]
         victim.write_bytes(other.read_bytes())
-        with pytest.raises(ModelError, match="scans or labels are not what they were"):
+        with pytest.raises(ModelError, match="scans or labels have changed since it began"):
             resume(half, device="cpu", **learn_again)
         assert Unfinished(half).exists
 

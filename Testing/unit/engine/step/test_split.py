@@ -1,4 +1,4 @@
-"""Cases are set aside by patient, from four cases on, by the seed."""
+"""Cases are held out by patient, from four cases on, by the seed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_new_patients_are_drawn_beside_old_ones(scans):
 
 
 def test_cases_that_only_judge_cannot_train(scans):
-    with pytest.raises(DataError, match="set aside for validation by earlier steps"):
+    with pytest.raises(DataError, match="held out for validation by earlier steps"):
         split(scans[:2], 0, (), {fingerprint(case.images) for case in scans[:2]})
 
 
@@ -91,7 +91,7 @@ def judged(side, present):
 
 
 class TestRareStructures:
-    """A structure is set aside for judging, and trained, wherever two patients show it."""
+    """A structure is held out for judging, and trained, wherever two patients show it."""
 
     @pytest.mark.parametrize("count", [4, 5, 6, 10, 23])
     @pytest.mark.parametrize("seed", range(20))

@@ -22,7 +22,7 @@ STEP = {"options": FEW, "preset": "quick", "device": "cpu", "seed": 1}
 
 @pytest.fixture(scope="module")
 def known(small_presets, data, tmp_path_factory):
-    """A model that finds something of the humerus; one scan was set aside."""
+    """A model that finds something of the humerus; one scan was held out."""
     model = tmp_path_factory.mktemp("known") / "model"
     result = learn(model, data / "both", "humerus", **STEP, steps=60)
     assert result.report == RetentionReport()
@@ -128,7 +128,7 @@ def test_the_next_step_says_that_it_does_not_build_on_a_candidate(model, data, f
     teach(model, data)
     with pytest.raises(Exception, match=r"."):  # whatever becomes of it, it is said first
         learn(model, data / "scapula", "no such label", **STEP, steps=1)
-    assert "Nobody has decided on version 2 yet. This step goes on from version 1" in caplog.text
+    assert "Version 2 is still a candidate. This step continues from version 1" in caplog.text
 
 
 def test_a_page_that_cannot_be_written_costs_no_version(model, data, tmp_path, caplog):
