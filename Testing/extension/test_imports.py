@@ -18,7 +18,7 @@ def lint(folder):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
     command = [sys.executable, "-c", COMMAND, "--config", str(CONTRACTS), "--no-cache"]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=100
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False, timeout=100
     )
 
 
