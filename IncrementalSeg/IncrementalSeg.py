@@ -36,7 +36,7 @@ _HOME = "https://github.com/IncrementalSeg/SlicerIncrementalSeg"
 
 
 class IncrementalSeg(ScriptedLoadableModule):
-    """What Slicer shows of the module before it is opened."""
+    """The module's entry in Slicer, shown before it is opened."""
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)

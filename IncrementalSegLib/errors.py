@@ -55,7 +55,7 @@ class Call:
 
 
 Words = Callable[[Set | Call], str]
-"""How a front end calls its options and commands."""
+"""Names of options and commands in a front end."""
 
 
 class Hint(str):

@@ -19,7 +19,7 @@ from IncrementalSegLib.errors import IncrementalSegError, ModelError
 from IncrementalSegLib.types import Json
 
 TEMPORARY = ".new-"
-"""How the name of everything unfinished begins; readers ignore it, the next writer removes it."""
+"""Beginning of every unfinished name; readers ignore it, the next writer removes it."""
 
 PRIVATE = 0o700
 """Rights of a folder that holds what comes from patients."""

@@ -26,7 +26,7 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong.
+    """A failure in three parts.
 
     Attributes:
         what: What happened, one sentence.

@@ -39,7 +39,7 @@ class Worker(Protocol):
 
 
 class Installer(Protocol):
-    """What makes the worker able to run; see :class:`IncrementalSegPanel.environment.Installer.Installer`.
+    """Installation of the worker's requirements; see :class:`IncrementalSegPanel.environment.Installer.Installer`.
 
     Every ``done`` is called on the main thread; statuses are those of processes, 0 for success.
     """
@@ -89,11 +89,11 @@ class Work(Protocol):
 
     @property
     def path(self) -> Path | None:
-        """What was written; ``None`` until it is complete."""
+        """The written files; ``None`` until they are complete."""
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, in whatever way."""
+        """Whether it has ended, successfully or not."""
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call the listener after each piece, and now."""
@@ -170,7 +170,7 @@ class Bridge(Protocol):
 
 
 class Settings(Protocol):
-    """What is remembered between two starts of Slicer; ``QSettings`` fits."""
+    """Settings that last from one start of Slicer to the next; ``QSettings`` fits."""
 
     def value(self, key: str, default: Any = None) -> Any:
         """Return what was remembered."""

@@ -23,12 +23,12 @@ MODELS = "IncrementalSeg/models"
 
 @dataclass(frozen=True)
 class Tools:
-    """What the panel and scripts work with.
+    """Tools of the panel and of scripts.
 
     Attributes:
         worker: The process that computes; it is started when it is first needed.
         bridge: The only writer to the scene.
-        settings: What is remembered between two starts.
+        settings: Settings that last from one start to the next.
         folders: Folders.
     """
 

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class State(Enum):
-    """What the panel is doing; the value says it in words and names the page that shows it."""
+    """Activity of the panel; the value says it in words and names the page that shows it."""
 
     NOTHING_INSTALLED = ("nothing installed", "EnvironmentPage")
     RESTART_NEEDED = ("restart needed", "EnvironmentPage")

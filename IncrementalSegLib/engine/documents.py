@@ -56,7 +56,7 @@ class CaseEntry(BaseModel):
 
 
 class StepEntry(BaseModel):
-    """What a step did; names of data sets and devices are not exported."""
+    """Record of a step; names of data sets and devices are not exported."""
 
     number: _Count
     method: _Called
@@ -77,7 +77,7 @@ class StepEntry(BaseModel):
 
 
 class EditEntry(BaseModel):
-    """What an edit changed."""
+    """Record of an edit."""
 
     action: _Called
     structure: _Uuid | None = None

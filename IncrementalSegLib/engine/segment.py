@@ -54,7 +54,7 @@ class FailedScan:
 
 @dataclass
 class SegmentResult:
-    """What was written.
+    """Written files and warnings.
 
     Attributes:
         outputs: Files, in the order of the scans; the table of the values of a label map and the map of uncertainty

@@ -28,7 +28,7 @@ NormalisationChoice: TypeAlias = Literal["auto", "zscore", "ct"]
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class ReadingSettings(Options):
-    """How cases are read."""
+    """Options for reading cases."""
 
     strict: Annotated[bool, Field(description="Turn each warning of `check` into an error.")] = False
     accept_grid: Annotated[
@@ -38,7 +38,7 @@ class ReadingSettings(Options):
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class CaseSettings(Options):
-    """Which cases a step uses, and what is kept of them."""
+    """Options for the cases of a step and what is kept of them."""
 
     cases: Annotated[
         str | None, Field(description="Case ids, comma-separated, or a file with one id per line; all by default.")
@@ -61,7 +61,7 @@ def _list_networks(schema: Json) -> None:
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
-    """How a step is done."""
+    """Settings of a step."""
 
     improve: Annotated[bool, Field(description="Improve structures that the model already knows.")] = False
     method: Annotated[
@@ -116,7 +116,7 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
 
     @property
     def recorded(self) -> Json:
-        """What the record of a version tells of them; nothing that could hold a path."""
+        """The settings as a version's record keeps them, without anything that could hold a path."""
         return {name: value for name, value in self.to_json().items() if name in _RECORDED}
 
 
@@ -146,7 +146,7 @@ class WorkSettings(Options):
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class RunSettings(WorkSettings):
-    """What comes beside the version of a step that runs; the version does not depend on it."""
+    """Outputs beside the version of a running step; the version does not depend on them."""
 
     report: Annotated[
         str | Path | None,

@@ -80,7 +80,7 @@ class Distance:
 
     @property
     def largest(self) -> float:
-        """What decides whether a scan is far: all but the intensity."""
+        """The largest distance apart from the intensity, which decides nothing."""
         return max(self.features, self.spacing, self.extent)
 
 

@@ -30,7 +30,7 @@ _QUANTILES = (0.025, 0.975)
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far a lies above b, in points of Dice (0.01 each).
+    """Difference a - b, in points of Dice (0.01 each).
 
     Attributes:
         points: Mean over seeds of the mean paired difference a - b over cases.

@@ -15,7 +15,7 @@ _UNSURE = 1.0
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class Limits(Options):
-    """What may be lost, in points of Dice, 0..100.
+    """Limits on losses, in points of Dice, 0..100.
 
     Raises:
         OptionError: A limit is not a number in 0..100, or ``unsure`` lies above ``harm``.

@@ -36,7 +36,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class CaseScore:
-    """How well one structure was outlined in one case.
+    """Scores of one structure in one case.
 
     Attributes:
         case: Name of the case.
@@ -89,7 +89,7 @@ class CaseScore:
 
 @dataclass(frozen=True)
 class StructureScore:
-    """How well one structure was outlined over several cases.
+    """Scores of one structure over several cases.
 
     Attributes:
         scores: The cases, in the order given.

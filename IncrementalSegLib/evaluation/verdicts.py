@@ -46,7 +46,7 @@ AGREES = 12.0
 """Points by which two versions may differ that know a structure equally well; measured, see docs/benchmarks."""
 
 TAUGHT = 2.0
-"""How many times the limit exemplars may lose, which taught the version before; measured, see docs/benchmarks."""
+"""Multiple of the limit that exemplars may lose, which taught the version before; measured, see docs/benchmarks."""
 
 OUTRIGHT = 20.0
 """Points lost in a single scan that nothing makes up for; our own choice."""
@@ -57,7 +57,7 @@ BEYOND_DISPUTE = 50.0
 
 @dataclass(frozen=True)
 class Witnesses:
-    """What few scans are checked against, in points; ``None``: there is nothing to ask.
+    """Further evidence beside few scans, in points; ``None`` where there is none.
 
     Attributes:
         exemplars: Mean drop of Dice on the exemplars that taught the structure.
@@ -81,7 +81,7 @@ class Witnesses:
 
     @property
     def words(self) -> str:
-        """What they say, as a phrase; empty where there is nothing to ask."""
+        """The evidence as a phrase; empty where there is none."""
         said = []
         if self.exemplars is not None:
             said.append(f"its exemplars {_moved(self.exemplars)}")

@@ -33,7 +33,7 @@ Z_RANGE = 3.0
 
 @dataclass(frozen=True)
 class DescriptorNeeds:
-    """What a descriptor may be made from.
+    """Material of a descriptor.
 
     Attributes:
         device: Device of the result.
@@ -58,7 +58,7 @@ class Descriptor(Protocol):
 
     @property
     def version(self) -> str:
-        """What was computed and how, in one line."""
+        """The computation in one line."""
 
     @property
     def planar(self) -> bool:

@@ -74,7 +74,7 @@ class Exemplar:
 
     @property
     def place(self) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
-        """What the same pixels of the same case share, whichever step chose them."""
+        """Identity of the pixels, the same whichever step chose them."""
         return self.case, self.start, self.size, self.sha256
 
     @property

@@ -40,7 +40,7 @@ from IncrementalSegLib.types import Json, StructureId
 
 
 class SelectionOptions(BaseModel):
-    """How exemplars are chosen; the defaults are those of Ozdemir 2018."""
+    """Options for choosing exemplars; the defaults are those of Ozdemir 2018."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -61,7 +61,7 @@ class SelectionOptions(BaseModel):
     content_reduction: Reduction = "mean_per_layer"
     """Squared differences averaged per layer, or ``sum`` as Eq. 3 prints."""
     measure: Measure = "variance"
-    """What is uncertain."""
+    """Measure of uncertainty over the passes."""
     aggregate: Aggregate = "all"
     """Voxels over which it is averaged."""
     candidates_from: Literal["certain", "all_with_structure"] = "certain"
@@ -76,7 +76,7 @@ class SelectionOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Selection:
-    """What was chosen.
+    """The chosen exemplars.
 
     Attributes:
         memory: The exemplars with their pixels, in the order of cases and places.

@@ -34,7 +34,7 @@ State = Literal["waiting", "running", "cancelling", "finished", "failed", "cance
 
 
 class Transport(Protocol):
-    """How bytes reach a worker, and how it is ended by force."""
+    """Transport of bytes to a worker, which can also end it by force."""
 
     def write(self, data: bytes) -> None:
         """Send bytes; what cannot be sent any more is dropped."""
@@ -45,7 +45,7 @@ class Transport(Protocol):
 
 @dataclass
 class Job:
-    """What is known of a job.
+    """State of a job.
 
     Attributes:
         id: Its id.

@@ -50,7 +50,7 @@ _RISE = 0.2
 
 
 class JobProgress:
-    """How much of a whole job is done, and how long the rest takes, from the progress of its phases.
+    """Share done and time left of a whole job, from the progress of its phases.
 
     The phases are weighted by the time that they are expected to take. The share that is done never falls, and the
     time left rises slowly at most. It is known from the start where an estimate is; otherwise from when the longest

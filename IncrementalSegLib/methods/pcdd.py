@@ -42,7 +42,7 @@ class PcddOptions(ClassOptions):
     tau: float = Field(0.5, ge=0, le=1)
     """The previous model is believed where its entropy, 0..1 of the highest possible, lies below; our own choice."""
     rejected: Literal["background", "ignore"] = "background"
-    """What unlabelled voxels are where it is not believed: background (Eq. 4), or no part of either region."""
+    """Role of unlabelled voxels where it is not believed: background (Eq. 4), or no part of either region."""
     affinity_temperature: float = Field(1.0, gt=0)
     """Divides the cosines before their softmax: 1 is the paper's, and nearly uniform; 0.1 tells classes apart."""
     kd_direction: Direction = "teacher_student"
@@ -50,7 +50,7 @@ class PcddOptions(ClassOptions):
     kl_form: Form = "generalised"
     """generalised: never negative, 0 where both agree. plain: as printed, may fall below 0."""
     bg_merge: Literal["weighted", "sum"] = "weighted"
-    """How the means of background and new structures make the background's of before: weighted by their voxels,
+    """Combination of the means of background and new structures into the earlier background's: weighted by voxels,
     or their sum (Eq. 10 as printed), which grows with the number of new structures."""
     unit_prototypes: bool = False
     """Align directions of class means instead of the means, so that the weights do not depend on the features'

@@ -22,7 +22,7 @@ class PseudoLabelOptions(ClassOptions):
     """Entropy of the previous model, relative to the largest possible, below which its opinion counts; 1 takes
     all of it (our own choice, as in the comparison of Zhang et al.)."""
     rejected: Literal["background", "ignore"] = "background"
-    """What becomes of an unlabelled voxel at which the previous model is not sure."""
+    """Role of an unlabelled voxel at which the previous model is not sure."""
 
 
 @register("method", "pseudo-label")

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class SegmenterConfig(BaseModel):
-    """What a segmenter is made of; fixed at the first step of a model."""
+    """Architecture of a segmenter; fixed at the first step of a model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

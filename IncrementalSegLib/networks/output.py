@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Features:
-    """What a trunk returns for ``(B, C, *S)``.
+    """Feature maps of a trunk for ``(B, C, *S)``.
 
     Attributes:
         encoder: One map per level above the coarsest, finest first, before pooling.
@@ -27,7 +27,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Output:
-    """What a segmenter returns.
+    """Output of a segmenter.
 
     Attributes:
         logits: In the form of the model's output.  ``heads``: ``(B, K, 2, *S)``, background then

@@ -19,7 +19,7 @@ from IncrementalSegLib.types import Dimension, Json, StructureId
 
 
 class Trunk(Protocol):
-    """What a registered network offers; ``encode`` is deterministic, ``decode`` holds all dropout.
+    """Interface of a registered network; ``encode`` is deterministic, ``decode`` holds all dropout.
 
     Attributes:
         dimension: Spatial axes, 2 or 3.

@@ -39,7 +39,7 @@ _AIR, _BELOW_AIR, _TISSUE = (-1100, -900), (-1400, -1200), (-200, 300)  # Hounsf
 
 @dataclass(frozen=True)
 class ChannelScale:
-    """How the samples of one channel are normalised.
+    """Normalisation of one channel.
 
     Attributes:
         low: Smaller samples, and padding, become this one.

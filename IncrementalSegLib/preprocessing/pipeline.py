@@ -20,7 +20,7 @@ from IncrementalSegLib.volumes.volume import Volume
 
 @dataclass(frozen=True)
 class Record:
-    """What :func:`inverse` needs to bring maps back to the scan's own grid.
+    """Record of :func:`forward`, by which :func:`inverse` brings maps back to the scan's own grid.
 
     Attributes:
         order: Permutation of the array axes.

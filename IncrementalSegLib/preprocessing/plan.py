@@ -22,7 +22,7 @@ _ANISOTROPIC = 1.2  # above this ratio of spacings the coarse axis is the acquis
 
 
 class Plan(BaseModel):
-    """How a scan becomes what the network sees; never changes after the first step of a model.
+    """Preprocessing of a model; never changes after its first step.
 
     Sizes and spacings are in the order D, H, W of the turned volume.
     """
@@ -42,7 +42,7 @@ class Plan(BaseModel):
     coarsening: float = 1.0
     """By how much the spacing exceeds that of the first step's scans, which were too large for the network."""
     normalisation: Normalisation = "zscore"
-    """How intensities are normalised: ``zscore`` per scan and channel, or ``ct``, one window of Hounsfield units."""
+    """Normalisation of intensities: ``zscore`` per scan and channel, or ``ct``, one window of Hounsfield units."""
     clip_percent: tuple[float, float] = CLIP_PERCENT
     """Percentiles to which intensities are clipped before the z-score."""
     window: tuple[float, float] = CT_WINDOW

@@ -26,7 +26,7 @@ MIN_VOXELS = 1000
 
 
 class OutlinedCase(Protocol):
-    """What is read of a prepared case (``sampling`` is a stranger to this folder)."""
+    """Interface of a prepared case (this folder does not import ``sampling``)."""
 
     @property
     def patient(self) -> str:

@@ -14,7 +14,7 @@ from IncrementalSegLib.sampling.batch import Batch
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How strongly batches are changed; ranges are our own choice where the papers are silent.
+    """Strength of the augmentation; ranges are our own choice where the papers are silent.
 
     No mirroring by default: many structures have a side.
 

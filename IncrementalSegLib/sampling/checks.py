@@ -19,7 +19,7 @@ from IncrementalSegLib.volumes.notes import Note, Verdict, counted
 
 @dataclass(frozen=True)
 class CaseVerdict:
-    """What a person should know about one case.
+    """Verdict on one case.
 
     Attributes:
         case: Id of the case.

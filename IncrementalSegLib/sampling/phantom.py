@@ -34,12 +34,12 @@ STRUCTURES = (
     "infraspinatus",
     "subscapularis",
 )
-"""What can be outlined in a phantom."""
+"""Structures that can be outlined in a phantom."""
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """How a scanner sees tissue.
+    """Contrast, noise and resolution of a scanner.
 
     Attributes:
         contrast: Tissue -> signal, about 0..1.

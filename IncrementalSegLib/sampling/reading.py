@@ -185,7 +185,7 @@ class CaseReader:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What is remembered of a case until all are read."""
+    """Facts on a case that are kept until all are read."""
 
     notes: tuple[Note, ...]
     grid: Grid | None = None

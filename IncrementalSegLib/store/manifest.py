@@ -25,7 +25,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class FileEntry:
-    """What a file was when it was written.
+    """Size and checksum of a file when it was written.
 
     Attributes:
         sha256: 64 hexadecimal digits.

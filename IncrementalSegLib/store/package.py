@@ -26,7 +26,7 @@ from IncrementalSegLib.store.package_layout import MEMBERS, MOST_BYTES, read_mem
 from IncrementalSegLib.store.untrusted import decode_plain
 
 SUFFIX = ".iseg"
-"""How the name of a package ends."""
+"""Ending of a package's name."""
 
 _WRITTEN = (1980, 1, 1, 0, 0, 0)  # the time would make equal contents differ
 

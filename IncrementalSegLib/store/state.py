@@ -19,7 +19,7 @@ Status = Literal["current", "accepted", "candidate", "rejected"]
 
 @dataclass(frozen=True)
 class ModelState:
-    """What model.json holds.
+    """Content of model.json.
 
     Attributes:
         name: Name of the model.

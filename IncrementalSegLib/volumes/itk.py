@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import SimpleITK as sitk
 
 _PLAIN = {"determine ImageIO": "it is in no known format, or damaged", "size is zero": "it holds no voxel"}
-"""What ITK says -> what a person is told."""
+"""Message of ITK -> message for a person."""
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ Encoding = Literal["raw", "gzip", "zlib", "bzip2", "ascii"]
 
 _BLOCK = 1 << 20
 _MOST_PACKED = {"gzip": 1032, "zlib": 1032, "bzip2": 50_000, "ascii": 8}
-"""How many bytes of voxels one byte of a file can hold at most."""
+"""Most bytes of voxels in one byte of a file."""
 _BYTES_OF_A_WORD = 80
 """Memory of one number that is written as text while it is read."""
 _COPY = "The file is incomplete or damaged: copy or export it again."

@@ -61,7 +61,7 @@ class Exemplar:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of the slices or crops that show a structure its exemplars cover.
+    """Share of the slices or crops of a structure that its exemplars cover.
 
     Attributes:
         structure: Its name.
@@ -103,7 +103,7 @@ class Coverage:
 
 
 ORDERS = ("abstraction", "content", "random")
-"""How exemplars are chosen: what they cover for the network, what they cover in content, and at random."""
+"""Orders of exemplars: coverage in the network's features, coverage in content, and random."""
 
 _ENOUGH = 0.95
 """Of what all exemplars cover: a person sees little difference above."""
@@ -117,7 +117,7 @@ _PHRASES: tuple[tuple[str, Callable[[], str]], ...] = (
     ),
     (r"covers ([\d.]+) % of the set", lambda: _("it adds {0} % of the scans to those before it")),
 )
-"""What a model's reasons are made of, and how a person would say it."""
+"""Part of a model's reason -> its words for a person."""
 
 
 def ordersSentence() -> str:

@@ -65,7 +65,7 @@ class Version:
 
     @property
     def reason(self) -> str:
-        """What made it, where it stands, and what the gate held it back for."""
+        """Its origin, its status, and the reasons why the gate held it back."""
         said = _("Version {number} {done}: {standing}.").format(
             number=self.number, done=self.done, standing=self.standing
         )

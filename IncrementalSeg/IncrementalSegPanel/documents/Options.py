@@ -116,7 +116,7 @@ def fieldsOf(schema: Json) -> tuple[Field, ...]:
 
 
 class Answers:
-    """What a person changed in a form.
+    """The answers that a person changed in a form.
 
     Attributes:
         values: Option -> value, of those that were changed and can be used.

@@ -74,7 +74,7 @@ class Row:
 
     @property
     def proxy(self) -> bool:
-        """Whether something else than held-out scans judged it."""
+        """Whether it was judged by anything but held-out scans."""
         return self.basis != "scans"
 
     @property
@@ -157,6 +157,6 @@ class Report:
 
     @property
     def tally(self) -> str:
-        """How many structures were kept, improved, harmed."""
+        """The number of structures kept, improved, harmed."""
         counts = [(word(), sum(row.fate == fate for row in self.rows)) for fate, word in _WORDS.items()]
         return ", ".join(f"{count} {word}" for word, count in counts if count)

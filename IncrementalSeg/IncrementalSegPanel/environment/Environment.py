@@ -20,10 +20,10 @@ BUILDS = "https://download.pytorch.org/whl"
 """Where PyTorch keeps its builds by graphics card; PyPI has one for each system only."""
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
-"""What is needed beside PyTorch."""
+"""Requirements beside PyTorch."""
 
 SLICERS_OWN = frozenset({"numpy", "packaging", "pillow", "pydicom", "requests", "scipy", "simpleitk", "vtk"})
-"""What Slicer itself is built on: never installed, never replaced."""
+"""Packages that Slicer itself is built on: never installed, never replaced."""
 
 LOWEST_DRIVER = {"Linux": (525, 60), "Windows": (528, 33)}
 """NVIDIA driver that CUDA 12, which every PyTorch from 2.8 on is built for, needs at least."""
@@ -34,7 +34,7 @@ DRIVERS = "https://www.nvidia.com/drivers"
 
 @dataclass(frozen=True)
 class Report:
-    """What was found.
+    """Findings on this computer.
 
     Attributes:
         state: ``READY``, ``NOTHING_INSTALLED`` or ``UNSUPPORTED``.

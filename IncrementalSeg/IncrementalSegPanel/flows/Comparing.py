@@ -107,7 +107,7 @@ class Comparing:
 
     @property
     def held(self) -> tuple[str, ...]:
-        """What the gate holds back a version for that can be accepted."""
+        """The gate's reasons to hold back a version that can be accepted."""
         return self.report.held if self.undecided and self.report is not None else ()
 
     @property
@@ -124,7 +124,7 @@ class Comparing:
 
     @property
     def pictureTitle(self) -> str:
-        """Which scan is looked at, and how many there are."""
+        """Position of the scan on show, and the number of scans."""
         count = len(self._chosenPictures)
         if self.picture is None:
             return ""

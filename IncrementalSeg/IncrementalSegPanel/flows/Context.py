@@ -26,7 +26,7 @@ class Context:
     Args:
         worker: The process that computes.
         bridge: The only writer to the scene.
-        settings: What is remembered between two starts.
+        settings: Settings that last from one start to the next.
         folders: Folders.
         defer: Does something soon.
 
@@ -185,7 +185,7 @@ class Context:
         self.changed()
 
     def warn(self, text: str) -> None:
-        """Show a sentence beside what is done."""
+        """Show a notice beside the current page."""
         if text not in self.warnings:
             self.warnings.append(text)
         self.changed()

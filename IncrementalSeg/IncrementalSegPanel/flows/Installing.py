@@ -35,7 +35,7 @@ OPEN_AT_START = "IncrementalSeg/openAtStart"
 """Setting: whether Slicer shows the panel when it starts the next time."""
 
 LOADED = sys.modules
-"""What is in the memory of Slicer."""
+"""Packages that Slicer has loaded."""
 
 _ENVIRONMENT = (State.NOTHING_INSTALLED, State.RESTART_NEEDED, State.UNSUPPORTED)
 _MOST_LINES = 2000
@@ -44,7 +44,7 @@ Step = tuple[str, Callable[[Callable[[int], None]], None]]
 
 
 class Installing:
-    """What the environment page shows and does.
+    """Content and actions of the environment page.
 
     Args:
         context: Whose worker needs the libraries.

@@ -34,7 +34,7 @@ class Unfinished:
         """Return the step of a model that may have no version yet; ``None`` too where its files are damaged."""
         try:
             return cls.of(read_unfinished(folder))
-        except IncrementalSegError:  # said by whoever tries to go on with it
+        except IncrementalSegError:  # reported when the step is resumed
             return None
 
 

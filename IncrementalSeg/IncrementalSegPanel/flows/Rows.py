@@ -65,7 +65,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells this scan of the scene from others."""
+        """The scan's identity in the scene."""
         return self.examples[0].volumeId, self.examples[0].segmentationId
 
     def after(self, other: Row | None) -> Row:

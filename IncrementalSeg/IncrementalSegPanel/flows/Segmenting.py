@@ -98,12 +98,12 @@ class Segmenting:
 
     @property
     def progressText(self) -> str:
-        """What is being done and how long it will take, in words."""
+        """The activity and its time left, in words."""
         return self.phase if self.eta is None else _("{} · {} left").format(self.phase, duration(self.eta))
 
     @property
     def deviceText(self) -> str:
-        """What computes, and how long the last scan took."""
+        """The device, and the duration of the last scan."""
         try:
             seconds = float(self._context.settings.value(_SECONDS, 0))
         except (TypeError, ValueError):  # whatever a file of settings may hold

@@ -23,7 +23,7 @@ def settingsOf(schema: Json, first: bool) -> tuple[Field, ...]:
 
 @dataclass
 class StepOptions:
-    """How a step is done; what a person left alone is not said to the worker, whose defaults then count.
+    """Options of a step; those that a person left alone are not sent, so that the worker's defaults count.
 
     Attributes:
         method: Registered name, or ``None``: the recommended one.

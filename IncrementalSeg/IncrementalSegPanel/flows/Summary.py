@@ -21,7 +21,7 @@ from IncrementalSegPanel.Wording import duration
 
 
 class Summary:
-    """What a step will take.
+    """Time, memory and disk of a step.
 
     Args:
         context: Whose model is taught.

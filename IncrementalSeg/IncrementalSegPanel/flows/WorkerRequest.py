@@ -28,7 +28,7 @@ class WorkerRequest:
 
     @property
     def verb(self) -> str:
-        """What is being done; empty while nothing is, or what is done is given up."""
+        """The activity; empty while there is none, or while it is being given up."""
         return "" if self._given else self._verb
 
     def ask(

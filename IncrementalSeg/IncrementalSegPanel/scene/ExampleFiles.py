@@ -25,7 +25,7 @@ from IncrementalSegPanel.Translation import _
 
 MANIFEST = "manifest.csv"
 _LABEL_BYTES = 1 << 20
-"""How much of a label is resampled at once, which takes longer than writing it."""
+"""Amount of a label resampled at once, which takes longer than writing it."""
 _COLUMNS = ("case", "patient", "image", "looked_for", "label")
 
 T = TypeVar("T")

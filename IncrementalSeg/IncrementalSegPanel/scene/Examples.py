@@ -59,7 +59,7 @@ class Example:
 
 
 class Measures:
-    """What was counted of segments; counted again only when one has changed."""
+    """Counts of segments; counted again only when one has changed."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], tuple[tuple[object, ...], _Counted]] = {}

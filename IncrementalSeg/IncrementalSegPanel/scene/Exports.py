@@ -50,7 +50,7 @@ class Export:
 
     @property
     def path(self) -> Path | None:
-        """What was written; ``None`` until it is complete."""
+        """The written files; ``None`` until they are complete."""
         return self.result
 
     @property

@@ -18,7 +18,7 @@ _STATUS = slicer.vtkSlicerSegmentationsModuleLogic.GetStatusTagName()
 
 @dataclass(frozen=True)
 class Look:
-    """What a table of segments shows of one.
+    """A segment's row in a table.
 
     Attributes:
         name: Its name.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SLAB_BYTES = 2 << 20
-"""How much is unpacked at once: about 10 ms."""
+"""Amount unpacked at once: about 10 ms."""
 
 _TYPES = {"unsigned char": "u1", "signed char": "i1", "unsigned short": "u2", "short": "i2"}
 _TYPES |= {"unsigned int": "u4", "int": "i4", "float": "f4", "double": "f8"}

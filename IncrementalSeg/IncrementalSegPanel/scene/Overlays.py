@@ -20,7 +20,7 @@ _COLORS = ("vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodefMRI")
 
 @dataclass(frozen=True)
 class Shown:
-    """What a slice view showed.
+    """The layers that a slice view showed.
 
     Attributes:
         view: Id of the slice composite node.

@@ -21,7 +21,7 @@ from IncrementalSegPanel.Translation import _
 
 @dataclass
 class Before:
-    """What the last import changed, as it was.
+    """State of the scene before the last import.
 
     Attributes:
         nodeId: The segmentation.
@@ -40,7 +40,7 @@ class Before:
 
 @dataclass(frozen=True)
 class Undone:
-    """What came of taking a result back.
+    """Outcome of undoing a result.
 
     Attributes:
         taken: Whether anything of the result was still there as it came, and is gone now.

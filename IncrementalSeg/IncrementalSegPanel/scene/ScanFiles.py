@@ -16,7 +16,7 @@ from IncrementalSegPanel.scene.Geometry import Matrix, ijkToWorld
 from IncrementalSegPanel.Translation import _
 
 SLAB_BYTES = 8 << 20
-"""How much is written at once: less than 50 ms on any disk that is not full."""
+"""Amount written at once: less than 50 ms on any disk that is not full."""
 
 _READABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
 

@@ -17,7 +17,7 @@ from IncrementalSegPanel.Translation import _
 
 @dataclass(frozen=True)
 class Measure:
-    """What was counted of a segment.
+    """Counts of a segment.
 
     Attributes:
         perSlice: Voxels in each slice k of its image.
@@ -31,7 +31,7 @@ class Measure:
 
     @property
     def voxels(self) -> int:
-        """How many voxels there are."""
+        """The number of voxels."""
         return sum(self.perSlice)
 
     @property

@@ -37,7 +37,7 @@ from IncrementalSegLib.volumes.notes import counted
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the gate said of a version.
+    """The gate's judgement of a version.
 
     Attributes:
         version: The version judged.

@@ -30,7 +30,7 @@ _OTHERS = 8
 
 @dataclass(frozen=True)
 class GateInputs:
-    """What may judge the old structures of a model.
+    """Scans that may judge the old structures of a model.
 
     Attributes:
         history: Says which scans were held out.

@@ -12,7 +12,7 @@ from IncrementalSegLib.names import plain
 from IncrementalSegLib.types import Json
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>()#!|~&]|^\s*(?:[-+=]|\d+[.)])", re.MULTILINE)
-"""What Markdown or HTML would take for more than text."""
+"""Characters with a meaning in Markdown or HTML."""
 
 
 def card_of(

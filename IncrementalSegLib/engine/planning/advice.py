@@ -21,7 +21,7 @@ from IncrementalSegLib.volumes.notes import counted
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do, and why.
+    """A recommended method with its reasons.
 
     Attributes:
         method: Registered name, or ``None``: these scans want a model of their own.

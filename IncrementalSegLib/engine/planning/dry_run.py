@@ -51,7 +51,7 @@ _STEPS_UNTIL = 0.7
 
 @dataclass(frozen=True)
 class Measured:
-    """What a full step would take.
+    """Duration and memory of a full step.
 
     Attributes:
         seconds: Part of the step -> seconds.

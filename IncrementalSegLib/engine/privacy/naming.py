@@ -13,7 +13,7 @@ _SHORT = 3  # characters; below it, and in numbers, a name says nothing by itsel
 _RAW = 6  # bytes; shorter ones occur in weights by chance
 _HASHES = ("md5", "sha1", "sha256", "sha512", "blake2b")
 TOLD_APART = r" \([0-9a-f]{6}\)$"
-"""What the gate appends where two scans have one name."""
+"""Ending that the gate appends where two scans have one name."""
 
 
 class Names:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class StepData:
-    """What a step works on.
+    """Data of a step.
 
     Attributes:
         plan: How scans become what the network sees.

@@ -48,7 +48,7 @@ PICTURES_EVERY = 10.0
 
 @dataclass(frozen=True)
 class OldStructures:
-    """What old structures can be looked at with.
+    """Data by which old structures are monitored.
 
     Attributes:
         structures: The old structures that the step does not teach.

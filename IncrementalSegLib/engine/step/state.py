@@ -20,7 +20,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass
 class TrainingCurve:
-    """What happened while training.
+    """Record of a training.
 
     Attributes:
         steps: Optimiser steps done.

@@ -75,7 +75,7 @@ class Trainer:
 
     @property
     def curve(self) -> TrainingCurve:
-        """What happened so far."""
+        """The record of the training so far."""
         return self.state.curve
 
     def run(self) -> TrainingCurve:

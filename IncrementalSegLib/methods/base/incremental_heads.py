@@ -52,7 +52,7 @@ class DistillingOptions(HeadOptions):
     alpha: float = Field(0.5, ge=0, le=1)
     """Weight of the new structures against the old ones in Eq. 1 (paper2018 only)."""
     distill_reduction: Literal["sum", "mean"] = "sum"
-    """How the distillation terms of several old heads are joined; the paper does not say."""
+    """Reduction of the distillation terms of several old heads; the paper does not say."""
 
 
 class RehearsalOptions(DistillingOptions):
@@ -63,7 +63,7 @@ class RehearsalOptions(DistillingOptions):
     rehearse: int = Field(30, ge=1)
     """Exemplars of each structure to rehearse, the first in this method's order."""
     exemplar_target: Literal["teacher", "gt", "mix"] = "teacher"
-    """What exemplar batches teach the old heads: the teacher's opinion as in the paper, their labels, or the mean."""
+    """Target of the old heads in exemplar batches: the teacher's output as in the paper, the labels, or their mean."""
 
 
 HeadOptionsT = TypeVar("HeadOptionsT", bound=HeadOptions)
