@@ -144,7 +144,7 @@ class Progress(Protocol):
         """
 
 
-class OnLook(Protocol):
+class OnValidation(Protocol):
     """Receive what was seen; may raise to end the training."""
 
     def __call__(

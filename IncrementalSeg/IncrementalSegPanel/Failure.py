@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from IncrementalSegLib.errors import Hint, explain
-from IncrementalSegLib.jobs.events import Failed
+from IncrementalSegLib.wire.events import Failed
 from IncrementalSegPanel.Translation import _
 from IncrementalSegPanel.Wording import controlWords
 

@@ -8,10 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
-from IncrementalSegLib.jobs.client import Job
-from IncrementalSegLib.jobs.events import Event
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire.client import Job
+from IncrementalSegLib.wire.events import Event
 from IncrementalSegPanel.environment.Machine import Gpu, Machine
 from IncrementalSegPanel.Names import folderName
 

@@ -12,10 +12,10 @@ import qt
 import slicer
 
 from IncrementalSegLib.errors import Call, DataError, Hint, IncrementalSegError, ModelError, Set, said
-from IncrementalSegLib.jobs import events
-from IncrementalSegLib.store.card import read_card
+from IncrementalSegLib.store.summary import read_summary
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire import events
 from IncrementalSegPanel.scene.Examples import Example
 from IncrementalSegPanel.scene.ScriptExamples import chosenExamples
 from IncrementalSegPanel.Start import Tools, defer, makeTools
@@ -49,7 +49,7 @@ class Scripting:
         return sorted(path.parent for path in self.tools.folders.models.glob("*/model.json"))
 
     def openModel(self, model: str | Path) -> Json:
-        """Work with a model from now on, and return its card.
+        """Work with a model from now on, and return its summary.
 
         Args:
             model: Its folder, or the name of one in the usual place.
@@ -59,11 +59,11 @@ class Scripting:
         """
         folder = self._path(model)
         try:
-            card = read_card(folder)
+            summary = read_summary(folder)
         except ModelError as error:
             raise ModelError(error.what, error.why, said(error.todo, _scriptWords)) from error
         self.folder = folder
-        return card
+        return summary
 
     def segment(
         self,
@@ -104,7 +104,7 @@ class Scripting:
             for text in result["warnings"]:
                 _log.warning(text)
             output, *maps = result["outputs"]
-            known = [Structure.from_json(item) for item in read_card(folder)["structures"]]
+            known = [Structure.from_json(item) for item in read_summary(folder)["structures"]]
             found = [item for item in known if item.name in result["structures"]]
             node = self.tools.bridge.showSegmentation(output, volumeNode, found, segmentationNode)
             if maps:
@@ -168,9 +168,9 @@ class Scripting:
         result = self.do("resume", model=str(self._model(None)))
         return result | {"verdict": result["retention"]["sentence"], "report": result["retention"]}
 
-    def card(self) -> Json:
+    def summary(self) -> Json:
         """Return what is known of the open model."""
-        return self._ask("card")
+        return self._ask("summary")
 
     def versions(self) -> Json:
         """Return the records of all versions of the open model."""
@@ -185,15 +185,15 @@ class Scripting:
         return self._ask("gate", version=version)
 
     def accept(self, version: int) -> Json:
-        """Take a version of the open model into use, and return its card."""
+        """Take a version of the open model into use, and return its summary."""
         return self._ask("accept", version=version)
 
     def reject(self, version: int) -> Json:
-        """Mark a version of the open model as rejected, and return the card of the one in use."""
+        """Mark a version of the open model as rejected, and return the summary of the one in use."""
         return self._ask("reject", version=version)
 
     def rollBack(self, version: int | None = None) -> Json:
-        """Go back to a version that was in use, by default the one before; return its card."""
+        """Go back to a version that was in use, by default the one before; return its summary."""
         return self._ask("rollback", version=version)
 
     def methods(self) -> Json:

@@ -10,9 +10,9 @@ from pathlib import Path
 import qt
 
 from IncrementalSegLib.errors import WireError
-from IncrementalSegLib.jobs.client import Client, Job
-from IncrementalSegLib.jobs.events import Event
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire.client import Client, Job
+from IncrementalSegLib.wire.events import Event
 from IncrementalSegPanel.WorkerProcess import WorkerProcess
 
 TICK = 100

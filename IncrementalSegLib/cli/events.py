@@ -13,10 +13,10 @@ import typer
 import IncrementalSegLib
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.errors import explain
-from IncrementalSegLib.jobs import events
-from IncrementalSegLib.jobs.reporter import Reporter
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire import events
+from IncrementalSegLib.wire.reporter import Reporter
 from IncrementalSegLib.worker.log import Log
 
 

@@ -43,7 +43,10 @@ def command(
 ) -> None:
     """Teach MODEL new structures from labelled scans; the first step creates it."""
     with event_lines("learn", model) if events else progress_bar("learn") as progress, _unfinished_is_said(model):
-        settings |= {"progress": progress, "on_look": progress.look if isinstance(progress, EventLines) else None}
+        settings |= {
+            "progress": progress,
+            "on_validation": progress.validated if isinstance(progress, EventLines) else None,
+        }
         if resume:
             _refuse_other_options(context)
             from IncrementalSegLib.engine.learn import resume as go_on
@@ -102,8 +105,8 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
         )
         if all(scores[name]["cases"] == 1 for name in weak):
             say("This is the score of one case, which may be unusual: `incrementalseg evaluate` scores others.")
-    if record.step["set_aside"]:
-        say(f"Held out: {', '.join(entry['case'] for entry in record.step['set_aside'])}.")
+    if record.step["held_out"]:
+        say(f"Held out: {', '.join(entry['case'] for entry in record.step['held_out'])}.")
     if made["unjudged"]:
         say(f"No held-out scan shows {', '.join(made['unjudged'])}: no later step can measure whether it is kept.")
     if result.report.rows:

@@ -17,11 +17,11 @@ from rich.text import Text
 
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.engine.settings import StepCall
-from IncrementalSegLib.jobs.timing import JobProgress
 from IncrementalSegLib.names import visible
 from IncrementalSegLib.options import fields_of
 from IncrementalSegLib.progress import Progress, about, phrase
 from IncrementalSegLib.types import DeviceName
+from IncrementalSegLib.wire.timing import JobProgress
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model.")]

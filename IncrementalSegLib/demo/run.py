@@ -215,7 +215,7 @@ class _Demo:
             accept="always",  # forgetting is shown, not prevented
             device=self.device,
             progress=progress,
-            on_look=look,
+            on_validation=look,
         )
         return old, new
 

@@ -73,7 +73,7 @@ class StepEntry(BaseModel):
     exemplars: _Called | None = None
     precision: _Called | None = None
     training: _Many[CaseEntry]
-    set_aside: _Many[CaseEntry]
+    held_out: _Many[CaseEntry]
 
 
 class EditEntry(BaseModel):
@@ -169,14 +169,14 @@ class _Domain(BaseModel):
     extent: _Many[tuple[_Positive, _Positive]]
 
 
-class _Taught(BaseModel):
+class _Group(BaseModel):
     step: _Count
     structures: _Many[_Uuid]
     domain: _Domain
 
 
-class _Seen(BaseModel):
-    taught: _Many[_Taught] = []
+class _TrainingDomain(BaseModel):
+    groups: _Many[_Group] = []
 
 
 class _Card(BaseModel):
@@ -190,7 +190,7 @@ FORMS: dict[str, type[BaseModel]] = {
     "prototypes": _Prototypes,
     "memory": _Memory,
     "exemplars": _Exemplars,
-    "domain": _Seen,
+    "domain": _TrainingDomain,
     "card": _Card,
 }
 """Document -> its form."""

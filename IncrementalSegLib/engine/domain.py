@@ -108,13 +108,13 @@ class TrainingDomain:
         empty = torch.zeros(plan.channels, 2, 2, 2)
         axes = (1, 2) if plan.dimension == 2 else (0, 1, 2)
         scan = measure(empty, empty.numpy(), (1.0,) * len(axes), (2.0,) * len(axes), axes)
-        taught = [
+        groups = [
             DomainGroup(item["step"], tuple(item["structures"]), Domain.from_json(item["domain"]))
-            for item in document.get("taught", ())
+            for item in document.get("groups", ())
         ]
-        for item in taught:
+        for item in groups:
             item.domain.distance(scan)
-        return cls(tuple(taught))
+        return cls(tuple(groups))
 
     def with_step(self, step: int, scans: Sequence[tuple[ScanFeatures, Sequence[StructureId]]]) -> TrainingDomain:
         """Return this with one more step.
@@ -143,7 +143,7 @@ class TrainingDomain:
     def to_json(self) -> Json:
         """Return the document of a version."""
         return {
-            "taught": [
+            "groups": [
                 {"step": item.step, "structures": list(item.structures), "domain": item.domain.to_json()}
                 for item in self.groups
             ]

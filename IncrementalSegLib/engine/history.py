@@ -51,14 +51,14 @@ class History:
         return self._prints("training")
 
     @property
-    def set_aside(self) -> frozenset[str]:
+    def held_out(self) -> frozenset[str]:
         """Fingerprints of all cases that were ever held out: they judge what is kept and never train."""
-        return self._prints("set_aside")
+        return self._prints("held_out")
 
     @property
     def forgotten(self) -> frozenset[str]:
         """Fingerprints of all cases whose names and pixels the model was told to forget."""
-        entries = [entry for step in self.steps for pool in ("training", "set_aside") for entry in step[pool]]
+        entries = [entry for step in self.steps for pool in ("training", "held_out") for entry in step[pool]]
         return frozenset(entry["sha256"] for entry in entries if entry["case"] == FORGOTTEN and "images" not in entry)
 
     def taught_by(self, structure: StructureId) -> frozenset[str]:
@@ -130,12 +130,12 @@ def case_entry(case: Case, structure_of: dict[str, StructureId], *, findable: bo
     return entry
 
 
-def step_entry(step: Json, training: Sequence[Json], set_aside: Sequence[Json]) -> Json:
+def step_entry(step: Json, training: Sequence[Json], held_out: Sequence[Json]) -> Json:
     """Return one step for the history.
 
     Args:
         step: Number, seed, method, structures taught and whatever else is worth keeping.
         training: Entries of the cases that trained.
-        set_aside: Entries of the held-out cases.
+        held_out: Entries of the held-out cases.
     """
-    return {**step, "training": list(training), "set_aside": list(set_aside)}
+    return {**step, "training": list(training), "held_out": list(held_out)}

@@ -94,7 +94,7 @@ def _remember(
     wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
     dataset = restrict_labels(dataset, wanted)
     reader = CaseReader(dataset, strict=strict)
-    dataset = _without_set_aside(without_forgotten(dataset, history), history)
+    dataset = _without_held_out(without_forgotten(dataset, history), history)
     ids = {name_key(request.label): record.structures.named(request.name).id for request in wanted}
     runtime = start(device)
     loaded = load(folder, runtime)
@@ -141,9 +141,9 @@ def _remember(
     )
 
 
-def _without_set_aside(dataset: Dataset, history: History) -> Dataset:
+def _without_held_out(dataset: Dataset, history: History) -> Dataset:
     """Leave out what earlier steps held out, as at their end: these cases judge what is kept."""
-    aside = history.set_aside
+    aside = history.held_out
     cases = tuple(case for case in dataset.cases if not aside or fingerprint(case.images) not in aside)
     if not cases:
         raise DataError(

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.options import CONFIG, Options
-from IncrementalSegLib.progress import OnLook, Progress, silent
+from IncrementalSegLib.progress import OnValidation, Progress, silent
 from IncrementalSegLib.registry import names
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.structures import StructureSpec
@@ -156,11 +156,11 @@ class RunSettings(WorkSettings):
         str | Path | None,
         Field(
             description="Folder for a picture of each new structure, replaced now and then while it is learned; "
-            "drawn only for an on_look."
+            "drawn only for an on_validation."
         ),
     ] = None
-    on_look: Annotated[
-        SkipValidation[OnLook | None],
+    on_validation: Annotated[
+        SkipValidation[OnValidation | None],
         Field(description="Receives at every validation how the new structures do, and which old one has lost most."),
     ] = None
 

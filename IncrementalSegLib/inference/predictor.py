@@ -13,9 +13,9 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor
 from torch.nn import functional as F
 
+from IncrementalSegLib.inference.budget import MemoryBudget, on_device
 from IncrementalSegLib.inference.postprocess import largest_component
 from IncrementalSegLib.inference.prediction import Prediction
-from IncrementalSegLib.inference.room import Room, placed
 from IncrementalSegLib.networks.decision import decide
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.pipeline import forward, inverse
@@ -59,7 +59,7 @@ class Predictor:
         self.plan = plan
         self.device = device
         self.autocast = autocast
-        self.room = Room(batch, device, device)
+        self.budget = MemoryBudget(batch, device, device)
         self.overlap = overlap
         self._window: Tensor | None = None
         if plan.dimension == 3:  # made once, not for every scan
@@ -169,15 +169,15 @@ class Predictor:
         padded, where = self._pad(image.float())
         while True:
             try:
-                with self.autocast(), placed(self.model, self.device, self.room.device):
+                with self.autocast(), on_device(self.model, self.device, self.budget.device):
                     maps = self._pass(padded, score, progress)
                 return maps[(slice(None), *where)].float().cpu()
             except torch.OutOfMemoryError:
-                smaller = self.room.smaller(windows=self.plan.dimension == 3)
-                if smaller is None:
+                reduced = self.budget.reduced(windows=self.plan.dimension == 3)
+                if reduced is None:
                     raise
-                self.room = smaller
-            log.warning("Out of memory while segmenting; continuing with %s.", self.room)
+                self.budget = reduced
+            log.warning("Out of memory while segmenting; continuing with %s.", self.budget)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
@@ -186,22 +186,22 @@ class Predictor:
         if self.plan.dimension == 2:
             return self._slices(padded, score, progress)
         maps: Tensor = sliding_window_inference(
-            padded[None].to(self.room.stitch),
+            padded[None].to(self.budget.stitch),
             self.plan.patch,
-            self.room.batch,
+            self.budget.batch,
             _counted(score, self._windows(padded), progress),
             self.overlap,
-            sw_device=self.room.device,
-            device=self.room.stitch,
+            sw_device=self.budget.device,
+            device=self.budget.stitch,
             roi_weight_map=self._window,
         )[0]
         return maps
 
     def _slices(self, image: Tensor, score: Score, progress: Share) -> Tensor:
-        stack, batch = image.transpose(0, 1), self.room.batch
+        stack, batch = image.transpose(0, 1), self.budget.batch
         maps = torch.empty(0)
         for start in range(0, len(stack), batch):
-            found = score(stack[start : start + batch].to(self.room.device)).float().cpu().transpose(0, 1)
+            found = score(stack[start : start + batch].to(self.budget.device)).float().cpu().transpose(0, 1)
             if start == 0:  # the whole result at once: joining parts would hold them twice
                 maps = found.new_empty((len(found), len(stack), *found.shape[2:]))
             maps[:, start : start + batch] = found

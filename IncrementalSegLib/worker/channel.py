@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from IncrementalSegLib.jobs import events
-from IncrementalSegLib.jobs.lines import LONGEST, LineBuffer
+from IncrementalSegLib.wire import events
+from IncrementalSegLib.wire.lines import LONGEST, LineBuffer
 
 MOST_UNREAD = 64 * 2**20
 """Bytes that wait for a reader at most; beyond it nobody reads, and events are dropped."""

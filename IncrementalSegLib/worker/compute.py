@@ -14,10 +14,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from IncrementalSegLib.errors import explain
-from IncrementalSegLib.jobs import events
-from IncrementalSegLib.jobs.requests import Request
 from IncrementalSegLib.progress import Phase, Stop, Wish
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire import events
+from IncrementalSegLib.wire.requests import Request
 from IncrementalSegLib.worker.control import RunningJob
 from IncrementalSegLib.worker.log import Log
 from IncrementalSegLib.worker.verbs import call, resolve
@@ -124,7 +124,7 @@ class Compute:
             "progress": job,
             "loader": self._warm.loader(job),
             "on_result": job.reporter.result,
-            "on_look": job.reporter.look,
+            "on_validation": job.reporter.validated,
         }
         return call(request.verb, request.arguments, given)
 

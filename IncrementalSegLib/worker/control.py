@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from IncrementalSegLib.jobs.events import Event
-from IncrementalSegLib.jobs.reporter import Reporter
-from IncrementalSegLib.jobs.requests import Request
 from IncrementalSegLib.progress import Stop, Wish
+from IncrementalSegLib.wire.events import Event
+from IncrementalSegLib.wire.reporter import Reporter
+from IncrementalSegLib.wire.requests import Request
 
 
 class RunningJob:

@@ -7,8 +7,8 @@ from pathlib import Path
 from IncrementalSegLib.engine.packages.transfer import import_package
 from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.sampling.checks import check_data
-from IncrementalSegLib.store.card import read_card
 from IncrementalSegLib.store.edits import rename_structure
+from IncrementalSegLib.store.summary import read_summary
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import create_or_open, open_model
 from IncrementalSegLib.types import Json
@@ -32,7 +32,7 @@ def accept(model: Path, version: int) -> Json:
         IncrementalSegError: There is no such model or version, or it cannot be written.
     """
     open_model(model).accept(version)
-    return read_card(model)
+    return read_summary(model)
 
 
 def reject(model: Path, version: int) -> Json:
@@ -42,7 +42,7 @@ def reject(model: Path, version: int) -> Json:
         IncrementalSegError: There is no such model or version, it is the current one, or it cannot be written.
     """
     open_model(model).reject(version)
-    return read_card(model)
+    return read_summary(model)
 
 
 def rollback(model: Path, version: int | None = None) -> Json:
@@ -52,7 +52,7 @@ def rollback(model: Path, version: int | None = None) -> Json:
         IncrementalSegError: There is no such model or version, or it was never accepted.
     """
     open_model(model).roll_back(version)
-    return read_card(model)
+    return read_summary(model)
 
 
 def give_up(model: Path) -> Json:
@@ -70,13 +70,13 @@ def give_up(model: Path) -> Json:
 
 
 def import_(package: Path, model: Path) -> Json:
-    """Make a model of a package and return its card.
+    """Make a model of a package and return its summary.
 
     Raises:
         IncrementalSegError: The package is damaged or does not fit, or the model is there already.
     """
     import_package(package, model)
-    return read_card(model)
+    return read_summary(model)
 
 
 def rename(model: Path, old: str, new: str) -> Json:
@@ -86,7 +86,7 @@ def rename(model: Path, old: str, new: str) -> Json:
         IncrementalSegError: There is no such model or structure, or the name is taken.
     """
     rename_structure(open_model(model), old, new)
-    return read_card(model)
+    return read_summary(model)
 
 
 def check(data: Path, strict: bool = False, accept_grid: bool = False, progress: Progress = silent) -> Json:

@@ -9,9 +9,9 @@ from typing import get_args
 
 import IncrementalSegLib
 from IncrementalSegLib.errors import IncrementalSegError, OptionError
-from IncrementalSegLib.jobs import events, requests
-from IncrementalSegLib.jobs.requests import Request
 from IncrementalSegLib.progress import Wish
+from IncrementalSegLib.wire import events, requests
+from IncrementalSegLib.wire.requests import Request
 from IncrementalSegLib.worker.channel import Channel
 from IncrementalSegLib.worker.compute import Compute
 

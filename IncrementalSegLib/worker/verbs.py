@@ -10,8 +10,8 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from IncrementalSegLib.errors import OptionError, UnknownNameError
-from IncrementalSegLib.jobs.lines import short
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire.lines import short
 
 VERBS: dict[str, str] = {
     "segment": "engine.segment:segment",
@@ -27,7 +27,7 @@ VERBS: dict[str, str] = {
     "examples": "engine.examples:examples",
     "methods": "engine.forms:forms",
     "doctor": "engine.doctor:examine",
-    "card": "store.card:read_card",
+    "summary": "store.summary:read_summary",
     "versions": "worker.handlers:versions",
     "accept": "worker.handlers:accept",
     "reject": "worker.handlers:reject",
@@ -49,7 +49,7 @@ VERBS: dict[str, str] = {
 }
 """Verb -> ``module:function`` below the library; imported when it is first asked for."""
 
-INTERNAL = frozenset({"progress", "loader", "on_result", "on_look", "watch"})
+INTERNAL = frozenset({"progress", "loader", "on_result", "on_validation", "watch"})
 """Parameters that hold functions; they do not come over the wire."""
 
 

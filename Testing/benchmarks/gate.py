@@ -230,7 +230,7 @@ def score(
     scorer = Scorer(before, after, progress=progress)
     old = folder.record(1).structures
     plan = Plan.model_validate(folder.record(1).preprocessing)
-    held = {entry["case"] for entry in folder.record(number).step["set_aside"]}
+    held = {entry["case"] for entry in folder.record(number).step["held_out"]}
     unlabelled = [
         Case(case.id, case.patient, case.images, frozenset()) for case in following.cases
     ]  # nothing looked for

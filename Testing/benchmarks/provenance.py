@@ -27,7 +27,7 @@ def describe(step: StepResult, watch: Stopwatch, *, resumed: bool) -> Json:
         "options": asked["options"],
         "schedule": {name: asked[name] for name in _SCHEDULE},
         "training": [case["case"] for case in asked["training"]],
-        "set_aside": [case["case"] for case in asked["set_aside"]],
+        "held_out": [case["case"] for case in asked["held_out"]],
         "curve": dataclasses.asdict(step.curve),
         "seconds": watch.to_json(),
         "resumed": resumed,

@@ -328,7 +328,7 @@ def _windows(bench: Bench) -> Pair:
     def plain() -> None:
         with runtime.autocast():
             sliding_window_inference(
-                image[None].float().to(runtime.device), plan.patch, predictor.room.batch,
+                image[None].float().to(runtime.device), plan.patch, predictor.budget.batch,
                 lambda window: model.probabilities(model(window).logits), predictor.overlap, mode="gaussian",
             )  # fmt: skip
 

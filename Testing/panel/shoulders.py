@@ -18,8 +18,8 @@ NAMES = ("humerus", "scapula", "deltoid")
 IDS = {name: f"{number:032x}" for number, name in enumerate(NAMES, 10)}
 
 
-def card(**changes):
-    """Return a card of three structures in two groups, one of them without score."""
+def summary(**changes):
+    """Return a summary of three structures in two groups, one of them without score."""
     return {
         "name": "Shoulder MR",
         "current": 3,
@@ -66,7 +66,7 @@ def panel(session):
 def ready(session, panel, tmp_path):
     """Open a model of three structures and choose a scan."""
     scan, _outlines = add_shoulder("MR 12", 1, {"humerus": "humerus"}, SMALL)
-    session.model, session.folder = open_model(card()), tmp_path / "models" / "Shoulder MR"
+    session.model, session.folder = open_model(summary()), tmp_path / "models" / "Shoulder MR"
     session.home()
     panel.render()
     session.segmenting.chooseVolume(scan)
@@ -89,7 +89,7 @@ def result(ready, found, voxels=None):
 
     asked = ready.session.worker.last("segment")
     grid = read_volume([Path(asked.arguments["scans"])]).grid
-    chosen = [Structure.from_json(item) for item in card()["structures"]]
+    chosen = [Structure.from_json(item) for item in summary()["structures"]]
     voxels = slicer.util.array(ready.scan.GetID()) if voxels is None else voxels
     masks = {item.id: voxels > 500 for item in chosen}
     output = Path(asked.arguments["output"])

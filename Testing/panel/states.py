@@ -12,14 +12,14 @@ from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
 from IncrementalSegPanel.State import State
 from panel.environments import COMPUTER, SLICER, Recorder
-from panel.shoulders import card
+from panel.shoulders import summary
 from panel.teaching_tasks import ADVICE, ESTIMATE, METHODS, verdicts
 from phantom_scene import add_shoulder
 from recordings import read
 from retention_reports import AGREES, HARMED, IMPROVED, KEPT, LINEAGE, PROXY, UNKNOWN, UNSURE, report
 from scripted_worker import open_model, session_in
 
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 
 LONG = "ThoraxAbdomen_portalvenous_1.5mm_B30f_thickslab_reconstruction"
 STRUCTURE = "Musculus_supraspinatus_tendon_insertion_left_anterior_part"
@@ -58,7 +58,7 @@ class Stage:
 
     def model(self, **changes):
         """Open a model with long names."""
-        named = card(name=f"Shoulder {LONG}", output="heads", **changes)
+        named = summary(name=f"Shoulder {LONG}", output="heads", **changes)
         named["structures"][0]["name"] = KNOWN
         self.session.model, self.session.folder = open_model(named), self.folder / LONG
         self.session.opening.message = f"{LONG}.iseg was written: 12.4 MB."
@@ -203,7 +203,7 @@ def done(stage):
     from panel.shoulders import result
 
     ready(stage)
-    stage.session.model = open_model(card(candidates=[4]))  # with the names of the file that the worker writes
+    stage.session.model = open_model(summary(candidates=[4]))  # with the names of the file that the worker writes
     stage.panel.render()
     stage.session.segmenting.start()
     stage.session.defer.run()

@@ -11,7 +11,14 @@ from scripted_worker import open_model, session_in
 from IncrementalSegLib.engine.settings import settings_schema
 
 HUMERUS = {"id": "a" * 32, "name": "Humerus", "step": 1, "color": [10, 20, 30], "terminology": None}
-CARD = {"name": "Shoulder", "current": 1, "version": 1, "output": "heads", "structures": [HUMERUS], "unfinished": None}
+SUMMARY = {
+    "name": "Shoulder",
+    "current": 1,
+    "version": 1,
+    "output": "heads",
+    "structures": [HUMERUS],
+    "unfinished": None,
+}
 UNFINISHED = {"structures": ["Scapula"], "fraction": 0.4}
 METHODS = {
     "methods": [
@@ -77,7 +84,7 @@ def teaching_session(folder):
     """Return a session with a model of one structure, at the beginning."""
     found = session_in(folder, Bridge())
     found.folder = folder / "models" / "Shoulder"
-    found.model = open_model(CARD)
+    found.model = open_model(SUMMARY)
     found.refresh = lambda: True
     found.shown = []
     found.comparing.show = lambda number, result=None: (found.shown.append(number), found.go(State.COMPARING))

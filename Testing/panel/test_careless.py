@@ -8,12 +8,12 @@ import slicer
 from IncrementalSegPanel.Names import faultOf, folderName
 from IncrementalSegPanel.scene.Pseudonyms import caseOf
 from IncrementalSegPanel.State import State
-from panel.shoulders import IDS, begin, card, result
-from panel.teaching_tasks import CARD, ESTIMATE, HUMERUS, prepared, teaching_session
+from panel.shoulders import IDS, begin, result, summary
+from panel.teaching_tasks import ESTIMATE, HUMERUS, SUMMARY, prepared, teaching_session
 from phantom_scene import add_shoulder
 from scripted_worker import open_model
 
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_late_second_back_does_nothing(teaching):
 
 @pytest.mark.parametrize("verb", ["accept", "discard"])
 def test_a_version_is_decided_on_once(session, verb, tmp_path):
-    session.model, session.folder = open_model(card(candidates=[4])), tmp_path / "model"
+    session.model, session.folder = open_model(summary(candidates=[4])), tmp_path / "model"
     session.refresh = lambda: None
     session.home()
     session.comparing.show(4, {"retention": {}})
@@ -65,7 +65,7 @@ def test_a_version_is_decided_on_once(session, verb, tmp_path):
 
 
 def test_a_pin_is_saved_once(session, tmp_path):
-    session.model, session.folder = open_model(card()), tmp_path / "model"
+    session.model, session.folder = open_model(summary()), tmp_path / "model"
     session.home()
     session.reviewing.show()
     item = {"id": "e1", "case": "one", "structures": ["humerus"], "kept_for": [], "reason": "", "mark": "",
@@ -101,7 +101,7 @@ def test_a_package_that_arrives_takes_nobody_away(ready, state, tmp_path, monkey
 
 @pytest.mark.parametrize("state", [State.DONE, State.COMPARING, State.REVIEWING, State.READY, State.NO_MODEL])
 def test_an_unfinished_model_can_be_gone_on_with_from_every_page(session, state, tmp_path, monkeypatch):
-    session.model, session.folder = open_model(card()), tmp_path / "model"
+    session.model, session.folder = open_model(summary()), tmp_path / "model"
     session.state = state
     session.opening._goOn(tmp_path / "other", session.teaching.resume)
     assert session.state is State.TEACHING
@@ -154,7 +154,7 @@ def test_a_known_name_in_other_writing_is_known(teaching, other):
 
 def test_a_known_name_with_an_accent_is_known_however_it_is_encoded(teaching):
     structure = HUMERUS | {"name": "Wirbelk\u00f6rper"}
-    teaching.model = open_model(CARD | {"structures": [structure]})
+    teaching.model = open_model(SUMMARY | {"structures": [structure]})
     teaching.teaching.begin("Wirbelko\u0308rper")
     assert teaching.teaching.collecting.known == "Wirbelk\u00f6rper"
 
@@ -175,7 +175,7 @@ def test_a_temporary_folder_that_cannot_be_written_is_said(ready, monkeypatch):
 
 def test_an_answer_that_does_not_fit_the_model_is_said_and_not_waited_for(ready):
     asked_ = begin(ready)
-    ready.session.model = open_model(card(structures=[]))  # it was changed meanwhile
+    ready.session.model = open_model(summary(structures=[]))  # it was changed meanwhile
     result(ready, {"humerus": 4.0})
     assert asked_.arguments["structures"] == "humerus, scapula, deltoid"
     assert ready.session.state is State.READY
@@ -183,8 +183,8 @@ def test_an_answer_that_does_not_fit_the_model_is_said_and_not_waited_for(ready)
 
 
 def test_an_answer_that_cannot_be_understood_is_said(ready):
-    ready.session.ask("card", {}, lambda found: found["nothing"])
-    ready.session.worker.last("card").finish()
+    ready.session.ask("summary", {}, lambda found: found["nothing"])
+    ready.session.worker.last("summary").finish()
     assert "KeyError" in ready.session.failure.what
 
 

@@ -6,7 +6,7 @@ import pytest
 import slicer
 from IncrementalSegPanel.scene import SampleData
 from IncrementalSegPanel.State import State
-from panel.shoulders import SMALL, begin, card, result
+from panel.shoulders import SMALL, begin, result, summary
 from phantom_scene import add_shoulder
 from scripted_worker import open_model
 
@@ -39,7 +39,7 @@ def ready(session, panel, tmp_path, views):
     first, second = (add_shoulder(f"MR {number}", number, {"humerus": "humerus"}, SMALL)[0] for number in (1, 2))
     session.bridge.watch(session.changed)
     show(views, second)
-    session.model, session.folder = open_model(card()), tmp_path
+    session.model, session.folder = open_model(summary()), tmp_path
     session.home()
     panel.render()
     yield SimpleNamespace(session=session, panel=panel, ui=panel.page.ui, first=first, second=second, scan=second)
@@ -169,7 +169,7 @@ def test_a_scan_that_is_chosen_again_is_shown_again(ready, views):
 
 def test_the_sample_s_unseen_shoulder_is_what_is_segmented(session, panel, tmp_path, views):
     """The first shoulder that is loaded must not be taken: its outlines would lie over another picture."""
-    session.model, session.folder = open_model(card()), tmp_path
+    session.model, session.folder = open_model(summary()), tmp_path
     session.home()
     panel.render()
     *_others, unseen = SampleData.load()

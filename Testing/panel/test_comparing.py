@@ -6,7 +6,7 @@ from recordings import end_of, read
 from retention_reports import HARMED, KEPT, LINEAGE, record, report
 from scripted_worker import open_model, session_in
 
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 
 
 class Bridge:
@@ -28,7 +28,7 @@ class Bridge:
 @pytest.fixture
 def session(tmp_path):
     found = session_in(tmp_path, Bridge())
-    found.model = open_model(end_of("compare", "card").result | {"current": 1})
+    found.model = open_model(end_of("compare", "summary").result | {"current": 1})
     found.folder = tmp_path / "model"
     found.refresh = lambda: None
     found.home()
@@ -123,12 +123,12 @@ def test_a_taught_version_is_shown_with_its_report_at_once(session):
 def test_a_version_of_the_list_is_read_first(session):
     session.comparing.versions()
     session.worker.last("versions").finish(**LINEAGE)
-    assert session.comparing.number == 1  # the card says which is in use
+    assert session.comparing.number == 1  # the summary says which is in use
     assert session.comparing.listing
     session.comparing.showNth(0)
     session.worker.last("versions").finish(**LINEAGE)
     assert session.comparing.obstacleToDecide.startswith("Wait")
-    asked = session.worker.last("card")
+    asked = session.worker.last("summary")
     assert asked.arguments == {"model": str(session.folder), "version": 3}
     asked.finish(retention=report(HARMED))
     assert session.comparing.held == ("scapula",)

@@ -3,7 +3,7 @@
 from IncrementalSegPanel.Failure import Failure
 
 from IncrementalSegLib.errors import Call, DeviceError, Hint, Set
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 
 
 def test_options_and_commands_are_called_as_the_controls_are():

@@ -234,13 +234,13 @@ def test_no_other_model_is_opened_while_work_runs(session, model):
     assert session.opening.obstacle
 
 
-def test_heads_are_read_from_a_recorded_card():
-    card = read("segment")[0].events[-1].result
-    first = headsOf(card)[0]
+def test_heads_are_read_from_a_recorded_summary():
+    summary = read("segment")[0].events[-1].result
+    first = headsOf(summary)[0]
     assert first.name == "humerus"
     assert first.meaning == "Humerus"
     assert first.group == "Anatomical Structure"
-    assert first.color == tuple(card["structures"][0]["color"])
+    assert first.color == tuple(summary["structures"][0]["color"])
 
 
 def test_a_search_finds_words_of_name_meaning_and_group():

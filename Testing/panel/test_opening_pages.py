@@ -6,7 +6,7 @@ import pytest
 import qt
 import slicer
 from IncrementalSegPanel.State import State
-from panel.shoulders import card
+from panel.shoulders import summary
 from scripted_worker import open_model
 from standin import dialogs
 from standin.events import settle
@@ -121,10 +121,10 @@ def test_without_a_window_no_dialog_opens(ready):
 def test_what_waits_in_the_model_is_offered(ready):
     header, session = ready.panel._header, ready.session
     assert not header.ui.pendingFrame.visible
-    session.model = open_model(card(candidates=[4]))
+    session.model = open_model(summary(candidates=[4]))
     header.render()
     assert header.ui.pendingLabel.text == "Version 4 waits for your decision."
-    session.model = open_model(card(candidates=[4], unfinished={"structures": ["clavicle"], "fraction": 0.4}))
+    session.model = open_model(summary(candidates=[4], unfinished={"structures": ["clavicle"], "fraction": 0.4}))
     header.render()
     assert header.ui.pendingLabel.text == "A step that teaches clavicle is unfinished."
     header.ui.pendingButton.click()

@@ -21,7 +21,7 @@ from IncrementalSegPanel.Start import Tools
 from IncrementalSegPanel.Worker import Worker, _Link
 
 from IncrementalSegLib.errors import DataError, IncrementalSegError, ModelError
-from IncrementalSegLib.jobs.client import Client
+from IncrementalSegLib.wire.client import Client
 
 SCRIPTS = SampleData.FOLDER.parent / "Scripts"
 FEW = {"steps": 2, "preset": "quick", "options": {"candidates": 2, "keep": 1, "passes": 2}}
@@ -141,7 +141,7 @@ def test_a_structure_is_taught_judged_accepted_and_given_up(script, model, scans
     assert script.accept(number)["current"] == number
     assert script.rollBack()["current"] == 1
     assert script.reject(number)["current"] == 1
-    assert script.card()["current"] == 1
+    assert script.summary()["current"] == 1
     assert [item["number"] for item in script.versions()["versions"]] == [1, number]
 
 

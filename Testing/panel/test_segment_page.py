@@ -9,14 +9,14 @@ import slicer
 from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Worker import Worker
-from panel.shoulders import IDS, SMALL, begin, card, result
+from panel.shoulders import IDS, SMALL, begin, result, summary
 from phantom_scene import add_shoulder
 from scripted_worker import open_model
 from standin.events import wait
 from standin.screenshot import screenshot
 from standin.window import segmentEditor
 
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 
 
 def rows(tree):
@@ -52,8 +52,8 @@ def test_heads_are_grouped_and_tell_what_they_are(ready):
 
 
 def test_one_group_needs_no_heading(ready):
-    two = card()["structures"][:2]
-    ready.session.model = open_model(card(structures=two))
+    two = summary()["structures"][:2]
+    ready.session.model = open_model(summary(structures=two))
     ready.panel.render()
     assert [name for name, _checked in rows(ready.ui.headsTree)] == ["humerus", "scapula"]
 
@@ -92,10 +92,10 @@ def test_the_search_hides_and_all_and_none_act_on_what_is_shown(ready):
 def test_a_search_survives_a_new_head(ready):
     ready.ui.searchBox.setText("scapula")
     more = [
-        *card()["structures"],
+        *summary()["structures"],
         {"id": "f" * 32, "name": "clavicle", "step": 2, "color": [1, 2, 3], "terminology": None},
     ]
-    ready.session.model = open_model(card(structures=more))
+    ready.session.model = open_model(summary(structures=more))
     ready.panel.render()
     assert [name for name, _checked in rows(ready.ui.headsTree)] == ["Anatomical Structure", "scapula"]
 
@@ -129,7 +129,7 @@ def test_the_scan_of_the_views_is_chosen_at_first(session, panel, tmp_path):
     shown, _outlines = add_shoulder("MR 2", 2, {"humerus": "humerus"}, SMALL)
     logic = slicer.app.applicationLogic()
     logic.GetSelectionNode().SetActiveVolumeID(shown.GetID())
-    session.model, session.folder = open_model(card()), tmp_path
+    session.model, session.folder = open_model(summary()), tmp_path
     session.home()
     panel.render()
     assert session.parameters.inputVolume is None  # nobody has chosen one

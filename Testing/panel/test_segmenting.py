@@ -11,7 +11,7 @@ from recordings import read
 from scripted_worker import open_model, session_in
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 
 HUMERUS, SCAPULA = "a" * 32, "b" * 32
 
@@ -20,13 +20,17 @@ def structure(uuid, name):
     return {"id": uuid, "name": name, "step": 1, "color": [10, 20, 30], "terminology": None}
 
 
-CARD = {"name": "Shoulder", "version": 2, "structures": [structure(HUMERUS, "humerus"), structure(SCAPULA, "scapula")]}
+SUMMARY = {
+    "name": "Shoulder",
+    "version": 2,
+    "structures": [structure(HUMERUS, "humerus"), structure(SCAPULA, "scapula")],
+}
 
 
 @pytest.fixture
 def session(tmp_path):
     found = session_in(tmp_path, NotingBridge())
-    found.model, found.folder = open_model(CARD), tmp_path / "models" / "Shoulder"
+    found.model, found.folder = open_model(SUMMARY), tmp_path / "models" / "Shoulder"
     found.home()
     found.segmenting.prepare()
     return found
@@ -89,7 +93,7 @@ def test_only_the_chosen_structures_are_computed(session):
 
 def test_a_structure_learned_later_is_chosen(session):
     session.segmenting.leaveOut({HUMERUS})
-    session.model = open_model(CARD | {"structures": [*CARD["structures"], structure("c" * 32, "clavicle")]})
+    session.model = open_model(SUMMARY | {"structures": [*SUMMARY["structures"], structure("c" * 32, "clavicle")]})
     assert [head.name for head in session.segmenting.chosen] == ["scapula", "clavicle"]
 
 
@@ -130,8 +134,8 @@ def test_progress_is_told_in_words(session):
 
 
 def test_a_recorded_worker_is_understood(session, tmp_path):
-    card, said, missing = read("segment", tmp_path / "world")
-    session.model = open_model(card.events[-1].result)
+    summary, said, missing = read("segment", tmp_path / "world")
+    session.model = open_model(summary.events[-1].result)
     start(session).play(said)
     session.defer.run()
     assert session.state is State.DONE

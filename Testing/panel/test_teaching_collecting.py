@@ -8,7 +8,7 @@ from IncrementalSegPanel.State import State
 from panel.teaching_tasks import METHODS, collected, example, teaching_session, verdicts
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 
 
 @pytest.fixture

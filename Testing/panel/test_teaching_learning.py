@@ -8,9 +8,9 @@ from IncrementalSegPanel.flows.StepOptions import settingsOf
 from IncrementalSegPanel.State import State
 from panel.teaching_tasks import (
     ADVICE,
-    CARD,
     ESTIMATE,
     RESULT,
+    SUMMARY,
     UNFINISHED,
     prepared,
     taught,
@@ -20,7 +20,7 @@ from panel.teaching_tasks import (
 from scripted_worker import open_model
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_stopping_asks_how(session):
 def test_a_pause_keeps_the_step(session):
     asked = taught(session)
     session.teaching.learning.stop("pause")
-    session.model = open_model(CARD | {"unfinished": UNFINISHED})
+    session.model = open_model(SUMMARY | {"unfinished": UNFINISHED})
     asked.say(events.Cancelled("", True))
     assert session.state is State.READY
     assert "paused" in session.warnings[0]
@@ -141,7 +141,7 @@ def test_a_discard_leads_back_to_the_summary(session):
 def test_what_a_worker_leaves_that_was_ended_by_force_is_removed(session):
     asked = taught(session)
     session.teaching.learning.stop("discard")
-    session.model = open_model(CARD | {"unfinished": UNFINISHED})
+    session.model = open_model(SUMMARY | {"unfinished": UNFINISHED})
     asked.say(events.Cancelled("", False))
     assert session.worker.last("give_up").arguments == {"model": str(session.folder)}
     session.teaching.teach()
@@ -151,7 +151,7 @@ def test_what_a_worker_leaves_that_was_ended_by_force_is_removed(session):
 
 def test_a_worker_that_died_can_go_on_from_its_checkpoint(session):
     asked = taught(session)
-    session.model = open_model(CARD | {"unfinished": UNFINISHED})
+    session.model = open_model(SUMMARY | {"unfinished": UNFINISHED})
     asked.fail("The worker has ended unexpectedly.")
     assert session.state is State.SUMMARY
     assert session.failure.remedy.label == "Go on from the last checkpoint"
@@ -164,9 +164,9 @@ def test_without_a_checkpoint_nothing_is_offered(session):
     assert session.failure.remedy is None
 
 
-@pytest.mark.parametrize(("card", "sent"), [(CARD, {"device": "cpu"}), (None, {"preset": "quick"})])
-def test_a_lack_of_memory_can_be_mended(session, card, sent):
-    session.model = None if card is None else open_model(card)
+@pytest.mark.parametrize(("summary", "sent"), [(SUMMARY, {"device": "cpu"}), (None, {"preset": "quick"})])
+def test_a_lack_of_memory_can_be_mended(session, summary, sent):
+    session.model = None if summary is None else open_model(summary)
     taught(session).fail("The memory of the GPU ran out.", kind="NoMemoryError")
     session.failure.remedy.act()
     asked = session.worker.last("learn").arguments
@@ -175,7 +175,7 @@ def test_a_lack_of_memory_can_be_mended(session, card, sent):
 
 
 def test_a_resumed_step_without_examples_ends_at_home(session):
-    session.model = open_model(CARD | {"unfinished": UNFINISHED})
+    session.model = open_model(SUMMARY | {"unfinished": UNFINISHED})
     session.teaching.resume()
     session.worker.last("resume").fail("A scan is gone.")
     assert session.state is State.READY

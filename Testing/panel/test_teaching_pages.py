@@ -10,7 +10,7 @@ from IncrementalSegPanel.pages.SummaryPage import SummaryPage
 from IncrementalSegPanel.pages.TeachingPage import TeachingPage
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
 from IncrementalSegPanel.State import State
-from panel.teaching_tasks import ADVICE, CARD, ESTIMATE
+from panel.teaching_tasks import ADVICE, ESTIMATE, SUMMARY
 from phantom_scene import add_shoulder
 from recordings import read
 from scripted_worker import open_model, session_in
@@ -18,17 +18,17 @@ from standin.events import settle
 from standin.screenshot import screenshot
 
 from IncrementalSegLib.engine.forms import forms
-from IncrementalSegLib.jobs import events
 from IncrementalSegLib.terminology import terminology_of
+from IncrementalSegLib.wire import events
 
-CARD = CARD | {"name": "Shoulder MR"}
+SUMMARY = SUMMARY | {"name": "Shoulder MR"}
 ADVICE = ADVICE | {"method": "lwfseg"}
 
 
 @pytest.fixture
 def session(tmp_path):
     found = session_in(tmp_path, SceneBridge())
-    found.folder, found.model = tmp_path / "models" / "Shoulder MR", open_model(CARD)
+    found.folder, found.model = tmp_path / "models" / "Shoulder MR", open_model(SUMMARY)
     found.refresh = lambda: True
     found.home()
     return found
@@ -63,8 +63,8 @@ def collected(session):
     return ExamplesPage(session)
 
 
-def prepared(session, **card):
-    session.model = None if card.get("none") else open_model(CARD | card)
+def prepared(session, **summary):
+    session.model = None if summary.get("none") else open_model(SUMMARY | summary)
     scene()
     session.teaching.begin("Scapula")
     session.teaching.toSummary()
@@ -76,8 +76,8 @@ def prepared(session, **card):
     return SummaryPage(session)
 
 
-def priced(session, **card):
-    page = prepared(session, **card)
+def priced(session, **summary):
+    page = prepared(session, **summary)
     session.worker.last("estimate").finish(**ESTIMATE)
     page.render()
     return page
@@ -269,7 +269,7 @@ class TestSummary:
     def test_the_form_can_be_made_for_every_method(self, session):
         page = priced(session)
         for item in forms()["methods"]:
-            session.model = open_model(CARD | {"output": item["output"]})
+            session.model = open_model(SUMMARY | {"output": item["output"]})
             session.teaching.summary.setMethod(item["name"])
             page.render()
             holder = page.ui.optionsHolder

@@ -4,9 +4,9 @@ import pytest
 from IncrementalSegPanel.State import State
 from panel.teaching_tasks import (
     ADVICE,
-    CARD,
     ESTIMATE,
     METHODS,
+    SUMMARY,
     UNFINISHED,
     collected,
     prepared,
@@ -16,7 +16,7 @@ from panel.teaching_tasks import (
 from scripted_worker import open_model
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_a_new_deal_waits_until_the_worker_has_given_up_the_last_one(session):
 
 
 def test_an_unfinished_step_is_not_lost_unasked(session):
-    session.model = open_model(CARD | {"unfinished": UNFINISHED})
+    session.model = open_model(SUMMARY | {"unfinished": UNFINISHED})
     summary = prepared(session)
     assert "unfinished" in summary.obstacle
     summary.allowGivingUp(True)

@@ -13,7 +13,7 @@ from IncrementalSegPanel.Worker import Worker
 from standin.events import wait
 
 from IncrementalSegLib.errors import WireError
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 
 TOYS = (sys.executable, str(Path(__file__).parents[1] / "fixtures" / "toy_worker.py"))
 
@@ -121,7 +121,7 @@ def test_a_listener_may_ask_again_when_the_worker_has_died(toys):
 
 
 def test_a_job_that_does_not_stop_is_ended_with_the_process_behind_the_launcher(tmp_path, monkeypatch):
-    monkeypatch.setattr("IncrementalSegLib.jobs.client.KILL_AFTER", 0.3)
+    monkeypatch.setattr("IncrementalSegLib.wire.client.KILL_AFTER", 0.3)
     launcher = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"  # a kill of it spares the worker
     worker = Worker(tmp_path / "log", (sys.executable, "-c", launcher, *TOYS))
     job, heard = ask(worker, "stubborn", seconds=60)
@@ -136,7 +136,7 @@ def test_a_job_that_does_not_stop_is_ended_with_the_process_behind_the_launcher(
 
 
 def test_a_wish_reaches_the_job_that_follows_one_ended_by_force(toys, monkeypatch):
-    monkeypatch.setattr("IncrementalSegLib.jobs.client.KILL_AFTER", 0.3)
+    monkeypatch.setattr("IncrementalSegLib.wire.client.KILL_AFTER", 0.3)
     followed = []
 
     def listen(event):
@@ -260,7 +260,7 @@ def test_the_environment_leads_to_the_library(monkeypatch):
     found = dict(item.split("=", 1) for item in WorkerProcess.environment())
     assert found["PYTHONPATH"] == f"{WorkerProcess.LIBRARY}{os.pathsep}elsewhere"
     assert found["OMP_WAIT_POLICY"] == "PASSIVE"
-    code = "import IncrementalSegLib.jobs"
+    code = "import IncrementalSegLib.wire"
     subprocess.run([WorkerProcess.python(), "-c", code], env=found, cwd="/", check=True)
 
 

@@ -1,4 +1,4 @@
-"""The structures of a model's card as rows that a person can read and choose from."""
+"""The structures of a model's summary as rows that a person can read and choose from."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Head:
 
     @classmethod
     def of(cls, item: Json) -> Head:
-        """Read one structure of a card."""
+        """Read one structure of a summary."""
         group, meaning = _meanings(item.get("terminology") or "")
         red, green, blue = item["color"]
         return cls(
@@ -54,9 +54,9 @@ class Head:
         return all(word in held for word in text.casefold().split())
 
 
-def headsOf(card: Json) -> list[Head]:
-    """Return the structures of a card in the order in which they were learned."""
-    return [Head.of(item) for item in card["structures"]]
+def headsOf(summary: Json) -> list[Head]:
+    """Return the structures of a summary in the order in which they were learned."""
+    return [Head.of(item) for item in summary["structures"]]
 
 
 def grouped(heads: list[Head]) -> dict[str, list[Head]]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.errors import IncrementalSegError, OptionError
-from IncrementalSegLib.jobs.events import Event, Failed, Progress
 from IncrementalSegLib.structures import check_name
 from IncrementalSegLib.terminology import color_of, terminology_of
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire.events import Event, Failed, Progress
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Opening import works
 from IncrementalSegPanel.flows.Rows import Row, alike, uncorrected

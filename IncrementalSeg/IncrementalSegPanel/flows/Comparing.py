@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from IncrementalSegLib.jobs.events import Failed
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire.events import Failed
 from IncrementalSegPanel.documents.Lineage import Version, differences
 from IncrementalSegPanel.documents.Pictures import Picture
 from IncrementalSegPanel.documents.Retention import Report, Row
@@ -232,7 +232,7 @@ class Comparing:
         self.consent = self.asking = self._fresh = False
 
     def _decide(self, verb: str, doing: str, then: Callable[[], None]) -> None:
-        def done(_card: Json) -> None:
+        def done(_summary: Json) -> None:
             self.doing, self.lineage, self._fresh = "", (), False  # what was known of its status is past
             self._context.refresh()
             if self._context.state is State.COMPARING:  # else a person went on to something else meanwhile
@@ -256,14 +256,14 @@ class Comparing:
         if self.version is not None and not self.version.taught:
             self.report = Report.ofEdit()
         elif self.report is None:
-            self._ask("card", {"version": self.number}, self._report)
+            self._ask("summary", {"version": self.number}, self._report)
         else:
             self._look()
         if found["current"] not in (0, self.number):
             self._ask("diff", {"first": found["current"], "second": self.number}, self._distinguish)
 
-    def _report(self, card: Json) -> None:
-        self.report = Report.of(card["retention"])
+    def _report(self, summary: Json) -> None:
+        self.report = Report.of(summary["retention"])
         self._look()
 
     def _distinguish(self, diff: Json) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.errors import IncrementalSegError, MissingNeedError, explain
-from IncrementalSegLib.jobs import events
-from IncrementalSegLib.jobs.client import Job
-from IncrementalSegLib.jobs.events import Event, Failed
 from IncrementalSegLib.store.reader import ModelReader
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire import events
+from IncrementalSegLib.wire.client import Job
+from IncrementalSegLib.wire.events import Event, Failed
 from IncrementalSegPanel.Failure import Failure, Remedy
 from IncrementalSegPanel.flows.OpenModel import OpenModel, Unfinished
 from IncrementalSegPanel.flows.Recent import Recent

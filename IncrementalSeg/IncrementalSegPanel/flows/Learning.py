@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from IncrementalSegLib.errors import NoMemoryError
-from IncrementalSegLib.jobs.client import Job
-from IncrementalSegLib.jobs.events import Event, Failed, Metric, Preview, Progress
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire.client import Job
+from IncrementalSegLib.wire.events import Event, Failed, Metric, Preview, Progress
 from IncrementalSegPanel.Failure import Remedy
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.StepOptions import StepOptions

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from IncrementalSegLib.errors import IncrementalSegError
-from IncrementalSegLib.store.card import read_card, read_unfinished
+from IncrementalSegLib.store.summary import read_summary, read_unfinished
 from IncrementalSegLib.structures import Structure, StructureList
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.documents.Heads import Head, headsOf
@@ -26,7 +26,7 @@ class Unfinished:
 
     @classmethod
     def of(cls, found: Json | None) -> Unfinished | None:
-        """Read what a card says of it; ``None`` where no step is unfinished."""
+        """Read what a summary says of it; ``None`` where no step is unfinished."""
         return None if found is None else cls(tuple(found["structures"]), found["fraction"])
 
     @classmethod
@@ -63,17 +63,17 @@ class OpenModel:
     unfinished: Unfinished | None
 
     @classmethod
-    def of(cls, card: Json) -> OpenModel:
-        """Read the card of a model."""
+    def of(cls, summary: Json) -> OpenModel:
+        """Read the summary of a model."""
         return cls(
-            name=card["name"],
-            version=card["version"],
-            created=card["created"],
-            output=card["output"],
-            heads=tuple(headsOf(card)),
-            structures=StructureList(tuple(Structure.from_json(item) for item in card["structures"])),
-            candidates=tuple(card["candidates"]),
-            unfinished=Unfinished.of(card["unfinished"]),
+            name=summary["name"],
+            version=summary["version"],
+            created=summary["created"],
+            output=summary["output"],
+            heads=tuple(headsOf(summary)),
+            structures=StructureList(tuple(Structure.from_json(item) for item in summary["structures"])),
+            candidates=tuple(summary["candidates"]),
+            unfinished=Unfinished.of(summary["unfinished"]),
         )
 
     @classmethod
@@ -84,4 +84,4 @@ class OpenModel:
             IncrementalSegError: There is no model, it has no version in use, or a file is damaged.
             OSError: The folder cannot be read.
         """
-        return cls.of(read_card(folder))
+        return cls.of(read_summary(folder))

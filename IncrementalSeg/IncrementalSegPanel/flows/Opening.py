@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from IncrementalSegLib.errors import IncrementalSegError, ModelError, OptionError
-from IncrementalSegLib.jobs.events import Failed
 from IncrementalSegLib.store.reader import ModelReader
 from IncrementalSegLib.store.state import MODEL
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire.events import Failed
 from IncrementalSegPanel.Failure import Remedy
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.OpenModel import OpenModel
@@ -150,7 +150,7 @@ class Opening:
         """Make a model of a package and open it."""
         folder, before = self._free(package.stem), self._context.state
 
-        def imported(_card: Json) -> None:
+        def imported(_summary: Json) -> None:
             if self._context.state is before:
                 self.open(folder)
             else:  # a person went on to something else meanwhile
@@ -165,7 +165,7 @@ class Opening:
             return
         self._say(_("Exporting {}…").format(package.name))
         arguments = {"model": str(self._context.folder), "package": str(package)}
-        self._ask("export", arguments, lambda card: self._say(_exported(card)))
+        self._ask("export", arguments, lambda summary: self._say(_exported(summary)))
 
     def _arrive(self) -> None:
         """Show the model; the page that installs what is missing stays."""
@@ -224,7 +224,7 @@ def works(test: Callable[[], bool]) -> bool:
         return False
 
 
-def _exported(card: Json) -> str:
+def _exported(summary: Json) -> str:
     """Say what was written, and that no image is in it."""
     text = _("Exported to {path} ({size:.1f} MB). It holds no images.")
-    return text.format(path=card["path"], size=card["bytes"] / 1e6)
+    return text.format(path=summary["path"], size=summary["bytes"] / 1e6)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from IncrementalSegLib.jobs.events import Failed
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire.events import Failed
 from IncrementalSegPanel.documents.Exemplars import Coverage, Exemplar, ledgerSentences
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Jumping import jump, obstacleToJump

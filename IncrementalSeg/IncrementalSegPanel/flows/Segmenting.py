@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.jobs import events
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire import events
 from IncrementalSegPanel.documents.Heads import Head
 from IncrementalSegPanel.documents.Outcome import Outcome
 from IncrementalSegPanel.Failure import Remedy

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from IncrementalSegLib.jobs.events import Event, Failed, Progress
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire.events import Event, Failed, Progress
 from IncrementalSegPanel.Failure import Failure, Remedy
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.StepOptions import StepOptions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from IncrementalSegLib.jobs.client import Job
-from IncrementalSegLib.jobs.events import Event, Failed
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire.client import Job
+from IncrementalSegLib.wire.events import Event, Failed
 from IncrementalSegPanel.flows.Context import Context
 
 Then = Callable[[], None]

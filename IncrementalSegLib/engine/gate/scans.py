@@ -189,7 +189,7 @@ def last_entries(history: History, structures: Sequence[StructureId]) -> Iterato
     """Yield each scan that was held out with the structures it judges; outlined twice, the later outlines hold."""
     found: dict[str, dict[StructureId, Json]] = {}
     for step in history.steps:
-        for entry in step["set_aside"]:
+        for entry in step["held_out"]:
             wanted = {item: entry for item in structures if item in entry["looked_for"]}
             found.setdefault(entry["sha256"], {}).update(wanted)
     for by_structure in found.values():

@@ -124,12 +124,12 @@ def _step(step: Json, names: Mapping[str, str]) -> Json:
         "structures": [names[item] for item in step["taught"] if item in names],
         "cases": len(step.get("training", [])),
         "patients": len({case["patient"] for case in step.get("training", [])}),
-        "cases_set_aside": len(step.get("set_aside", [])),
+        "cases_held_out": len(step.get("held_out", [])),
     }
 
 
 def _cases(step: Json) -> list[Json]:
-    return [*step.get("training", []), *step.get("set_aside", [])]
+    return [*step.get("training", []), *step.get("held_out", [])]
 
 
 def _count(weights: Mapping[str, Tensor]) -> int:

@@ -121,7 +121,7 @@ class DryRun(Step):
             return shown[case.id]
 
         def divide() -> tuple[list[Case], list[Case]]:
-            return split(request.cases.cases, self.settings.seed, history.trained, history.set_aside, present)
+            return split(request.cases.cases, self.settings.seed, history.trained, history.held_out, present)
 
         divide()  # reads labels, which a step reads once, with the scans
         splitting, (training, aside) = self._timed(divide)
@@ -271,11 +271,10 @@ def _spread(cases: Sequence[Case], most: int) -> list[Case]:
 
 def _few_judges(history: History) -> tuple[History, float]:
     """Return the history with few of the scans that judge, and how many times as many there are."""
-    prints = list(dict.fromkeys(entry["sha256"] for step in history.steps for entry in step["set_aside"]))
+    prints = list(dict.fromkeys(entry["sha256"] for step in history.steps for entry in step["held_out"]))
     few = set(prints[:CASES_ASIDE])
     steps = tuple(
-        {**step, "set_aside": [entry for entry in step["set_aside"] if entry["sha256"] in few]}
-        for step in history.steps
+        {**step, "held_out": [entry for entry in step["held_out"] if entry["sha256"] in few]} for step in history.steps
     )
     return History(steps), max(1.0, len(prints) / CASES_ASIDE)
 

@@ -187,7 +187,7 @@ def _holdings(folder: ModelFolder, number: int) -> Json:
         "domains": [
             {"structures": [names[item] for item in group["structures"] if item in names],
              "scans": group["domain"]["scans"], "nearly_personal": group["domain"]["scans"] <= FEW_PATIENTS}
-            for group in folder.document("domain", number).get("taught", ())
+            for group in folder.document("domain", number).get("groups", ())
         ],
         "cases": sorted({entry["case"] for entry in entries}),
         "patients": sorted({entry["patient"] for entry in entries}),

@@ -103,11 +103,11 @@ def mentions(folder: ModelFolder, number: int) -> Iterator[Json]:
         Objects with ``case`` and ``patient``, and with the ``sha256`` of the images where it is known.
     """
     for step in folder.document("history", number).get("steps", ()):
-        yield from (*step["training"], *step["set_aside"])
+        yield from (*step["training"], *step["held_out"])
     for item in folder.document("exemplars", number).get("exemplars", ()):
         yield {"case": item["case"], "patient": item["patient"], "exemplar": item["id"]}
     record = folder.document("record", number)["step"]
-    yield from (*record.get("training", ()), *record.get("set_aside", ()))
+    yield from (*record.get("training", ()), *record.get("held_out", ()))
     yield from _answers(folder.document("retention", number))
     for key, entry in folder.document(COPIES, number).get("scans", {}).items():
         yield {"case": entry["case"], "patient": entry["patient"], "sha256": key}
@@ -158,9 +158,9 @@ def _documents(
         old = folder.document(kind, number)
         new = _forgotten(old, person, ())
         if kind == DOMAIN:
-            new["taught"] = [
+            new["groups"] = [
                 group
-                for group in new.get("taught", ())
+                for group in new.get("groups", ())
                 if not taught.get(group["step"], set()) & set(group["structures"])
             ]
         if new != old:

@@ -73,7 +73,7 @@ def read_step_data(
     """
     history, plan = request.history, model_plan(request, preset, reader, settings.normalisation)
     read = _Reading(request, plan, progress, reader)
-    training, aside = split(request.cases.cases, settings.seed, history.trained, history.set_aside, read.present)
+    training, aside = split(request.cases.cases, settings.seed, history.trained, history.held_out, read.present)
     read.all([*training, *aside])
     reader.finish()
     cases, held = ([read.prepared[case.id] for case in side] for side in (training, aside))

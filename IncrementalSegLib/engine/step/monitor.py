@@ -20,7 +20,7 @@ from IncrementalSegLib.engine.scores.scoring import Validation, validate
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
-from IncrementalSegLib.progress import UNTOLD, OnLook, Share
+from IncrementalSegLib.progress import UNTOLD, OnValidation, Share
 from IncrementalSegLib.reports.pictures import outlined, write_png
 from IncrementalSegLib.reports.slices import SliceRow
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -82,7 +82,7 @@ class TrainingMonitor:
 
     def __init__(
         self,
-        tell: OnLook,
+        tell: OnValidation,
         names: StructureList,
         new: Sequence[StructureId],
         after: Predictor,

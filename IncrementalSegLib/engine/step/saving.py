@@ -64,7 +64,7 @@ def save(
         structures=request.structures,
         architecture=ctx.model.architecture(),
         preprocessing=material.plan.model_dump(mode="json"),
-        step=lineage | {"training": training, "set_aside": aside},
+        step=lineage | {"training": training, "held_out": aside},
         scores=scores,
         accepted=settings.accept == "always" or (settings.accept == "gate" and not report.held_back_by),
         held_back_by=report.held_back_by,

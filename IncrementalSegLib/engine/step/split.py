@@ -29,7 +29,7 @@ def split(
     cases: Sequence[Case],
     seed: int,
     trained: Collection[str] = (),
-    set_aside: Collection[str] = (),
+    held_out: Collection[str] = (),
     present: Present = lambda case: case.looked_for,
 ) -> tuple[list[Case], list[Case]]:
     """Split by patient into training cases and held-out cases.
@@ -42,7 +42,7 @@ def split(
         cases: The step's cases.
         seed: Decides the choice.
         trained: Fingerprints of cases that trained in earlier steps.
-        set_aside: Fingerprints of cases that earlier steps held out.
+        held_out: Fingerprints of cases that earlier steps held out.
         present: Called for as few cases as decide the choice; by default what was looked for is there.
 
     Returns:
@@ -54,11 +54,11 @@ def split(
     """
     ordered = sorted(cases, key=lambda case: case.id)
     prints: dict[str, str] = {}
-    for case in ordered if trained or set_aside else ():
+    for case in ordered if trained or held_out else ():
         with naming(case):
             prints[case.id] = fingerprint(case.images)
     patients = sorted({case.patient for case in ordered})
-    aside = {case.patient for case in ordered if prints.get(case.id) in set_aside}
+    aside = {case.patient for case in ordered if prints.get(case.id) in held_out}
     if patients and aside == set(patients):
         raise DataError(
             f"All {len(ordered)} cases were held out for validation by earlier steps of this model.",

@@ -77,7 +77,7 @@ class Step:
             check_report(Path(run.report))
         self.request, self.runtime, self.settings, self.progress = request, runtime, settings, run.progress
         self.asked, self.resuming, self.report = asked or {}, resuming, run.report
-        self.previews, self.on_look = run.previews, run.on_look
+        self.previews, self.on_validation = run.previews, run.on_validation
         self.reader = CaseReader(request.cases, strict=settings.strict)
         self.dimension = find("network", request.network).dimension
         chosen = settings.preset or ("standard" if runtime.device.type == "cuda" else "quick")
@@ -318,14 +318,14 @@ class Step:
     def _monitor(self, ctx: StepContext, material: StepData, progress: Share) -> TrainingMonitor | None:
         """Return who looks at the training, where somebody wants to know."""
         request = self.request
-        if self.on_look is None:
+        if self.on_validation is None:
             return None
         past = None
         if (folder := request.folder) is not None and ctx.teacher_model is not None:
             before = self._predictor(ctx.teacher_model, material.plan)
             past = OldStructures(ctx.old, before, request.history, lambda: RetentionCopies.of(folder), ctx.exemplars)
         return TrainingMonitor(
-            tell=self.on_look,
+            tell=self.on_validation,
             names=request.structures,
             new=request.taught,
             after=self._predictor(ctx.model, material.plan),  # with memory of its own, so that looking leaves no trace

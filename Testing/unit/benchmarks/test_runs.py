@@ -135,7 +135,7 @@ def test_a_chain_says_everything(out: Path) -> None:
     steps = [stage["step"] for stage in done["stages"]]
     assert [step["made_by"] for step in steps] == ["finetune-softmax", "mib", "mib"]
     assert all(step["schedule"]["optimiser_steps"] == 2 and not step["resumed"] for step in steps)
-    assert all(set(step["training"] + step["set_aside"]).isdisjoint(setting["test"]) for step in steps)
+    assert all(set(step["training"] + step["held_out"]).isdisjoint(setting["test"]) for step in steps)
     assert steps[0]["seconds"]["phases"]["Learning"] > 0
     assert done["environment"]["threads"] >= 1
 
@@ -180,7 +180,7 @@ def test_other_losses_begin_another_model(tmp_path: Path, out: Path, data: Path)
 def test_labels_of_earlier_stages_are_hidden(tmp_path: Path, out: Path, data: Path) -> None:
     with_labels = read_archive(out)["btcv-1-1-finetune-softmax-seed0"]["stages"]
     write_organs(tmp_path / "erased")
-    for case in with_labels[0]["step"]["training"] + with_labels[0]["step"]["set_aside"]:
+    for case in with_labels[0]["step"]["training"] + with_labels[0]["step"]["held_out"]:
         erase(tmp_path / "erased" / "labels" / f"{case}.nii.gz", value=1)
     shutil.copytree(out / ".first", tmp_path / "out" / ".first")
     without = run(tmp_path / "out", tmp_path / "erased", "finetune-softmax")["stages"]

@@ -6,8 +6,8 @@ import pytest
 
 from IncrementalSegLib.engine import learn as engine
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.jobs import events
 from IncrementalSegLib.store.unfinished import Unfinished
+from IncrementalSegLib.wire import events
 
 FEW = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
 

@@ -25,7 +25,7 @@ def said(
     record = SimpleNamespace(
         number=2, parent=parent, preprocessing={"normalisation": normalisation},
         structures=SimpleNamespace(names=("humerus", "scapula")), seconds=9.0, accepted=True,
-        step={"method": "pcdd", "set_aside": []},
+        step={"method": "pcdd", "held_out": []},
     )  # fmt: skip
     made = {
         "unjudged": list(unjudged),
@@ -75,7 +75,7 @@ def test_a_first_step_says_that_it_writes_no_page(
     assert ("No report: a first step" in text) == (parent is None and asked is not None)
 
 
-def test_structures_that_no_scan_set_aside_shows_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_structures_that_no_scan_held_out_shows_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     curve = TrainingCurve(200, 200, best_step=180)
     text = said(capsys, None, curve, unjudged=("scapula",))
     assert "No held-out scan shows scapula: no later step can measure whether it is kept." in text

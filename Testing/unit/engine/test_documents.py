@@ -12,7 +12,7 @@ from IncrementalSegLib.engine.planning.advice import advise
 from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.store.card import read_card
+from IncrementalSegLib.store.summary import read_summary
 from IncrementalSegLib.store.versions import open_model
 
 OTHER = "has a different form from the one that this program writes"
@@ -36,11 +36,11 @@ def rewritten(model, kind, change):
 
 
 DOMAINS = {
-    "without a shape": lambda held: without(held, "taught", 0, "domain", "shape"),
-    "without a spread": lambda held: without(held, "taught", 0, "domain", "spreads", "layout"),
-    "with fewer numbers": lambda held: without(held, "taught", 0, "domain", "spreads", "texture", "mean", 0),
-    "with a list of names": lambda held: {"taught": ["humerus"]},
-    "with words": lambda held: {"taught": "humerus"},
+    "without a shape": lambda held: without(held, "groups", 0, "domain", "shape"),
+    "without a spread": lambda held: without(held, "groups", 0, "domain", "spreads", "layout"),
+    "with fewer numbers": lambda held: without(held, "groups", 0, "domain", "spreads", "texture", "mean", 0),
+    "with a list of names": lambda held: {"groups": ["humerus"]},
+    "with words": lambda held: {"groups": "humerus"},
 }
 
 
@@ -52,8 +52,8 @@ def test_a_foreign_domain_costs_only_the_warning(model, data, tmp_path, change):
     assert len(result.outputs) == 1
     assert [OTHER in text for text in result.warnings if "not known" in text] == [True]
     assert any(OTHER in text for text in advise(model, data / "scapula").cautions)
-    assert {item["domain"] for item in read_card(model)["structures"]} <= {""} | {
-        item["domain"] for item in read_card(model, 1)["structures"]
+    assert {item["domain"] for item in read_summary(model)["structures"]} <= {""} | {
+        item["domain"] for item in read_summary(model, 1)["structures"]
     }
 
 
@@ -62,7 +62,7 @@ def test_a_step_goes_on_from_a_foreign_domain_and_says_so(teach, model, data, ca
     teach(model, data / "scapula", "scapula")
     assert OTHER in caplog.text
     folder = open_model(model)
-    assert [item["structures"] for item in folder.document("domain")["taught"]] == [[folder.record().structures.ids[1]]]
+    assert [item["structures"] for item in folder.document("domain")["groups"]] == [[folder.record().structures.ids[1]]]
 
 
 NEEDED = {
@@ -78,7 +78,7 @@ def test_a_step_refuses_what_it_cannot_go_without(teach, model, data, tmp_path, 
     rewritten(model, kind, change)
     with pytest.raises(ModelError, match=f"The {kind} of version 2 of model {OTHER}"):
         teach(model, data / "scapula", "scapula", method="aeiseg")
-    read_card(model)
+    read_summary(model)
     segment(model, next((data / "scapula").rglob("*.nii.gz")), tmp_path / "out", device="cpu")
 
 

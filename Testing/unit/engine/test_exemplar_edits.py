@@ -134,7 +134,7 @@ class TestRememberAgain:
         latest = max((model / "versions").iterdir())
         return {name: data for name, data in tree(latest).items() if name not in ("record.json", "manifest.json")}
 
-    def test_it_equals_the_end_of_the_step_where_cases_were_set_aside(self, tmp_path, data, teach):
+    def test_it_equals_the_end_of_the_step_where_cases_were_held_out(self, tmp_path, data, teach):
         teach(tmp_path / "m", data / "both", "humerus, scapula", seed=3)
         before = self.files(tmp_path / "m")
         self.again(tmp_path / "m", data / "both")
@@ -157,7 +157,7 @@ class TestRememberAgain:
 
     def test_cases_that_judge_are_never_kept(self, tmp_path, data, teach):
         record = teach(tmp_path / "m", data / "both", "humerus", exemplars="none").record
-        (aside,) = record.step["set_aside"]
+        (aside,) = record.step["held_out"]
         self.again(tmp_path / "m", data / "both")
         assert aside["case"] not in {item["case"] for item in overview(tmp_path / "m")["exemplars"]}
         before = tree(tmp_path / "m")

@@ -24,16 +24,16 @@ def test_deleting_an_old_version_forgets_nothing(model, data, teach):
     assert found.seen_in_training == 3
 
 
-def test_the_next_step_has_the_next_number_and_keeps_what_was_set_aside(tmp_path, data, teach):
+def test_the_next_step_has_the_next_number_and_keeps_what_was_held_out(tmp_path, data, teach):
     first = teach(tmp_path / "m", data / "both", "humerus", seed=0).record
-    aside = {entry["sha256"] for entry in first.step["set_aside"]}
+    aside = {entry["sha256"] for entry in first.step["held_out"]}
     again = teach(tmp_path / "m", data / "both", "humerus", improve=True, seed=1, method="lwfseg").record
     assert again.step["number"] == 2
-    assert {entry["sha256"] for entry in again.step["set_aside"]} == aside
+    assert {entry["sha256"] for entry in again.step["held_out"]} == aside
     history = History.of(open_model(tmp_path / "m"))
-    assert history.set_aside == aside
-    assert not history.trained & history.set_aside
-    (judge,) = history.steps[0]["set_aside"]
+    assert history.held_out == aside
+    assert not history.trained & history.held_out
+    (judge,) = history.steps[0]["held_out"]
     assert judge["images"][0].endswith(".nii.gz")
 
 

@@ -59,7 +59,7 @@ class TestVersion:
         assert [entry["patient"] for entry in step["training"]] == [entry["case"] for entry in step["training"]]
         assert all(entry["looked_for"] == {step["taught"][0]: "scapula"} for entry in step["training"])
         assert len({entry["sha256"] for entry in step["training"]}) == 3
-        assert (step["set_aside"], record.seconds > 0) == ([], True)
+        assert (step["held_out"], record.seconds > 0) == ([], True)
         assert {"torch", "monai", "numpy", "simpleitk", "python"} <= set(record.libraries)
         assert record.libraries["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
@@ -69,12 +69,12 @@ class TestVersion:
         assert (printed["version"], printed["parent"], printed["accepted"]) == (1, None, True)
         assert printed["structures"] == ["scapula", "humerus"]
 
-    def test_cases_are_set_aside_and_teach_nothing(self, tmp_path, data, teach):
+    def test_cases_are_held_out_and_teach_nothing(self, tmp_path, data, teach):
         seen = set()
         for seed in range(3):
             record = teach(tmp_path / str(seed), data / "both", "humerus, scapula", seed=seed).record
             training = {entry["case"] for entry in record.step["training"]}
-            (aside,) = record.step["set_aside"]
+            (aside,) = record.step["held_out"]
             assert len(training | {aside["case"]}) == 5
             kept = open_model(tmp_path / str(seed)).document("exemplars")["exemplars"]
             assert {item["case"] for item in kept} <= training
@@ -85,7 +85,7 @@ class TestVersion:
 
     def test_with_three_cases_nothing_is_judged(self, taught):
         record = open_model(taught).record()
-        assert record.step["set_aside"] == []
+        assert record.step["held_out"] == []
         assert [score["validation_dice"] for score in record.scores.values()] == [None]
 
     def test_improving_adds_a_version_and_no_structure(self, model, data, teach):

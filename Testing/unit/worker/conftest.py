@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from wire import TOYS, Session
 
-from IncrementalSegLib.jobs.process import WORKER
+from IncrementalSegLib.wire.process import WORKER
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from wire import TOYS, Session
 
-from IncrementalSegLib.jobs import client as clients
-from IncrementalSegLib.jobs import events, requests
+from IncrementalSegLib.wire import client as clients
+from IncrementalSegLib.wire import events, requests
 
 posix = pytest.mark.skipif(os.name != "posix", reason="descriptors of POSIX")
 LONG = requests.encode(requests.Request("1", "count", {"name": "x", "steps": 10**6, "pause": 0.01})).encode() + b"\n"
@@ -183,6 +183,6 @@ def test_a_worker_that_dies_ends_its_jobs():
 
 def test_a_program_that_is_no_worker_leaves_strays():
     with Session(sys.executable, "-c", "print('no module named x')") as session:
-        job = session.client.submit("card", {"model": str(Path("x"))})
+        job = session.client.submit("summary", {"model": str(Path("x"))})
         session.until(lambda: job.end is not None, 10)
         assert list(session.client.strays) == ["no module named x"]

@@ -6,7 +6,7 @@ import json
 import pytest
 from recordings import FOLDER, WORLD, end_of, read
 
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 from IncrementalSegLib.worker import verbs
 
 NAMES = sorted(file.stem for file in FOLDER.glob("*.jsonl"))
@@ -37,7 +37,7 @@ def test_what_a_panel_shows_is_in_them(tmp_path):
     assert harmed["held_back_by"]
     assert not kept["held_back_by"]
     assert end_of("resume", "learn") == events.Cancelled(end_of("resume", "learn").job, kept=True)
-    assert end_of("resume", "card").result["unfinished"]["fraction"] >= 0.5
+    assert end_of("resume", "summary").result["unfinished"]["fraction"] >= 0.5
     (teach,) = (
         item for item in read("learn", tmp_path) if item.verb == "learn" and "separate" in item.arguments["method"]
     )

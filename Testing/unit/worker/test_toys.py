@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from IncrementalSegLib.jobs import events
+from IncrementalSegLib.wire import events
 
 
 def test_it_says_hello_first_and_answers_pings(toys):

@@ -14,8 +14,8 @@ from wire import Session
 
 from IncrementalSegLib.engine.forms import forms
 from IncrementalSegLib.errors import OptionError, UnknownNameError
-from IncrementalSegLib.jobs import events
-from IncrementalSegLib.jobs.process import WORKER
+from IncrementalSegLib.wire import events
+from IncrementalSegLib.wire.process import WORKER
 from IncrementalSegLib.worker import verbs
 
 FEW = {"passes": 2, "candidates": 4, "keep": 2}
@@ -138,12 +138,12 @@ def test_a_new_structure_is_taught_as_a_panel_asks(worker, world, model, tmp_pat
     assert (preview.kind, preview.structure, Path(preview.path).parent) == ("learning", "Milz", seen)
     changes = [event for event in worker.of(job, events.Metric) if event.name == "worst_change"]
     assert "Milz" not in {event.structure for event in changes} != set()
-    card = worker.do("card", model=str(copy), version=result["version"]).end.result
-    taught = card["structures"][-1]
+    summary = worker.do("summary", model=str(copy), version=result["version"]).end.result
+    taught = summary["structures"][-1]
     assert {name: taught[name] for name in ("name", "terminology", "color")} == {
         name: asked[name] for name in ("name", "terminology", "color")
     }
-    assert card["candidates"] == [result["version"]]
+    assert summary["candidates"] == [result["version"]]
 
 
 def test_the_example_of_the_document_runs(world, model, tmp_path):
@@ -159,11 +159,11 @@ def test_the_example_of_the_document_runs(world, model, tmp_path):
 
 
 def test_a_card_says_what_a_model_is(worker, model):
-    card = worker.do("card", model=str(model)).end.result
-    assert card["name"] == "model"
-    assert card["versions"][0] | {"created": ""} == {
+    summary = worker.do("summary", model=str(model)).end.result
+    assert summary["name"] == "model"
+    assert summary["versions"][0] | {"created": ""} == {
         "number": 1, "parent": None, "kind": "step", "created": "", "held_back_by": [], "structures": ["liver"],
-        "status": "accepted" if card["current"] > 1 else "current",
+        "status": "accepted" if summary["current"] > 1 else "current",
     }  # fmt: skip
 
 
@@ -172,7 +172,7 @@ def test_methods_are_those_of_the_command_line(worker):
 
 
 def test_a_missing_file_is_said_as_everywhere(worker, world):
-    job = worker.do("card", model=str(world / "nothing"))
+    job = worker.do("summary", model=str(world / "nothing"))
     assert job.end.what.startswith("There is no model folder")
     assert "learn" in job.end.todo
 

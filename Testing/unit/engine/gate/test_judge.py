@@ -69,7 +69,7 @@ def damage(world):
 def aside(world) -> list[Case]:
     """Return the cases that were held out."""
     (step,) = History.of(open_model(world / "model")).steps
-    names = {entry["case"] for entry in step["set_aside"]}
+    names = {entry["case"] for entry in step["held_out"]}
     return [case for case in open_data(world / "data").cases if case.id in names]
 
 
@@ -217,10 +217,10 @@ def test_few_scans_that_leave_a_doubt_are_checked_against_exemplars_and_agreemen
 class TestProxies:
     def without_scans(self, world):
         history = open_model(world / "model").document("history")
-        history["steps"][0]["set_aside"] = []
+        history["steps"][0]["held_out"] = []
         edit(world, history=history)
 
-    def test_no_scan_was_set_aside(self, world):
+    def test_no_scan_was_held_out(self, world):
         self.without_scans(world)
         damage(world)
         row = only_row(world)
@@ -261,7 +261,7 @@ class TestAbsentWhereItIsJudged:
     def blank(self, world, count=2):
         """Empty the label of the held-out scans, and let the history know them so."""
         history = open_model(world / "model").document("history")
-        for entry in history["steps"][0]["set_aside"][:count]:
+        for entry in history["steps"][0]["held_out"][:count]:
             path = Path(entry["label"])
             sitk.WriteImage(sitk.ReadImage(str(path)) * 0, str(path))
             entry["labels_sha256"] = fingerprint([path])
@@ -297,7 +297,7 @@ class TestAbsentWhereItIsJudged:
     def test_a_scan_that_cannot_be_read_is_named_beside_it(self, world):
         self.blank(world, count=1)
         damage(world)
-        Path(open_model(world / "model").document("history")["steps"][0]["set_aside"][1]["images"][0]).unlink()
+        Path(open_model(world / "model").document("history")["steps"][0]["held_out"][1]["images"][0]).unlink()
         row = only_row(world)
         assert (row.basis, row.verdict) == ("exemplars", "harmed")
         assert "no held-out scan shows it (not in 1 scan); " in row.note
@@ -324,7 +324,7 @@ def test_a_new_name_is_the_same_structure(world):
 
 def test_a_scan_that_taught_one_of_the_versions_does_not_judge(world):
     history = open_model(world / "model").document("history")
-    history["steps"][0]["training"].append(history["steps"][0]["set_aside"][0])
+    history["steps"][0]["training"].append(history["steps"][0]["held_out"][0])
     edit(world, history=history)
     edit(world)
     row = only_row(world, version=4, against=2)
@@ -333,12 +333,12 @@ def test_a_scan_that_taught_one_of_the_versions_does_not_judge(world):
     assert only_row(world, version=2, against=3).note == row.note  # whichever of the two it taught
 
 
-def test_a_scan_set_aside_twice_judges_each_structure_by_its_own_outlines():
+def test_a_scan_held_out_twice_judges_each_structure_by_its_own_outlines():
     scan = {"case": "c1", "patient": "p", "sha256": "f" * 64}
     steps = [
-        {"set_aside": [scan | {"looked_for": {"a": "liver"}}], "training": []},
-        {"set_aside": [scan | {"looked_for": {"b": "spleen"}}], "training": []},
-        {"set_aside": [scan | {"sha256": "0" * 64, "looked_for": {"a": "liver"}}], "training": []},
+        {"held_out": [scan | {"looked_for": {"a": "liver"}}], "training": []},
+        {"held_out": [scan | {"looked_for": {"b": "spleen"}}], "training": []},
+        {"held_out": [scan | {"sha256": "0" * 64, "looked_for": {"a": "liver"}}], "training": []},
     ]
     found = find_retention_scans(History(tuple(steps)), ["a", "b"], RetentionCopies())
     assert found.scans == ()

@@ -25,7 +25,7 @@ from IncrementalSegLib.engine.packages.transfer import export_package, import_pa
 from IncrementalSegLib.engine.privacy.ledger import ledger
 from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.errors import IncrementalSegError, MissingNeedError, ModelError
-from IncrementalSegLib.store.card import read_card
+from IncrementalSegLib.store.summary import read_summary
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList
 
@@ -64,7 +64,7 @@ def test_what_comes_in_is_what_went_out(taught, package, data, tmp_path):
     new.verify()
     assert new.name == card["name"] == "new"
     assert old.name == "model"
-    assert read_card(tmp_path / "new")["name"] == "new"
+    assert read_summary(tmp_path / "new")["name"] == "new"
     scan = next((data / "humerus" / "imagesTr").iterdir())
     one, two = (masks(model, scan, tmp_path / f"{model.name}.seg.nrrd") for model in (taught, tmp_path / "new"))
     assert list(one.values()) == list(two.values())
@@ -139,7 +139,7 @@ def test_the_card_says_what_it_is(package):
     card, page = json.loads(content["card.json"]), content["card.md"].decode()
     assert [item["name"] for item in card["structures"]] == ["humerus"]
     assert card["lineage"][0] == {
-        "step": 1, "method": "finetune", "structures": ["humerus"], "cases": 3, "patients": 3, "cases_set_aside": 0,
+        "step": 1, "method": "finetune", "structures": ["humerus"], "cases": 3, "patients": 3, "cases_held_out": 0,
     }  # fmt: skip
     assert card["patient_data"]["prototypes"]["humerus"]["voxels"] > 0
     assert "humerus" in page

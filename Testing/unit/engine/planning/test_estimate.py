@@ -5,8 +5,8 @@ from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.planning.dry_run import DryRun
 from IncrementalSegLib.engine.planning.estimate import estimate
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.jobs.timing import PARTS
 from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.wire.timing import PARTS
 
 PLAN = {"options": FEW, "preset": "quick", "steps": 4, "device": "cpu"}
 

@@ -165,7 +165,7 @@ def test_two_patients_whose_cases_are_called_alike_are_kept_apart(model, called)
             "sha256": "b" * 64,
             "images": ["/data/Bob/1.nii.gz"],
         }
-        history["steps"].append({**history["steps"][0], "number": 2, "training": [twin], "set_aside": []})
+        history["steps"].append({**history["steps"][0], "number": 2, "training": [twin], "held_out": []})
         rewrite(folder.folder_of(number), {"history.json": encoded(history)})
     assert forget(model, "Anna")["scans"] == 1
     steps = open_model(model).document("history")["steps"]

@@ -108,12 +108,12 @@ def test_forget_leaves_neither_name_nor_pixels_nor_path(model, case):
     assert list(after[0]["exemplars"]["cases"]) == others
 
 
-def test_the_place_of_a_case_that_was_set_aside_is_forgotten(model):
+def test_the_place_of_a_case_that_was_held_out_is_forgotten(model):
     folder = open_model(model)
     history = folder.document("history")
     others = history["steps"][0]["training"]
     entry = others.pop()
-    history["steps"][0]["set_aside"].append(
+    history["steps"][0]["held_out"].append(
         entry | {"images": ["there/1.nii.gz"], "label": "there/2.nii.gz", "masks": {}}
     )
     folder.edit({"action": "x"}, documents={"history": history})
@@ -144,7 +144,7 @@ def test_what_was_forgotten_is_not_taken_back(model, case, data, caplog):
 
 def test_a_case_that_is_only_called_so_was_not_forgotten():
     known = {"case": "forgotten", "patient": "forgotten", "sha256": "1"}
-    steps = ({"training": [known | {"images": ["a"]}, known | {"sha256": "2"}], "set_aside": []},)
+    steps = ({"training": [known | {"images": ["a"]}, known | {"sha256": "2"}], "held_out": []},)
     assert History(steps).forgotten == {"2"}
 
 

@@ -100,9 +100,9 @@ class TestSeenInTraining:
         for version in (1, 2):
             assert self.flags(model, data / "both", version=version)[0]["humerus"] == [False] * 5
 
-    def test_a_case_that_was_set_aside_did_not_teach(self, tmp_path, data, teach):
+    def test_a_case_that_was_held_out_did_not_teach(self, tmp_path, data, teach):
         record = teach(tmp_path / "m", data / "both", "humerus").record
-        aside = record.step["set_aside"][0]["case"]
+        aside = record.step["held_out"][0]["case"]
         found = evaluate(tmp_path / "m", data / "both", device="cpu").structures["humerus"].scores
         assert {score.case: score.seen_in_training for score in found} == {
             case.id: case.id != aside for case in open_data(data / "both").cases

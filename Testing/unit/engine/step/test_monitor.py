@@ -112,10 +112,10 @@ def test_few_scans_of_each_structure_are_read_in_turns():
         return {"sha256": f"{number:02}", "looked_for": dict.fromkeys(structures, "x")}
 
     aside = [entry(number, DISC) for number in range(9)] + [entry(number, SQUARE, BAR) for number in range(10, 13)]
-    history = History(({"number": 1, "taught": [], "training": [], "set_aside": aside},))
+    history = History(({"number": 1, "taught": [], "training": [], "held_out": aside},))
     assert chosen_scans(history, (DISC, SQUARE, BAR)) == ["02", "10", "06", "12"]
     many = [chr(97 + row) * 32 for row in range(20)]
-    apart = History(({"set_aside": [entry(row, item) for row, item in enumerate(many)]},))
+    apart = History(({"held_out": [entry(row, item) for row, item in enumerate(many)]},))
     assert chosen_scans(apart, many) == [f"{row:02}" for row in range(MOST_SCANS)]
 
 
@@ -144,7 +144,7 @@ def test_looking_changes_no_bit_and_tells_what_is_lost(known, data, tmp_path, mo
     model, seen = Path(shutil.copytree(known, tmp_path / "model")), Seen()
     step = STEP | {"steps": 12}
     plain = learn(model, data / "both", "scapula", **step)
-    watched = learn(model, data / "both", "scapula", **step, on_look=seen, previews=tmp_path / "seen")
+    watched = learn(model, data / "both", "scapula", **step, on_validation=seen, previews=tmp_path / "seen")
 
     def stop(phase, fraction, numbers=None):
         if phase == "training" and fraction > 0.6:
@@ -152,8 +152,8 @@ def test_looking_changes_no_bit_and_tells_what_is_lost(known, data, tmp_path, mo
 
     again = Seen()
     with pytest.raises(Stop):
-        learn(model, data / "both", "scapula", **step, on_look=again, progress=stop)
-    assert resume(model, device="cpu", on_look=again).record.number == 4
+        learn(model, data / "both", "scapula", **step, on_validation=again, progress=stop)
+    assert resume(model, device="cpu", on_validation=again).record.number == 4
     for number in (3, 4):
         assert changed(content(model, 2), content(model, number)) == set()
         assert open_model(model).document("curve", number) == open_model(model).document("curve", 2)
@@ -175,9 +175,9 @@ def check_picture(seen, folder, *words):
         assert word in caption
 
 
-def test_without_a_scan_set_aside_a_training_scan_is_shown(known, data, tmp_path):
+def test_without_a_scan_held_out_a_training_scan_is_shown(known, data, tmp_path):
     model, seen = Path(shutil.copytree(known, tmp_path / "model")), Seen()
-    learn(model, data / "scapula", "scapula", **STEP | {"steps": 2}, on_look=seen, previews=tmp_path / "seen")
+    learn(model, data / "scapula", "scapula", **STEP | {"steps": 2}, on_validation=seen, previews=tmp_path / "seen")
     assert [dice for _, dice, _, _ in seen] == [{}, {}]
     assert [bool(shown) for *_, shown in seen] == [True, False], "the next one is due in a minute"
     check_picture(seen[:1], tmp_path / "seen")
@@ -186,7 +186,9 @@ def test_without_a_scan_set_aside_a_training_scan_is_shown(known, data, tmp_path
 def test_pictures_that_cannot_be_written_do_not_end_the_training(known, data, tmp_path, caplog):
     (tmp_path / "taken").write_text("a file")
     model, seen = Path(shutil.copytree(known, tmp_path / "model")), Seen()
-    result = learn(model, data / "scapula", "scapula", **STEP | {"steps": 2}, on_look=seen, previews=tmp_path / "taken")
+    result = learn(
+        model, data / "scapula", "scapula", **STEP | {"steps": 2}, on_validation=seen, previews=tmp_path / "taken"
+    )
     assert result.record.number == 2
     assert "no pictures of this training" in caplog.text
 
@@ -196,5 +198,5 @@ def test_a_scan_that_is_gone_is_replaced_by_exemplars(known, data, tmp_path):
     model, seen = tmp_path / "model", Seen()
     learn(model, moved, "humerus", **STEP | {"accept": "gate", "steps": 60})
     shutil.rmtree(moved)
-    learn(model, data / "scapula", "scapula", **STEP | {"steps": 4}, on_look=seen)
+    learn(model, data / "scapula", "scapula", **STEP | {"steps": 4}, on_validation=seen)
     assert seen[0][2][0] == "humerus"

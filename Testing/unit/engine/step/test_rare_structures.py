@@ -83,4 +83,4 @@ def test_the_estimate_makes_the_same_split(rare, tmp_path, monkeypatch):
     monkeypatch.setattr(dry_run, "split", lambda *args: seen.append(real(*args)) or seen[-1])
     estimate(tmp_path / "model", data, "spleen", seed=3, **TINY)
     result = learn(tmp_path / "model", data, "spleen", seed=3, **TINY)
-    assert [case.id for case in seen[-1][1]] == [entry["case"] for entry in result.record.step["set_aside"]]
+    assert [case.id for case in seen[-1][1]] == [entry["case"] for entry in result.record.step["held_out"]]

@@ -301,4 +301,4 @@ def test_what_is_recorded_of_a_scan_is_what_was_read(model, data, tmp_path):
                 file.write_bytes(b"changed meanwhile")
 
     record = learn(model, place, "scapula", **STEP, progress=spoil).record
-    assert {entry["sha256"] for pool in ("training", "set_aside") for entry in record.step[pool]} == before
+    assert {entry["sha256"] for pool in ("training", "held_out") for entry in record.step[pool]} == before

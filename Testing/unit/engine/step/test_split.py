@@ -21,7 +21,7 @@ def cases(patients):
 @pytest.mark.parametrize(
     ("count", "aside"), [(0, 0), (1, 0), (2, 0), (3, 0), (4, 1), (5, 1), (7, 1), (8, 2), (10, 2), (25, 5), (100, 20)]
 )
-def test_number_set_aside(count, aside):
+def test_number_held_out(count, aside):
     training, held = split(cases([f"p{number}" for number in range(count)]), 0)
     assert (len(training), len(held)) == (count - aside, aside)
 
@@ -108,7 +108,7 @@ class TestRareStructures:
         assert judged(held, present) == judged(training, present) == {"A", "uterus", "prostate"}
         assert len(held) == 2
 
-    def test_more_patients_than_usual_are_set_aside_where_several_are_rare(self):
+    def test_more_patients_than_usual_are_held_out_where_several_are_rare(self):
         everyone, present = holding([{"A"}] * 2 + [{"B"}] * 2 + [{"C"}] * 2 + [set()] * 4)
         training, held = split(everyone, 0, present=present)
         assert judged(held, present) == judged(training, present) == {"A", "B", "C"}
@@ -136,7 +136,7 @@ class TestRareStructures:
         assert judged(training, present) == {"A", "B"}
         assert unjudged(held, ["A", "B"], present) == ["B"]
 
-    def test_where_everybody_is_needed_to_train_nobody_is_set_aside(self):
+    def test_where_everybody_is_needed_to_train_nobody_is_held_out(self):
         everyone, present = holding([{"A"}, {"B"}, {"C"}, {"D"}])
         assert split(everyone, 0, present=present) == (everyone, [])
         assert unjudged([], "ABCD", present) == list("ABCD")
@@ -169,7 +169,7 @@ class TestRareStructures:
         everyone, present = holding([{"A", "B"}] * 2 + [{"A"}] * 8)
         assert split(everyone, 5, present=present) == split(everyone[::-1], 5, present=present)
 
-    def test_what_earlier_steps_set_aside_counts(self, scans):
+    def test_what_earlier_steps_held_out_counts(self, scans):
         def present(case):
             return {"A", "B"} if case.id in ("case0", "case1") else {"A"}
 

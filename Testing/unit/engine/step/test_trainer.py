@@ -80,7 +80,7 @@ class TestEarlyStopping:
         curve = trainer.run()
         assert (curve.steps, curve.best_step) == (16, 12)
 
-    def test_without_cases_set_aside_it_runs_to_the_end(self):
+    def test_without_cases_held_out_it_runs_to_the_end(self):
         curve, judge, ctx = self.judged([None] * 10, patience=1)
         assert (curve.steps, curve.best_step) == (20, 20)
         assert changed(judge.seen[-1], bits(ctx.model)) == set()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from IncrementalSegLib.jobs import client, events, requests
+from IncrementalSegLib.wire import client, events, requests
 from IncrementalSegLib.worker import server, verbs
 
 TEXT = (Path(__file__).parents[3] / "docs" / "wire.md").read_text("utf-8")

@@ -13,9 +13,9 @@ from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.progress import Stop
-from IncrementalSegLib.store.card import read_card, read_unfinished
 from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.reader import ModelReader
+from IncrementalSegLib.store.summary import read_summary, read_unfinished
 from IncrementalSegLib.store.versions import open_model
 
 STEP = {"options": FEW, "preset": "quick", "device": "cpu", "seed": 1}
@@ -23,8 +23,8 @@ BARE = """
 import json, sys
 blocked = ["torch", "monai", "numpy", "pydantic", "safetensors", "filelock", "SimpleITK", "scipy", "lightning_fabric"]
 sys.modules |= dict.fromkeys(blocked)
-from IncrementalSegLib.store.card import read_card
-print(json.dumps(read_card(sys.argv[1])))
+from IncrementalSegLib.store.summary import read_summary
+print(json.dumps(read_summary(sys.argv[1])))
 """
 
 
@@ -43,7 +43,7 @@ def model(lived, tmp_path):
 
 
 def structures(model, version=None):
-    return {item["name"]: item for item in read_card(model, version)["structures"]}
+    return {item["name"]: item for item in read_summary(model, version)["structures"]}
 
 
 def test_a_python_with_nothing_installed_reads_it(lived):
@@ -51,7 +51,7 @@ def test_a_python_with_nothing_installed_reads_it(lived):
     done = subprocess.run(
         [sys.executable, "-c", BARE, str(lived)], cwd=root, capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout) == json.loads(json.dumps(read_card(lived), allow_nan=False))
+    assert json.loads(done.stdout) == json.loads(json.dumps(read_summary(lived), allow_nan=False))
 
 
 def test_a_structure_says_how_good_it_is_and_how_it_was_taught(lived):
@@ -82,7 +82,7 @@ def test_an_edit_changes_no_score(model):
 
 
 def test_versions_candidates_and_a_step_that_waits_are_told(model, data):
-    assert (read_card(model)["candidates"], read_card(model)["unfinished"]) == ([], None)
+    assert (read_summary(model)["candidates"], read_summary(model)["unfinished"]) == ([], None)
     learn(model, data / "scapula", "deltoid=scapula", **STEP, method="finetune", steps=1, accept="never")
 
     def stop(phase, fraction, numbers=None):
@@ -91,17 +91,17 @@ def test_versions_candidates_and_a_step_that_waits_are_told(model, data):
 
     with pytest.raises(Stop):
         learn(model, data / "scapula", "blade=scapula", **STEP, steps=8, progress=stop)
-    card = read_card(model)
-    assert card["candidates"] == [3]
-    assert [line["status"] for line in card["versions"]] == ["accepted", "current", "candidate"]
-    assert card["unfinished"] == {"structures": ["blade"], "fraction": 0.5}
+    summary = read_summary(model)
+    assert summary["candidates"] == [3]
+    assert [line["status"] for line in summary["versions"]] == ["accepted", "current", "candidate"]
+    assert summary["unfinished"] == {"structures": ["blade"], "fraction": 0.5}
 
 
 def test_a_step_whose_version_was_written_does_not_wait(model, data, monkeypatch):
     monkeypatch.setattr("IncrementalSegLib.engine.step.checkpoints.Checkpoints.remove", lambda self: None)
     learn(model, data / "scapula", "blade=scapula", **STEP, steps=1, accept="never")
     assert (model / "unfinished").is_dir()
-    assert read_card(model)["unfinished"] is None
+    assert read_summary(model)["unfinished"] is None
 
 
 def test_a_first_step_that_waits_can_be_offered(small_presets, data, tmp_path):
@@ -113,10 +113,10 @@ def test_a_first_step_that_waits_can_be_offered(small_presets, data, tmp_path):
         learn(tmp_path / "new", data / "scapula", "scapula", **STEP, steps=4, progress=stop)
     assert read_unfinished(tmp_path / "new") == {"structures": ["scapula"], "fraction": 0.5}
     with pytest.raises(ModelError, match="never finished"):
-        read_card(tmp_path / "new")
+        read_summary(tmp_path / "new")
 
 
-def test_an_imported_model_has_a_card(model, tmp_path):
+def test_an_imported_model_has_a_summary(model, tmp_path):
     export_package(model, tmp_path / "model.iseg")
     import_package(tmp_path / "model.iseg", tmp_path / "new")
     found = structures(tmp_path / "new")
@@ -126,16 +126,16 @@ def test_an_imported_model_has_a_card(model, tmp_path):
 
 def test_what_is_no_model_is_said(tmp_path):
     with pytest.raises(ModelError, match="no model folder"):
-        read_card(tmp_path / "nothing")
+        read_summary(tmp_path / "nothing")
 
 
-def test_a_card_of_many_versions_looks_at_each_once(model, monkeypatch):
+def test_a_summary_of_many_versions_looks_at_each_once(model, monkeypatch):
     folder = open_model(model)
     for _ in range(20):
         folder.edit({"action": "nothing"})
     seen = []
     monkeypatch.setattr(ModelReader, "_numbered", _counting(ModelReader._numbered, seen))
-    assert len(read_card(model)["versions"]) > 20
+    assert len(read_summary(model)["versions"]) > 20
     assert len(seen) <= 5  # every time it lists all versions
 
 

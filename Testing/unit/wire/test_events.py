@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from IncrementalSegLib.errors import ModelError, WireError
-from IncrementalSegLib.jobs import events, lines, requests
+from IncrementalSegLib.wire import events, lines, requests
 
 TEXT = st.text()
 NUMBER = st.floats() | st.integers(-(2**60), 2**60)

@@ -13,7 +13,7 @@ _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Room:
+class MemoryBudget:
     """Where a prediction runs, and in what portions.
 
     Attributes:
@@ -26,7 +26,7 @@ class Room:
     device: torch.device
     stitch: torch.device
 
-    def smaller(self, windows: bool) -> Room | None:
+    def reduced(self, windows: bool) -> MemoryBudget | None:
         """Return what takes less memory: half the batch, then windows stitched on the CPU, then all on the CPU.
 
         Args:
@@ -49,7 +49,7 @@ class Room:
 
 
 @contextmanager
-def placed(model: nn.Module, home: torch.device, device: torch.device) -> Iterator[None]:
+def on_device(model: nn.Module, home: torch.device, device: torch.device) -> Iterator[None]:
     """Let a model that lies on ``home`` run on ``device`` inside the block."""
     if device == home:
         yield

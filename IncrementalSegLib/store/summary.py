@@ -18,7 +18,7 @@ from IncrementalSegLib.types import Json
 T = TypeVar("T")
 
 
-def read_card(model: str | Path, version: int | None = None) -> Json:
+def read_summary(model: str | Path, version: int | None = None) -> Json:
     """Return what a front end shows of a model; works where neither torch nor numpy is installed.
 
     Args:
@@ -133,7 +133,7 @@ def _last_step(structure: Structure, history: Json, created: Mapping[object, str
 
 
 def _domains(structure: Structure, document: Json) -> str:
-    groups = document.get("taught", ())
+    groups = document.get("groups", ())
     return "; ".join(_domain(group["domain"]) for group in groups if structure.id in group["structures"])
 
 

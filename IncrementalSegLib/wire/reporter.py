@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Callable, Mapping
 
-from IncrementalSegLib.jobs.events import Event, Metric, Preview, Progress
-from IncrementalSegLib.jobs.timing import JobProgress
 from IncrementalSegLib.progress import split
+from IncrementalSegLib.wire.events import Event, Metric, Preview, Progress
+from IncrementalSegLib.wire.timing import JobProgress
 
 EVERY = 0.1
 """Seconds between two events of the same phase, and between two points of the same series."""
@@ -68,7 +68,7 @@ class Reporter:
             self._send(Metric(job=self.job, name="ml", value=value, phase=caption, fraction=1.0, structure=name))
         self._send(Preview(self.job, "segmentation", path, caption))
 
-    def look(
+    def validated(
         self,
         fraction: float,
         dice: Mapping[str, float],

@@ -10,8 +10,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from IncrementalSegLib.errors import Hint, IncrementalSegError, WireError
-from IncrementalSegLib.jobs import lines
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire import lines
 
 PROTOCOL = 1
 """Number of the protocol; it rises when an older front end could no longer understand a worker."""

@@ -2,25 +2,25 @@ import pytest
 import torch
 from tiny import CPU, DISC, case, plan, segmenter
 
+from IncrementalSegLib.inference.budget import MemoryBudget, on_device
 from IncrementalSegLib.inference.predictor import Predictor
-from IncrementalSegLib.inference.room import Room, placed
 from IncrementalSegLib.networks.segmenter import Segmenter
 
 CUDA = torch.device("cuda")
 
 
 def test_what_is_given_up_and_in_which_order():
-    room, tried = Room(4, CUDA, CUDA), []
-    while (room := room.smaller(windows=True)) is not None:
-        tried.append(str(room))
+    budget, tried = MemoryBudget(4, CUDA, CUDA), []
+    while (budget := budget.reduced(windows=True)) is not None:
+        tried.append(str(budget))
     assert tried == [
         "2 per pass on CUDA",
         "1 per pass on CUDA",
         "1 per pass on CUDA, stitched on the CPU",
         "1 per pass on CPU",
     ]
-    assert Room(1, CUDA, CUDA).smaller(windows=False) == Room(1, CPU, CPU)
-    assert Room(1, CPU, CPU).smaller(windows=True) is None
+    assert MemoryBudget(1, CUDA, CUDA).reduced(windows=False) == MemoryBudget(1, CPU, CPU)
+    assert MemoryBudget(1, CPU, CPU).reduced(windows=True) is None
 
 
 def test_a_model_comes_home_even_after_an_error():
@@ -29,10 +29,10 @@ def test_a_model_comes_home_even_after_an_error():
             places.append(device)
 
     places = []
-    with placed(Noted(), CUDA, CUDA):
+    with on_device(Noted(), CUDA, CUDA):
         pass
     assert places == []
-    with pytest.raises(KeyError), placed(Noted(), CUDA, CPU):
+    with pytest.raises(KeyError), on_device(Noted(), CUDA, CPU):
         raise KeyError
     assert places == [CPU, CUDA]
 
@@ -52,7 +52,7 @@ def test_a_smaller_batch_gives_the_same_result(dimension, monkeypatch, caplog):
 
     monkeypatch.setattr(Segmenter, "forward", limited)
     torch.testing.assert_close(predictor.probabilities(image, [DISC]), expected)
-    assert predictor.room.batch == 2
+    assert predictor.budget.batch == 2
     assert "Out of memory" in caplog.text
     sizes.clear()
     predictor.probabilities(image, [DISC])

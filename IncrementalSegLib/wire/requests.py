@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from IncrementalSegLib.errors import WireError
-from IncrementalSegLib.jobs import lines
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire import lines
 
 CANCEL = "cancel"
 """Arguments ``job`` and ``wish``: ``keep`` (a step continues with the best weights so far), ``pause`` (a step

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from IncrementalSegLib.jobs.timing import PARTS, USUAL, JobProgress
 from IncrementalSegLib.progress import Phase, about, rounded
+from IncrementalSegLib.wire.timing import PARTS, USUAL, JobProgress
 
 STEP = (Phase.READING, Phase.PREPARING, Phase.TRAINING, Phase.REMEMBERING, Phase.CHECKING_OLD, Phase.SAVING)
 ESTIMATE = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from operations import tiny_version
 
-from IncrementalSegLib.store.card import read_unfinished
+from IncrementalSegLib.store.summary import read_unfinished
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import create_or_open
 

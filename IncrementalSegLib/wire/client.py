@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from IncrementalSegLib.errors import WireError
-from IncrementalSegLib.jobs import events, requests
-from IncrementalSegLib.jobs.events import Event
-from IncrementalSegLib.jobs.lines import LineBuffer
 from IncrementalSegLib.types import Json
+from IncrementalSegLib.wire import events, requests
+from IncrementalSegLib.wire.events import Event
+from IncrementalSegLib.wire.lines import LineBuffer
 
 PING_EVERY = 1.0
 """Seconds between two pings."""

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from IncrementalSegLib.errors import WireError
-from IncrementalSegLib.jobs import events, requests
-from IncrementalSegLib.jobs.client import DEAD_AFTER, KILL_AFTER, PING_EVERY, Client
+from IncrementalSegLib.wire import events, requests
+from IncrementalSegLib.wire.client import DEAD_AFTER, KILL_AFTER, PING_EVERY, Client
 
 
 class World:
@@ -66,7 +66,7 @@ def test_any_garbage_before_a_line_leaves_the_line(garbage, cut):
 
 def test_pings_go_out_and_a_silent_worker_is_dead(world):
     job = world.client.submit("segment")
-    ended = world.client.submit("card")
+    ended = world.client.submit("summary")
     world.say(events.Finished(ended.id))
     for _ in range(int(DEAD_AFTER / PING_EVERY) - 1):
         assert world.wait(PING_EVERY) == []
