@@ -17,8 +17,8 @@ from IncrementalSegLib.store.reader import VERSIONS
 WORDS = frozenset({
     "accept", "action", "architecture", "basis", "created", "descriptor", "descriptor_version", "device", "files",
     "grid", "groups", "held_back_by", "id", "improved", "kind", "labels_sha256", "layer", "libraries", "looked_for",
-    "method", "new", "normalisation", "old", "options", "outlined", "output", "precision", "preprocessing", "present", "preset",
-    "reasons", "retention", "sha256", "structure", "taught", "terminology", "values", "verdict",
+    "method", "new", "normalisation", "old", "options", "outlined", "output", "precision", "preprocessing", "present",
+    "preset", "reasons", "retention", "sha256", "structure", "taught", "terminology", "values", "verdict",
 })  # fmt: skip
 """Keys whose texts are words of the program or names of structures and labels, all the way down."""
 
