@@ -1,6 +1,7 @@
 """Comparing and deciding, with a worker that says what was recorded or what it is told to."""
 
 import pytest
+from IncrementalSegPanel.documents.Lineage import Version
 from IncrementalSegPanel.State import State
 from recordings import end_of, read
 from retention_reports import HARMED, KEPT, LINEAGE, record, report
@@ -65,11 +66,16 @@ def pictured(tmp_path, case, dice=(0.9, 0.8), position=(1.0, 2.0, 3.0), images=(
 
 
 def test_how_well_the_new_structure_was_learned_is_said(session):
-    scores = {"scapula": {"validation_dice": 0.927, "cases": 1}, "clavicle": {"validation_dice": None, "cases": 0}}
-    session.comparing.show(3, {"version": 3, "retention": report(KEPT), "validation": scores})
-    assert session.comparing.learned == "Learned: scapula, Dice 0.93 (1 held-out scan)."
-    session.comparing.show(2)
-    assert session.comparing.learned == ""
+    gone = {"c" * 32: {"validation_dice": 0.5, "cases": 2}}
+    one = record(3, "candidate", scores={"b" * 32: {"validation_dice": 0.927, "cases": 1}} | gone)
+    blind = record(2, "current", scores={"b" * 32: {"validation_dice": None, "cases": 0}})
+    flow = taught(session, report(KEPT), {"current": 2, "versions": [record(1, "accepted"), blind, one]})
+    assert flow.learned == "Learned: scapula, Dice 0.93 (1 held-out scan)."
+    flow.show(2)  # also after Slicer was started again
+    assert flow.learned == "Learned: scapula. No held-out scan shows it, so that its Dice is not known."
+    flow.show(1)
+    assert flow.learned == ""
+    assert Version.of(one | {"kind": "edit", "step": {"action": "pin"}}).learned == ""
 
 
 def test_slices_of_the_most_harmed_structure_are_asked_for_and_turned_through(session, tmp_path):

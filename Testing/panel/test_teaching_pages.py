@@ -297,6 +297,11 @@ class TestTeaching:
         assert ui.diceValue.text == "not measured yet"
         assert all(part.isHidden() for part in (ui.chart, ui.pictureLabel, ui.changeValue))
 
+    def test_without_a_held_out_scan_nothing_will_be_measured(self, session, shown, tmp_path):
+        page, asked = taught(session)
+        asked.say(events.Preview("", "learning", str(tmp_path / "preview.png"), "Scapula in Anna, slice 6"))
+        assert shown(page, "unmeasured").diceValue.text == "not measured: no scan is held out"
+
     def test_numbers_chart_and_picture(self, session, shown, tmp_path):
         page, asked = taught(session)
         self.learning(asked, tmp_path)

@@ -37,6 +37,7 @@ class Version:
         date: When, ``YYYY-MM-DD``.
         held: Names of the structures for which the gate held it back.
         taught: It was made by teaching; else by an edit that shares all weights with the version before.
+        learned: Dice of the structures that it was taught, in sentences.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Version:
     date: str
     held: tuple[str, ...] = ()
     taught: bool = True
+    learned: str = ""
 
     @classmethod
     def of(cls, record: Json) -> Version:
@@ -56,6 +58,7 @@ class Version:
             record["created"][:10],
             tuple(record["held_back_by"]),
             record["kind"] == "step",
+            _learned(record) if record["kind"] == "step" else "",
         )
 
     @property
@@ -101,8 +104,27 @@ def differences(diff: Json) -> list[str]:
     return [title, *(said or [_("Both outline the same structures equally well.")])]
 
 
+def _names(record: Json) -> dict[str, str]:
+    return {item["id"]: item["name"] for item in record["structures"]}
+
+
+def _learned(record: Json) -> str:
+    """Say how well a step's structures are outlined in its held-out scans."""
+    said, names = [], _names(record)
+    for item, score in record["scores"].items():
+        if score["validation_dice"] is None:
+            text = _("Learned: {name}. No held-out scan shows it, so that its Dice is not known.")
+        elif score["cases"] == 1:
+            text = _("Learned: {name}, Dice {dice:.2f} (1 held-out scan).")
+        else:
+            text = _("Learned: {name}, Dice {dice:.2f} ({count} held-out scans).")
+        if item in names:
+            said.append(text.format(name=names[item], dice=score["validation_dice"], count=score["cases"]))
+    return " ".join(said)
+
+
 def _done(record: Json) -> str:
-    step, names = record["step"], {item["id"]: item["name"] for item in record["structures"]}
+    step, names = record["step"], _names(record)
     if (action := step.get("action")) is not None:
         return _EDITS[action](step) if action in _EDITS else action
     improved = set(step.get("improved", ()))

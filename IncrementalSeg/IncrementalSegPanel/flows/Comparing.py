@@ -32,7 +32,6 @@ class Comparing:
         number: Number of the version that is shown, or ``None``.
         report: What the gate found, or ``None`` while unknown.
         lineage: All versions, the newest first; empty while unknown.
-        learned: What was taught just now and how well, in sentences; empty where nothing was.
         differences: What distinguishes it from the version in use, in sentences.
         pictures: Slices before and after; of each structure the one that lost most first.
         chosen: Name of the older structure that is looked at; empty while none is.
@@ -72,7 +71,6 @@ class Comparing:
         if result is not None:
             self.listing = False
             self.report = Report.of(result["retention"])
-            self.learned = _learned(result.get("validation", {}))
         self._context.go(State.COMPARING)
         self._ask("versions", {}, self._list)
 
@@ -92,6 +90,11 @@ class Comparing:
     def version(self) -> Version | None:
         """The version that is shown, as the list has it."""
         return next((item for item in self.lineage if item.number == self.number), None)
+
+    @property
+    def learned(self) -> str:
+        """How well its step learned, in sentences; empty while unknown."""
+        return self.version.learned if self.version is not None else ""
 
     @property
     def status(self) -> str:
@@ -227,7 +230,7 @@ class Comparing:
     def _forget(self, number: int | None) -> None:
         self.number = number
         self.report, self.differences, self.pictures = None, [], []
-        self.chosen = self.doing = self.learned = ""
+        self.chosen = self.doing = ""
         self._seen, self._shown = 0, object()
         self.consent = self.asking = self._fresh = False
 
@@ -293,14 +296,3 @@ class Comparing:
 
     def _arguments(self, arguments: Json) -> Json:
         return {"model": str(self._context.folder)} | arguments
-
-
-def _learned(scores: Json) -> str:
-    """Say how well new structures are outlined in the scans that were held out."""
-    text = _("Learned: {name}, Dice {dice:.2f} ({count} held-out scans).")
-    one = _("Learned: {name}, Dice {dice:.2f} (1 held-out scan).")
-    return " ".join(
-        (one if score["cases"] == 1 else text).format(name=name, dice=score["validation_dice"], count=score["cases"])
-        for name, score in scores.items()
-        if score.get("validation_dice") is not None
-    )

@@ -63,7 +63,8 @@ class TeachingPage(Page):
     def _renderNumbers(self) -> None:
         ui, flow = self.ui, self._flow
         latest = flow.latestDice
-        ui.diceValue.text = ", ".join(f"{value:.2f}" for value in latest.values()) or _("not measured yet")
+        none = _("not measured yet") if flow.preview is None else _("not measured: no scan is held out")
+        ui.diceValue.text = ", ".join(f"{value:.2f}" for value in latest.values()) or none
         for part in (ui.changeLabel, ui.changeValue):
             part.visible = bool(flow.changes)
         if flow.changes:
