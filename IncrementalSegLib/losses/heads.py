@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from IncrementalSegLib.losses import dice
+from IncrementalSegLib.losses.sigmoid import binary_cross_entropy
 
 
 def margin(logits: Tensor) -> Tensor:
@@ -38,14 +38,7 @@ def cross_entropy(
     Returns:
         Scalar; 0 where nothing is valid.
     """
-    target = target.float()
-    terms = F.binary_cross_entropy_with_logits(margin(logits), target, reduction="none")
-    if weights is not None:
-        shape = (1, -1, *[1] * (target.ndim - 2))
-        terms = terms * (target * weights[:, 1].view(shape) + (1 - target) * weights[:, 0].view(shape))
-    mask = valid.expand_as(terms).to(terms)
-    per_head = (terms * mask).transpose(0, 1).flatten(1).sum(1) / mask.transpose(0, 1).flatten(1).sum(1).clamp_min(1)
-    return per_head.sum() if reduction == "sum" else per_head.sum() / max(1, len(per_head))
+    return binary_cross_entropy(margin(logits), target, valid, weights, reduction)
 
 
 def soft_dice(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.types import StructureId
 
 
@@ -33,8 +34,8 @@ class GrowingOutput(nn.Module):
         """Return the module that belongs to one structure alone."""
 
     @abstractmethod
-    def forward(self, features: Tensor, structures: Sequence[StructureId]) -> Tensor:
-        """Return logits for features ``(B, F, *S)`` in the form of this output.
+    def forward(self, features: Features, structures: Sequence[StructureId]) -> Tensor:
+        """Return logits in the form of this output for what one trunk saw.
 
         Where structures overlap only those asked for are scored; where they exclude each other all are,
         because each one's probability depends on all.

@@ -124,10 +124,10 @@ class Segmenter(nn.Module):
 
     def _score(self, features: dict[int, Features], wanted: tuple[StructureId, ...]) -> Tensor:
         if len(features) == 1:
-            scores: Tensor = self.output(next(iter(features.values())).decoder_dropped, wanted)
+            scores: Tensor = self.output(next(iter(features.values())), wanted)
             return scores
         parts = {
-            item: self.output(features[self.trunk_of[item]].decoder_dropped, (item,))  # trunks differ: one by one
+            item: self.output(features[self.trunk_of[item]], (item,))  # trunks differ: one by one
             for item in wanted
         }
         return torch.cat([parts[item] for item in wanted], dim=1)

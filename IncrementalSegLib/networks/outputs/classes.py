@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.growing import GrowingOutput
+from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.registry import find, register
 from IncrementalSegLib.types import StructureId
 
@@ -58,12 +59,12 @@ class Classes(GrowingOutput):
         for structure in new:
             self.rows[structure].load_state_dict(background.state_dict())
 
-    def forward(self, features: Tensor, structures: Sequence[StructureId]) -> Tensor:
-        """Return logits ``(B, 1 + N, *S)`` of the background and all N structures for features ``(B, F, *S)``."""
+    def forward(self, features: Features, structures: Sequence[StructureId]) -> Tensor:
+        """Return logits ``(B, 1 + N, *S)`` of the background and all N structures."""
         rows = [self._row(name) for name in self.rows]
         weight = torch.cat([row.weight for row in rows])
         bias = torch.cat([row.bias for row in rows if row.bias is not None])
-        scores: Tensor = (F.conv2d if self.dimension == 2 else F.conv3d)(features, weight, bias)
+        scores: Tensor = (F.conv2d if self.dimension == 2 else F.conv3d)(features.decoder_dropped, weight, bias)
         return scores
 
     def probabilities(self, logits: Tensor, structures: Sequence[StructureId]) -> Tensor:

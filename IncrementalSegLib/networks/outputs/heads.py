@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.networks.growing import GrowingOutput
+from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.registry import find, register
 from IncrementalSegLib.types import StructureId
 
@@ -74,18 +75,19 @@ class Heads(GrowingOutput):
         """Return the module that belongs to one structure alone."""
         return self.heads[structure]
 
-    def forward(self, features: Tensor, structures: Sequence[StructureId]) -> Tensor:
-        """Return logits ``(B, K, 2, *S)`` of ``structures`` for features ``(B, F, *S)``."""
+    def forward(self, features: Features, structures: Sequence[StructureId]) -> Tensor:
+        """Return logits ``(B, K, 2, *S)`` of ``structures``."""
+        last = features.decoder_dropped
         heads = [cast(Head, self.heads[item]) for item in structures]
         if not heads:
-            return features.new_zeros((features.shape[0], 0, 2, *features.shape[2:]))
+            return last.new_zeros((last.shape[0], 0, 2, *last.shape[2:]))
         if len(heads) > 1 and all(head.linear for head in heads):  # one convolution for all: cost of one head
             weight = torch.cat([head.score.weight for head in heads])
             bias = torch.cat([head.score.bias for head in heads if head.score.bias is not None])
             convolve = F.conv2d if self.dimension == 2 else F.conv3d
-            joined: Tensor = convolve(features, weight, bias).unflatten(1, (len(heads), 2))
+            joined: Tensor = convolve(last, weight, bias).unflatten(1, (len(heads), 2))
             return joined
-        apart: Tensor = torch.stack([head.forward(features) for head in heads], dim=1)
+        apart: Tensor = torch.stack([head.forward(last) for head in heads], dim=1)
         return apart
 
     def probabilities(self, logits: Tensor, structures: Sequence[StructureId]) -> Tensor:

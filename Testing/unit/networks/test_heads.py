@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.networks.outputs.heads import Head, Heads
 
 OFFICIAL = {"head_depth": 2, "head_norm": True}
@@ -19,6 +20,11 @@ def heads(names=EIGHT, channels=6, network="unet2d", **config):
     return output.eval()
 
 
+def seen(features):
+    """Return a trunk's features of which only the last map matters."""
+    return Features((), features, features, features)
+
+
 @pytest.mark.parametrize(("config", "numbers"), [(OFFICIAL, 18_628), ({}, 32 * 2 + 2)])
 def test_a_head_has_the_number_of_weights_of_its_recipe(config, numbers):
     head = Head(32, 2, SegmenterConfig(network="unet2d", **config))
@@ -31,7 +37,7 @@ def test_eight_heads_together_equal_eight_alone(network, size, config):
     output = heads(network=network, **config)
     features = torch.randn(2, 6, *size)
     with torch.no_grad():
-        together = output(features, EIGHT)
+        together = output(seen(features), EIGHT)
         alone = torch.stack([output.part(name)(features) for name in EIGHT], 1)
     assert tuple(together.shape) == (2, 8, 2, *size)
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
@@ -41,20 +47,20 @@ def test_eight_heads_together_equal_eight_alone(network, size, config):
 def test_plain_heads_run_as_one_convolution(config, convolutions, monkeypatch):
     output, calls, real = heads(**config), [], F.conv2d
     monkeypatch.setattr(F, "conv2d", lambda *args, **more: calls.append(1) or real(*args, **more))
-    output(torch.randn(1, 6, 4, 4), EIGHT)
+    output(seen(torch.randn(1, 6, 4, 4)), EIGHT)
     assert len(calls) == convolutions
 
 
 def test_structures_come_in_the_order_asked_for():
     output, features = heads(), torch.randn(2, 6, 5, 5)
     with torch.no_grad():
-        everything = output(features, EIGHT)
-        some = output(features, [EIGHT[5], EIGHT[2]])
+        everything = output(seen(features), EIGHT)
+        some = output(seen(features), [EIGHT[5], EIGHT[2]])
     torch.testing.assert_close(some, everything[:, [5, 2]])
 
 
 def test_no_structure_gives_no_logits():
-    assert tuple(heads()(torch.randn(2, 6, 4, 5), []).shape) == (2, 0, 2, 4, 5)
+    assert tuple(heads()(seen(torch.randn(2, 6, 4, 5)), []).shape) == (2, 0, 2, 4, 5)
 
 
 def test_probability_is_the_softmax_of_each_head_alone():
