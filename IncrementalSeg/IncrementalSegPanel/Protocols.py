@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +11,6 @@ from IncrementalSegLib.types import Json
 from IncrementalSegLib.wire.client import Job
 from IncrementalSegLib.wire.events import Event
 from IncrementalSegPanel.environment.Machine import Gpu, Machine
-from IncrementalSegPanel.Names import folderName
 
 Defer = Callable[[Callable[[], None]], None]
 """Does something soon, when the main thread has answered everything else."""
@@ -177,25 +174,3 @@ class Settings(Protocol):
 
     def setValue(self, key: str, value: Any) -> None:
         """Remember."""
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Folders.
-
-    Attributes:
-        models: Where new models, and the scans that taught them, are kept.
-        temporary: For files of this run of Slicer; emptied when it ends.
-    """
-
-    models: Path
-    temporary: Path
-
-    def newScans(self, model: Path, structure: str) -> Path:
-        """Return a folder, not there yet, for the scans that teach a model a structure."""
-        wanted = self.models / f"{model.name} scans" / f"{folderName(structure)} {date.today().isoformat()}"
-        number, folder = 1, wanted
-        while folder.exists():
-            number += 1
-            folder = wanted.with_name(f"{wanted.name} {number}")
-        return folder

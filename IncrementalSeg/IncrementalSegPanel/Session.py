@@ -10,7 +10,8 @@ from IncrementalSegPanel.flows.Opening import Opening
 from IncrementalSegPanel.flows.Reviewing import Reviewing
 from IncrementalSegPanel.flows.Segmenting import Segmenting
 from IncrementalSegPanel.flows.Teaching import Teaching
-from IncrementalSegPanel.Protocols import Bridge, Defer, Folders, Settings, Worker
+from IncrementalSegPanel.Folders import Folders
+from IncrementalSegPanel.Protocols import Bridge, Defer, Settings, Worker
 
 
 class Session(Context):

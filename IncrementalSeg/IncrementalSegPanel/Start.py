@@ -12,7 +12,8 @@ import qt
 import slicer
 
 from IncrementalSegPanel.environment.Installer import Installer
-from IncrementalSegPanel.Protocols import Folders, Settings
+from IncrementalSegPanel.Folders import Folders
+from IncrementalSegPanel.Protocols import Settings
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
 from IncrementalSegPanel.Session import Session
 from IncrementalSegPanel.Worker import Worker

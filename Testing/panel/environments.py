@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from IncrementalSegPanel.environment.Machine import Gpu, Machine
-from IncrementalSegPanel.Protocols import Folders
+from IncrementalSegPanel.Folders import Folders
 from IncrementalSegPanel.Session import Session
 
 CARD = Gpu("NVIDIA RTX 4070", "555.42.06", 12.0)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from IncrementalSegPanel.Protocols import Folders
+from IncrementalSegPanel.Folders import Folders
 from IncrementalSegPanel.scene import SampleData
 from IncrementalSegPanel.scene.Exports import Export
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge

@@ -15,7 +15,8 @@ from IncrementalSegLib.wire.events import Event, Failed
 from IncrementalSegPanel.Failure import Failure, Remedy
 from IncrementalSegPanel.flows.OpenModel import OpenModel, Unfinished
 from IncrementalSegPanel.flows.Recent import Recent
-from IncrementalSegPanel.Protocols import Bridge, Defer, Environment, Folders, Settings, Worker
+from IncrementalSegPanel.Folders import Folders
+from IncrementalSegPanel.Protocols import Bridge, Defer, Environment, Settings, Worker
 from IncrementalSegPanel.State import State, allowed
 from IncrementalSegPanel.Translation import _
 
