@@ -97,6 +97,11 @@ def color_of(name: str) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
+def known_names() -> list[str]:
+    """Return the names in the table, without sides, in its order."""
+    return list(_table())
+
+
 def _find(name: str) -> tuple[_Entry | None, str]:
     """Return the row of a name, and ``"left"``, ``"right"`` or nothing."""
     words, side = _words(name)

@@ -1,0 +1,58 @@
+"""Directions of structures: orthonormal, each made from a text embedding and never changed by a later one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from IncrementalSegLib.networks.text import TextEmbedding, seeded_direction
+
+SHORTEST_RESIDUAL = 1e-3
+"""Least length of a unit vector's part beside all earlier ones; below it rounding decides on the direction."""
+
+
+@dataclass(frozen=True)
+class Direction:
+    """The direction of one structure.
+
+    Attributes:
+        vector: ``(W,)`` float64 of unit length, orthogonal to the earlier ones.
+        residual: Length of what was left of the embedding beside the earlier directions, 0..1.
+        source: Where the direction comes from: that of the embedding, or ``seeded`` where too little was left.
+    """
+
+    vector: NDArray[np.float64]
+    residual: float
+    source: str
+
+
+def next_direction(name: str, embedding: TextEmbedding, earlier: NDArray[np.float64]) -> Direction:
+    """Return the part of an embedding that is new beside the earlier directions, with unit length.
+
+    Modified Gram-Schmidt, done twice, after which the result is orthogonal to working precision (Giraud et al.,
+    *Numerische Mathematik* 2005).
+
+    Args:
+        name: The structure's name, from which a direction is made where the embedding brings nothing new.
+        embedding: Its text embedding, ``(W,)``.
+        earlier: ``(K, W)``, orthonormal, ``K < W``.
+    """
+    rest = _beside(embedding.vector, earlier)
+    residual = float(np.linalg.norm(rest))
+    if residual >= SHORTEST_RESIDUAL:
+        return Direction(rest / residual, residual, embedding.source)
+    attempt, length = 0, 0.0
+    while length < SHORTEST_RESIDUAL:
+        rest = _beside(seeded_direction(name, attempt), earlier)
+        attempt, length = attempt + 1, float(np.linalg.norm(rest))
+    return Direction(rest / length, residual, "seeded")
+
+
+def _beside(vector: NDArray[np.float64], earlier: NDArray[np.float64]) -> NDArray[np.float64]:
+    rest = vector.copy()
+    for _ in range(2):
+        for direction in earlier:
+            rest -= (rest @ direction) * direction
+    return rest

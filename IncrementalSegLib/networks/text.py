@@ -1,0 +1,177 @@
+"""Text embeddings: a vector for the name of a structure, from a table, WordLlama, or the name's hash.
+
+The words that structures have in common say nothing about one of them, so a mean is subtracted from every vector that
+was made by a language model: the mean of a table, or of the names that :mod:`.terminology` knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from IncrementalSegLib.errors import OptionError, UnknownNameError
+from IncrementalSegLib.names import name_key
+from IncrementalSegLib.terminology import known_names
+
+TEXT_WIDTH = 512
+"""The longest text embedding, that of CLIP ViT-B/32; shorter ones are continued with zeros."""
+
+_SAME = 1e-6  # distance of two unit vectors that count as one
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TextEmbedding:
+    """The embedding of one name.
+
+    Attributes:
+        vector: ``(512,)`` float64 of unit length, centred unless it was made from a hash.
+        source: ``table SHA256``, ``wordllama VERSION`` or ``seeded``.
+    """
+
+    vector: Vector
+    source: str
+
+
+def text_embeddings(names: Sequence[str], table: Path | None = None) -> dict[str, TextEmbedding]:
+    """Return the embedding of each name.
+
+    Without a table they come from WordLlama where it is installed (the extra ``text``), else from
+    :func:`seeded_direction`.
+
+    Args:
+        names: Names of structures.
+        table: A file with a vector per name: ``.safetensors``, a tensor for each name, or ``.npy``, an array
+            ``(names, width)``, beside which a ``.txt`` lists the names, one per line.
+
+    Raises:
+        OptionError: The table cannot be read, has vectors of several lengths or of more than 512 values, a value that
+            is not finite, a vector of zeros, or one vector for two of the names.
+        UnknownNameError: A name is not in the table.
+    """
+    if table is not None:
+        return _from_table(names, Path(table))
+    if importlib.util.find_spec("wordllama") is not None:
+        return _from_wordllama(names)
+    return {name: TextEmbedding(seeded_direction(name), "seeded") for name in names}
+
+
+def seeded_direction(name: str, attempt: int = 0) -> Vector:
+    """Return a direction ``(512,)`` that a name always gives: the bits of its SHA-512 as signs.
+
+    The directions of two names are nearly orthogonal (cosine 0 ± 0.04).
+
+    Args:
+        name: The name, compared as :func:`name_key` does.
+        attempt: Another number gives another direction.
+    """
+    text = name_key(name) + (f"\n{attempt}" if attempt else "")
+    bits = np.unpackbits(np.frombuffer(hashlib.sha512(text.encode()).digest(), dtype=np.uint8))
+    direction: Vector = (2.0 * bits - 1) / TEXT_WIDTH**0.5
+    return direction
+
+
+def _from_wordllama(names: Sequence[str]) -> dict[str, TextEmbedding]:
+    import wordllama
+
+    # The weights are in the package, but it looks for its tokeniser in a folder of another name and would download it.
+    model = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
+    keys = [name_key(name) for name in names]
+    common = known_names()
+    found = np.asarray(model.embed([*common, *keys], norm=True), dtype=np.float64)
+    centre = found[: len(common)].mean(0)
+    source = f"wordllama {version('wordllama')}"
+    return {
+        name: TextEmbedding(_prepared(vector - centre), source)
+        for name, vector in zip(names, found[len(common) :], strict=True)
+    }
+
+
+def _from_table(names: Sequence[str], path: Path) -> dict[str, TextEmbedding]:
+    rows, digest = _read_table(path)
+    spelled = {name_key(name): name for name in rows}
+    for name in names:
+        if name_key(name) not in spelled:
+            why = "Every structure of the step needs one."
+            raise UnknownNameError(f"text embedding in {path.name}", name, rows, why)
+    _check_rows(rows, path)
+    unit = {name: vector / np.linalg.norm(vector) for name, vector in rows.items()}
+    # As if the table had one more row, of zeros: of n rows minus their mean one would depend on the others.
+    centre = np.sum([unit[name] for name in sorted(unit)], axis=0) / (len(unit) + 1)
+    found = {name: unit[spelled[name_key(name)]] for name in names}
+    _refuse_twins(found, path)
+    return {name: TextEmbedding(_prepared(vector - centre), f"table {digest}") for name, vector in found.items()}
+
+
+def _read_table(path: Path) -> tuple[dict[str, Vector], str]:
+    """Return the vectors by name and the sha256 of the file."""
+    try:
+        data = path.read_bytes()
+        if path.suffix == ".safetensors":
+            loaded: Mapping[str, Any] = safetensors.numpy.load(data)
+            rows: Iterable[tuple[str, Any]] = loaded.items()
+        elif path.suffix == ".npy":
+            array = np.load(path, allow_pickle=False)
+            listed = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+            names = [line.strip() for line in listed if line.strip()]
+            if array.ndim != 2 or len(array) != len(names):
+                raise OptionError(
+                    f"The table {path.name} has the shape {array.shape}, its list {path.stem}.txt {len(names)} names.",
+                    todo="Give one row per name.",
+                )
+            rows = zip(names, array, strict=True)
+        else:
+            raise OptionError(
+                f"{path.name} is not a table of text embeddings.",
+                todo="Use .safetensors with a tensor per name, or .npy with the names in a .txt beside it.",
+            )
+        return {name: np.asarray(row, dtype=np.float64) for name, row in rows}, hashlib.sha256(data).hexdigest()
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        raise OptionError(f"The text embeddings {path} cannot be read ({error}).") from error
+
+
+def _check_rows(rows: Mapping[str, Vector], path: Path) -> None:
+    first = next(iter(rows))
+    for name, vector in rows.items():
+        if vector.ndim != 1 or not 1 < vector.size <= TEXT_WIDTH or vector.shape != rows[first].shape:
+            raise OptionError(
+                f"The text embedding of {name!r} in {path.name} has the shape {vector.shape}, that of {first!r} "
+                f"{rows[first].shape}.",
+                f"All must be vectors of one length, of 2 to {TEXT_WIDTH} values.",
+            )
+        if not np.isfinite(vector).all() or not vector.any():
+            wrong = "holds NaN or infinity" if not np.isfinite(vector).all() else "is all zero"
+            raise OptionError(
+                f"The text embedding of {name!r} in {path.name} {wrong}.", todo="Compute the table again."
+            )
+
+
+def _refuse_twins(found: Mapping[str, Vector], path: Path) -> None:
+    names = list(found)
+    for place, name in enumerate(names):
+        for other in names[:place]:
+            if np.linalg.norm(found[name] - found[other]) < _SAME:
+                raise OptionError(
+                    f"{other!r} and {name!r} have the same text embedding in {path.name}.",
+                    "The network tells structures apart by it.",
+                    "Embed texts that differ, for example with left and right in them.",
+                )
+
+
+def _prepared(vector: Vector) -> Vector:
+    """Return a vector with unit length, continued with zeros; one that is the mean itself stays zero."""
+    length = np.linalg.norm(vector)
+    padded = np.zeros(TEXT_WIDTH)
+    padded[: vector.size] = vector / length if length > _SAME else 0.0
+    return padded

@@ -1,0 +1,120 @@
+"""Text embeddings of names: from a table, from WordLlama, from a hash; and what a table must not be."""
+
+import hashlib
+import socket
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from IncrementalSegLib.errors import OptionError, UnknownNameError
+from IncrementalSegLib.networks import text
+from IncrementalSegLib.networks.text import seeded_direction, text_embeddings
+
+NAMES = ("liver", "left kidney", "right kidney")
+
+
+def vectors(count=3, width=8):
+    return np.random.default_rng(0).normal(size=(count, width)).astype(np.float32) + 3  # much in common
+
+
+@pytest.fixture
+def table(tmp_path):
+    file = tmp_path / "clip.safetensors"
+    save_file(dict(zip(NAMES, vectors(), strict=True)), file)
+    return file
+
+
+def test_a_table_is_found_by_name_and_centred(table):
+    found = text_embeddings(["Left  Kidney", "liver"], table)
+    unit = vectors() / np.linalg.norm(vectors(), axis=1, keepdims=True)
+    expected = unit[1] - unit.sum(0) / 4
+    assert found["Left  Kidney"].vector[:8] == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
+    assert not found["Left  Kidney"].vector[8:].any()
+    assert found["liver"].source == f"table {hashlib.sha256(table.read_bytes()).hexdigest()}"
+
+
+def test_all_rows_of_a_table_stay_independent(table):
+    found = np.stack([item.vector for item in text_embeddings(NAMES, table).values()])
+    assert np.linalg.matrix_rank(found, tol=1e-3) == 3
+
+
+def test_an_array_with_a_list_of_names_is_the_same_table(table, tmp_path):
+    np.save(tmp_path / "clip.npy", vectors())
+    (tmp_path / "clip.txt").write_text("\n".join(NAMES) + "\n", encoding="utf-8")
+    one, other = (text_embeddings(NAMES, tmp_path / file) for file in ("clip.npy", "clip.safetensors"))
+    assert all(np.array_equal(one[name].vector, other[name].vector) for name in NAMES)
+
+
+def test_an_array_with_too_few_names_is_refused(tmp_path):
+    np.save(tmp_path / "clip.npy", vectors())
+    (tmp_path / "clip.txt").write_text("liver\n", encoding="utf-8")
+    with pytest.raises(OptionError, match=r"shape \(3, 8\).*1 names"):
+        text_embeddings(["liver"], tmp_path / "clip.npy")
+
+
+def with_row(row):
+    rows = dict(zip(NAMES, vectors(), strict=True))
+    return rows | {"spleen": np.asarray(row, dtype=np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (with_row([1.0] * 7 + [np.nan]), "'spleen'.*NaN"),
+        (with_row([0.0] * 8), "'spleen'.*all zero"),
+        (with_row([1.0] * 7), r"shape \(\d,\)"),
+        (dict(zip(NAMES, vectors(3, 513), strict=True)) | {"spleen": np.ones(513, np.float32)}, "2 to 512 values"),
+        (with_row(2 * vectors()[0]), "'liver' and 'spleen' have the same text embedding"),
+    ],
+)
+def test_a_bad_table_is_refused(rows, message, tmp_path):
+    save_file(rows, tmp_path / "bad.safetensors")
+    with pytest.raises(OptionError, match=message):
+        text_embeddings(["liver", "spleen"], tmp_path / "bad.safetensors")
+
+
+def test_a_missing_name_is_named_with_the_nearest(table):
+    with pytest.raises(UnknownNameError, match=r"'left kidny'.*Did you mean 'left kidney'"):
+        text_embeddings(["left kidny"], table)
+
+
+@pytest.mark.parametrize("name", ["none.safetensors", "table.csv", "broken.npy"])
+def test_an_unreadable_table_is_refused(name, tmp_path):
+    (tmp_path / "table.csv").write_text("liver,1", encoding="utf-8")
+    (tmp_path / "broken.npy").write_bytes(b"x")
+    with pytest.raises(OptionError):
+        text_embeddings(["liver"], tmp_path / name)
+
+
+def test_a_name_always_gives_the_same_direction():
+    direction = seeded_direction("Liver")
+    assert np.array_equal(direction, seeded_direction(" liver"))
+    assert np.linalg.norm(direction) == pytest.approx(1)
+    # SHA-512 of "liver" begins with these bits, whatever the machine or library
+    first = format(hashlib.sha512(b"liver").digest()[0], "08b")
+    assert [int(value > 0) for value in direction[:8]] == [int(bit) for bit in first]
+    assert abs(direction @ seeded_direction("spleen")) < 0.2
+    assert abs(direction @ seeded_direction("liver", attempt=1)) < 0.2
+
+
+def test_without_wordllama_directions_are_seeded(monkeypatch):
+    monkeypatch.setattr(text.importlib.util, "find_spec", lambda name: None)
+    found = text_embeddings(["liver"])["liver"]
+    assert found.source == "seeded"
+    assert np.array_equal(found.vector, seeded_direction("liver"))
+
+
+def test_wordllama_needs_no_network(monkeypatch):
+    wordllama = pytest.importorskip("wordllama")
+
+    def refuse(*arguments, **options):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    found = text_embeddings(NAMES)
+    assert found["liver"].source.startswith("wordllama ")
+    assert wordllama is not None
+    liver, left, right = (found[name].vector for name in NAMES)
+    assert [np.linalg.norm(item) for item in (liver, left, right)] == pytest.approx([1, 1, 1])
+    assert left @ right > 0.5 > liver @ left
