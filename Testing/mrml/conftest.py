@@ -14,6 +14,7 @@ for folder in (TESTING, TESTING.parent / "IncrementalSeg"):
 from standin.boot import boot  # noqa: E402
 
 if boot():
+    from mrml.segmented import application, bridge, scan  # noqa: F401
     from standin.fixtures import cleanScene, mainWindow, person, slotErrors, vtkErrors  # noqa: F401
 
 
