@@ -100,7 +100,7 @@ def choose_method(
     found, refusals = ([], []) if first and reader is None else _look(cases, plan, progress, reader, strict)
     if first:
         reason = (
-            "This is the model's first step: there is nothing to keep yet, and every method of a family trains alike."
+            "This is the model's first step: there is nothing to keep yet, and most methods of a family train alike."
         )
         return Choice("finetune", (reason,))
     record = folder.record()

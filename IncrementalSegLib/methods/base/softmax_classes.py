@@ -111,7 +111,7 @@ class SoftmaxClasses(Method[ClassOptionsT]):
 
     def supervise(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return what labels teach where there are old structures: cross-entropy and soft Dice."""
-        return self._terms(self.cross_entropies(outputs, target, ctx), outputs.student.logits, target, ctx)
+        return self.labelled(self.cross_entropies(outputs, target, ctx), outputs.student.logits, target, ctx)
 
     def cross_entropies(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> Tensor:
         """Return each voxel's cross-entropy ``(B, *S)`` where there are old structures."""
@@ -124,7 +124,7 @@ class SoftmaxClasses(Method[ClassOptionsT]):
     def classify(self, logits: Tensor, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return cross-entropy and soft Dice of the labels where there are no old structures."""
         losses = unbiased_cross_entropies(logits, target.column, self.hidden(target, ctx))
-        return self._terms(losses, logits, target, ctx)
+        return self.labelled(losses, logits, target, ctx)
 
     def hidden(self, target: ClassTarget, ctx: StepContext) -> Tensor:
         """Return which columns ``(B, 1 + N)`` bool may lie under label 0."""
@@ -146,8 +146,8 @@ class SoftmaxClasses(Method[ClassOptionsT]):
         column = (labelled * rows.view(spread)).amax(1)
         return ClassTarget(column, seen, ~batch.ignore & (labelled.sum(1) <= 1))
 
-    def _terms(self, losses: Tensor, logits: Tensor, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
-        """Average the cross-entropies ``(B, *S)`` and add soft Dice, the same for every method."""
+    def labelled(self, losses: Tensor, logits: Tensor, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the named terms of the labels: the mean of the cross-entropies ``(B, *S)``, and soft Dice."""
         terms = {"cross_entropy": masked_mean(losses, target.valid)}
         if self.options.dice:
             terms["dice"] = _dice(logits, target, columns(ctx.model, ctx.new))

@@ -14,10 +14,12 @@ from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.registry import find, names
 
 CLASSES = [name for name in names("method") if find("method", name).output == "classes"]
+ALIKE = [name for name in CLASSES if find("method", name).labelled is SoftmaxClasses.labelled]
 FORMS = {  # do new rows begin balanced, and may an old structure lie under label 0?
     "finetune-softmax": (False, False), "lwf": (False, False), "ilt": (False, False), "sdr": (False, True),
     "mib": (True, True), "conuseg": (True, True), "inseg": (True, True), "pcdd": (True, True),
     "pseudo-label": (True, False), "plop": (True, False), "reminder": (True, False),
+    "versatile": (True, True),
 }  # fmt: skip
 
 
@@ -95,7 +97,7 @@ def test_a_label_of_an_old_structure_counts():
     assert not chosen.hidden(target, ctx)[:, 1].any(), "where it was looked for, 0 is not it"
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", ALIKE)
 def test_a_first_step_is_the_same_for_all(name):
     found = []
     for one in (name, "finetune-softmax"):
@@ -104,6 +106,10 @@ def test_a_first_step_is_the_same_for_all(name):
         found.append((terms_of(chosen, ctx, batch(ctx)), bits(ctx.model)))
     assert found[0][0] == found[1][0]
     assert changed(found[0][1], found[1][1]) == set()
+
+
+def test_only_versatile_has_terms_of_its_own_for_the_labels():
+    assert set(CLASSES) - set(ALIKE) == {"versatile"}
 
 
 def test_a_first_step_is_cross_entropy_and_soft_dice():
@@ -150,7 +156,7 @@ def test_a_batch_without_old_or_new_voxels_is_finite(name):
             assert all(torch.isfinite(item.grad).all() for item in ctx.model.parameters() if item.grad is not None)
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", ALIKE)
 def test_soft_dice_is_the_same_beside_every_cross_entropy(name):
     chosen, ctx = method(name), context(method(name))
     target, both = said(chosen, ctx)
