@@ -71,6 +71,13 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
     options: Annotated[Mapping[str, Any], Field(description="Options of the method; `methods` lists them.")] = field(
         default_factory=dict
     )
+    text_embeddings: Annotated[
+        str | Path | None,
+        Field(
+            description="Table with a vector for the name of each structure, .safetensors or .npy; by default from "
+            "WordLlama, else from the name's hash. For methods that read names.",
+        ),
+    ] = None
     network: Annotated[
         str | None,
         Field(
@@ -112,7 +119,8 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
     def to_json(self) -> Json:
         """Return all that the result depends on, for the checkpoint of a step."""
         plain = {item.name: getattr(self, item.name) for item in fields(StepSettings) if item.name not in _ELSEWHERE}
-        return plain | {"options": dict(self.options), "limits": asdict(self.limits)}
+        table = None if self.text_embeddings is None else str(Path(self.text_embeddings).absolute())
+        return plain | {"options": dict(self.options), "limits": asdict(self.limits), "text_embeddings": table}
 
     @property
     def recorded(self) -> Json:

@@ -15,9 +15,10 @@ from IncrementalSegLib.engine.choice import choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
-from IncrementalSegLib.errors import Call, Hint, MissingNeedError, ModelError, Set
+from IncrementalSegLib.errors import Call, Hint, MissingNeedError, ModelError, OptionError, Set
 from IncrementalSegLib.methods.base.method import Method
 from IncrementalSegLib.names import name_key
+from IncrementalSegLib.networks.text import TextEmbedding, text_embeddings
 from IncrementalSegLib.options import refusal
 from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.registry import find, names
@@ -44,6 +45,7 @@ class StepRequest:
         network: Registered name of the trunk.
         history: The steps before.
         weights: Weights of the descriptor that compares content, or ``None`` for the trunk.
+        text: Text embedding of each new structure, where the method reads names.
         why: Reasons for the method, where nobody named one.
         id: Uuid of the step as 32 hexadecimal digits; a resumed step keeps it.
     """
@@ -59,6 +61,7 @@ class StepRequest:
     network: str
     history: History
     weights: Path | None
+    text: Mapping[StructureId, TextEmbedding] = field(default_factory=dict)
     why: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -125,6 +128,7 @@ def resolve(
         network=network,
         history=history,
         weights=descriptor_weights(chosen.options),
+        text=_text(chosen, [item for item in taught if item.name not in known], asked.text_embeddings),
         why=tuple(why),
     )
 
@@ -159,6 +163,22 @@ def _taught(
     same = {item.name: item for item in identities}
     fresh = [same.get(request.name) or request.create(number) for request in wanted]
     return fresh, known.with_new(fresh)
+
+
+def _text(
+    method: Method[Any], fresh: Sequence[Structure], table: str | Path | None
+) -> dict[StructureId, TextEmbedding]:
+    """Return the text embeddings of new structures for a method that reads names."""
+    if not method.reads_names:
+        if table is not None:
+            reading = ", ".join(name for name in names("method") if find("method", name).reads_names)
+            raise OptionError(
+                f"The method {method.registered_name!r} does not read names.",
+                todo=Hint("Leave out ", Set("text_embeddings"), f", or choose another method ({reading})."),
+            )
+        return {}
+    found = text_embeddings([item.name for item in fresh], None if table is None else Path(table))
+    return {item.id: found[item.name] for item in fresh}
 
 
 def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder | None, network: str | None) -> None:

@@ -233,6 +233,7 @@ class Step:
             step=request.step,
             seed=self.settings.seed,
             plan=material.plan,
+            text=request.text,
             progress=Share.of(self.progress, Phase.PREPARING),
         )
         fresh = [item for item in request.taught if item not in model.structures]

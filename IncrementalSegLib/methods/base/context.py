@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.networks.output import Output
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.networks.text import TextEmbedding
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.prototypes.bank import PrototypeBank
@@ -49,6 +50,7 @@ class StepContext:
         step: Number of this step, from 1.
         seed: Seed of this step.
         plan: The model's plan: what its network sees of a scan.
+        text: Text embeddings of the new structures, where the method reads names.
         progress: Receives the share done of long passes; may raise to cancel.
     """
 
@@ -65,6 +67,7 @@ class StepContext:
     step: int
     seed: int
     plan: Plan
+    text: Mapping[StructureId, TextEmbedding] = field(default_factory=dict)
     progress: Share = UNTOLD
 
     def __post_init__(self) -> None:

@@ -63,6 +63,7 @@ class Method(ABC, Generic[OptionsT]):
         needs: Requirements of the second and later steps: ``teacher``, ``exemplars``, ``prototypes``,
             ``unlabelled``, or ``memory:NAME`` for something that :meth:`remember` of this method leaves under
             :meth:`key`.  The first step of a model needs nothing.
+        reads_names: Whether the method makes something of the names of new structures, found in ``ctx.text``.
         retains: Whether the method keeps old structures; ``False`` for the lower bounds of comparisons.
         source: Paper and equation.
     """
@@ -71,6 +72,7 @@ class Method(ABC, Generic[OptionsT]):
     Options: ClassVar[type[MethodOptions]] = MethodOptions
     output: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
+    reads_names: ClassVar[bool] = False
     retains: ClassVar[bool] = True
     source: ClassVar[str]
 

@@ -1,6 +1,11 @@
 """What a step is asked to do is checked before anything is read at length."""
 
+import json
+from dataclasses import replace
+
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from tiny import tree
 
 from IncrementalSegLib.engine.planning.advice import advise
@@ -8,6 +13,8 @@ from IncrementalSegLib.engine.privacy import ledger as privacy
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.request import build_method, resolve
 from IncrementalSegLib.errors import MissingNeedError, ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.networks.text import text_embeddings
+from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.datasets import open_data
 
 
@@ -115,3 +122,21 @@ def test_step_numbers_count_improvements_too(model, data, teach):
     record = teach(model, data / "scapula", "scapula").record
     assert record.step["number"] == record.structures.named("scapula").step == 3
     assert record.structures.named("humerus").step == 1
+
+
+def test_a_method_that_reads_names_finds_an_embedding_of_each_new_structure(model, data, tmp_path, monkeypatch):
+    table = tmp_path / "table.safetensors"
+    save_file({"scapula": np.ones(4), "humerus": np.arange(4.0)}, table)
+    with pytest.raises(OptionError, match="'lwfseg' does not read names"):
+        resolve(model, data / "scapula", "scapula", StepSettings(method="lwfseg", text_embeddings=table))
+    monkeypatch.setattr(find("method", "lwfseg"), "reads_names", True)
+    settings = StepSettings(method="lwfseg", text_embeddings=table)
+    request = resolve(model, data / "scapula", "scapula", settings)
+    (found,) = request.text.values()
+    assert set(request.text) == set(request.taught)
+    assert np.array_equal(found.vector, text_embeddings(["scapula"], table)["scapula"].vector)
+    assert StepSettings(**json.loads(json.dumps(settings.to_json()))).text_embeddings == str(table)
+    improving = resolve(model, data / "humerus", "humerus", replace(settings, improve=True))
+    assert improving.text == {}
+    with pytest.raises(UnknownNameError, match=r"no text embedding in table\.safetensors called 'clavicle'"):
+        resolve(model, data / "scapula", "clavicle=scapula", settings)
