@@ -81,7 +81,8 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
     network: Annotated[
         str | None,
         Field(
-            description="unet2d, slice by slice (default), or unet3d, in volumes; fixed at the first step.",
+            description="unet2d, slice by slice (default), unet3d, in volumes, or resunet3d, with shortcuts; "
+            "fixed at the first step.",
             json_schema_extra=_list_networks,
         ),
     ] = None

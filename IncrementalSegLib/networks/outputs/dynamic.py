@@ -55,7 +55,11 @@ class Dynamic(GrowingOutput):
             convolution = nn.Conv2d if self.dimension == 2 else nn.Conv3d
             self.shared["reduce"] = convolution(channels, WIDTH, kernel_size=1)
             self.shared["controller"] = nn.Linear(self.deepest, NUMBERS)
-        self.codes[structure] = Column(self.deepest**-0.5)  # as nn.Linear begins
+        self.codes[structure] = self.new_code()
+
+    def new_code(self) -> nn.Module:
+        """Return a freshly initialised column."""
+        return Column(self.deepest**-0.5)  # as nn.Linear begins
 
     def remove(self, structure: StructureId) -> None:
         """Remove one column."""

@@ -48,14 +48,6 @@ class UNet(nn.Module):
         widths = config.widths
         norm = ("batch", {"momentum": config.norm_momentum})
 
-        def double(inputs: int, outputs: int) -> nn.Sequential:
-            return nn.Sequential(
-                *(
-                    Convolution(dimension, size, outputs, act="relu", norm=norm, bias=False, adn_ordering="NA")
-                    for size in (inputs, outputs)
-                )
-            )
-
         def upward(channels: int) -> nn.Module:
             return Convolution(
                 dimension, channels, channels, strides=2, kernel_size=4, padding=1, output_padding=0,
@@ -64,13 +56,14 @@ class UNet(nn.Module):
 
         self.decoder_channels = widths[0]
         self.down = nn.ModuleList(
-            double(inputs, outputs) for inputs, outputs in zip((config.channels, *widths), widths[:-1], strict=False)
+            self.level(inputs, outputs, config)
+            for inputs, outputs in zip((config.channels, *widths), widths[:-1], strict=False)
         )
         self.pool = nn.MaxPool2d(2) if dimension == 2 else nn.MaxPool3d(2)
-        self.bottom = double(widths[-2], widths[-1])
+        self.bottom = self.level(widths[-2], widths[-1], config)
         self.up = nn.ModuleList(upward(width) for width in reversed(widths[1:]))
         self.merge = nn.ModuleList(
-            double(coarse + fine, fine)
+            self.level(coarse + fine, fine, config)
             for coarse, fine in zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True)
         )
         self.drop = ChannelDropout(config.dropout)
@@ -79,6 +72,10 @@ class UNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             elif isinstance(module, nn.ConvTranspose2d | nn.ConvTranspose3d):
                 nn.init.xavier_uniform_(module.weight)
+
+    def level(self, inputs: int, outputs: int, config: SegmenterConfig) -> nn.Module:
+        """Return the two 3x3 convolutions of a level, each followed by normalisation and ReLU."""
+        return nn.Sequential(*(convolution(self.dimension, size, outputs, config) for size in (inputs, outputs)))
 
     def encode(self, image: Tensor) -> Encoded:
         """Run the half without dropout on ``(B, C, *S)``."""
@@ -100,6 +97,14 @@ class UNet(nn.Module):
     def forward(self, image: Tensor) -> Features:
         """Return the features of ``(B, C, *S)``; sizes must be multiples of ``2 ** (levels - 1)``."""
         return self.decode(self.encode(image))
+
+
+def convolution(
+    dimension: int, inputs: int, outputs: int, config: SegmenterConfig, size: int = 3, act: str | None = "relu"
+) -> nn.Module:
+    """Return a convolution without bias, batch normalisation and, unless ``act`` is ``None``, ReLU."""
+    norm = ("batch", {"momentum": config.norm_momentum})
+    return Convolution(dimension, inputs, outputs, kernel_size=size, act=act, norm=norm, bias=False, adn_ordering="NA")
 
 
 @register("network", "unet2d")

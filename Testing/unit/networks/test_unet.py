@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.networks.trunks.resunet import Residual, ResUNet3d
 from IncrementalSegLib.networks.trunks.unet import UNet2d, UNet3d
 
 
@@ -19,7 +20,11 @@ def numbers(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.mark.parametrize(("kind", "size"), [(UNet2d, (16, 24)), (UNet3d, (8, 16, 12))], ids=["2-D", "3-D"])
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [(UNet2d, (16, 24)), (UNet3d, (8, 16, 12)), (ResUNet3d, (8, 16, 12))],
+    ids=["2-D", "3-D", "residual"],
+)
 def test_features_have_the_sizes_that_are_promised(kind, size):
     trunk = unet(kind, channels=2).eval()
     features = trunk(torch.randn(2, 2, *size))
@@ -105,3 +110,23 @@ def test_gradients_reach_every_weight():
     features = trunk(torch.randn(2, 1, 16, 16))
     features.decoder.square().mean().backward()
     assert [name for name, weight in trunk.named_parameters() if not weight.grad.abs().any()] == []
+
+
+@pytest.mark.parametrize("inputs", [3, 5])
+def test_a_residual_level_is_its_convolutions_beside_a_shortcut(inputs):
+    level = Residual(3, inputs, 5, SegmenterConfig(network="resunet3d")).eval()
+    image = torch.randn(2, inputs, 4, 4, 4)
+    with torch.no_grad():
+        both = level(image)
+        shortcut = image if inputs == 5 else level.shortcut(image)
+        torch.testing.assert_close(both, F.relu(level.second(level.first(image)) + shortcut))
+        level.second.conv.weight.zero_()
+        torch.testing.assert_close(level(image), F.relu(shortcut))
+    assert not torch.allclose(both, F.relu(shortcut))
+
+
+def test_the_residual_trunk_has_a_shortcut_in_every_level():
+    trunk = unet(ResUNet3d)
+    levels = [module for module in trunk.modules() if isinstance(module, Residual)]
+    assert len(levels) == 2 * 3 - 1
+    assert (trunk(torch.randn(1, 1, 8, 8, 8)).abstraction >= 0).all()
