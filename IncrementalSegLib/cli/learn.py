@@ -45,7 +45,7 @@ def command(
     with event_lines("learn", model) if events else progress_bar("learn") as progress, _unfinished_is_said(model):
         settings |= {
             "progress": progress,
-            "on_validation": progress.validated if isinstance(progress, EventLines) else None,
+            "on_validation": progress.on_validation if isinstance(progress, EventLines) else None,
         }
         if resume:
             _refuse_other_options(context)

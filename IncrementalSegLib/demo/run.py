@@ -192,7 +192,7 @@ class _Demo:
         old: Points = [(0, 0.0)]
         new: Points = []
 
-        def look(
+        def on_validation(
             fraction: float,
             dice: Mapping[str, float],
             worst: tuple[str, float] | None,
@@ -215,7 +215,7 @@ class _Demo:
             accept="always",  # forgetting is shown, not prevented
             device=self.device,
             progress=progress,
-            on_validation=look,
+            on_validation=on_validation,
         )
         return old, new
 

@@ -17,7 +17,7 @@ from IncrementalSegLib.engine.step.checkpoints import (
 )  # fmt: skip
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.engine.step.result import StepResult
-from IncrementalSegLib.engine.step.step import Step
+from IncrementalSegLib.engine.step.step import run_step
 from IncrementalSegLib.errors import Call, Hint, ModelError, OptionError, Set
 from IncrementalSegLib.options import called_with
 from IncrementalSegLib.sampling.cases import Dataset
@@ -66,7 +66,7 @@ def learn(call: LearnCall) -> StepResult:
             "why": list(request.why),
             "settings": settings.to_json(),
         }
-        return Step(request, runtime, settings, call, asked=asked).run()
+        return run_step(request, runtime, settings, call, asked=asked)
 
 
 @called_with(ResumeCall)
@@ -115,7 +115,7 @@ def resume(call: ResumeCall) -> StepResult:
             why=asked["why"],
         )
         request = replace(request, id=asked["id"])
-        return Step(request, runtime, settings, call, asked=asked, resuming=True).run()
+        return run_step(request, runtime, settings, call, asked=asked, resuming=True)
 
 
 def _warn_of_candidates(folder: ModelFolder) -> None:

@@ -68,14 +68,14 @@ class Reporter:
             self._send(Metric(job=self.job, name="ml", value=value, phase=caption, fraction=1.0, structure=name))
         self._send(Preview(self.job, "segmentation", path, caption))
 
-    def validated(
+    def on_validation(
         self,
         fraction: float,
         dice: Mapping[str, float],
         worst: tuple[str, float] | None,
         pictures: Mapping[str, tuple[str, str]],
     ) -> None:
-        """Send what was seen of a training: Dice of new structures, the worst change of an old one, pictures."""
+        """Send a validation during training: Dice of new structures, the worst change of an old one, pictures."""
         phase, _ = split(self._phase or "")
         for name, value in dice.items():
             self._send(Metric(job=self.job, name="dice", value=value, phase=phase, fraction=fraction, structure=name))

@@ -124,7 +124,7 @@ class Compute:
             "progress": job,
             "loader": self._warm.loader(job),
             "on_result": job.reporter.result,
-            "on_validation": job.reporter.validated,
+            "on_validation": job.reporter.on_validation,
         }
         return call(request.verb, request.arguments, given)
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from IncrementalSegLib.cli.output import Device, print_table, progress_bar
 from IncrementalSegLib.engine.runtime import Runtime, start
+from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.step.presets import find_preset
 from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.engine.step.trainer import Trainer
@@ -178,7 +179,9 @@ class Bench:
         self.runtime.place(model, 2)
         method.begin_step(ctx)
         pools = {"new": PatchPool(ctx.cases, ids, ids[old:], self.plan, "new")}
-        return TrainingStep(Trainer(method, ctx, pools, self.preset, 10, self.runtime, lambda: None, silent))
+        return TrainingStep(
+            Trainer(method, ctx, pools, self.preset, 10, self.runtime, lambda done: Validation(), silent)
+        )
 
     def cases(self, structures: tuple[str, ...]) -> list[PreparedCase]:
         """Return the scans with the outlines of some structures."""

@@ -1,4 +1,4 @@
-"""Do a little of everything that a step would do, and take the time; nothing of it stays."""
+"""A dry run: each part of a step on few cases, timed; nothing of it stays."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from torch import Tensor
 from IncrementalSegLib.engine.domain import TrainingDomain
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
-from IncrementalSegLib.engine.scores.scoring import validate
-from IncrementalSegLib.engine.step.data import StepData, model_plan, not_judged
-from IncrementalSegLib.engine.step.remembering import remember
+from IncrementalSegLib.engine.step.data import StepData, Subset, model_plan, not_judged
+from IncrementalSegLib.engine.step.setup import StepSetup, grow
 from IncrementalSegLib.engine.step.split import split
 from IncrementalSegLib.engine.step.state import Snapshot
-from IncrementalSegLib.engine.step.step import Step
+from IncrementalSegLib.engine.step.step import judge_step, remember_step
 from IncrementalSegLib.engine.step.trainer import CHECKPOINT_SECONDS, Trainer
+from IncrementalSegLib.engine.step.training import build_trainer
+from IncrementalSegLib.engine.step.validator import Validator
 from IncrementalSegLib.exemplars.memory import ORDERS, ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.methods.base.context import StepContext
@@ -37,9 +38,7 @@ from IncrementalSegLib.store.unfinished import Unfinished
 
 T = TypeVar("T")
 
-PHASE = Phase.MEASURING
-
-TRAINING_CASES, CASES_ASIDE = 4, 2
+TRAINING_CASES, HELD_OUT_CASES = 4, 2
 """Number of cases in the sample."""
 
 _WARM_UP, _TIMED, _SECONDS = 3, 12, 30.0
@@ -68,8 +67,21 @@ class Measured:
     unjudged: tuple[str, ...] = ()
 
 
-class DryRun(Step):
-    """A step of which every part is done once on few cases; the model is not touched."""
+class DryRun:
+    """A step of which every part is done once on few cases; the model is not touched.
+
+    Args:
+        setup: The step.
+    """
+
+    def __init__(self, setup: StepSetup) -> None:
+        self.setup, self.progress = setup, setup.progress
+        self.request, self.settings, self.runtime, self.reader = (
+            setup.request,
+            setup.settings,
+            setup.runtime,
+            setup.reader,
+        )
 
     def measure(self) -> Measured:
         """Do it.
@@ -79,22 +91,24 @@ class DryRun(Step):
         """
         if self.runtime.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.runtime.device)
-        material, train, aside, reading = self._read()
-        preparing, ctx = self._timed(lambda: self._context(material))
+        preset = self.setup.preset
+        data, train, held_out, reading = self._read()
+        preparing, ctx = self._timed(lambda: grow(self.setup, data))
         begun, _ = self._timed(lambda: self.request.method.begin_step(ctx))
-        predictor = Predictor(ctx.model, material.plan, self.runtime.device, self.runtime.autocast)
-        trainer = self._trainer(ctx, material, predictor, lambda state: None)
+        predictor = self.setup.predictor(ctx.model, data.plan)
+        validator = Validator(predictor, data.held_out.prepared, ctx.new, silent)
+        trainer = build_trainer(self.setup, ctx, data, validator)
         items = round(train * len(trainer.pools["new"]))
-        steps = self.settings.steps if self.settings.steps is not None else self.preset.total_steps(items)
+        steps = self.settings.steps if self.settings.steps is not None else preset.total_steps(items)
         learning = steps * self._step_seconds(trainer)
-        evaluating = aside * self._twice(lambda: validate(predictor, material.held, ctx.new))
-        rounds = math.ceil(steps / max(1, -(-steps // self.preset.evaluations)))
+        evaluating = held_out * self._twice(lambda: validator(0.0))
+        rounds = math.ceil(steps / max(1, -(-steps // preset.evaluations)))
         checkpoint, written = self._checkpoint(trainer)
         ctx.model.eval()
         earlier = ctx.exemplars
-        remembering, _ = self._timed(lambda: self._remember(ctx, material))
+        remembering, _ = self._timed(lambda: remember_step(replace(self.setup, progress=silent), ctx, data))
         judging = self._judging(predictor, ctx, earlier)
-        size = self._size(ctx, earlier, material, train)
+        size = self._size(ctx, earlier, data, train)
         seconds = {
             "reading": reading,
             "preparing": preparing + train * begun,
@@ -105,9 +119,9 @@ class DryRun(Step):
             "judging": judging,
             "saving": checkpoint * size / written,
         }
-        self.progress(PHASE, 1.0)
-        names = tuple(self.request.structures.by_id(item).name for item in material.unjudged)
-        return Measured(seconds, steps, self._peak(material, train), size, names)
+        self.progress(Phase.MEASURING, 1.0)
+        names = tuple(self.request.structures.by_id(item).name for item in data.unjudged)
+        return Measured(seconds, steps, self._peak(data, train), size, names)
 
     def _read(self) -> tuple[StepData, float, float, float]:
         """Return a few cases, the factors to the training and the held-out cases, and the seconds to read all."""
@@ -124,46 +138,41 @@ class DryRun(Step):
             return split(request.cases.cases, self.settings.seed, history.trained, history.held_out, present)
 
         divide()  # reads labels, which a step reads once, with the scans
-        splitting, (training, aside) = self._timed(divide)
-        blind = not_judged(request, aside, present)
-        few, held = _spread(training, TRAINING_CASES), _spread(aside, CASES_ASIDE)
-        read = (*few, *held)
+        splitting, (training, held_out) = self._timed(divide)
+        blind = not_judged(request, held_out, present)
+        few, few_held_out = _spread(training, TRAINING_CASES), _spread(held_out, HELD_OUT_CASES)
+        read = (*few, *few_held_out)
         narrowed = replace(request, cases=replace(request.cases, cases=read))
         planning, plan = self._timed(
-            lambda: model_plan(narrowed, self.preset, self.reader, self.settings.normalisation)
+            lambda: model_plan(narrowed, self.setup.preset, self.reader, self.settings.normalisation)
         )
         reading, prepared = self._timed(
             lambda: [prepare_case(case, request.structure_of, plan, self.reader.read) for case in read]
         )
         hashing, _ = self._timed(lambda: [fingerprint(case.images) for case in read])
-        cases, held_cases = prepared[: len(few)], prepared[len(few) :]
-        material = StepData(
+        data = StepData(
             plan=plan,
-            training=training,
-            aside=aside,
-            cases=cases,
-            held=held_cases,
-            trained=(),
-            judges=(),
+            train=Subset(training, prepared[: len(few)]),
+            held_out=Subset(held_out, prepared[len(few) :]),
             domain=TrainingDomain(),
             unjudged=blind,
         )
-        factor = (len(training) + len(aside)) / len(read)
-        self._look(case for case in sample(request.cases.cases, self.settings.strict) if case not in read)
+        factor = (len(training) + len(held_out)) / len(read)
+        self._read_notes(case for case in sample(request.cases.cases, self.settings.strict) if case not in read)
         seconds = splitting + factor * (planning + reading + hashing)
-        return material, len(training) / len(few), len(aside) / max(1, len(held)), seconds
+        return data, len(training) / len(few), len(held_out) / max(1, len(few_held_out)), seconds
 
-    def _look(self, others: Iterable[Case]) -> None:
+    def _read_notes(self, others: Iterable[Case]) -> None:
         """Read further cases for what a person should know of them."""
         for case in others:
-            self.progress(PHASE, 0.0)
+            self.progress(Phase.MEASURING, 0.0)
             self.reader.read(case)
         self.reader.finish()
 
     def _step_seconds(self, trainer: Trainer) -> float:
         """Return the mean seconds of an optimiser step over the method's phases."""
         phases = trainer.method.phases(trainer.ctx)
-        timing, seconds = Share.of(self.progress, PHASE).sub(0.0, _STEPS_UNTIL), 0.0
+        timing, seconds = Share.of(self.progress, Phase.MEASURING).sub(0.0, _STEPS_UNTIL), 0.0
         for number, phase in enumerate(phases):
             report = timing.sub(number / len(phases), (number + 1) / len(phases))
             seconds += phase.share * self._phase_seconds(trainer, phase, report)
@@ -199,42 +208,29 @@ class DryRun(Step):
         trainer.state.best = None
         return seconds, _bytes(tensors.values())
 
-    def _remember(self, ctx: StepContext, material: StepData) -> None:
-        request = self.request
-        keep = self.settings.exemplars == "keep"
-        remember(
-            request.method,
-            ctx,
-            request.taught,
-            patch=material.plan.patch,
-            weights=request.weights,
-            keep_exemplars=keep,
-            progress=silent,
-        )
-
     def _judging(self, predictor: Predictor, ctx: StepContext, exemplars: ExemplarMemory) -> float:
         """Return the seconds of the gate, from a few of the scans that will judge."""
         if ctx.teacher_model is None:
             return 0.0
         history, factor = _few_judges(self.request.history)
-        seconds, _ = self._timed(lambda: self._judge(ctx, predictor, exemplars, history))
+        seconds, _ = self._timed(lambda: judge_step(self.setup, ctx, predictor, exemplars, history))
         return seconds * factor
 
-    def _size(self, ctx: StepContext, before: ExemplarMemory, material: StepData, share: float) -> int:
+    def _size(self, ctx: StepContext, before: ExemplarMemory, data: StepData, share: float) -> int:
         """Return the bytes of the version: weights, exemplars, memory and copies."""
         added, count = ctx.exemplars.storage_bytes - before.storage_bytes, len(ctx.exemplars) - len(before)
         most = len(ORDERS) * self.request.method.options.keep * len(ctx.new)
         grown = added * max(1.0, min(share, most / count)) if count > 0 else 0.0
         copies = 0
-        if self.settings.retention == "copy" and material.aside:
-            one = RetentionCopies().with_case(material.aside[0], self.request.structure_of)
-            copies = _bytes(one.tensors.values()) * len(material.aside)
+        if self.settings.retention == "copy" and data.held_out.cases:
+            one = RetentionCopies().with_case(data.held_out.cases[0], self.request.structure_of)
+            copies = _bytes(one.tensors.values()) * len(data.held_out.cases)
         if self.request.folder is not None:
             copies += _bytes(RetentionCopies.of(self.request.folder).tensors.values())
         kept = _bytes([*ctx.model.state_dict().values(), *ctx.memory.tensors.values()])
         return int(kept + before.storage_bytes + grown + copies)
 
-    def _peak(self, material: StepData, share: float) -> int | None:
+    def _peak(self, data: StepData, share: float) -> int | None:
         """Return the peak of the GPU's memory, or of this process with all cases in it; ``None``: not known."""
         if self.runtime.device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self.runtime.device))
@@ -243,7 +239,7 @@ class DryRun(Step):
         except ImportError:  # Windows
             return None
         unit = 1 if sys.platform == "darwin" else 1024
-        unread = (share - 1) * sum(case.image.nbytes + case.masks.nbytes for case in material.cases)
+        unread = (share - 1) * sum(case.image.nbytes + case.masks.nbytes for case in data.train.prepared)
         return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit + unread)
 
     def _timed(self, work: Callable[[], T]) -> tuple[float, T]:
@@ -272,11 +268,11 @@ def _spread(cases: Sequence[Case], most: int) -> list[Case]:
 def _few_judges(history: History) -> tuple[History, float]:
     """Return the history with few of the scans that judge, and how many times as many there are."""
     prints = list(dict.fromkeys(entry["sha256"] for step in history.steps for entry in step["held_out"]))
-    few = set(prints[:CASES_ASIDE])
+    few = set(prints[:HELD_OUT_CASES])
     steps = tuple(
         {**step, "held_out": [entry for entry in step["held_out"] if entry["sha256"] in few]} for step in history.steps
     )
-    return History(steps), max(1.0, len(prints) / CASES_ASIDE)
+    return History(steps), max(1.0, len(prints) / HELD_OUT_CASES)
 
 
 def _bytes(tensors: Iterable[Tensor]) -> int:

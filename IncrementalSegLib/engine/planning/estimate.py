@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from IncrementalSegLib.engine.planning.dry_run import DryRun
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.engine.settings import RunSettings, StepCall
+from IncrementalSegLib.engine.settings import StepCall
 from IncrementalSegLib.engine.step.request import resolve
+from IncrementalSegLib.engine.step.setup import StepSetup
 from IncrementalSegLib.options import called_with
 from IncrementalSegLib.sampling.cases import Notes
 from IncrementalSegLib.types import Json
@@ -80,8 +81,8 @@ def estimate(call: StepCall) -> Estimate:
     """
     runtime = start(call.device)
     request = resolve(call.model, call.data, call.structures, call, progress=call.progress)
-    trial = DryRun(request, runtime, call, RunSettings(progress=call.progress))
-    found = trial.measure()
+    setup = StepSetup.of(request, call, runtime, call.progress)
+    found = DryRun(setup).measure()
     return Estimate(
         seconds=found.seconds,
         steps=found.steps,
@@ -91,5 +92,5 @@ def estimate(call: StepCall) -> Estimate:
         method=request.method.registered_name,
         why=request.why,
         unjudged=found.unjudged,
-        notes=trial.reader.notes,
+        notes=setup.reader.notes,
     )

@@ -24,7 +24,7 @@ from IncrementalSegLib.volumes.volume import Volume
 Watch = Callable[[Case, Volume, dict[StructureId, NDArray[np.bool_]], Prediction], None]
 """Receives a case, its volume, the true masks and the prediction."""
 
-See = Callable[[PreparedCase, StructureId, Tensor], None]
+OnMask = Callable[[PreparedCase, StructureId, Tensor], None]
 """Receives a prepared case, a structure and the mask ``(D, H, W)`` that was found."""
 
 
@@ -59,7 +59,7 @@ def validate(
     cases: Sequence[PreparedCase],
     structures: Sequence[StructureId],
     progress: Share = UNTOLD,
-    see: See | None = None,
+    on_mask: OnMask | None = None,
 ) -> Validation:
     """Score ``structures`` on prepared cases, on the model's grid; the network sees each case once.
 
@@ -68,7 +68,7 @@ def validate(
         cases: Cases; those without a voxel of a structure do not count for it.
         structures: Uuids.
         progress: Called between the passes of the network; may raise.
-        see: Called with what was found, for pictures.
+        on_mask: Called with what was found, for pictures.
     """
     scores: list[tuple[StructureId, float]] = []
     for case in cases:
@@ -82,8 +82,8 @@ def validate(
             truth = case.mask(item).bool()
             overlap = int(torch.logical_and(predicted[row], truth).sum())
             scores.append((item, 2 * overlap / (int(predicted[row].sum()) + int(truth.sum()))))
-            if see is not None:
-                see(case, item, predicted[row])
+            if on_mask is not None:
+                on_mask(case, item, predicted[row])
     return Validation(tuple(scores))
 
 

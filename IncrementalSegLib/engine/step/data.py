@@ -29,29 +29,36 @@ from IncrementalSegLib.volumes.volume import Grid
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Subset:
+    """One side of the split.
+
+    Attributes:
+        cases: The cases.
+        prepared: The same, on the model's grid.
+        entries: Their entries in the history (:func:`history.case_entry`), taken when they were read.
+    """
+
+    cases: Sequence[Case]
+    prepared: Sequence[PreparedCase]
+    entries: Sequence[Json] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepData:
     """Data of a step.
 
     Attributes:
         plan: How scans become what the network sees.
-        training: Cases that train.
-        aside: Cases held out.
-        cases: The training cases, prepared.
-        held: The held-out cases, prepared.
-        trained: What identifies the training cases, taken when they were read (:func:`history.case_entry`).
-        judges: What identifies the held-out cases, and where they lie.
+        train: Training cases.
+        held_out: Held-out cases.
         domain: The training domain of the model after this step.
         unjudged: Structures of the step that no held-out scan shows.
     """
 
     plan: Plan
-    training: Sequence[Case]
-    aside: Sequence[Case]
-    cases: Sequence[PreparedCase]
-    held: Sequence[PreparedCase]
-    trained: Sequence[Json]
-    judges: Sequence[Json]
+    train: Subset
+    held_out: Subset
     domain: TrainingDomain
     unjudged: tuple[StructureId, ...] = ()
 
@@ -73,39 +80,33 @@ def read_step_data(
     """
     history, plan = request.history, model_plan(request, preset, reader, settings.normalisation)
     read = _Reading(request, plan, progress, reader)
-    training, aside = split(request.cases.cases, settings.seed, history.trained, history.held_out, read.present)
-    read.all([*training, *aside])
+    training, held_out = split(request.cases.cases, settings.seed, history.trained, history.held_out, read.present)
+    read.all([*training, *held_out])
     reader.finish()
-    cases, held = ([read.prepared[case.id] for case in side] for side in (training, aside))
-    entries = [case_entry(case, request.structure_of, findable=False) for case in training]
-    judges = [case_entry(case, request.structure_of, findable=True) for case in aside]
+    train = read.subset(training, findable=False)
     names = {item: request.structures.by_id(item).name for item in request.taught}
-    require_voxels(cases, names)
-    blind = not_judged(request, aside, read.present)
+    require_voxels(train.prepared, names)
+    blind = not_judged(request, held_out, read.present)
     if blind and len(request.cases.cases) >= FEWEST_CASES:
         log.warning("%s", cannot_be_judged([names[item] for item in blind]))
     if request.method.output == "classes":
-        for warning in require_apart(cases, names):
+        for warning in require_apart(train.prepared, names):
             log.warning(warning)
     domain = TrainingDomain.of(request.folder, None, log.warning) if request.folder is not None else TrainingDomain()
-    domain = domain.with_step(request.step, [(read.features[case.id], case.structures) for case in cases])
+    domain = domain.with_step(request.step, [(read.features[case.id], case.structures) for case in train.prepared])
     return StepData(
         plan=plan,
-        training=training,
-        aside=aside,
-        cases=cases,
-        held=held,
-        trained=entries,
-        judges=judges,
+        train=train,
+        held_out=read.subset(held_out, findable=True),
         domain=domain,
         unjudged=blind,
     )
 
 
-def not_judged(request: StepRequest, aside: Sequence[Case], present: Present) -> tuple[StructureId, ...]:
+def not_judged(request: StepRequest, held_out: Sequence[Case], present: Present) -> tuple[StructureId, ...]:
     """Return the structures of a step that no held-out scan shows, neither in it nor in an earlier one."""
     label_of = {item: name for name, item in request.structure_of.items()}
-    shown = [item for item in request.taught if not unjudged(aside, [label_of.get(item, "")], present)]
+    shown = [item for item in request.taught if not unjudged(held_out, [label_of.get(item, "")], present)]
     blind = []
     for item in request.taught:
         last = request.history.last_step(item)
@@ -143,6 +144,11 @@ class _Reading:
         for case in cases:
             self.present(case)
         self.progress(Phase.READING, 1.0)
+
+    def subset(self, cases: Sequence[Case], *, findable: bool) -> Subset:
+        """Return cases that were read, with their entries in the history."""
+        entries = [case_entry(case, self.request.structure_of, findable=findable) for case in cases]
+        return Subset(cases, [self.prepared[case.id] for case in cases], entries)
 
     def _read(self, case: Case) -> None:
         self.progress(Phase.READING, len(self.prepared) / len(self.request.cases.cases))

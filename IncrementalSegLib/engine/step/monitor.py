@@ -1,6 +1,6 @@
-"""Look at a training now and then: how the new structures do, and what the old ones have lost so far.
+"""The monitor of a training: how the new structures do, and what the old ones have lost so far.
 
-Looking changes nothing: it draws no random number, and networks that it runs are in eval mode.
+Monitoring changes nothing: it draws no random number, and networks that it runs are in eval mode.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SHARE = 0.1
-"""Share of the training time that looking at old structures may take."""
+"""Share of the training time that scoring old structures may take."""
 
 SCANS, PIECES = 2, 8
 """Scans that judge one old structure, or pieces of scans where only exemplars can."""
@@ -66,17 +66,16 @@ class OldStructures:
 
 
 class TrainingMonitor:
-    """Look at one training.
+    """Monitor one training.
 
     Args:
-        tell: Receives what was seen.
+        tell: Receives each validation.
         names: All structures.
         new: Uuids of those that the step teaches.
         after: The network that learns.
         past: The old structures; ``None`` at a model's first step.
         training: Cases of the step, shown where none was held out.
         folder: Where pictures go, one file per new structure; ``None``: no pictures.
-        progress: Called between passes of the network; may raise.
         clock: Seconds.
     """
 
@@ -89,38 +88,38 @@ class TrainingMonitor:
         past: OldStructures | None,
         training: Sequence[PreparedCase],
         folder: Path | None,
-        progress: Share = UNTOLD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tell, self._new, self._after, self._past = tell, tuple(new), after, past
         self._names = {item.id: item.name for item in names}
-        self._training, self._folder, self._progress, self._clock = training, folder, progress, clock
+        self._training, self._folder, self._clock = training, folder, clock
         self._began = clock()
         self._scans: list[PreparedCase] | None = None
         self._before = Validation()
         self._spent = self._cost = 0.0
         self._drawn: float | None = None
-        self._seen: dict[StructureId, tuple[PreparedCase, Tensor]] = {}
+        self._shown: dict[StructureId, tuple[PreparedCase, Tensor]] = {}
 
-    def see(self, case: PreparedCase, structure: StructureId, mask: Tensor) -> None:
+    def on_mask(self, case: PreparedCase, structure: StructureId, mask: Tensor) -> None:
         """Take note of what was found in a held-out case; the first case of each structure is shown."""
-        known = self._seen.get(structure)
+        known = self._shown.get(structure)
         if known is None or known[0].id == case.id:
-            self._seen[structure] = case, mask
+            self._shown[structure] = case, mask
 
-    def on_validation(self, validation: Validation, fraction: float) -> None:
-        """Look at the network as it is after a validation, and tell.
+    def on_validation(self, validation: Validation, fraction: float, progress: Share = UNTOLD) -> None:
+        """Score the old structures after a validation, and tell.
 
         Args:
             validation: Scores of the new structures.
             fraction: Share of the schedule done, 0..1.
+            progress: Called between passes of the network; may raise.
         """
         found = {self._names[item]: validation.of(item) for item in self._new}
         dice = {name: value for name, value in found.items() if value is not None}
-        self._tell(fraction, dice, self._worst(fraction), self._pictures(dice))
+        self._tell(fraction, dice, self._worst(fraction, progress), self._pictures(dice, progress))
 
-    def _worst(self, fraction: float) -> tuple[str, float] | None:
-        """Return the old structure that lost most; ``None`` without any, or where looking would take too long."""
+    def _worst(self, fraction: float, progress: Share) -> tuple[str, float] | None:
+        """Return the old structure that lost most; ``None`` without any, or where scoring would take too long."""
         past, began = self._past, self._clock()
         if past is None:
             return None
@@ -128,13 +127,13 @@ class TrainingMonitor:
         expected = elapsed / max(fraction, 1e-6)  # seconds of the whole training
         if self._scans is None:
             self._scans = self._read(past, SHARE * expected / 4)
-            self._before = validate(past.before, self._scans, past.structures, self._progress)
+            self._before = validate(past.before, self._scans, past.structures, progress)
         elif self._spent + self._cost > SHARE * max(elapsed, expected / 2):
             return None
-        looked = self._clock()
-        after = validate(self._after, self._scans, past.structures, self._progress)
+        scoring = self._clock()
+        after = validate(self._after, self._scans, past.structures, progress)
         ended = self._clock()
-        self._spent, self._cost = self._spent + ended - began, ended - looked
+        self._spent, self._cost = self._spent + ended - began, ended - scoring
         changes = [
             (self._names[item], 100 * (new - old))
             for item in past.structures
@@ -150,10 +149,10 @@ class TrainingMonitor:
         for key in chosen_scans(past.history, past.structures):
             if scans and self._clock() > until:
                 break
-            judges = find_retention_scans(
+            found = find_retention_scans(
                 past.history, past.structures, copies, trained=past.history.trained, only={key}
             )
-            for scan in judges.scans:
+            for scan in found.scans:
                 try:
                     volume, masks = scan.read()
                     case = Case(scan.case, scan.patient, (), frozenset())
@@ -164,7 +163,7 @@ class TrainingMonitor:
         rest = [item for item in past.structures if item not in judged]
         return scans + [piece for item in rest for piece in _pieces(past.exemplars, item)]
 
-    def _pictures(self, dice: Mapping[str, float]) -> dict[str, tuple[str, str]]:
+    def _pictures(self, dice: Mapping[str, float], progress: Share) -> dict[str, tuple[str, str]]:
         """Draw each new structure in one case, unless it was done a moment ago."""
         now = self._clock()
         if self._folder is None or (self._drawn is not None and now - self._drawn < PICTURES_EVERY):
@@ -172,7 +171,7 @@ class TrainingMonitor:
         self._drawn = now
         found = {}
         for item in self._new:
-            case, mask = self._seen.get(item) or self._example(item)
+            case, mask = self._shown.get(item) or self._example(item, progress)
             name, path = self._names[item], self._folder / f"{item}.png"
             spacing = [step or 1.0 for step in self._after.plan.spacing]
             truth = case.mask(item).bool().numpy()
@@ -187,20 +186,20 @@ class TrainingMonitor:
             found[name] = str(path), f"{name} in {case.id}{score}. Dashed: as outlined. Solid: as found so far."
         return found
 
-    def _example(self, structure: StructureId) -> tuple[PreparedCase, Tensor]:
+    def _example(self, structure: StructureId, progress: Share) -> tuple[PreparedCase, Tensor]:
         """Return a training case with the structure, and what is found in it."""
         holders = (case for case in self._training if structure in case.structures)
         case = next(case for case in holders if bool(case.mask(structure).any()))
-        return case, self._after.masks(case.image, [structure], self._progress)[0]
+        return case, self._after.masks(case.image, [structure], progress)[0]
 
 
 def chosen_scans(history: History, structures: Sequence[StructureId]) -> list[str]:
     """Return fingerprints of scans that were held out: few for each structure, evenly, in the order to read them."""
-    held: dict[StructureId, list[str]] = {item: [] for item in structures}
+    held_out: dict[StructureId, list[str]] = {item: [] for item in structures}
     for entry, items in last_entries(history, structures):
         for item in items:
-            held[item].append(entry["sha256"])
-    picked = [_evenly(keys, SCANS) for keys in held.values()]
+            held_out[item].append(entry["sha256"])
+    picked = [_evenly(keys, SCANS) for keys in held_out.values()]
     order = [keys[turn] for turn in range(SCANS) for keys in picked if turn < len(keys)]
     return list(dict.fromkeys(order))[:MOST_SCANS]
 

@@ -28,7 +28,7 @@ _PLAIN = ("case", "patient", "sha256", "looked_for")
 def save(
     request: StepRequest,
     ctx: StepContext,
-    material: StepData,
+    data: StepData,
     curve: TrainingCurve,
     settings: StepSettings,
     selection: Json,
@@ -42,7 +42,7 @@ def save(
     Args:
         request: What was asked for.
         ctx: The finished step.
-        material: The scans.
+        data: The scans.
         curve: What happened while training.
         settings: How the step was done.
         selection: What the choice of exemplars found.
@@ -54,24 +54,23 @@ def save(
     Raises:
         ModelError: It cannot be written; nothing has changed.
     """
-    lineage = _lineage(request, curve) | settings.recorded | step | {"unjudged": list(material.unjudged)}
-    training, aside = (
-        [{name: entry[name] for name in _PLAIN} for entry in entries] for entries in (material.trained, material.judges)
-    )
+    lineage = _lineage(request, curve) | settings.recorded | step | {"unjudged": list(data.unjudged)}
+    subsets = data.train, data.held_out
+    training, held_out = ([{name: entry[name] for name in _PLAIN} for entry in side.entries] for side in subsets)
     record = VersionRecord(
         parent=request.parent.number if request.parent is not None else None,
         output=request.method.output,
         structures=request.structures,
         architecture=ctx.model.architecture(),
-        preprocessing=material.plan.model_dump(mode="json"),
-        step=lineage | {"training": training, "held_out": aside},
+        preprocessing=data.plan.model_dump(mode="json"),
+        step=lineage | {"training": training, "held_out": held_out},
         scores=scores,
         accepted=settings.accept == "always" or (settings.accept == "gate" and not report.held_back_by),
         held_back_by=report.held_back_by,
         seconds=round(seconds, 3),
     )
     copies = RetentionCopies.of(request.folder) if request.folder is not None else RetentionCopies()
-    for case in material.aside if settings.retention == "copy" else ():
+    for case in data.held_out.cases if settings.retention == "copy" else ():
         copies = copies.with_case(case, request.structure_of)
     kept = {"exemplars": ctx.exemplars.to_files(), "prototypes": ctx.prototypes.to_files(), COPIES: copies.to_files()}
     tensors = {
@@ -83,8 +82,8 @@ def save(
         "curve": asdict(curve),
         "selection": selection,
         RETENTION: report.to_json(),
-        DOMAIN: material.domain.to_json(),
-        DOCUMENT: request.history.with_step(step_entry(lineage, material.trained, material.judges)).to_json(),
+        DOMAIN: data.domain.to_json(),
+        DOCUMENT: request.history.with_step(step_entry(lineage, data.train.entries, data.held_out.entries)).to_json(),
     } | {kind: document for kind, (document, _) in kept.items()}
     return request.target.write(record, tensors, documents)
 

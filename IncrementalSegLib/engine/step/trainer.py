@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from IncrementalSegLib.engine.runtime import Runtime
+from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.step.accumulation import double_micro_batches, micro_batches
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.state import Snapshot, TrainingCurve, TrainingState
@@ -43,9 +44,8 @@ class Trainer:
         preset: Schedule.
         steps: Optimiser steps of the full schedule.
         runtime: Device and precision.
-        validate: Returns the Dice of the new structures on the held-out cases, or ``None`` without any.
-        missing: Returns after a validation whether one of several new structures is not learned yet, so that patience
-            does not end the training.
+        validate: Called with the share of the schedule done; returns the scores of the new structures on the held-out
+            cases. While one of several is not learned yet, patience does not end the training.
         progress: Receives progress; a ``Stop`` that it raises ends the training as it says.
         checkpoint: Called with the state before the first step, before every evaluation, at least once a
             minute, and at the end.
@@ -60,15 +60,13 @@ class Trainer:
         preset: Preset,
         steps: int,
         runtime: Runtime,
-        validate: Callable[[], float | None],
+        validate: Callable[[float], Validation],
         progress: Progress,
         checkpoint: Callable[[TrainingState], None] = lambda state: None,
         state: TrainingState | None = None,
-        missing: Callable[[], bool] = lambda: False,
     ) -> None:
         self.method, self.ctx, self.pools, self.preset = method, ctx, pools, preset
         self.runtime, self.validate, self.progress, self.checkpoint = runtime, validate, progress, checkpoint
-        self.missing = missing
         self.state = state or TrainingState(TrainingCurve(planned=steps))
         self._every = max(1, -(-self.curve.planned // preset.evaluations))
         self._saved = time.monotonic()
@@ -131,7 +129,8 @@ class Trainer:
         """Score the held-out cases and return whether the phase may still gain."""
         self._save()
         state, curve = self.state, self.curve
-        dice = self.validate()
+        found = self.validate(curve.steps / curve.planned)
+        dice = found.mean
         count = curve.steps - curve.evaluated
         means = {name: value / count for name, value in state.sums.items()}
         if dice is not None:
@@ -147,7 +146,7 @@ class Trainer:
             curve.best_step = curve.steps
             return True
         patient = curve.steps - max(curve.best_step, state.phase_began) < self.preset.patience * self._every
-        return patient or self.missing()
+        return patient or bool(found.unlearned)
 
     def _save(self) -> None:
         self.checkpoint(self.state)

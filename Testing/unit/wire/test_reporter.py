@@ -100,7 +100,7 @@ def test_a_result_is_shown_with_its_volumes(wire):
 def test_a_look_at_a_training_is_told_by_structure(wire):
     wire.report("training", 0.2, {"loss": 1.0})
     wire.take()
-    wire.report.validated(0.25, {"scapula": 0.5}, ("humerus", -1.5), {"scapula": ("seen/a.png", "scapula in a")})
+    wire.report.on_validation(0.25, {"scapula": 0.5}, ("humerus", -1.5), {"scapula": ("seen/a.png", "scapula in a")})
     assert wire.take() == [
         Metric("7", "dice", 0.5, "training", 0.25, "scapula"),
         Metric("7", "worst_change", -1.5, "training", 0.25, "humerus"),
@@ -110,5 +110,5 @@ def test_a_look_at_a_training_is_told_by_structure(wire):
     wire.report("training", 0.3)
     (event,) = wire.take()
     assert event.numbers == {"loss": 1.0, "worst_change": -1.5}
-    wire.report.validated(0.5, {}, None, {})
+    wire.report.on_validation(0.5, {}, None, {})
     assert wire.take() == []

@@ -94,7 +94,7 @@ def test_a_picture_shows_the_same_case_each_time(tmp_path):
     after = Finds(scans)
     looks = monitor(after, None, seen, folder=tmp_path)
     for _ in range(2):
-        found = validate(after, scans, (BAR,), see=looks.see)
+        found = validate(after, scans, (BAR,), on_mask=looks.on_mask)
         looks.on_validation(found, 0.5)
     ((_, caption),) = seen[0][3].values()
     assert caption.startswith(f"bar in {scans[0].id}, Dice 1.00.")

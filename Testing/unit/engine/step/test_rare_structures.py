@@ -38,19 +38,20 @@ def rare(small_presets, tmp_path):
 @pytest.mark.parametrize("seed", range(4))
 def test_one_of_two_scans_that_show_it_judges(rare, tmp_path, structures, seed):
     data = rare(2)
-    material = read_step_data(
+    found = read_step_data(
         resolve(tmp_path / "model", data, structures),
         find_preset("quick", 2),
         StepSettings(seed=seed),
         lambda *args: None,
         CaseReader(),
     )
-    assert len(material.aside) == 1
-    assert material.aside[0].id in ("c0", "c1")
-    assert [case.id for case in material.held] == [case.id for case in material.aside]
-    assert [case.id for case in material.cases] == [case.id for case in material.training]
-    assert ("images" in material.judges[0], material.unjudged) == (True, ())
-    assert len(material.trained) == len(material.cases) == 5
+    (case,) = found.held_out.cases
+    assert case.id in ("c0", "c1")
+    for subset in (found.train, found.held_out):
+        assert [case.id for case in subset.prepared] == [case.id for case in subset.cases]
+        assert [entry["case"] for entry in subset.entries] == [case.id for case in subset.cases]
+    assert ("labels_sha256" in found.held_out.entries[0], found.unjudged) == (True, ())
+    assert len(found.train.cases) == 5
 
 
 def test_where_one_patient_shows_it_the_first_step_says_that_nobody_can_judge_it(rare, tmp_path, caplog):

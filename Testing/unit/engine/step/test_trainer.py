@@ -8,6 +8,7 @@ import torch
 from tiny import DISC, SQUARE, bits, changed, context, method, plain, runtime
 from tiny import trainer as trainer_of
 
+from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.methods.base.method import TrainingPhase
 
@@ -24,10 +25,11 @@ class Judge:
     def __init__(self, scores):
         self.scores, self.seen, self.ctx = list(scores), [], None
 
-    def __call__(self):
+    def __call__(self, done):
         self.ctx.model.eval()  # as a predictor does
         self.seen.append(bits(self.ctx.model))
-        return self.scores[len(self.seen) - 1]
+        dice = self.scores[len(self.seen) - 1]
+        return dice if isinstance(dice, Validation) else Validation(() if dice is None else ((SQUARE, dice),))
 
 
 class TestEarlyStopping:
@@ -51,7 +53,7 @@ class TestEarlyStopping:
         assert changed(judge.seen[5], bits(ctx.model)) == set()
 
     def test_patience_begins_when_something_is_found(self):
-        curve, judge, ctx = self.judged([0.0, 0.0, 0.0, 0.0, 0.3, 0.0, 0.2, 0.0, 0.9, 0.9], patience=3)
+        curve, judge, ctx = self.judged([0.0, 0.0, 0.0, 0.0, 0.3, 0.1, 0.2, 0.1, 0.9, 0.9], patience=3)
         assert (curve.steps, curve.best_step) == (16, 10)
         assert changed(judge.seen[4], bits(ctx.model)) == set()
 
@@ -63,7 +65,7 @@ class TestEarlyStopping:
     def test_noise_is_not_best_and_patience_does_not_begin_with_it(self):
         curve, judge, ctx = self.judged([0.028] + [0.0] * 5 + [0.4, 0.5, 0.6, 0.7], patience=2)
         assert (curve.steps, curve.best_step) == (20, 20)
-        curve, judge, ctx = self.judged([0.028, 0.099, 0.1, 0.02, 0.0], patience=2)  # 0.1 is learned
+        curve, judge, ctx = self.judged([0.028, 0.099, 0.1, 0.1, 0.1], patience=2)  # 0.1 is learned
         assert (curve.steps, curve.best_step, curve.nothing_learned) == (10, 6, False)
         assert changed(judge.seen[2], bits(ctx.model)) == set()
 
@@ -74,9 +76,9 @@ class TestEarlyStopping:
         assert changed(judge.seen[-1], bits(ctx.model)) == set()
 
     def test_it_waits_for_a_structure_that_is_not_learned_yet(self):
-        judge, waiting = Judge([0.45, 0.45, 0.45, 0.45, 0.45, 0.8, 0.8, 0.8]), [True] * 5 + [False] * 5
+        waiting, both = Validation(((DISC, 0.9), (SQUARE, 0.0))), Validation(((DISC, 0.8), (SQUARE, 0.8)))
+        judge = Judge([waiting] * 5 + [both] * 3)
         trainer, judge.ctx = make(steps=20, validate=judge, evaluations=10, patience=2)
-        trainer.missing = lambda: waiting[len(judge.seen) - 1]
         curve = trainer.run()
         assert (curve.steps, curve.best_step) == (16, 12)
 

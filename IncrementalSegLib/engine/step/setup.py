@@ -1,0 +1,97 @@
+"""Fixed inputs of a step, and the networks and memories that it begins with."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+
+from IncrementalSegLib.engine.carried import CarriedState, read_carried_state
+from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.runtime import Runtime
+from IncrementalSegLib.engine.settings import StepSettings
+from IncrementalSegLib.engine.step.data import StepData
+from IncrementalSegLib.engine.step.presets import Preset, find_preset
+from IncrementalSegLib.engine.step.remembering import voxel_counts
+from IncrementalSegLib.engine.step.request import StepRequest
+from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.methods.base.context import MethodState, StepContext
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import Phase, Progress, Share
+from IncrementalSegLib.prototypes.bank import PrototypeBank
+from IncrementalSegLib.registry import find
+from IncrementalSegLib.sampling.reading import CaseReader
+
+
+@dataclass(frozen=True)
+class StepSetup:
+    """Inputs of a step.
+
+    Attributes:
+        request: The task, checked.
+        settings: How it is done.
+        runtime: Device and precision.
+        preset: Network size and schedule.
+        reader: Reads the cases and collects their notes.
+        progress: Receives progress.
+    """
+
+    request: StepRequest
+    settings: StepSettings
+    runtime: Runtime
+    preset: Preset
+    reader: CaseReader
+    progress: Progress
+
+    @classmethod
+    def of(cls, request: StepRequest, settings: StepSettings, runtime: Runtime, progress: Progress) -> StepSetup:
+        """Choose the preset, by the device where the settings name none."""
+        name = settings.preset or ("standard" if runtime.device.type == "cuda" else "quick")
+        preset = find_preset(name, find("network", request.network).dimension)
+        return cls(request, settings, runtime, preset, CaseReader(request.cases, strict=settings.strict), progress)
+
+    def predictor(self, model: Segmenter, plan: Plan) -> Predictor:
+        """Return a predictor on the device of the step."""
+        return Predictor(model, plan, self.runtime.device, self.runtime.autocast)
+
+
+def grow(setup: StepSetup, data: StepData) -> StepContext:
+    """Build the network of a step with its new outputs, its teacher, and the state carried from earlier steps."""
+    request, settings, runtime = setup.request, setup.settings, setup.runtime
+    dimension = find("network", request.network).dimension
+    carried = CarriedState(MethodState(), ExemplarMemory(), PrototypeBank(), {})
+    teacher = None
+    if request.folder is not None:
+        loaded = load(request.folder, runtime)
+        model, teacher = loaded.segmenter, copy.deepcopy(loaded.segmenter)
+        runtime.place(teacher, dimension)
+        carried = read_carried_state(request.folder)
+    else:
+        config = setup.preset.config(request.network, int(data.train.prepared[0].image.shape[0]))
+        model = Segmenter(request.method.design(config.model_copy(update={"output": request.method.output})))
+    ctx = StepContext(
+        model=model,
+        teacher_model=teacher,
+        structures=request.structures.ids,
+        new=request.taught,
+        memory=carried.method,
+        exemplars=carried.exemplars,
+        prototypes=carried.prototypes,
+        cases=data.train.prepared,
+        voxel_counts=carried.voxel_counts | voxel_counts(data.train.prepared, request.taught),
+        device=runtime.device,
+        step=request.step,
+        seed=settings.seed,
+        plan=data.plan,
+        text=request.text,
+        progress=Share.of(setup.progress, Phase.PREPARING),
+    )
+    fresh = [item for item in request.taught if item not in model.structures]
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn from torch's global generator
+        torch.manual_seed(settings.seed)
+        request.method.grow(model, fresh, ctx)
+    runtime.place(model, dimension)
+    return ctx
