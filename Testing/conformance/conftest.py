@@ -10,7 +10,8 @@ from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 
 STEP = {"options": FEW, "preset": "quick", "steps": 2, "device": "cpu"}
-FIRST = {"heads": "finetune", "classes": "finetune-softmax", "dynamic": "dodnet"}  # the plainest method of each family
+FIRST = {"heads": "finetune", "classes": "finetune-softmax", "dynamic": "dodnet", "dynamic-text": "clip-driven"}
+"""The plainest method of each family."""
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def test_the_same_seed_gives_the_same_weights(name, data, copy_of):
     one, again, other = weights("one", 1), weights("again", 1), weights("other", 2)
     assert changed(one, again) == set()
     moved = changed(one, other)
-    assert any(key.startswith("output.") and "scapula" in key for key in moved)
+    assert any(key.startswith("output.") and "humerus" not in key for key in moved)
     assert any(key.startswith("trunks.") for key in moved)
 
 

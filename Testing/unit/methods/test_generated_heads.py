@@ -5,7 +5,7 @@ import torch
 from tiny import BAR, DISC, SQUARE, batch, cases, context, method
 from torch.nn import functional as F
 
-METHODS = ["dodnet"]
+METHODS = ["dodnet", "clip-driven"]
 
 
 @pytest.mark.parametrize("name", METHODS)

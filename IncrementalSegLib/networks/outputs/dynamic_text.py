@@ -1,0 +1,59 @@
+"""The output whose heads are generated from the scan and the names of the structures.
+
+Liu et al., ICCV 2023 (CLIP-driven Universal Model), Sec. 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from IncrementalSegLib.networks.outputs.dynamic import NUMBERS, Dynamic
+from IncrementalSegLib.networks.text import TEXT_WIDTH, TextEmbedding
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.types import StructureId
+
+CODE = 256
+"""Width of a code."""
+
+
+class Name(nn.Module):
+    """The text embedding of one structure; it is not trained."""
+
+    embedding: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("embedding", torch.zeros(TEXT_WIDTH))
+
+
+@register("output", "dynamic-text")
+class DynamicText(Dynamic):
+    """A controller of the pooled deepest features and a code that is read from the structure's text embedding.
+
+    All weights are shared; a structure more is a vector more.
+    """
+
+    def add(self, structure: StructureId, channels: int) -> None:
+        """Add a structure without a text embedding, and what all structures share before the first."""
+        super().add(structure, channels)
+        if "read" not in self.shared:
+            self.shared["read"] = nn.Linear(TEXT_WIDTH, CODE)
+            self.shared["code"] = nn.Linear(CODE, NUMBERS, bias=False)
+
+    def new_code(self) -> nn.Module:
+        """Return a place for a text embedding."""
+        return Name()
+
+    def read(self, text: Mapping[StructureId, TextEmbedding]) -> None:
+        """Take the text embeddings of structures."""
+        for structure, found in text.items():
+            self.codes[structure].get_buffer("embedding").copy_(torch.from_numpy(found.vector))
+
+    def selected(self, structures: Sequence[StructureId]) -> Tensor:
+        """Return the share ``(K, NUMBERS)`` of each structure's code in the numbers of its head."""
+        text = torch.stack([self.codes[item].get_buffer("embedding") for item in structures])
+        shares: Tensor = self.shared["code"](self.shared["read"](text).relu())
+        return shares
