@@ -45,8 +45,9 @@ def command(
     say(f"Method: {advice.method or 'none; teach another model'}")
     for text in (*advice.reasons, *(f"Note: {caution}" for caution in advice.cautions)):
         say(text)
-    if advice.method:
+    if advice.method and not (advice.known and advice.new):
         asked = ["--data", str(data), "--structures", structures or "NAMES", "--method", advice.method]
+        asked += ["--improve"] if advice.known else []
         asked += words(AdviseCall, settings)
         say(f"Next: {shlex.join(['incrementalseg', 'learn', str(model), *asked])}")
 

@@ -1,4 +1,4 @@
-"""``incrementalseg exemplars``: which scans a model remembers; pin, ban, budget, choose again."""
+"""``incrementalseg exemplars``: list the exemplars of a model; pin, ban, limit or choose them again."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from IncrementalSegLib.cli.output import (
     progress_bar,
     say,
 )  # fmt: skip
+from IncrementalSegLib.types import Json
 
 _WHY = (
-    "Certain rank: its place among the pieces that show the structure, the one that the model is surest of first. "
-    "Covers: the share of the scans that it covers beyond the exemplars chosen before it; by content: as the "
-    "named network sees them (trunk: the model's own)."
+    "Certainty rank: its rank among all pieces that show the structure, the most certain first. Coverage: the share of "
+    "the training scans that it represents beyond the exemplars chosen before it, by the features of the model's "
+    "network; of content: by the features of the network in brackets (trunk: the model's own encoder)."
 )
 
 
@@ -48,6 +49,7 @@ def command(
     from IncrementalSegLib.engine.exemplars import ban, budget, overview, pin
     from IncrementalSegLib.engine.remember import remember_again
 
+    before = overview(model) if action else None
     match action or []:
         case []:
             pass
@@ -60,7 +62,7 @@ def command(
         case ["remember"]:
             if data is None or method is None:
                 raise typer.BadParameter("remember needs --method M and --data DATA")
-            with progress_bar() as progress:
+            with progress_bar("remember") as progress:
                 remember_again(
                     model, data, method, structures=structures, cases=cases, options=parse_pairs(option or []),
                     strict=strict, accept_grid=accept_grid, device=device, progress=progress,
@@ -71,11 +73,39 @@ def command(
     if as_json:
         print_json(listing)
         return
-    rows = [
-        (item["id"], item["case"], ", ".join(item["structures"]), item["mark"], item["reason"])
-        for item in listing["exemplars"]
-    ]
+    if before is None:
+        _show(listing)
+    else:
+        _show_change(before, listing)
+
+
+def _show(listing: Json) -> None:
+    rows = [(*_named(item), item["mark"], item["reason"]) for item in listing["exemplars"]]
     print_table(f"Version {listing['version']}", ("exemplar", "case", "structures", "", "why"), rows)
-    say(f"{len(rows)} exemplars, {listing['bytes'] / 1e6:.1f} MB.")
+    say(f"{_count(listing)}.")
     if rows:
         say(_WHY)
+
+
+def _show_change(before: Json, listing: Json) -> None:
+    """Print the exemplars that an action added, removed or marked, and the count before and after."""
+    old, new = ({item["id"]: item for item in side["exemplars"]} for side in (before, listing))
+    rows = [(*_named(item), item["mark"] or f"no longer {old[key]['mark']}") for key, item in new.items()
+            if key in old and item["mark"] != old[key]["mark"]]  # fmt: skip
+    rows += [(*_named(item), "added") for key, item in new.items() if key not in old]
+    rows += [(*_named(item), "removed") for key, item in old.items() if key not in new]
+    if rows:
+        print_table(f"Version {listing['version']}: changes", ("exemplar", "case", "structures", ""), rows)
+    say(f"Version {listing['version']}: {_count(listing)}. Version {before['version']}: {_count(before)}.")
+
+
+def _named(item: Json) -> tuple[str, str, str]:
+    return item["id"], item["case"], ", ".join(item["structures"])
+
+
+def _count(listing: Json) -> str:
+    """Say how many exemplars can be rehearsed, their size and the budget; banned ones are counted apart."""
+    banned = sum(item["mark"] == "banned" for item in listing["exemplars"])
+    apart = f" and {banned} banned" if banned else ""
+    limit = "" if listing["budget"] is None else f", budget {listing['budget']}"
+    return f"{len(listing['exemplars']) - banned} exemplars{apart}, {listing['bytes'] / 1e6:.1f} MB{limit}"

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from IncrementalSegLib.cli.output import AsJson, print_json, print_table
 
+_FAMILIES = {
+    "heads": "Head family (output: heads): structures may overlap",
+    "classes": "Class family (output: classes): at most one structure per voxel",
+}
+"""Form of output -> heading of its methods."""
+
 
 def command(as_json: AsJson = False) -> None:
     """List the methods with what they need and where they come from."""
@@ -19,6 +25,6 @@ def command(as_json: AsJson = False) -> None:
             for item in listing["methods"]
             if item["output"] == output
         ]
-        print_table(f"Methods with the output {output!r}", ("method", "what it does, needs, source"), rows)
+        print_table(_FAMILIES.get(output, output), ("method", "what it does, needs, source"), rows)
     if listing["broken"]:
         print_table("Not loaded", ("file", "reason"), listing["broken"].items())

@@ -53,30 +53,31 @@ def _show_ledger(done: Json) -> None:
                 len(held["paths"]),
             )
         )
-    columns = ("version", "exemplars (pieces of scans)", "copied scans", "named cases", "paths")
+    columns = ("version", "exemplars (pieces of scans)", "copied scans", "named cases", "stored file paths")
     print_table(f"{done['model']}: patient data", columns, rows)
     means: dict[tuple[str, int, int, str], list[str]] = {}
     for held in done["versions"]:
         for item in held["prototypes"]:
-            personal = "nearly personal" if item["nearly_personal"] else ""
-            mean = (item["structure"], item["voxels"], item["patients"], personal)
+            few = "few patients: describes each of them" if item["few_patients"] else ""
+            mean = (item["structure"], item["voxels"], item["patients"], few)
             means.setdefault(mean, []).append(str(held["version"]))
     if means:
         lines = [(*mean[:3], ", ".join(numbers), mean[3]) for mean, numbers in sorted(means.items())]
-        print_table("Mean features", ("structure", "voxels", "patients", "versions", ""), lines)
-    from IncrementalSegLib.engine.history import FORGOTTEN
-
+        print_table(
+            "Prototypes: mean features of each structure", ("structure", "voxels", "patients", "versions", ""), lines
+        )
     cases = sorted({case for held in done["versions"] for case in held["cases"]})
-    gone = FORGOTTEN in cases
-    named = ", ".join(case for case in cases if case != FORGOTTEN) or "none"
-    say(f"Cases: {named}.{' Others were forgotten; their names are gone.' if gone else ''}")
-    say("All of them influenced the weights. --json lists them by version.")
+    gone = max((held["forgotten_scans"] for held in done["versions"]), default=0)
+    say(f"Named cases: {', '.join(cases) or 'none'}. --json lists them by version.")
+    if gone:
+        say(f"Forgotten scans: {gone}. Their names were deleted; a checksum of each file remains.")
+    say("The weights of a version were computed from all scans of its steps, forgotten ones included.")
     if done["open_to_others"]:
         say("Other users of this computer may look into the folder; chmod -R go= MODEL makes it yours alone.")
     if done["unfinished_step"]:
-        say("A step is unfinished; its checkpoint holds data of its own.")
+        say("A step is unfinished; its checkpoint holds further patient data.")
     if done["left_over"]:
-        say("An earlier deletion was interrupted and left files behind; do it again to finish it.")
+        say("An earlier deletion was interrupted and left files behind. Repeat it to finish.")
 
 
 def _show_stripped(done: Json) -> None:
@@ -92,16 +93,25 @@ def _show_forgotten(done: Json) -> None:
         (row["version"], ", ".join(row["structures"]) or None, row["exemplars"], row["copied_scans"])
         for row in done["versions"]
     ]
+    scans = f"{done['scans']} scan{'' if done['scans'] == 1 else 's'}"
     columns = ("version", "structures trained with it", "exemplars deleted", "copies deleted")
-    print_table(f"{done['forgotten']}: forgotten, scans: {done['scans']}", columns, rows)
-    if any(row["structures"] for row in done["versions"]):
-        say("Weights cannot forget: teach these structures to a new model from the other cases, and delete this one.")
+    print_table(f"Deleted from the model: {done['forgotten']} ({scans})", columns, rows)
+    taught = dict.fromkeys(name for row in done["versions"] for name in row["structures"])
+    if taught:
+        names = ", ".join(taught)
         say(
-            "Their mean features were deleted too; incrementalseg exemplars MODEL remember makes them again "
-            "from the other cases."
+            f"Also deleted: the mean features and the description of the training scans of {names}, which cannot be "
+            "separated from this case. incrementalseg exemplars MODEL remember computes the mean features again from "
+            "the other cases."
         )
-    say(f"Looked through {done['files']} files of the model: no name of {done['forgotten']} is left.")
+        say(
+            "The weights are unchanged and still depend on the case. To remove its influence, teach "
+            f"{names} to a new model from the other cases and delete this model."
+        )
+    say(f"Searched {done['files']} files of the model: the name {done['forgotten']} no longer occurs.")
     for place in done["words"]:
-        say(f"The name also occurs as a word that is kept: {place}.")
-    say("The sha256 of the files stays, so that no score is computed on a training scan. Packages and backups made "
-        "before are untouched.")  # fmt: skip
+        say(f"Exception: a word or a name of a structure with the same text: {place}.")
+    say(
+        "The checksum (sha256) of each scan remains, so that the model is not tested on its training scans. Packages "
+        "and backups made before are unchanged."
+    )

@@ -31,12 +31,12 @@ _FIRST = ("aeiseg", "lwfseg", "pcdd", "mib")
 
 @dataclass(frozen=True)
 class StructureAdvice:
-    """Advice for one structure of the model: distance of the new scans, and scans kept.
+    """Advice for one structure of the model: distance of the new scans, and exemplars.
 
     Attributes:
         name: Of the structure.
         distance: Median over the new scans, or ``None`` where the model does not know what taught it.
-        exemplars: Number of scans kept that can be rehearsed.
+        exemplars: Number of exemplars that show it and can be rehearsed.
     """
 
     name: str
@@ -99,9 +99,7 @@ def choose_method(
     plan = None if first else plan_of(folder.record())
     found, refusals = ([], []) if first and reader is None else _look(cases, plan, progress, reader, strict)
     if first:
-        reason = (
-            "This is the model's first step: there is nothing to keep yet, and most methods of a family train alike."
-        )
+        reason = "This is the model's first step. No older structure has to be kept, so plain training is enough."
         return Choice("finetune", (reason,))
     record = folder.record()
     if not found:
@@ -155,8 +153,7 @@ def _structure_advice(
     domain = TrainingDomain.of(folder, None, doubts.append)
     memory = read_exemplars(folder)
     return tuple(
-        StructureAdvice(item.name, _middle(domain, scans, item.id), len(memory.take("random", [item.id])))
-        for item in structures
+        StructureAdvice(item.name, _middle(domain, scans, item.id), memory.count(item.id)) for item in structures
     )
 
 
@@ -177,6 +174,8 @@ def _recommend(
     without = [item.name for item in structures if not item.exemplars]
     rehearsing, distilling = _best(output, "exemplars", missing), _best(output, "teacher", missing)
     reasons, doubts = [_comparison(structures, farthest)], []
+    if distances and (undescribed := [item.name for item in structures if item.distance is None]):
+        doubts.append(_undescribed(undescribed))
     if any(word(item.intensity) == "unlike" for item in distances):
         doubts.append(
             "The stored intensities have a different range. Every scan is normalised, so this alone is harmless."
@@ -195,7 +194,7 @@ def _recommend(
     if rehearsing is not None:
         reasons.append("The model keeps exemplars, which show it the older structures in their own scans.")
         if without:
-            doubts.append(f"No scan of {', '.join(without)} is kept: only the previous model's opinion holds it.")
+            doubts.append(f"The model keeps no exemplar of {', '.join(without)}: only distillation preserves it.")
         return rehearsing, reasons, doubts
     if _best(output, "exemplars") is None:
         reasons.append("No method of this model's family rehearses exemplars; this one keeps most.")
@@ -229,10 +228,18 @@ def _best(output: str, need: str, missing: frozenset[str] = frozenset()) -> str 
     return min(fitting, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name), default=None)
 
 
+def _undescribed(names: Sequence[str]) -> str:
+    """Say of which structures the training scans cannot be compared with new ones."""
+    return (
+        f"No description of the training scans of {', '.join(names)} is stored, so the new scans cannot be compared "
+        "with them. Forgetting a case deletes the description for every structure that the case taught."
+    )
+
+
 def _comparison(structures: Sequence[StructureAdvice], farthest: float | None) -> str:
     """Say how far the scans are from those that taught, and from which."""
     if farthest is None:
-        return "The model has no description of its training scans: an older version of the program made it."
+        return _undescribed([item.name for item in structures])
     close = word(farthest)
     if close == "similar":
         return f"The scans are similar to the training scans (distance {farthest:.1f}; up to {NEAR:g} is similar)."

@@ -45,7 +45,7 @@ class Exemplar:
         ranks: Place in each order, from 1.
         gains: Fraction of the set that it added in each order, 0..1.
         certainty: Its uncertainty score; small is certain.
-        reasons: For people, for example ``certain rank 3 of 120, covers 4.1 % of the set``.
+        reasons: For people, for example ``certainty rank 3 of 120, adds 4.1 % coverage``.
         sha256: Of its pixels.
         labelled: Its masks are kept.
         pinned: A person wants it kept.
@@ -165,6 +165,11 @@ class ExemplarMemory:
     def bytes_of(self, id: str) -> int:  # noqa: A002
         """Return the bytes of the pixels and masks of one exemplar; 0 where they were deleted."""
         return sum(tensor.nbytes for tensor in _tensors(self.scans[id]).values()) if id in self.scans else 0
+
+    def count(self, structure: StructureId | None = None) -> int:
+        """Return the number of exemplars that can be rehearsed; of those that show a structure, where one is named."""
+        usable = (item for item in self.items if not item.banned and item.id in self.scans)
+        return sum(structure is None or structure in item.present for item in usable)
 
     def by_id(self, id: str) -> Exemplar:  # noqa: A002
         """Return one exemplar.

@@ -120,11 +120,11 @@ def _reason(target: Target, row: int, descriptor: str) -> str:
     certain = 1 + sum((target.scores[other], other) < (target.scores[row], row) for other in target.eligible)
     parts = [] if target.key == target.structure else ["background"]
     parts += ["pinned"] if row in target.pinned else []
-    parts.append(f"certain rank {certain} of {len(target.eligible)}")
+    parts.append(f"certainty rank {certain} of {len(target.eligible)}")
     if row in target.orders["abstraction"]:
-        parts.append(f"covers {100 * target.orders['abstraction'][row]:.1f} % of the set")
+        parts.append(f"adds {100 * target.orders['abstraction'][row]:.1f} % coverage")
     elif row in target.orders["content"]:
-        parts.append(f"covers {100 * target.orders['content'][row]:.1f} % of the set by content ({descriptor})")
+        parts.append(f"adds {100 * target.orders['content'][row]:.1f} % coverage of content ({descriptor})")
     else:
         parts.append("drawn at random")
     return ", ".join(parts)

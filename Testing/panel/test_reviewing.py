@@ -48,12 +48,12 @@ def test_an_exemplar_says_why_it_is_kept(overview):
     ("held", "said"),
     [
         (
-            "certain rank 35 of 68, covers 98.6 % of the set",
-            "by how sure the model is of it, rank 35 of 68, it adds 98.6 % of the scans to those before it",
+            "certainty rank 35 of 68, adds 98.6 % coverage",
+            "certainty: rank 35 of 68, adds 98.6 % coverage",
         ),
         (
-            "pinned, covers 4.0 % of the set by content (dino)",
-            "pinned, it adds 4.0 % of the scans by content to those before it (dino)",
+            "pinned, adds 4.0 % coverage of content (dino)",
+            "pinned, adds 4.0 % coverage of content (dino)",
         ),
         ("", ""),
     ],
@@ -64,10 +64,10 @@ def test_a_reason_in_plain_words(held, said):
 
 def test_the_reasons_of_several_structures_are_told_apart():
     item = entry("a") | {"structures": ["humerus", "scapula"], "present": ["1", "2"]}
-    item |= {"reason": "drawn at random; certain rank 2 of 9", "reasons": {"1": "drawn at random"}}
-    assert Exemplar.of(item).reason == "drawn at random; by how sure the model is of it, rank 2 of 9"
-    item["reasons"] |= {"2": "certain rank 2 of 9", "background": "certain rank 1 of 9"}
-    assert Exemplar.of(item).reason == "humerus: drawn at random; scapula: by how sure the model is of it, rank 2 of 9"
+    item |= {"reason": "drawn at random; certainty rank 2 of 9", "reasons": {"1": "drawn at random"}}
+    assert Exemplar.of(item).reason == "drawn at random; certainty: rank 2 of 9"
+    item["reasons"] |= {"2": "certainty rank 2 of 9", "background": "certainty rank 1 of 9"}
+    assert Exemplar.of(item).reason == "humerus: drawn at random; scapula: certainty: rank 2 of 9"
 
 
 def test_standing_in_words():

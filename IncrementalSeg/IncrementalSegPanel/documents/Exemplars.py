@@ -110,12 +110,9 @@ _ENOUGH = 0.95
 
 
 _PHRASES: tuple[tuple[str, Callable[[], str]], ...] = (
-    (r"certain rank (\d+) of (\d+)", lambda: _("by how sure the model is of it, rank {0} of {1}")),
-    (
-        r"covers ([\d.]+) % of the set by content \((.+?)\)",
-        lambda: _("it adds {0} % of the scans by content to those before it ({1})"),
-    ),
-    (r"covers ([\d.]+) % of the set", lambda: _("it adds {0} % of the scans to those before it")),
+    (r"certainty rank (\d+) of (\d+)", lambda: _("certainty: rank {0} of {1}")),
+    (r"adds ([\d.]+) % coverage of content \((.+?)\)", lambda: _("adds {0} % coverage of content ({1})")),
+    (r"adds ([\d.]+) % coverage", lambda: _("adds {0} % coverage")),
 )
 """Part of a model's reason -> its words for a person."""
 
@@ -152,7 +149,7 @@ def ledgerSentences(ledger: Json) -> list[str]:
                 count=copies["count"], size=size(copies["bytes"])
             )
         )
-    personal = list(dict.fromkeys(item["structure"] for item in current["prototypes"] if item["nearly_personal"]))
+    personal = list(dict.fromkeys(item["structure"] for item in current["prototypes"] if item["few_patients"]))
     if current["prototypes"]:
         said.append(_("It keeps averages of what the network sees in the scans, from which no image can be made."))
     if personal:

@@ -66,7 +66,7 @@ def diff(model: str | Path, first: int, second: int) -> Json:
 
 def _summary(folder: ModelFolder, number: int) -> Json:
     record = folder.record(number)
-    exemplars = folder.document("exemplars", number).get("exemplars", [])
+    exemplars = [item for item in folder.document("exemplars", number).get("exemplars", ()) if not item["banned"]]
     judged = record.kind == "step"  # an edit carries the report of the step before it
     retention = folder.document("retention", number) if judged else {}
     dice = {item: score["validation_dice"] for item, score in record.scores.items()} | _measured(retention)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from IncrementalSegLib.engine.documents import FORMS
+from IncrementalSegLib.engine.history import FORGOTTEN
 from IncrementalSegLib.names import plain
 from IncrementalSegLib.types import Json
 
@@ -34,12 +35,16 @@ def plain_texts(item: Any) -> Any:
 def pseudonymised(documents: dict[str, Json]) -> dict[str, Json]:
     """Return the documents with cases and patients numbered instead of named, the same number for the same name.
 
+    Forgotten ones keep their mark.
+
     Args:
         documents: Allowed documents, with ``history``, ``exemplars`` and ``record``.
     """
     numbers: dict[str, dict[str, str]] = {"case": {}, "patient": {}}
 
     def number(kind: str, name: str) -> str:
+        if name == FORGOTTEN:
+            return name
         known = numbers[kind]
         return known.setdefault(name, f"{kind} {len(known) + 1}")
 

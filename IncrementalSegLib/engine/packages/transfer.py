@@ -12,7 +12,7 @@ from IncrementalSegLib.engine.documents import FORMS
 from IncrementalSegLib.engine.packages.card import card_of, card_page
 from IncrementalSegLib.engine.packages.checks import check_domain, check_memories, check_plan, check_weights
 from IncrementalSegLib.engine.packages.schema import allowed, plain_texts, pseudonymised
-from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.errors import ModelError, OptionError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.names import plain, tame
 from IncrementalSegLib.store.contents import encode_tensors
@@ -41,7 +41,7 @@ def export_package(
 
     Args:
         model: The model's folder.
-        package: The file to write; ``.iseg`` is appended where it is missing.
+        package: The file to write; ``.iseg`` is appended where the name has no ending.
         number: The version; by default the current one.
         include_exemplars: Take the slices and crops along that the model remembers, with their masks.
         license_text: On what terms the model may be used, for its card.
@@ -51,11 +51,11 @@ def export_package(
 
     Raises:
         UnknownNameError: There is no version of that number.
+        OptionError: The name has another ending.
         ModelError: The version is damaged, or the file is already there or cannot be written.
     """
     folder = open_model(model)
-    target = Path(package)
-    target = target if target.suffix == SUFFIX else target.with_name(target.name + SUFFIX)
+    target = _package_path(Path(package))
     record = folder.record(number)
     tensors = {kind: folder.tensors(kind, record.number) for kind in TENSORS}
     documents = {kind: folder.document(kind, record.number) for kind in FORMS}
@@ -112,6 +112,16 @@ def import_package(package: str | Path, model: str | Path) -> tuple[VersionRecor
                 "Choose a folder that does not exist yet.",
             )
     return record, card_of(folder.name, {"record": record.to_json(), **documents}, tensors, license_text)
+
+
+def _package_path(path: Path) -> Path:
+    if path.suffix not in ("", SUFFIX):
+        raise OptionError(
+            f"The package {path.name} ends in {path.suffix}.",
+            f"A package has a format of its own, with the ending {SUFFIX}.",
+            f"Name it {path.stem.removesuffix(SUFFIX)}{SUFFIX}.",
+        )
+    return path.with_suffix(SUFFIX)
 
 
 def _read(kind: str, data: bytes, package: Path) -> Json:

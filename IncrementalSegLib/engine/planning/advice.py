@@ -29,6 +29,8 @@ class Advice:
         cautions: What a person should know before the start.
         scans: How many scans were looked at.
         structures: Of the structures that the model knows.
+        known: Names among those asked for that the model knows already, and would improve.
+        new: The other names asked for.
         notes: Case -> what a person should know of it; of many cases an evenly spread sample is read.
     """
 
@@ -37,6 +39,8 @@ class Advice:
     cautions: tuple[str, ...] = ()
     scans: int = 0
     structures: tuple[StructureAdvice, ...] = ()
+    known: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
     notes: Notes = field(default_factory=dict)
 
     def to_json(self) -> Json:
@@ -47,6 +51,7 @@ class Advice:
             "cautions": list(self.cautions),
             "scans": self.scans,
             "structures": {item.name: item.to_json() for item in self.structures},
+            "improves": list(self.known),
             "notes": counted(self.notes),
         }
 
@@ -67,21 +72,31 @@ def advise(call: AdviseCall) -> Advice:
     """
     folder = create_or_open(call.model)
     dataset = open_cases(call.data, call.cases, accept_grid=call.accept_grid)
-    if call.structures is not None:
-        dataset = restrict_labels(dataset, specs_of(call.structures))
+    wanted = specs_of(call.structures) if call.structures is not None else []
+    if wanted:
+        dataset = restrict_labels(dataset, wanted)
     if folder.current:
         dataset = without_forgotten(dataset, History.of(folder))
     reader = CaseReader(dataset, strict=call.strict)
     choice = choose_method(folder, dataset.cases, call.progress, reader, strict=call.strict)
     reader.finish()
     known = folder.record().structures if folder.current else StructureList()
-    cautions = (*choice.doubts, *_plain_cautions(dataset, known, call.exemplars))
+    improved = tuple(item.name for item in wanted if item.name in known)
+    new = tuple(item.name for item in wanted if item.name not in known)
+    cautions = [*choice.doubts, *_plain_cautions(dataset, known, call.exemplars)]
+    if improved and new:
+        cautions.append(
+            f"The model knows {', '.join(improved)} already, and not {', '.join(new)}: improve the one and teach the "
+            "other in two steps."
+        )
     return Advice(
         method=choice.method,
         reasons=choice.reasons,
-        cautions=cautions,
+        cautions=tuple(cautions),
         scans=choice.scans,
         structures=choice.structures,
+        known=improved,
+        new=new,
         notes=reader.notes,
     )
 

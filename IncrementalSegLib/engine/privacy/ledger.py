@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from IncrementalSegLib.engine.gate.scans import KIND as COPIES
-from IncrementalSegLib.engine.history import FORGOTTEN
+from IncrementalSegLib.engine.history import FORGOTTEN, History
 from IncrementalSegLib.engine.privacy.person import Person, mentions, without_person
 from IncrementalSegLib.engine.privacy.traces import find_traces
 from IncrementalSegLib.errors import Call, Hint, ModelError, UnknownNameError
@@ -162,7 +162,8 @@ def _holdings(folder: ModelFolder, number: int) -> Json:
     files = Manifest.read(folder.folder_of(number)).files
     sizes = {kind: entry.size for kind in ("exemplars", COPIES) if (entry := files.get(f"{kind}.safetensors"))}
     names = {item.id: item.name for item in record.structures}
-    exemplars = folder.document("exemplars", number).get("exemplars", [])
+    held = folder.document("exemplars", number)
+    exemplars = [item for item in held.get("exemplars", ()) if item["id"] in held["outlined"]]  # of others no pixel
     copies = folder.document(COPIES, number).get("scans", {}).values()
     entries = list(mentions(folder, number))
     paths = {path for entry in entries for path in (*entry.get("images", ()), entry.get("label")) if path}
@@ -181,15 +182,16 @@ def _holdings(folder: ModelFolder, number: int) -> Json:
         },
         "prototypes": [
             {"structure": names.get(key, key), "voxels": item["count"], "patients": item["patients"],
-             "nearly_personal": item["patients"] <= FEW_PATIENTS}
+             "few_patients": item["patients"] <= FEW_PATIENTS}
             for key, item in folder.document("prototypes", number).get("prototypes", {}).items()
         ],
         "domains": [
             {"structures": [names[item] for item in group["structures"] if item in names],
-             "scans": group["domain"]["scans"], "nearly_personal": group["domain"]["scans"] <= FEW_PATIENTS}
+             "scans": group["domain"]["scans"], "few_patients": group["domain"]["scans"] <= FEW_PATIENTS}
             for group in folder.document("domain", number).get("groups", ())
         ],
-        "cases": sorted({entry["case"] for entry in entries}),
-        "patients": sorted({entry["patient"] for entry in entries}),
+        "cases": sorted({entry["case"] for entry in entries} - {FORGOTTEN}),
+        "patients": sorted({entry["patient"] for entry in entries} - {FORGOTTEN}),
+        "forgotten_scans": len(History.of(folder, number).forgotten),
         "paths": sorted(paths),
     }  # fmt: skip

@@ -6,6 +6,11 @@ def test_the_table_says_how_far_and_the_sentences_why(command, model, data):
     assert "similar (0.0)" in said.out
     said = command("advise", model, "--data", data, "--structures", "spleen", "--cases", "c0,c1", "--accept-grid")
     assert "--structures spleen --method lwfseg --cases c0,c1 --accept-grid" in said.out
+    known = command("advise", model, "--data", data, "--structures", "liver").out
+    assert "--structures liver --method lwfseg --improve" in known
+    mixed = command("advise", model, "--data", data, "--structures", "liver,spleen").out
+    assert "The model knows liver already, and not spleen" in mixed
+    assert "Next:" not in mixed
     found = command("advise", model, "--data", data, "--json").json
     assert found["method"] == "lwfseg"
     assert found["structures"]["liver"]["spacing"] == {"distance": 0.0, "word": "similar"}

@@ -102,7 +102,7 @@ def test_structures_are_listed_renamed_and_removed(model, data, command):
 
 
 def test_exemplars_are_listed_pinned_banned_and_limited(model, data, command):
-    assert "Certain rank: its place" in command("exemplars", model).out
+    assert "Certainty rank: its rank" in command("exemplars", model).out
     listing = command("exemplars", model, "--json").json
     assert listing["version"] == 1
     assert len(listing["exemplars"]) >= 2
@@ -117,6 +117,24 @@ def test_exemplars_are_listed_pinned_banned_and_limited(model, data, command):
     assert [item["id"] for item in limited["exemplars"] if not item["banned"]] == [first]
     again = command("exemplars", model, "remember", "--method", "aeiseg", "--data", data, *FEW, "--json").json
     assert len(again["exemplars"]) >= 2
+
+
+def test_an_edit_of_exemplars_prints_the_change_alone(model, data, command):
+    first, second = (item["id"] for item in command("exemplars", model, "--json").json["exemplars"][:2])
+    count = len(command("exemplars", model, "--json").json["exemplars"])
+    said = command("exemplars", model, "pin", first).out
+    assert first in said
+    assert second not in said
+    said = command("exemplars", model, "ban", second).out
+    assert first not in said
+    assert f"Version 3: {count - 1} exemplars and 1 banned" in said
+    said = command("exemplars", model, "budget", 1).out
+    assert "Version 4: 1 exemplars and 1 banned" in said
+    assert "budget 1." in said or "budget 1. " in said
+    assert command("diff", model, 1, 4, "--json").json["second"]["exemplars"] == 1
+    assert command("privacy", model, "--json").json["versions"][3]["exemplars"]["count"] == 1
+    (known,) = command("advise", model, "--data", data, "--json").json["structures"].values()
+    assert known["exemplars"] == 1
 
 
 def test_doctor(command):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.versions import open_model
 
@@ -49,15 +51,35 @@ def test_a_mean_is_listed_once_with_its_versions(model, command):
     assert line.rstrip().endswith("1, 2, 3")
 
 
-def test_people_are_told_that_weights_cannot_forget(model, command):
+def test_people_are_told_that_weights_cannot_forget(model, data, command):
     case = next(iter(command("privacy", model, "--json").json["versions"][0]["exemplars"]["cases"]))
     said = command("privacy", model, "--forget", case)
-    assert "Weights cannot forget" in said.out
-    assert "liver" in said.out
-    (line,) = [line for line in command("privacy", model).out.splitlines() if line.startswith("Cases: ")]
+    assert "The weights are unchanged and still depend on the case" in said.out
+    assert "teach liver to a new model" in said.out
+    listed = command("privacy", model).out.splitlines()
+    (line,) = [line for line in listed if line.startswith("Named cases: ")]
     assert case not in line
-    assert line.endswith(". Others were forgotten; their names are gone.")
-    assert ", forgotten" not in line
+    assert "forgotten" not in line
+    assert any(line.startswith("Forgotten scans: 1.") for line in listed)
+    advised = command("advise", model, "--data", data).out
+    assert "No description of the training scans of liver is stored" in advised
+
+
+def test_a_forgotten_case_stays_forgotten_in_a_package(model, command, tmp_path):
+    held = command("privacy", model, "--json").json["versions"][0]
+    command("privacy", model, "--forget", next(iter(held["exemplars"]["cases"])))
+    command("export", model, tmp_path / "model.iseg")
+    command("import", tmp_path / "model.iseg", tmp_path / "copy")
+    there = command("privacy", tmp_path / "copy", "--json").json["versions"][0]
+    assert (len(there["cases"]), there["forgotten_scans"]) == (len(held["cases"]) - 1, 1)
+
+
+@pytest.mark.parametrize("name", ["model.zip", "model.iseg.zip", "model.v2"])
+def test_another_ending_is_refused(name, model, command, tmp_path):
+    said = command("export", model, tmp_path / name)
+    assert said.status == 1
+    assert f"Name it {name.rpartition('.')[0].removesuffix('.iseg')}.iseg." in said.err
+    assert list(tmp_path.glob("*.iseg*")) == []
 
 
 def test_one_thing_at_a_time(model, command):

@@ -78,7 +78,7 @@ def test_candidates_are_the_most_certain_and_the_orders_are_ranked():
             assert structure in item.present
             assert item.certainty[structure] > 0
             if {"abstraction", "content"} & set(item.ranks[structure]):
-                assert int(item.reasons[structure].split("certain rank ")[1].split()[0]) <= 5
+                assert int(item.reasons[structure].split("certainty rank ")[1].split()[0]) <= 5
         report = chosen.report["structures"][structure]
         assert (report["with_structure"], report["candidates"]) == (9, 5)
         assert all(np.all(np.diff(curve) >= -1e-12) for curve in report["coverage"].values())

@@ -181,7 +181,7 @@ class TestOneRule:
 
 def test_one_json_object(taught, other):
     found = json.loads(json.dumps(advise(taught, other).to_json(), allow_nan=False))
-    assert set(found) == {"method", "reasons", "cautions", "scans", "structures", "notes"}
+    assert set(found) == {"method", "reasons", "cautions", "scans", "structures", "improves", "notes"}
     assert found["structures"]["humerus"]["features"]["word"] == "unlike"
     assert set(found["structures"]["humerus"]) == {"features", "intensity", "spacing", "exemplars"}
 

@@ -60,8 +60,8 @@ def test_the_ledger_counts_what_there_is(grown, case):
     assert first["exemplars"]["bytes"] > 1000
     assert (first["copied_scans"]["count"], last["copied_scans"]["count"]) == (0, 1)
     assert last["copied_scans"]["cases"] == [case]
-    assert {item["structure"]: item["nearly_personal"] for item in first["prototypes"]}["humerus"] is True
-    assert last["domains"] == [{"structures": ["humerus"], "scans": 3, "nearly_personal": True}]
+    assert {item["structure"]: item["few_patients"] for item in first["prototypes"]}["humerus"] is True
+    assert last["domains"] == [{"structures": ["humerus"], "scans": 3, "few_patients": True}]
     assert case in first["cases"]
     assert (ledger["unfinished_step"], ledger["left_over"]) == (False, [])
     assert ledger["open_to_others"] is False
@@ -101,7 +101,8 @@ def test_forget_leaves_neither_name_nor_pixels_nor_path(model, case):
     for number, old, new in zip((1, 2, 3), before, after, strict=True):
         folder.verify(number)
         assert case not in new["exemplars"]["cases"]
-        assert set(new["cases"]) == {*old["cases"], "forgotten"} - {case}
+        assert set(new["cases"]) == {*old["cases"]} - {case}
+        assert (old["forgotten_scans"], new["forgotten_scans"]) == (0, 1)
         assert new["prototypes"] == new["domains"] == []
         assert new["copied_scans"]["count"] == 0
     others = [name for name in before[0]["exemplars"]["cases"] if name != case]
