@@ -51,6 +51,7 @@ def show(report: RetentionReport, title: str) -> None:
     columns = ("structure", "before", "after", "points", "95 % interval", "ΔASSD mm", "verdict", "judged by")
     if report.rows:
         print_table(title, columns, (_cells(row) for row in report.rows))
+        say("points: change of Dice times 100; ΔASSD: change of the mean surface distance, above 0 is worse.")
     for row in report.rows:
         if row.drop is not None and row.interval is None:
             pairs = zip(row.before, row.after, strict=True)

@@ -37,7 +37,7 @@ class Limits(Options):
             ge=0,
             le=100,
             title="Unsure limit (points)",
-            description="Mean drop from which fewer than five scans leave it open; 1, or harm where that is less.",
+            description="Mean drop from which fewer than five scans are unsure. Default: 1, or harm if that is less.",
         ),
     ] = Field(default_factory=lambda given: min(_UNSURE, given["harm"]), kw_only=True)
     mean: Annotated[

@@ -100,7 +100,7 @@ class StructureRow:
             change = compare(new, old, rng)
         if change is None:
             verdict: Verdict = "unsure"
-            why = f"Dice is undefined in {count_of_scans(len(pairs))}" if pairs else "nothing to judge it by"
+            why = f"has no Dice in {count_of_scans(len(pairs))}" if pairs else "was not judged, for lack of scans"
         else:
             if basis == "scans" and in_doubt(change, limits):
                 heard = witnesses()
@@ -234,9 +234,9 @@ class RetentionReport:
                 f"Held back: the measured structures lost {-self.mean.points:.1f} points on average "
                 f"(limit {self.limits.mean:g}), most of all {self.held_back_by[0]}."
             )
-        unsure = [row.structure for row in self.rows if row.verdict == "unsure"]
+        unsure = [f"{row.structure} {row.why}" for row in self.rows if row.verdict == "unsure"]
         if unsure:
-            return f"No older structure got measurably worse, but {_join(unsure)} could not be judged reliably."
+            return f"Not held back, but undecided: {'; '.join(unsure)}."
         proxies = sum(row.kind == "proxy" for row in self.rows)
         return f"No older structure was harmed{f' ({proxies} of {len(self.rows)} by proxy)' if proxies else ''}."
 

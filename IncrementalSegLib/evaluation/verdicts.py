@@ -61,11 +61,13 @@ class Witnesses:
 
     Attributes:
         exemplars: Mean drop of Dice on the exemplars that taught the structure.
-        differ: By how much both versions differ on other scans, 0..100.
+        differ: By how much the outlines of both versions differ, 0..100.
+        compared: The scans or exemplars that ``differ`` was measured on, as a phrase.
     """
 
     exemplars: float | None = None
     differ: float | None = None
+    compared: str = "other scans"
 
     def acquit(self, limits: Limits) -> bool:
         """Return whether they say that the structure was kept."""
@@ -86,7 +88,7 @@ class Witnesses:
         if self.exemplars is not None:
             said.append(f"its exemplars {_moved(self.exemplars)}")
         if self.differ is not None:
-            said.append(f"both versions agree at Dice {1 - self.differ / 100:.2f} on other scans")
+            said.append(f"the outlines of both versions agree at Dice {1 - self.differ / 100:.2f} on {self.compared}")
         return " and ".join(said)
 
 

@@ -101,7 +101,7 @@ class Report:
         sections: The body.
         warnings: What a reader must know before believing the numbers.
         facts: Name and value of what describes the run: device, duration, seed, versions.
-        glossary: Word and meaning; by default the words of charts and tables.
+        glossary: Word and meaning, beside the common ones; that of a state appears only where the state does.
     """
 
     title: str

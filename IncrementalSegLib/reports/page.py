@@ -8,11 +8,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from IncrementalSegLib.errors import IncrementalSegError
-from IncrementalSegLib.evaluation.intervals import signed
+from IncrementalSegLib.evaluation.intervals import MARGIN_POINTS, signed
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.files import make_folder, plain_errors, write_bytes
 from IncrementalSegLib.reports.changes import State
-from IncrementalSegLib.reports.content import ChangeTable, Report
+from IncrementalSegLib.reports.content import ChangeTable, MatrixChart, Report
 from IncrementalSegLib.reports.pictures import FOUND, SIDE, TRUTH, outlined, png
 from IncrementalSegLib.reports.slices import SliceRow
 from IncrementalSegLib.reports.svg import panels
@@ -23,16 +23,19 @@ NAME = "report.html"
 GENERATOR = '<meta name="generator" content="IncrementalSeg">'
 """Marks a page of this program, which a later report may replace."""
 
-_GLOSSARY = (
-    ("Dice", "overlap of prediction and truth, from 0 (none) to 1 (identical)"),
-    ("point", "0.01 of Dice"),
-    ("ASSD", "average distance between the two surfaces, in mm; only where both are there"),
-    ("interval", "95 % bootstrap interval over cases (and seeds); needs at least five cases"),
-    ("kept", "the interval of the change lies above −2 points; with fewer than five cases, the mean change does"),
-    ("unclear", "the cases show neither that it was kept nor that it got worse"),
-    ("not learned", f"Dice below {HARDLY_LEARNED:g}, before as after: there was nothing to keep"),
-    ("forgetting", "best earlier Dice minus the last one"),
-)
+_GLOSSARY = {
+    "Dice": "overlap of prediction and truth, from 0 (none) to 1 (identical)",
+    "point": "0.01 of Dice",
+    "ASSD": "average distance between the two surfaces, in mm; only where both are there; smaller is better",
+    "interval": "95 % bootstrap interval over cases (and seeds); needs at least five cases",
+    "new": "taught by this step",
+    "higher": "the interval of the change lies above 0",
+    "kept": f"the interval (with fewer than five cases the mean) of the change lies above −{MARGIN_POINTS:g} points",
+    "lower": "the interval of the change lies below 0; with fewer than five cases: the mean is not kept",
+    "unclear": "the cases show neither that it was kept nor that it got worse",
+    "not learned": f"the Dice is below {HARDLY_LEARNED:g}: the model does not find the structure",
+}
+"""Word -> meaning; the meaning of a state appears where the state does."""
 
 _TONES: dict[State, str] = {
     "new": "good",
@@ -100,10 +103,20 @@ def render(report: Report) -> str:
     return templates.get_template("page.html.jinja").render(
         report=report,
         warnings=list(dict.fromkeys((*_seen(report), *report.warnings))),
-        glossary=report.glossary or _GLOSSARY,
+        glossary=_glossary(report),
         generator=GENERATOR,
         colors={"truth": TRUTH, "found": FOUND},
     )
+
+
+def _glossary(report: Report) -> list[tuple[str, str]]:
+    """Return the words of the page with their meanings."""
+    items = [item for section in report.sections for item in section.items]
+    states = {change.state for item in items if isinstance(item, ChangeTable) for change in item.changes}
+    words = {**_GLOSSARY, **dict(report.glossary)}
+    if any(isinstance(item, MatrixChart) for item in items):
+        words["forgetting"] = "best earlier Dice minus the last one"
+    return [(word, meaning) for word, meaning in words.items() if word not in _TONES or word in states]
 
 
 def _seen(report: Report) -> list[str]:

@@ -16,16 +16,21 @@ from IncrementalSegLib.reports.slices import SHOWN, SliceRow, worst_slices
 from IncrementalSegLib.types import StructureId
 
 _TEXT = (
-    "Dice of both versions, paired by scan, most harmed first. Measured: on held-out scans, never used for "
-    "training. Proxy: on weaker evidence, named in the row."
+    "Dice of both versions on the same scans, most harmed structure first. The scans were held out when the structure "
+    "was taught, unless its row says proxy."
 )
-_GLOSSARY = (
-    ("Dice", "overlap of prediction and truth, from 0 (none) to 1 (identical)"),
-    ("point", "0.01 of Dice"),
-    ("ASSD", "average distance between the two surfaces, in mm; only where both are there"),
-    ("harmed", "lost more than the limit and, from five scans on, the 95 % interval excludes 0; see the reasons"),
-    ("unsure", "the scans are too few, too different or too weak to tell"),
-    ("proxy", "judged by exemplars or by the agreement of both versions, because no held-out scan was available"),
+_WORDS = (
+    ("harmed", "lost more than the limit, and with five scans or more the 95 % interval excludes 0"),
+    (
+        "unsure",
+        "lost more than the limit, but the interval includes 0; with fewer than five scans: undecided, see the reason",
+    ),
+    ("kept", "neither harmed nor unsure nor improved"),
+    ("improved", "gained more than the limit; with five scans or more the interval also excludes 0"),
+)
+_PROXY = (
+    "proxy",
+    "no held-out scan was available: exemplars or the agreement of both versions were used instead, which says less",
 )
 
 
@@ -47,14 +52,15 @@ def retention_page(
     if slices.rows:
         text = f"Of each structure at most {SHOWN} scans: those that lost most."
         sections.append(Section("Where it changed most", text, (slices,)))
-    reasons = tuple(f"{row.structure}: {row.why}." for row in report.rows if row.structure not in report.held_back_by)
+    reasons = tuple(f"{row.structure}: {row.why}." for row in report.rows if row.why not in report.sentence)
     limits = report.limits
     facts = (
-        ("limits in points: one structure", f"{limits.harm:g}"),
-        ("mean of all", f"{limits.mean:g}"),
-        ("unsure from", f"{limits.unsure:g}"),
+        ("harmed: a structure that lost more than", f"{limits.harm:g} points"),
+        ("unsure, with fewer than five scans: one that lost at least", f"{limits.unsure:g} points"),
+        ("held back: a mean loss over all structures of more than", f"{limits.mean:g} points"),
     )
-    return Report(title, intro, (report.sentence, *reasons), tuple(sections), facts=facts, glossary=_GLOSSARY)
+    words = (*_WORDS, _PROXY) if any(row.kind == "proxy" for row in report.rows) else _WORDS
+    return Report(title, intro, (report.sentence, *reasons), tuple(sections), facts=facts, glossary=words)
 
 
 def write_retention_page(

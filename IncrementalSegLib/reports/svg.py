@@ -34,8 +34,8 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Curves and their axes, all places in hundredths from the left or from below.
+class PanelLayout:
+    """A panel laid out: curves and their axes, all places in hundredths from the left or from below.
 
     Attributes:
         title: Title of the panel.
@@ -50,7 +50,7 @@ class Panel:
     lines: list[Line]
 
 
-def panels(chart: CurveChart) -> list[Panel]:
+def panels(chart: CurveChart) -> list[PanelLayout]:
     """Lay out the panels of a chart."""
     names = list(dict.fromkeys(curve.name for panel in chart.panels for curve in panel.curves))
     return [_panel(panel, names) for panel in chart.panels]
@@ -77,7 +77,7 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     return [placed[order.index(index)] for index in range(len(heights))]
 
 
-def _panel(panel: CurvePanel, names: Sequence[str]) -> Panel:
+def _panel(panel: CurvePanel, names: Sequence[str]) -> PanelLayout:
     known = [curve for curve in panel.curves if any(value is not None for value in curve.values)]
     values = [value for curve in known for value in curve.values if value is not None]
     levels = ticks(0, 1) if panel.unit_range or not any(values) else ticks(min(0, *values), max(0, *values))
@@ -95,7 +95,7 @@ def _panel(panel: CurvePanel, names: Sequence[str]) -> Panel:
         ]
         lines.append(Line(curve.name, names.index(curve.name) % COLORS, _path(points), end))
     steps = [step for step in ticks(0, last) if step <= last and step == int(step)]
-    return Panel(
+    return PanelLayout(
         panel.title, [(100 * step / last, step) for step in steps], [(height(level), level) for level in levels], lines
     )
 

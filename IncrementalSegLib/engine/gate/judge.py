@@ -14,7 +14,7 @@ from IncrementalSegLib.engine.gate.scorer import PHASE, Pictures, Scorer, Scores
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.retention import EvidenceKind, RetentionReport, StructureRow, comparable, not_in
-from IncrementalSegLib.evaluation.verdicts import Witnesses
+from IncrementalSegLib.evaluation.verdicts import Witnesses, count_of_scans
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.progress import Progress, silent
@@ -117,8 +117,10 @@ def _witnesses(scorer: Scorer, structure: StructureId, inputs: GateInputs) -> Wi
     step = len(inputs.others)
     few = [inputs.others[row * step // min(step, _OTHERS)] for row in range(min(step, _OTHERS))]
     taught = scorer.on_exemplars(structure, inputs.exemplars)
-    agreement = scorer.agreement(structure, few) or scorer.agreement_on_exemplars(structure, inputs.exemplars)
-    return Witnesses(_mean_drop(taught), _mean_drop(agreement))
+    if agreement := scorer.agreement(structure, few):
+        return Witnesses(_mean_drop(taught), _mean_drop(agreement), f"{count_of_scans(len(few))} of this step")
+    agreement = scorer.agreement_on_exemplars(structure, inputs.exemplars)
+    return Witnesses(_mean_drop(taught), _mean_drop(agreement), "the exemplars")
 
 
 def _mean_drop(scores: Scores) -> float | None:

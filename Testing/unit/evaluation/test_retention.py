@@ -119,7 +119,7 @@ class TestFewScans:
         one = row([7.5, 0.3], witnesses=lambda: Witnesses(0.4, 6.0))
         assert one.why == (
             "lost 3.9 points over 2 scans: one of two scans lost 7.5 points, but its exemplars lost 0.4 points and "
-            "both versions agree at Dice 0.94 on other scans"
+            "the outlines of both versions agree at Dice 0.94 on other scans"
         )
         assert "one of two scans lost 7.5 points" in report(row([7.5, 0.3])).sentence
         assert "three of four scans lost up to 9.0 points" in row([9, 2, 4, 0.5]).why
@@ -167,7 +167,8 @@ def test_the_interval_is_that_of_the_drop():
 def test_what_is_held_back(rows, held):
     found = report(*rows)
     assert found.held_back_by == held
-    assert found.sentence.startswith("Held back" if held else ("There is no" if not rows else "No older"))
+    kept = ("No older", "Not held back") if rows else "There is no"
+    assert found.sentence.startswith("Held back" if held else kept)
 
 
 def test_the_mean_is_over_structures_not_over_scans():
@@ -211,7 +212,7 @@ class TestUndefinedDice:
         absent = [CaseScore("c1", "p1", None, None, None, 0, 0)]
         found = StructureRow.of("liver", "l", absent, absent, LIMITS, rng())
         assert (found.verdict, found.drop, found.interval) == ("unsure", None, None)
-        assert "undefined in 1 scan" in found.why
+        assert found.why == "has no Dice in 1 scan"
 
     def test_a_missed_structure_is_harm(self):
         found = StructureRow.of("liver", "l", side([0.8]), side([0.0], assd=None), LIMITS, rng())
@@ -221,7 +222,7 @@ class TestUndefinedDice:
         nothing = StructureRow.of("liver", "l", [], [], LIMITS, rng(), basis="nothing", note="no scan")
         found = report(nothing)
         assert (nothing.verdict, nothing.kind, found.mean, found.held_back_by) == ("unsure", "proxy", None, ())
-        assert "liver could not be judged" in found.sentence
+        assert found.sentence == "Not held back, but undecided: liver was not judged, for lack of scans."
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,12 @@ def test_small_charts_show_the_numbers_of_their_row():
     assert (rings, dots) == (["90.0", "50"], ["90.0", "12.5", "50"])  # the last ones are the legend
 
 
+def test_the_legend_explains_each_state_on_the_page_and_no_other():
+    lower, new = change("femur", "", 0.9, 0.1), Change("tibia", "", None, scored(0.8))
+    words = re.findall("<b>([^<]*)</b>", render(example((lower, new))).partition('class="glossary"')[2])
+    assert set(words) == {"Dice", "point", "ASSD", "interval", "lower", "new", "forgetting"}
+
+
 def test_the_step_that_taught_a_structure_is_framed():
     cells = re.findall(r"<td( class=.taught.)? style=.--dice:([^\"]*).><span>(.*?)</span>", render(example(())))
     assert [(bool(framed), shade, text) for framed, shade, text in cells] == [

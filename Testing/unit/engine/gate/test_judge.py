@@ -208,7 +208,7 @@ def test_few_scans_that_leave_a_doubt_are_checked_against_exemplars_and_agreemen
     assert row.witnesses.exemplars > 50
     assert row.witnesses.differ == 100
     assert "two of two scans lost up to" in row.why
-    assert "both versions agree at Dice 0.00 on other scans" in row.why
+    assert "outlines of both versions agree at Dice 0.00 on the exemplars" in row.why
     edit(world)
     same = only_row(world, version=4, against=3)
     assert (same.verdict, same.witnesses) == ("kept", Witnesses())
