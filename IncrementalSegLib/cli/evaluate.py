@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,14 @@ from IncrementalSegLib.cli.output import (
 )  # fmt: skip
 from IncrementalSegLib.cli.words import spelled
 from IncrementalSegLib.errors import said
+
+if TYPE_CHECKING:
+    from IncrementalSegLib.engine.scores.evaluate import Evaluation
+
+_COLUMNS = (
+    "ASSD: mean distance between both surfaces; HD95: 95th percentile of that distance; missed: cases that show the "
+    "structure in which nothing was found."
+)
 
 
 def command(
@@ -62,14 +70,27 @@ def command(
             "device": device,
             "progress": progress,
         }
-        page = None
+        earlier, page = None, None
         if report is None:
             result = evaluate(model, data, **asked)
         else:
-            result, page = compare_versions(model, data, report, before=against, **asked)
+            earlier, result, page = compare_versions(model, data, report, before=against, **asked)
     if as_json:
-        print_json(result.to_json() | ({} if page is None else {"report": str(page)}))
+        before = {} if earlier is None else {"before": earlier.to_json()}
+        print_json(result.to_json() | before | ({} if page is None else {"report": str(page)}))
         return
+    if earlier is not None:
+        _show(earlier)
+    _show(result)
+    say(_COLUMNS)
+    for text in result.warnings:
+        say(f"Warning: {said(text, spelled)}")
+    if page is not None:
+        say(f"Report: {page}")
+
+
+def _show(result: Evaluation) -> None:
+    """Print the scores of a version, and its cases where they are few."""
     rows = []
     for name, score in result.structures.items():
         interval = f"{score.dice_ci[0]:.3f} to {score.dice_ci[1]:.3f}" if score.dice_ci is not None else None
@@ -81,7 +102,3 @@ def command(
         if score.dice_ci is None and score.scores:
             listed = ", ".join(f"{item.case} {number(item.dice) or 'absent'}" for item in score.scores)
             say(f"{name}, too few cases for an interval: {listed}")
-    for text in result.warnings:
-        say(f"Warning: {said(text, spelled)}")
-    if page is not None:
-        say(f"Report: {page}")

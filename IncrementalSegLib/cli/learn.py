@@ -14,7 +14,9 @@ from IncrementalSegLib.cli.gate import HELD_BACK, show
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.options import takes
 from IncrementalSegLib.cli.output import HELP, AsJson, ModelPath, number, print_json, print_table, progress_bar, say
+from IncrementalSegLib.cli.words import spelled
 from IncrementalSegLib.engine.settings import LearnCall, ResumeCall
+from IncrementalSegLib.errors import Call
 from IncrementalSegLib.options import fields_of
 from IncrementalSegLib.progress import Stop, duration
 from IncrementalSegLib.store.unfinished import Unfinished
@@ -36,7 +38,7 @@ def command(
     model: ModelPath,
     data: Annotated[Path | None, typer.Option(metavar="DATA", help=HELP["data"])] = None,
     structures: Annotated[str | None, typer.Option(metavar="NAMES", help=HELP["structures"])] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the step that was interrupted.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted step.")] = False,
     events: Annotated[bool, typer.Option("--events", help="Print one event per line, as a worker does.")] = False,
     as_json: AsJson = False,
     **settings: Any,
@@ -117,11 +119,11 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
         say("No report: a first step has no older structure. `incrementalseg evaluate --report` shows the new one.")
     if not record.accepted:
         say(
-            f"Version {record.number} is a candidate; the version in use has not changed. To use it all the same: "
-            f"incrementalseg accept {model} {record.number}"
+            f"Version {record.number} is a candidate; the version in use has not changed. To use it anyway: "
+            f"{spelled(Call('accept', {'model': str(model), 'version': record.number}))}"
         )
     elif result.report.held_back_by:
-        say(f"Version {record.number} is in use all the same, because of --accept always.")
+        say(f"Version {record.number} is in use anyway, because of --accept always.")
 
 
 @contextmanager
@@ -132,5 +134,6 @@ def _unfinished_is_said(model: Path) -> Iterator[None]:
             yield
     except (KeyboardInterrupt, Stop):
         if Unfinished(model).exists:
-            say(f"The step is kept: incrementalseg learn {model} --resume", error=True)
+            again = spelled(Call("resume", {"model": str(model)}))
+            say(f"The step is paused. {again} continues it.", error=True)
         raise KeyboardInterrupt from None

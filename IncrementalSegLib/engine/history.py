@@ -66,6 +66,11 @@ class History:
         entries = [entry for step in self.steps for entry in step["training"]]
         return frozenset(entry["sha256"] for entry in entries if structure in entry["looked_for"])
 
+    def held_out_for(self, structure: StructureId) -> frozenset[str]:
+        """Return the fingerprints of the cases that were held out in the steps that taught one structure."""
+        entries = [entry for step in self.steps if structure in step["taught"] for entry in step["held_out"]]
+        return frozenset(entry["sha256"] for entry in entries if structure in entry["looked_for"])
+
     def last_step(self, structure: StructureId) -> Json | None:
         """Return the last step that taught or improved a structure."""
         steps = [step for step in self.steps if structure in step["taught"]]

@@ -44,7 +44,8 @@ class CaseSettings(Options):
         str | None, Field(description="Case ids, comma-separated, or a file with one id per line; all by default.")
     ] = None
     exemplars: Annotated[
-        Literal["keep", "none"], Field(description="Whether representative scans are kept for later steps.")
+        Literal["keep", "none"],
+        Field(description="Whether slices (2-D) or crops (3-D) of the training scans are kept for rehearsal."),
     ] = "keep"
 
 
@@ -222,7 +223,9 @@ class GateCall(WorkSettings, DeviceSettings, ReadingSettings):
 class LearnCall(RunSettings, StepCall):
     """The arguments of :func:`learn`."""
 
-    restart: Annotated[bool, Field(description="Give up the unfinished step of this model.")] = False
+    restart: Annotated[bool, Field(description="Discard the unfinished step of this model and begin a new one.")] = (
+        False
+    )
 
 
 @dataclass(frozen=True, config=CONFIG)

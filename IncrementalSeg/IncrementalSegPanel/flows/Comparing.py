@@ -93,7 +93,7 @@ class Comparing:
 
     @property
     def learned(self) -> str:
-        """How well its step learned, in sentences; empty while unknown."""
+        """The learning result of its step in sentences; empty while unknown."""
         return self.version.learned if self.version is not None else ""
 
     @property

@@ -47,7 +47,7 @@ def compare_versions(
     accept_grid: bool = False,
     device: DeviceName = "auto",
     progress: Progress = silent,
-) -> tuple[Evaluation, Path]:
+) -> tuple[Evaluation | None, Evaluation, Path]:
     """Evaluate a version and the one before it on the same cases, and write a report of what changed.
 
     Args:
@@ -65,7 +65,7 @@ def compare_versions(
         progress: Receives progress.
 
     Returns:
-        The scores of ``version`` and the page.
+        The scores of ``before``, ``None`` where it knows none of the structures; those of ``version``; and the page.
 
     Raises:
         OptionError: There is no version to compare with.
@@ -120,7 +120,7 @@ def compare_versions(
         ),
         warnings=later.warnings,
     )
-    return later, write_report(report, Path(folder))
+    return earlier, later, write_report(report, Path(folder))
 
 
 def _known(opened: ModelFolder, number: int, text: str | None, dataset: Dataset) -> str | None:

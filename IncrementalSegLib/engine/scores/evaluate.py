@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.manifest import fingerprint
-from IncrementalSegLib.store.versions import ModelFolder, open_model
+from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList, StructureSpec, parse_names
 from IncrementalSegLib.types import DeviceName, Json, StructureId
 from IncrementalSegLib.volumes.notes import counted
@@ -100,12 +100,13 @@ def evaluate(
         label: ids[name_key(label)] for label in sorted({name for case in dataset.cases for name in case.looked_for})
     }
     runtime = start(device)
+    past = _PastCases(History.of(folder, record.number))
     scores = score_cases(
         load(folder, runtime, version).predictor(runtime),
         dataset.cases,
         structure_of,
         largest=largest_component,
-        seen=_seen(folder, record.number),
+        seen=past.taught,
         watch=watch,
         reader=reader,
         progress=progress,
@@ -114,6 +115,10 @@ def evaluate(
     rng = np.random.default_rng(0)
     named = {record.structures.by_id(item).name: summarise(found, rng) for item, found in scores.items()}
     warnings = tuple(filter(None, (score.seen(name) for name, score in named.items())))
+    held_out = (
+        _held_out(name, record.structures.named(name).id, score, dataset.cases, past) for name, score in named.items()
+    )
+    warnings += tuple(filter(None, held_out))
     if any(path.name.lower().endswith(PICTURES) for case in dataset.cases for path in case.images):
         warnings += ("Pictures have no millimetres: their ASSD and HD95 are in pixels.",)
     if structures is None:
@@ -142,14 +147,34 @@ def common_names(known: StructureList, dataset: Dataset) -> list[StructureSpec]:
     return found
 
 
-def _seen(folder: ModelFolder, number: int) -> Callable[[Case, StructureId], bool]:
-    """Return whether a case taught a structure in any step, by the content of its image."""
-    history = History.of(folder, number)
-    prints: dict[str, str] = {}
+class _PastCases:
+    """The part that cases played in earlier steps, by the content of their images."""
 
-    def seen(case: Case, structure: StructureId) -> bool:
-        if case.id not in prints:
-            prints[case.id] = fingerprint(case.images)
-        return prints[case.id] in history.taught_by(structure)
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._prints: dict[str, str] = {}
 
-    return seen
+    def taught(self, case: Case, structure: StructureId) -> bool:
+        """Return whether a case taught a structure in any step."""
+        return self._print(case) in self._history.taught_by(structure)
+
+    def held_out(self, case: Case, structure: StructureId) -> bool:
+        """Return whether a case was held out in a step that taught a structure, and so chose its weights."""
+        return self._print(case) in self._history.held_out_for(structure)
+
+    def _print(self, case: Case) -> str:
+        if case.id not in self._prints:
+            self._prints[case.id] = fingerprint(case.images)
+        return self._prints[case.id]
+
+
+def _held_out(name: str, structure: StructureId, score: StructureScore, cases: Sequence[Case], past: _PastCases) -> str:
+    """Say how many scored cases were held out when the structure was taught; empty where none was."""
+    scored = {item.case for item in score.scores}
+    count = sum(case.id in scored and past.held_out(case, structure) for case in cases)
+    if not count:
+        return ""
+    return (
+        f"{name}: {count} of {len(scored)} cases were held out in training and chose the weights, so the score is "
+        "slightly optimistic."
+    )

@@ -98,8 +98,8 @@ def resolve(
     wanted = specs_of(structures)
     known = parent.structures if parent is not None else StructureList()
     history = History.of(folder) if folder is not None else History()
-    taught, listing = _taught(wanted, known, history.number + 1, asked.improve, identities)
     dataset = open_cases(data, asked.cases if cases is None else cases, accept_grid=asked.accept_grid)
+    taught, listing = _taught(wanted, known, history.number + 1, asked.improve, identities)
     dataset = without_forgotten(restrict_labels(dataset, wanted), history)
     labels = {name_key(label): label for case in dataset.cases for label in case.looked_for}
     method = asked.method

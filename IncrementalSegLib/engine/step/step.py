@@ -98,7 +98,7 @@ def _run(setup: StepSetup, run: RunSettings, asked: Json, resuming: bool) -> Ste
     checkpoints.remove()
     if curve.nothing_learned:
         log.warning(
-            "The Dice on the held-out cases stayed below %g, so no weights stood out; the last ones are kept.",
+            "The Dice on the held-out cases stayed below %g and cannot choose weights; the last ones are kept.",
             HARDLY_LEARNED,
         )
     return result

@@ -57,7 +57,7 @@ def test_what_loses_too_much_ends_with_status_3(model, command):
 
 @pytest.mark.parametrize(
     ("accept", "status", "told"),
-    [("gate", 3, "the version in use has not changed"), ("always", 0, "in use all the same")],
+    [("gate", 3, "the version in use has not changed"), ("always", 0, "in use anyway")],
 )
 def test_learn_says_what_became_of_a_version_that_harms(accept, status, told, model, data, command, monkeypatch):
     damage(model)

@@ -21,10 +21,12 @@ def said(
     cases: int = 1,
     asked: Path | None = None,
     unjudged: tuple[str, ...] = (),
+    accepted: bool = True,
+    model: str = "shoulder",
 ) -> str:
     record = SimpleNamespace(
         number=2, parent=parent, preprocessing={"normalisation": normalisation},
-        structures=SimpleNamespace(names=("humerus", "scapula")), seconds=9.0, accepted=True,
+        structures=SimpleNamespace(names=("humerus", "scapula")), seconds=9.0, accepted=accepted,
         step={"method": "pcdd", "held_out": []},
     )  # fmt: skip
     made = {
@@ -33,7 +35,7 @@ def said(
     }
     report = SimpleNamespace(rows=(), held_back_by=())
     result: Any = SimpleNamespace(record=record, curve=curve, report=report, page=None, to_json=lambda: made)
-    _show(result, Path("shoulder"), asked)
+    _show(result, Path(model), asked)
     return capsys.readouterr().out
 
 
@@ -73,6 +75,11 @@ def test_a_first_step_says_that_it_writes_no_page(
 ) -> None:
     text = said(capsys, 0.8, TrainingCurve(200, 200, best_step=180), parent, asked=asked)
     assert ("No report: a first step" in text) == (parent is None and asked is not None)
+
+
+def test_the_command_that_accepts_a_candidate_can_be_copied(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, 0.8, TrainingCurve(200, 200, best_step=200), accepted=False, model="my model")
+    assert "`incrementalseg accept 'my model' 2`" in text
 
 
 def test_structures_that_no_scan_held_out_shows_are_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,7 @@ SEGMENT = ("segment", "model", "data/images/c0.nii.gz", "--output")
 CASES = [
     # Nothing there, or something else.
     (("learn", "model", "--data", "nowhere", "--structures", "spleen"), REFUSED, "nowhere is not there"),
+    (("learn", "model", "--data", "nowhere", "--structures", "liver"), REFUSED, "nowhere is not there"),
     (("learn", "notes.txt", "--data", "data", "--structures", "spleen"), REFUSED, "is a file, not a"),
     (("learn", "data", "--data", "data", "--structures", "spleen"), REFUSED, "not a model folder"),
     (("segment", "nowhere", "data/images/c0.nii.gz", "--output", "out"), REFUSED, "no model folder nowhere"),

@@ -19,7 +19,7 @@ def test_the_page_holds_both_versions_and_survives_a_new_name(model, data, teach
     teach(model, data / "scapula", "scapula", method="finetune")
     rename_structure(open_model(model), "humerus", "upper arm")
     names = "upper arm=humerus, scapula"
-    found, page = compare_versions(
+    before, found, page = compare_versions(
         model, data / "both", tmp_path / "page", structures=names, before=1, version=3, device="cpu"
     )
     text = page.read_text(encoding="utf-8")
@@ -27,13 +27,14 @@ def test_the_page_holds_both_versions_and_survives_a_new_name(model, data, teach
     assert "scapula" in text
     alone = evaluate(model, data / "both", structures=names, device="cpu")
     assert found.to_json()["structures"] == alone.to_json()["structures"]
+    assert (before.version, list(before.structures)) == (1, ["humerus"])
     assert "<img " in text
     assert page.name == "report.html"
 
 
 def test_each_warning_stands_on_the_page_once(model, data, teach, tmp_path):
     teach(model, data / "humerus", "humerus", improve=True, method="finetune", accept="always")
-    found, page = compare_versions(model, data / "humerus", tmp_path / "page", device="cpu")
+    _, found, page = compare_versions(model, data / "humerus", tmp_path / "page", device="cpu")
     (warning,) = found.warnings
     assert "cases were used for training" in warning
     assert page.read_text(encoding="utf-8").count("used for training") == 1
