@@ -27,6 +27,8 @@ _PUBLIC = {
     "open_model": "store.versions",
     "read_volume": "volumes.io",
     "segment": "engine.segment",
+    "spots": "engine.spots",
+    "suggest": "engine.suggest",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604  (names are strings of the table above)
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from IncrementalSegLib.engine.learn import learn as learn
     from IncrementalSegLib.engine.scores.evaluate import evaluate as evaluate
     from IncrementalSegLib.engine.segment import segment as segment
+    from IncrementalSegLib.engine.spots import spots as spots
+    from IncrementalSegLib.engine.suggest import suggest as suggest
     from IncrementalSegLib.errors import IncrementalSegError as IncrementalSegError
     from IncrementalSegLib.sampling.checks import check_data as check_data
     from IncrementalSegLib.sampling.datasets import open_data as open_data

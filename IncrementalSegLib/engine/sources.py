@@ -65,6 +65,18 @@ def find_sources(scans: str | Path | Sequence[str | Path], warnings: list[str] |
     return sources
 
 
+def one_source(scan: str | Path, warnings: list[str] | None = None) -> ScanSource:
+    """Return the one scan that is named; arguments and errors as for :func:`find_sources`.
+
+    Raises:
+        OptionError: A folder holds several scans.
+    """
+    sources = find_sources(scan, warnings)
+    if len(sources) > 1:
+        raise OptionError(f"The folder {scan} holds {len(sources)} scans.", todo="Name one of them.")
+    return sources[0]
+
+
 def _sources_of(named: str | Path, warnings: list[str]) -> list[ScanSource]:
     whole = Path(named)
     # A path may contain the mark between channels.

@@ -111,6 +111,8 @@ class Predictor:
         entropy = None
         if uncertainty:
             spread = self.uncertainty(image, wanted, seed, progress.sub(share, 1.0))
+            if ignore is not None:
+                spread = spread.masked_fill(ignore, 0.0)
             entropy = inverse(spread[None], record, lambda slab: slab.clamp(0, 1))[0]
         return Prediction(
             probability={} if likely is None else dict(zip(wanted, likely, strict=True)),

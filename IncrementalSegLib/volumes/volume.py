@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Vector3 = tuple[float, float, float]
 Matrix3 = tuple[float, float, float, float, float, float, float, float, float]
@@ -40,6 +40,18 @@ class Grid:
     def voxel_ml(self) -> float:
         """Volume of one voxel in millilitres."""
         return float(np.prod(self.spacing)) / 1000.0
+
+    @property
+    def steps(self) -> Vector3:
+        """Millimetres along D, H, W, the axes of an array."""
+        x, y, z = self.spacing
+        return z, y, x
+
+    def position(self, sample: ArrayLike) -> Vector3:
+        """Return where a sample (d, h, w), or a place between samples, lies: x, y, z in mm, LPS."""
+        place = np.asarray(sample, dtype=np.float64)[::-1] * self.spacing
+        x, y, z = (self.matrix @ place + self.origin).tolist()
+        return x, y, z
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ USUAL: dict[str, dict[str, float]] = {
         Phase.SAVING: 2,
     },
     "segment": {Phase.LOADING: 10, Phase.SEGMENTING: 90},
+    "spots": {Phase.LOADING: 5, Phase.SEGMENTING: 95},
+    "suggest": {Phase.LOADING: 5, Phase.SEGMENTING: 95},
     "evaluate": {Phase.LOADING: 5, Phase.CHECKING: 95},
     "gate": {Phase.LOADING: 5, Phase.CHECKING_OLD: 95},
     "compare_pictures": {Phase.LOADING: 10, Phase.DRAWING: 90},

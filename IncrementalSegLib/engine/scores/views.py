@@ -53,7 +53,5 @@ def position(volume: Volume, truth: Mask, plan: Plan) -> tuple[float, float, flo
     plane: list[slice | int] = [slice(None)] * 3
     plane[order[0]] = len(sums) - 1 - index if 0 in flips else index
     shown[tuple(plane)] = truth[tuple(plane)]
-    voxel = np.argwhere(shown).mean(axis=0)[::-1]
-    grid = volume.grid
-    x, y, z = (grid.matrix @ (voxel * grid.spacing) + grid.origin).round(2).tolist()
+    x, y, z = (round(value, 2) for value in volume.grid.position(np.argwhere(shown).mean(axis=0)))
     return x, y, z

@@ -270,7 +270,10 @@ def test_nothing_is_found_where_the_scan_holds_no_sample(dimension, scan):
     model = segmenter(dimension)
     array = scan.array.copy()
     array[:, :, :, 9:] = np.nan
-    found = predictor(model, plan(dimension)).predict(scan.with_array(array)).mask
+    prediction = predictor(model, plan(dimension)).predict(scan.with_array(array), uncertainty=True)
+    found = prediction.mask
+    assert not prediction.uncertainty[:, :, 11:].any()  # and nobody is sent there
+    assert prediction.uncertainty[:, :, :9].any()
     whole = predictor(model, plan(dimension)).predict(scan).mask
     assert any(mask[:, :, 10:].any() for mask in whole.values())
     assert not any(mask[:, :, 10:].any() for mask in found.values())

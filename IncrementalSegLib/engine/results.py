@@ -1,0 +1,136 @@
+"""Files of a result: where they go, what they must not replace, and their writing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from IncrementalSegLib.engine.sources import LONGEST_NAME, ScanSource
+from IncrementalSegLib.errors import DataError, Hint, OptionError, Set
+from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.volumes.io import name_of, write_volume
+from IncrementalSegLib.volumes.payload import is_folder, is_there
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
+from IncrementalSegLib.volumes.segmentations import value_table, write_label_map
+from IncrementalSegLib.volumes.volume import Grid, Volume
+
+Format = Literal["seg.nrrd", "nii.gz"]
+
+_ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".png")
+
+
+def place_results(output: Path, sources: Sequence[ScanSource], form: Format | None) -> Callable[[ScanSource], Path]:
+    """Return a function from a scan to the file of its result.
+
+    Args:
+        output: A folder for several scans; a file name or folder for one.
+        sources: The scans.
+        form: Format; by default as the name of the output says, else ``seg.nrrd``.
+
+    Raises:
+        OptionError: One file for several scans, or a name of another format.
+    """
+    named = next((ending for ending in _ENDINGS if output.name.lower().endswith(ending)), None)
+    if named is not None and not is_folder(output):
+        if len(sources) > 1:
+            raise OptionError(
+                f"{len(sources)} scans cannot be written to the one file {output.name}.", todo="Name a folder."
+            )
+        if form is not None and not named.endswith(form):
+            raise OptionError(
+                f"The output {output.name} does not end in .{form}.",
+                todo=Hint("Leave out ", Set("format"), ", or rename the output."),
+            )
+        return lambda source: output
+    ending = form or "seg.nrrd"
+    return lambda source: output / f"{source.name}.{ending}"
+
+
+def keep_files(files: Sequence[Path], scans: Sequence[Path], overwrite: bool) -> None:
+    """Refuse results that would replace a scan, or without ``overwrite`` any other file.
+
+    Args:
+        files: Files of the results.
+        scans: Files that are read.
+        overwrite: Other files may be replaced.
+
+    Raises:
+        OptionError: A file is there already.
+    """
+    kept = {path.resolve() for path in scans}
+    for path in files:
+        if path.resolve() in kept:
+            raise OptionError(
+                f"The result {path} would overwrite the scan of that name.", todo="Choose another folder or format."
+            )
+    there = [path for path in files if is_there(path)]
+    if there and not overwrite:
+        others = f" and {len(there) - 1} more of the results" if len(there) > 1 else ""
+        raise OptionError(
+            f"{there[0]}{others} already exists.",
+            "It may be an outline that a person has drawn or corrected.",
+            Hint("Choose another folder, or replace it with ", Set("overwrite", True), "."),
+        )
+
+
+def check_names(files: Sequence[Path]) -> None:
+    """Refuse a result with a name that a file system does not take.
+
+    Raises:
+        OptionError: A name is too long.
+    """
+    for path in files:
+        if len(os.fsencode(path.name)) > LONGEST_NAME:
+            raise OptionError(
+                f"The result would be called {path.name!r}, which is longer than {LONGEST_NAME} bytes.",
+                todo="Rename the scan, or segment it alone with a file name as output.",
+            )
+
+
+def files_of(path: Path, uncertainty: bool = False) -> list[Path]:
+    """Return all files of a result: itself, the names of its values, the map of uncertainty."""
+    files = [path]
+    if not path.name.lower().endswith(".seg.nrrd"):
+        files.append(value_table(path))
+    if uncertainty:
+        files.append(path.with_name(f"{name_of(path)}-uncertainty{'.nrrd' if 'nrrd' in path.name else '.nii.gz'}"))
+    return files
+
+
+def write_result(
+    path: Path, prediction: Prediction, grid: Grid, structures: StructureList, warnings: list[str]
+) -> list[Path]:
+    """Write the outlines of a scan, and its map of uncertainty where there is one.
+
+    Args:
+        path: File of the outlines; its ending says the format.
+        prediction: Masks on ``grid``.
+        grid: The grid of the scan.
+        structures: The structures to write.
+        warnings: Overlaps that the format cannot hold are appended here.
+
+    Returns:
+        The files.
+
+    Raises:
+        DataError: The folder or a file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"The folder {path.parent} cannot be made ({error.strerror}).", todo="Choose another."
+        ) from error
+    files = files_of(path, prediction.uncertainty is not None)
+    if path.name.lower().endswith(".seg.nrrd"):
+        write_seg_nrrd(path, prediction.mask, grid, structures)
+    else:
+        warnings += write_label_map(path, prediction.mask, grid, structures)
+    if prediction.uncertainty is not None:
+        write_volume(files[-1], Volume(prediction.uncertainty[np.newaxis], grid))
+    return files

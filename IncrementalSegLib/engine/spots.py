@@ -1,0 +1,128 @@
+"""Uncertain spots of a scan, in the patient and with the structures in question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from IncrementalSegLib.correction.spots import Spot, find_spots
+from IncrementalSegLib.correction.strokes import BACKGROUND
+from IncrementalSegLib.engine.models import Loader, load
+from IncrementalSegLib.engine.ready import ReadyModel
+from IncrementalSegLib.engine.sources import one_source
+from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.progress import Phase, Progress, Share, silent
+from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.types import DeviceName, Json
+from IncrementalSegLib.volumes.volume import Grid
+
+COUNT = 16
+"""Spots that are listed by default: the number of areas that are corrected in the paper."""
+
+
+@dataclass(frozen=True)
+class SpotReport:
+    """One spot in the patient.
+
+    Attributes:
+        centre: A voxel in the middle of the spot, x, y, z in mm, LPS.
+        size: In ``unit``.
+        unit: ``ml``; ``mm2`` in a picture.
+        uncertainty: Mean over the spot, 0..1.
+        structures: The two most probable, with their mean probability over the spot; ``background`` may be one.
+    """
+
+    centre: tuple[float, float, float]
+    size: float
+    unit: str
+    uncertainty: float
+    structures: dict[str, float]
+
+    def to_json(self) -> Json:
+        """Return the spot as a JSON object."""
+        return vars(self) | {"centre": list(self.centre)}
+
+
+@dataclass(frozen=True)
+class SpotsResult:
+    """Spots of a scan, the first to be corrected first.
+
+    Attributes:
+        scan: Name of the scan.
+        spots: The spots.
+        warnings: What a person should know.
+    """
+
+    scan: str
+    spots: tuple[SpotReport, ...]
+    warnings: list[str]
+
+    def to_json(self) -> Json:
+        """Return the object that ``spots --json`` prints."""
+        spots = [spot.to_json() for spot in self.spots]
+        return {"scan": self.scan, "coordinates": "LPS", "spots": spots, "warnings": self.warnings}
+
+
+def spots(
+    model: str | Path,
+    scan: str | Path,
+    *,
+    count: int = COUNT,
+    structures: str | None = None,
+    version: int | None = None,
+    device: DeviceName = "auto",
+    progress: Progress = silent,
+    loader: Loader = load,
+) -> SpotsResult:
+    """List the uncertain spots of a scan, by size times mean uncertainty; nothing is written.
+
+    The uncertainty is that of ``segment(..., uncertainty=True)``.
+
+    Args:
+        model: The model's folder.
+        scan: A file, a DICOM folder, or files of several channels joined by ``;``.
+        count: Largest number of spots.
+        structures: Names, comma-separated; all by default.
+        version: Version of the model; the current one by default.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Receives progress.
+        loader: Loads the model.
+
+    Raises:
+        IncrementalSegError: Something named is unknown, or the scan cannot be read or does not fit.
+
+    Example:
+        >>> found = spots("shoulder", "scan.nii.gz", count=3)
+        >>> len(found.spots) <= 3
+        True
+    """
+    if count < 1:
+        raise OptionError(f"The number of spots is {count}.", todo="Ask for at least one.")
+    warnings: list[str] = []
+    source = one_source(scan, warnings)
+    ready = ReadyModel.open(model, structures, version, device, loader, warnings)
+    segmenting = Share.of(progress, Phase.SEGMENTING.of(source.name))
+    volume = ready.read(source)
+    prediction = ready.predict(volume, source.name, probability=True, uncertainty=True, progress=segmenting)
+    assert prediction.uncertainty is not None
+    found = find_spots(prediction.uncertainty, volume.grid.steps, count)
+    reports = tuple(_report(spot, prediction, volume.grid, ready.structures) for spot in found)
+    return SpotsResult(source.name, reports, warnings)
+
+
+def _report(spot: Spot, prediction: Prediction, grid: Grid, structures: StructureList) -> SpotReport:
+    """Return a spot with its place in the patient and the structures in question."""
+    likely = {item.name: spot.mean(prediction.probability[item.id]) for item in structures}
+    shares = list(likely.values())
+    likely[BACKGROUND] = max(0.0, 1 - (sum(shares) if prediction.exclusive else max(shares)))
+    first = sorted(likely, key=lambda name: -likely[name])[:2]
+    x, y, z = (round(value, 3) for value in grid.position(spot.centre))
+    size = spot.voxels * grid.voxel_ml * (1000 / grid.spacing[2] if grid.planar else 1)
+    return SpotReport(
+        centre=(x, y, z),
+        size=round(size, 4),
+        unit="mm2" if grid.planar else "ml",
+        uncertainty=round(spot.uncertainty, 4),
+        structures={name: round(likely[name], 4) for name in first},
+    )

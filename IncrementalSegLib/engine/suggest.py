@@ -1,0 +1,145 @@
+"""The order in which scans are best corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from IncrementalSegLib.engine.models import Loader, load
+from IncrementalSegLib.engine.ready import ReadyModel
+from IncrementalSegLib.engine.sources import find_sources
+from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.evaluation.domain import FAR, NEAR, ScanFeatures, word
+from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.progress import Phase, Progress, Share, silent
+from IncrementalSegLib.types import DeviceName, Json
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A scan and why to correct it.
+
+    Attributes:
+        scan: Name of the scan.
+        uncertainty: Mean over what was found and one voxel around it, 0..1; over the whole scan where nothing was.
+        distance: From the training scans; 1 is what is expected of a further scan; ``None``: not known.
+        priority: By which scans are ordered.
+        reason: In words.
+    """
+
+    scan: str
+    uncertainty: float
+    distance: float | None
+    priority: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class SuggestResult:
+    """Scans, the first to be corrected first.
+
+    Attributes:
+        suggestions: The scans.
+        warnings: What a person should know.
+        failed: Name of each scan that has no result, and why.
+    """
+
+    suggestions: tuple[Suggestion, ...]
+    warnings: list[str]
+    failed: dict[str, IncrementalSegError]
+
+    def to_json(self) -> Json:
+        """Return the object that ``suggest --json`` prints."""
+        failed = {name: str(error) for name, error in self.failed.items()}
+        return {"scans": [vars(item) for item in self.suggestions], "warnings": self.warnings, "failed": failed}
+
+
+def suggest(
+    model: str | Path,
+    scans: str | Path | Sequence[str | Path],
+    *,
+    structures: str | None = None,
+    version: int | None = None,
+    device: DeviceName = "auto",
+    progress: Progress = silent,
+    loader: Loader = load,
+) -> SuggestResult:
+    """Order scans by what their correction would teach; nothing is written.
+
+    The order is by mean uncertainty, times the distance from the training scans where that is more than 1.  The
+    factor ends at 1.5, from where on a scan is unlike them: farther away it is more likely to be of another kind
+    than to teach more.  Both are our own choice.
+
+    Args:
+        model: The model's folder.
+        scans: Files, DICOM folders or folders of scans.
+        structures: Names, comma-separated; all by default.
+        version: Version of the model; the current one by default.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Receives progress.
+        loader: Loads the model.
+
+    Raises:
+        IncrementalSegError: Something named is unknown, or the only scan cannot be read or does not fit.
+
+    Example:
+        >>> suggest("shoulder", "scan.nii.gz").suggestions[0].scan
+        'scan'
+    """
+    warnings: list[str] = []
+    sources = find_sources(scans, warnings)
+    ready = ReadyModel.open(model, structures, version, device, loader, warnings)
+    found: list[Suggestion] = []
+    failed: dict[str, IncrementalSegError] = {}
+    for number, source in enumerate(sources):
+        segmenting = Share.of(progress, Phase.SEGMENTING.of(source.name))
+        report = segmenting.sub(number / len(sources), (number + 1) / len(sources))
+        features: list[ScanFeatures] = []
+        try:
+            volume = ready.read(source)
+            prediction = ready.predict(
+                volume, source.name, on_features=features.append, uncertainty=True, progress=report
+            )
+        except IncrementalSegError as error:
+            if len(sources) == 1:
+                raise
+            failed[source.name] = error
+            continue
+        found.append(_suggestion(source.name, prediction, _distance(ready, features[0])))
+    return SuggestResult(tuple(sorted(found, key=lambda item: -item.priority)), warnings, failed)
+
+
+def _distance(ready: ReadyModel, features: ScanFeatures) -> float | None:
+    """Return the distance from the training scans of the structure that is farthest."""
+    nearest = (ready.domain.nearest(features, item) for item in ready.structures.ids)
+    return max((pair[0].largest for pair in nearest if pair is not None), default=None)
+
+
+def _suggestion(name: str, prediction: Prediction, distance: float | None) -> Suggestion:
+    uncertainty, found = _mean_uncertainty(prediction)
+    where = "of the structures and their boundary" if found else "of the whole scan, in which nothing was found"
+    reason = f"mean uncertainty {where}: {uncertainty:.2f}"
+    if distance is not None:
+        reason += f"; {word(distance)} to the training scans ({distance:.1f})".replace("unlike to", "unlike")
+    factor = min(max(distance or 0.0, NEAR), FAR)
+    return Suggestion(
+        scan=name,
+        uncertainty=round(uncertainty, 4),
+        distance=None if distance is None else round(distance, 4),
+        priority=round(uncertainty * factor, 4),
+        reason=reason,
+    )
+
+
+def _mean_uncertainty(prediction: Prediction) -> tuple[float, bool]:
+    """Return the mean over the structures and one voxel around them, or the whole scan, and whether any was found."""
+    assert prediction.uncertainty is not None
+    found: NDArray[np.bool_] = np.logical_or.reduce(list(prediction.mask.values()))
+    if not found.any():
+        return float(prediction.uncertainty.mean(dtype=np.float64)), False
+    return float(prediction.uncertainty[ndimage.binary_dilation(found)].mean(dtype=np.float64)), True
