@@ -1,0 +1,57 @@
+"""Models with generated heads in everything around training: segmenting in a subset, removal, packages, uncertainty."""
+
+import shutil
+
+import pytest
+import torch
+from tiny import FEW, runtime, small_quick
+
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.packages.transfer import export_package, import_package
+from IncrementalSegLib.engine.segment import segment
+from IncrementalSegLib.sampling.phantom import write_phantom_dataset
+from IncrementalSegLib.store.edits import remove_structure
+from IncrementalSegLib.store.versions import open_model
+
+IMAGE = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module", params=["dodnet", "clip-driven"])
+def taught(request, tmp_path_factory):
+    """A model that was taught the humerus, then the scapula, beside the scans."""
+    folder = tmp_path_factory.mktemp(request.param)
+    step = {"method": request.param, "options": FEW, "preset": "quick", "steps": 2, "device": "cpu", "accept": "always"}
+    with small_quick():
+        for number, name in enumerate(("humerus", "scapula")):
+            data = write_phantom_dataset(folder / name, 3, "A", [name], number, size=(6, 32, 32))
+            learn(folder / "model", data, name, **step)
+    return folder
+
+
+def scores(model, name):
+    loaded = load(open_model(model), runtime())
+    with torch.no_grad():
+        return loaded.segmenter(IMAGE, [loaded.record.structures.named(name).id]).logits
+
+
+def test_one_structure_is_segmented_alone_with_its_uncertainty(taught, tmp_path):
+    (scan,) = sorted((taught / "scapula" / "imagesTr").iterdir())[:1]
+    result = segment(taught / "model", [scan], tmp_path, structures="scapula", uncertainty=True, device="cpu")
+    assert not result.failed
+    assert len(list(tmp_path.iterdir())) >= 2
+
+
+def test_removing_a_structure_leaves_the_other_one(taught, tmp_path):
+    model = shutil.copytree(taught / "model", tmp_path / "model")
+    before = scores(model, "scapula")
+    record = remove_structure(open_model(model), "humerus")
+    assert [item.name for item in record.structures] == ["scapula"]
+    assert torch.equal(scores(model, "scapula"), before)
+
+
+def test_a_package_holds_all_that_the_heads_need(taught, tmp_path):
+    package = export_package(taught / "model", tmp_path / "package")["path"]
+    import_package(package, tmp_path / "new")
+    for name in ("humerus", "scapula"):
+        assert torch.equal(scores(tmp_path / "new", name), scores(taught / "model", name))
