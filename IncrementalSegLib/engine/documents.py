@@ -100,10 +100,17 @@ class _Score(BaseModel):
     cases: _Count = 0
 
 
+class _Place(BaseModel):
+    row: _Count
+    source: _Called
+    residual: _Fraction
+
+
 class _Architecture(BaseModel):
     config: SegmenterConfig
     trunks: _Count
     trunk_of: dict[_Uuid, _Count]
+    output: dict[_Uuid, _Place] = {}
 
 
 class RecordDocument(BaseModel):
@@ -114,7 +121,7 @@ class RecordDocument(BaseModel):
     created: _Text
     held_back_by: _Many[_Called]
     output: _Called
-    structures: Annotated[list[_Structure], FailFast(), Field(min_length=1, max_length=200)]
+    structures: Annotated[list[_Structure], FailFast(), Field(min_length=1, max_length=512)]
     architecture: _Architecture
     preprocessing: Plan
     step: StepEntry | EditEntry

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from IncrementalSegLib.networks.output import Features
-from IncrementalSegLib.types import StructureId
+from IncrementalSegLib.types import Json, StructureId
 
 
 class GrowingOutput(nn.Module):
@@ -32,6 +32,13 @@ class GrowingOutput(nn.Module):
     @abstractmethod
     def part(self, structure: StructureId) -> nn.Module:
         """Return the module that belongs to one structure alone."""
+
+    def arrangement(self) -> Json:
+        """Return by structure what rebuilds the output beside its weights; usually nothing."""
+        return {}
+
+    def arrange(self, arrangement: Json) -> None:
+        """Apply :meth:`arrangement` to an output with the same structures."""
 
     @abstractmethod
     def forward(self, features: Features, structures: Sequence[StructureId]) -> Tensor:

@@ -28,15 +28,14 @@ class Direction:
     source: str
 
 
-def next_direction(name: str, embedding: TextEmbedding, earlier: NDArray[np.float64]) -> Direction:
+def next_direction(embedding: TextEmbedding, earlier: NDArray[np.float64]) -> Direction:
     """Return the part of an embedding that is new beside the earlier directions, with unit length.
 
     Modified Gram-Schmidt, done twice, after which the result is orthogonal to working precision (Giraud et al.,
     *Numerische Mathematik* 2005).
 
     Args:
-        name: The structure's name, from which a direction is made where the embedding brings nothing new.
-        embedding: Its text embedding, ``(W,)``.
+        embedding: Text embedding of a structure's name; where it brings nothing new, the name alone gives a direction.
         earlier: ``(K, W)``, orthonormal, ``K < W``.
     """
     rest = _beside(embedding.vector, earlier)
@@ -45,7 +44,7 @@ def next_direction(name: str, embedding: TextEmbedding, earlier: NDArray[np.floa
         return Direction(rest / residual, residual, embedding.source)
     attempt, length = 0, 0.0
     while length < SHORTEST_RESIDUAL:
-        rest = _beside(seeded_direction(name, attempt), earlier)
+        rest = _beside(seeded_direction(embedding.name, attempt), earlier)
         attempt, length = attempt + 1, float(np.linalg.norm(rest))
     return Direction(rest / length, residual, "seeded")
 

@@ -174,18 +174,19 @@ class Segmenter(nn.Module):
 
     def architecture(self) -> Json:
         """Return what :meth:`from_architecture` needs to rebuild the network without weights."""
+        arrangement = self.output.arrangement()
         return {
             "config": self.config.model_dump(mode="json"),
             "trunks": len(self.trunks),
             "trunk_of": dict(self.trunk_of),
-        }
+        } | ({"output": arrangement} if arrangement else {})
 
     @classmethod
     def from_architecture(cls, architecture: Json, weights: dict[str, Tensor] | None = None) -> Segmenter:
         """Rebuild a network from :meth:`architecture` and, where given, load its weights.
 
         Raises:
-            ModelError: The weights do not fit the architecture.
+            ModelError: The weights do not fit the architecture, or the architecture itself.
         """
         model = cls(SegmenterConfig.model_validate(architecture["config"]))
         trunk_of: dict[StructureId, int] = architecture["trunk_of"]
@@ -194,6 +195,7 @@ class Segmenter(nn.Module):
         for structure, trunk in trunk_of.items():
             model.output.add(structure, model.trunk(trunk).decoder_channels)
             model.trunk_of[structure] = trunk
+        model.output.arrange(architecture.get("output", {}))
         if weights is not None:
             try:
                 model.load_state_dict(weights)

@@ -36,10 +36,12 @@ class TextEmbedding:
     """The embedding of one name.
 
     Attributes:
+        name: The name.
         vector: ``(512,)`` float64 of unit length, centred unless it was made from a hash.
         source: ``table SHA256``, ``wordllama VERSION`` or ``seeded``.
     """
 
+    name: str
     vector: Vector
     source: str
 
@@ -64,7 +66,12 @@ def text_embeddings(names: Sequence[str], table: Path | None = None) -> dict[str
         return _from_table(names, Path(table))
     if importlib.util.find_spec("wordllama") is not None:
         return _from_wordllama(names)
-    return {name: TextEmbedding(seeded_direction(name), "seeded") for name in names}
+    return {name: seeded_embedding(name) for name in names}
+
+
+def seeded_embedding(name: str) -> TextEmbedding:
+    """Return the embedding of a name that is made from its hash."""
+    return TextEmbedding(name, seeded_direction(name), "seeded")
 
 
 def seeded_direction(name: str, attempt: int = 0) -> Vector:
@@ -93,7 +100,7 @@ def _from_wordllama(names: Sequence[str]) -> dict[str, TextEmbedding]:
     centre = found[: len(common)].mean(0)
     source = f"wordllama {version('wordllama')}"
     return {
-        name: TextEmbedding(_prepared(vector - centre), source)
+        name: TextEmbedding(name, _prepared(vector - centre), source)
         for name, vector in zip(names, found[len(common) :], strict=True)
     }
 
@@ -111,7 +118,7 @@ def _from_table(names: Sequence[str], path: Path) -> dict[str, TextEmbedding]:
     centre = np.sum([unit[name] for name in sorted(unit)], axis=0) / (len(unit) + 1)
     found = {name: unit[spelled[name_key(name)]] for name in names}
     _refuse_twins(found, path)
-    return {name: TextEmbedding(_prepared(vector - centre), f"table {digest}") for name, vector in found.items()}
+    return {name: TextEmbedding(name, _prepared(vector - centre), f"table {digest}") for name, vector in found.items()}
 
 
 def _read_table(path: Path) -> tuple[dict[str, Vector], str]:

@@ -65,6 +65,8 @@ def remove_structure(
             )
         tensors = {kind: _without(held, target.id) for kind in _TENSORS if (held := folder.tensors(kind))}
         architecture, tensors["weights"] = _without_trunk(record.architecture, tensors["weights"], target.id)
+        if "output" in architecture:
+            architecture["output"] = _without(architecture["output"], target.id)
         documents = {kind: _without(held, target.id) for kind in _DOCUMENTS if (held := folder.document(kind))}
         if exemplars is not None:
             documents["exemplars"], tensors["exemplars"] = exemplars

@@ -44,7 +44,7 @@ class VersionRecord:
         created: UTC, ISO 8601.
         accepted: Whether it became current, then or later, and was not rejected since.
         held_back_by: Names of the structures for which the retention gate held it back.
-        output: Form of the network's output: ``"heads"``, ``"classes"`` or ``"dynamic"``.
+        output: Form of the network's output: ``"heads"``, ``"classes"``, ``"dynamic"`` or ``"embedding"``.
         structures: What it can outline.
         architecture: What rebuilds the network without weights.
         preprocessing: Spacing, orientation and normalisation, fixed at the first step.

@@ -10,7 +10,13 @@ from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 
 STEP = {"options": FEW, "preset": "quick", "steps": 2, "device": "cpu"}
-FIRST = {"heads": "finetune", "classes": "finetune-softmax", "dynamic": "dodnet", "dynamic-text": "clip-driven"}
+FIRST = {
+    "heads": "finetune",
+    "classes": "finetune-softmax",
+    "dynamic": "dodnet",
+    "dynamic-text": "clip-driven",
+    "embedding": "cfil",
+}
 """The plainest method of each family."""
 
 

@@ -56,8 +56,8 @@ def gradients(module):
 
 
 def part(structure, names):
-    """Return the names of those weights that belong to one structure alone."""
-    return {item for item in names if item.startswith("output.") and structure in item}
+    """Return the names of those weights that belong to one structure alone, or else, as for embeddings, to all."""
+    return {item for item in names if item.startswith("output.") and (structure in item or ".layers." in item)}
 
 
 def learned(structure, ctx, moved):
@@ -226,7 +226,7 @@ def test_what_is_promised_frozen_stays_frozen(name, recipe):
     assert all(parameter.grad is None for parameter in ctx.teacher_model.parameters())
     assert learned(SQUARE, ctx, moved)
     old_trunk = {item for item in moved if item.startswith("trunks.0")}
-    assert bool(part(DISC, moved)) is (reached or family(name) == "classes")  # one softmax joins all of its rows
+    assert bool(part(DISC, moved)) is (reached or ctx.model.exclusive)  # one softmax joins all of its rows
     assert bool(old_trunk) is (name != "separate")
 
 

@@ -203,7 +203,7 @@ def _bad_json(sound: bytes) -> Iterator[Hostile]:
         "uuid that is none": ("structures.0.id", "../../x", "not what a model has"),
         "colour beyond 255": ("structures.0.color", [0, 0, 999], "not what a model has"),
         "endless name": ("structures.0.name", "a" * 256, "not what a model has"),
-        "many structures": ("structures", [json.loads(content["record.json"])["structures"][0]] * 201, "at most 200"),
+        "many structures": ("structures", [json.loads(content["record.json"])["structures"][0]] * 513, "at most 512"),
         "no structures": ("structures", [], "not what a model has"),
         "unknown network": ("architecture.config.network", "os", "no network called"),
         "unknown output": ("architecture.config.output", "../x", "no output called"),

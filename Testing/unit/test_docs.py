@@ -15,7 +15,7 @@ import IncrementalSegLib
 from IncrementalSegLib.cli.app import build
 from IncrementalSegLib.engine.step import presets
 from IncrementalSegLib.engine.step.request import build_method
-from IncrementalSegLib.registry import names
+from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 
@@ -130,7 +130,8 @@ def test_the_readme_tells_the_steps_of_the_presets():
 @pytest.mark.parametrize("pair", sorted(set(re.findall(r"--option ([a-z_]+=[\w.]+)", TEXT)) - {"strength=0.5"}))
 def test_options_exist(pair):
     name, _, value = pair.partition("=")
-    assert str(getattr(build_method("aeiseg", {name: value}).options, name)).casefold() == value.casefold()
+    owner = "aeiseg" if name in find("method", "aeiseg").Options.model_fields else "cfil"
+    assert str(getattr(build_method(owner, {name: value}).options, name)).casefold() == value.casefold()
 
 
 @pytest.mark.parametrize(

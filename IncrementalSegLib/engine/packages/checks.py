@@ -22,7 +22,7 @@ from IncrementalSegLib.store.package_layout import refused
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.types import Json
 
-_WIDEST, _DEEPEST, _MOST_STRUCTURES = 8192, 10, 200
+_WIDEST, _DEEPEST, _MOST_STRUCTURES = 8192, 10, 512
 _LONGEST_SIDE = 4096  # voxels
 _LARGEST_FEATURE = 1e12
 _AXES = str.maketrans("RAI", "LPS")  # either end of an axis -> one of them

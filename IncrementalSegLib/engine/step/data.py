@@ -89,7 +89,7 @@ def read_step_data(
     blind = not_judged(request, held_out, read.present)
     if blind and len(request.cases.cases) >= FEWEST_CASES:
         log.warning("%s", cannot_be_judged([names[item] for item in blind]))
-    if request.method.output == "classes":
+    if find("output", request.method.output).exclusive:
         for warning in require_apart(train.prepared, names):
             log.warning(warning)
     domain = TrainingDomain.of(request.folder, None, log.warning) if request.folder is not None else TrainingDomain()

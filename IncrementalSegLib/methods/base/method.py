@@ -59,7 +59,8 @@ class Method(ABC, Generic[OptionsT]):
     Attributes:
         registered_name: Set by ``@register``.
         Options: Class of the options, taken from the generic parameter.
-        output: Form of the output, must match the model's: ``heads``, ``classes``, ``dynamic`` or ``dynamic-text``.
+        output: Form of the output, must match the model's: ``heads``, ``classes``, ``embedding``, ``dynamic`` or
+            ``dynamic-text``.
         needs: Requirements of the second and later steps: ``teacher``, ``exemplars``, ``prototypes``,
             ``unlabelled``, or ``memory:NAME`` for something that :meth:`remember` of this method leaves under
             :meth:`key`.  The first step of a model needs nothing.

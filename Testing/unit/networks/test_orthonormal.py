@@ -18,7 +18,7 @@ def grown(embeddings):
     earlier = np.empty((0, 512))
     found = []
     for number, vector in enumerate(embeddings):
-        found.append(next_direction(f"structure {number}", TextEmbedding(unit(vector), "table"), earlier))
+        found.append(next_direction(TextEmbedding(f"structure {number}", unit(vector), "table"), earlier))
         earlier = np.vstack([earlier, found[-1].vector])
     return earlier, found
 

@@ -1,0 +1,109 @@
+"""CFIL: classifier-free incremental learning, after Chen et al. 2024, details inferred."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import cast
+
+from pydantic import Field
+from torch import Tensor
+
+from IncrementalSegLib.losses.classes import masked_mean, unbiased_distillation
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses, columns
+from IncrementalSegLib.networks.outputs.embedding import Embedding
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.networks.text import seeded_embedding
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.sampling.batch import Batch
+from IncrementalSegLib.types import Source, StructureId
+
+log = logging.getLogger(__name__)
+
+
+class CfilOptions(ClassOptions):
+    """Options of CFIL."""
+
+    distillation: float = Field(10.0, ge=0)
+    """Weight of the previous model's output, a mean over classes in which new structures count as background."""
+    feature_distillation: float = Field(0.0, ge=0)
+    """Weight of the distance, one minus the cosine, between the feature vectors of both models."""
+    p_unlabelled: float = Field(0.5, ge=0, lt=1)
+    """Probability that a batch comes from the unlabelled scans, where there are some."""
+
+
+@register("method", "cfil")
+class Cfil(SoftmaxClasses[CfilOptions]):
+    """Contrast voxels with orthonormal directions made from names; distil the previous model, also on unlabelled scans.
+
+    The cross-entropy is over cosines.  A voxel without a label counts as background or any structure that was not
+    looked for, through the sum of their probabilities.
+    """
+
+    output = "embedding"
+    needs = frozenset({"teacher"})
+    reads_names = True
+    balanced = False
+    source = "after Chen et al., arXiv 2405.16328, 2024; details inferred from its abstract and figures"
+
+    def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
+        """Add structures, each with a direction made from its name beside those of the earlier ones."""
+        model.add(new)
+        for structure in new:
+            embedding = ctx.text.get(structure) or seeded_embedding(structure)
+            place = cast(Embedding, model.output).orient(structure, embedding)
+            if place.source != embedding.source:
+                log.warning(
+                    "The text embedding of %r lies in the space of earlier ones (%.1g is left of it). It gets a "
+                    "direction without meaning; a name or a table that tells it apart would be better.",
+                    embedding.name,
+                    place.residual,
+                )
+
+    def sources(self, ctx: StepContext) -> dict[Source, float]:
+        """Take a share of the batches from unlabelled scans of earlier steps."""
+        if ctx.teacher_model is None:
+            return {"new": 1.0}
+        return {"new": 1 - self.options.p_unlabelled, "unlabelled": self.options.p_unlabelled}
+
+    def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
+        """Return what the labels teach and what holds the structures of the previous model.
+
+        On new scans these are the structures that the step does not teach, on unlabelled ones all of them.
+        """
+        output, target = ctx.model(batch.image), self.target(batch, ctx)
+        terms = {} if batch.source == "unlabelled" else self.classify(output.logits, target, ctx)
+        if ctx.teacher_model is None:
+            return terms
+        held = ctx.teacher_model.structures if batch.source == "unlabelled" else ctx.old
+        if held:
+            outputs = Outputs(
+                student=output,
+                teacher=ctx.teacher(batch.image),
+                student_columns=columns(ctx.model, held),
+                teacher_columns=columns(ctx.teacher_model, held),
+            )
+            terms |= self.preserve(outputs, target, ctx)
+        return terms
+
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the distillation of the outputs and, where it is wanted, of the feature vectors."""
+        terms = {}
+        if self.options.distillation:
+            term = unbiased_distillation(
+                outputs.student.logits,
+                outputs.teacher.logits,
+                outputs.student_columns,
+                outputs.teacher_columns,
+                target.valid,
+            )
+            terms["distillation"] = self.options.distillation * term
+        if self.options.feature_distillation:
+            assert ctx.teacher_model is not None
+            model, teacher = cast(Embedding, ctx.model.output), cast(Embedding, ctx.teacher_model.output)
+            hidden = model.hidden(outputs.student.features.decoder_dropped)
+            before = teacher.hidden(outputs.teacher.features.decoder_dropped).detach()
+            apart = 1 - model.alignment(hidden, teacher, before).squeeze(1)
+            terms["features"] = self.options.feature_distillation * masked_mean(apart, target.valid)
+        return terms

@@ -1,0 +1,197 @@
+"""The output of the embedding family: a voxel belongs to the direction that its feature vector is most similar to.
+
+After Chen et al. 2024 (arXiv 2405.16328), details inferred.  The features are vectors of unit length with 513
+dimensions.  The first is the direction of the background, our own choice; the other 512 are those of text embeddings,
+and each structure has an orthonormal direction in them.  The network's form does not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.growing import GrowingOutput
+from IncrementalSegLib.networks.orthonormal import next_direction
+from IncrementalSegLib.networks.output import Features
+from IncrementalSegLib.networks.text import TEXT_WIDTH, TextEmbedding
+from IncrementalSegLib.registry import find, register
+from IncrementalSegLib.types import Json, StructureId
+
+TEMPERATURE = 0.1
+"""Of the softmax over cosines; inferred, the usual value of contrastive learning."""
+
+HIDDEN = 64
+"""Width of the layer between the trunk's features and the 513 dimensions; our own choice.  Without it the vectors of
+all voxels lie in a space of as many dimensions as the trunk has features, 16 in the preset quick."""
+
+_SHORTEST = 1e-12  # square of the length below which a vector has no direction
+
+
+@dataclass(frozen=True)
+class Place:
+    """Place and origin of a structure's direction.
+
+    Attributes:
+        row: Row of ``directions``.
+        source: As in :class:`~IncrementalSegLib.networks.orthonormal.Direction`.
+        residual: The same.
+    """
+
+    row: int
+    source: str = ""
+    residual: float = 0.0
+
+
+@register("output", "embedding")
+class Embedding(GrowingOutput):
+    """Features of unit length, and a buffer of orthonormal directions; up to 512 structures.
+
+    A structure that was added has no direction yet: :meth:`orient` gives it one.
+    """
+
+    exclusive = True
+    directions: Tensor
+
+    def __init__(self, config: SegmenterConfig) -> None:
+        super().__init__()
+        self.dimension = find("network", config.network).dimension
+        self.places: dict[StructureId, Place] = {}
+        self.layers = nn.ModuleDict()
+        self.register_buffer("directions", torch.zeros(TEXT_WIDTH, TEXT_WIDTH))
+
+    def add(self, structure: StructureId, channels: int) -> None:
+        """Reserve a free row, and make the layers before the first.
+
+        Raises:
+            ModelError: All rows are taken.
+        """
+        if not self.layers:
+            convolution = nn.Conv2d if self.dimension == 2 else nn.Conv3d
+            self.layers["hidden"] = convolution(channels, HIDDEN, kernel_size=1)
+            self.layers["project"] = convolution(HIDDEN, 1 + TEXT_WIDTH, kernel_size=1)
+        taken = {place.row for place in self.places.values()}
+        free = next((row for row in range(TEXT_WIDTH) if row not in taken), None)
+        if free is None:
+            raise ModelError(
+                f"The model knows {TEXT_WIDTH} structures, and its network has a direction for no more.",
+                todo="Remove a structure, or start another model.",
+            )
+        self.places[structure] = Place(free)
+
+    @torch.no_grad()
+    def orient(self, structure: StructureId, embedding: TextEmbedding) -> Place:
+        """Give a new structure its direction: the part of a text embedding beside all earlier directions.
+
+        Args:
+            structure: Added before.
+            embedding: Of its name.
+
+        Returns:
+            Row, source and residual of the direction.
+        """
+        row = self.places[structure].row
+        others = [place.row for item, place in self.places.items() if item != structure]
+        found = next_direction(embedding, self.directions[others].double().cpu().numpy())
+        self.directions[row] = torch.from_numpy(found.vector).to(self.directions)
+        self.places[structure] = Place(row, found.source, min(1.0, found.residual))
+        return self.places[structure]
+
+    def remove(self, structure: StructureId) -> None:
+        """Free the row of a structure; the other directions stay."""
+        self.directions[self.places.pop(structure).row] = 0
+
+    def part(self, structure: StructureId) -> nn.Module:
+        """Return an empty module: no weight belongs to one structure alone."""
+        return nn.Module()
+
+    def arrangement(self) -> Json:
+        """Return row, source and residual of each structure's direction."""
+        return {structure: asdict(place) for structure, place in self.places.items()}
+
+    def arrange(self, arrangement: Json) -> None:
+        """Give the structures the rows of :meth:`arrangement`.
+
+        Raises:
+            ModelError: It does not fit the structures.
+        """
+        places = {item: Place(**arrangement[item]) for item in self.places if item in arrangement}
+        rows = {place.row for place in places.values()}
+        if set(arrangement) != set(self.places) or len(rows) != len(places) or not rows <= set(range(TEXT_WIDTH)):
+            raise ModelError(
+                "The directions of the network are not those of its structures.",
+                todo="The model folder is damaged; go back to another version.",
+            )
+        self.places = places
+
+    def forward(self, features: Features, structures: Sequence[StructureId]) -> Tensor:
+        """Return the cosines ``(B, 1 + N, *S)`` with the background and all N structures over the temperature.
+
+        For a feature vector ``z = W h + b`` of the hidden layer's h only ``P z`` and the length of z are needed.  The
+        first is a convolution of h by ``P W``, the second follows from the Gram matrix of W: 513 channels of the
+        image's size never exist.
+        """
+        hidden = self.hidden(features.decoder_dropped)
+        with torch.autocast(hidden.device.type, enabled=False):
+            hidden = hidden.float()
+            weight, bias = self._projection()
+            rows = [place.row for place in self.places.values()]
+            chosen = self.directions[rows]
+            along = self._convolve(
+                hidden,
+                torch.cat([weight[:1], chosen @ weight[1:]]),
+                torch.cat([bias[:1], chosen @ bias[1:]]),
+            )
+            return along / (self._products(hidden, self, hidden).clamp_min(_SHORTEST).sqrt() * TEMPERATURE)
+
+    def hidden(self, features: Tensor) -> Tensor:
+        """Return the values ``(B, 64, *S)`` of the hidden layer for ``(B, F, *S)``."""
+        values: Tensor = self.layers["hidden"](features).relu()
+        return values
+
+    def vectors(self, features: Tensor) -> Tensor:
+        """Return the unit vectors ``(N, 513)`` of single voxels with features ``(N, F)``."""
+        ones = [1] * self.dimension
+        hidden = self.hidden(features.float().view(*features.shape, *ones))
+        return F.normalize(self.layers["project"](hidden).flatten(1), dim=1)
+
+    def alignment(self, hidden: Tensor, other: Embedding, other_hidden: Tensor) -> Tensor:
+        """Return the cosine ``(B, 1, *S)`` between the feature vectors of two networks, in float32.
+
+        Args:
+            hidden: ``(B, 64, *S)``, of this network.
+            other: The output of the other network.
+            other_hidden: ``(B, 64, *S)``, of the other network.
+        """
+        with torch.autocast(hidden.device.type, enabled=False):
+            one, two = hidden.float(), other_hidden.float()
+            lengths = self._products(one, self, one) * other._products(two, other, two)
+            return self._products(one, other, two) / lengths.clamp_min(_SHORTEST).sqrt()
+
+    def probabilities(self, logits: Tensor, structures: Sequence[StructureId]) -> Tensor:
+        """Return the probability ``(B, K, *S)`` of each structure asked for, in float32."""
+        order = list(self.places)
+        return logits.float().softmax(dim=1)[:, [1 + order.index(item) for item in structures]]
+
+    def _products(self, hidden: Tensor, other: Embedding, other_hidden: Tensor) -> Tensor:
+        """Return the scalar products ``(B, 1, *S)`` of the feature vectors of this network and another one."""
+        weight, bias = self._projection()
+        other_weight, other_bias = other._projection()
+        mapped = self._convolve(hidden, other_weight.T @ weight, other_weight.T @ bias)
+        constant = self._convolve(hidden, (other_bias @ weight).unsqueeze(0), (other_bias @ bias).unsqueeze(0))
+        return (mapped * other_hidden).sum(1, keepdim=True) + constant
+
+    def _projection(self) -> tuple[Tensor, Tensor]:
+        """Return weight ``(513, 64)`` and bias ``(513,)`` of the map from the hidden layer."""
+        project = self.layers["project"]
+        return project.get_parameter("weight").flatten(1), project.get_parameter("bias")
+
+    def _convolve(self, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        convolve = F.conv2d if self.dimension == 2 else F.conv3d
+        result: Tensor = convolve(image, weight.view(*weight.shape, *[1] * self.dimension), bias)
+        return result
