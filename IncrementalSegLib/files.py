@@ -78,19 +78,24 @@ def decode_json(text: bytes, path: Path) -> Json:
 
 
 @contextmanager
-def replacing(path: Path, error: type[IncrementalSegError] = ModelError, *, ending: str = "") -> Iterator[Path]:
+def replacing(
+    path: Path, error: type[IncrementalSegError] = ModelError, *, ending: str = "", make: bool = False
+) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` to be written, and move it there when it is whole.
 
     Args:
-        path: The file to create or replace; its folder exists.
+        path: The file to create or replace; its folder exists, unless ``make``.
         error: Raised where the disk refuses.
         ending: End of the temporary name, for writers that choose a format by it.
+        make: Make the folder where it is missing.
 
     Raises:
         IncrementalSegError: It cannot be written, of the type ``error``; what was there is still there.
     """
     temporary = path.with_name(f"{temporary_sibling(path).name}{ending}")
     with plain_errors(path, error=error):
+        if make:
+            make_folder(path.parent)
         try:
             yield temporary
             _sync(temporary)
@@ -101,13 +106,18 @@ def replacing(path: Path, error: type[IncrementalSegError] = ModelError, *, endi
     confirm(path)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, make: bool = False) -> None:
     """Create or replace the file ``path``; a reader sees the old bytes or the new ones, never a part.
+
+    Args:
+        path: The file.
+        data: Its bytes.
+        make: Make its folder where it is missing.
 
     Raises:
         ModelError: It cannot be written; what was there is still there.
     """
-    with replacing(path) as temporary, _created(temporary) as file:
+    with replacing(path, make=make) as temporary, _created(temporary) as file:
         file.write(data)
 
 

@@ -59,12 +59,11 @@ def name_key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", tame(unicodedata.normalize("NFKC", name)).casefold()).split())
 
 
-def checked(name: str, kind: str = "a structure") -> str:
-    """Return a name that a person chose, as :func:`tame` has it.
+def checked(name: str) -> str:
+    """Return the name of a structure that a person chose, as :func:`tame` has it.
 
     Args:
         name: The name.
-        kind: What is called so, for the message.
 
     Raises:
         OptionError: It is empty, too long, or holds a control character.
@@ -78,7 +77,7 @@ def checked(name: str, kind: str = "a structure") -> str:
         reason, todo = f"it holds the control character {visible(steering[0])}", "Leave it out."
     elif tamed:
         reason, todo = f"it has {len(name)} characters", f"Use at most {LONGEST}."
-    raise OptionError(f"'{said}' cannot be the name of {kind}: {reason}.", todo=todo)
+    raise OptionError(f"'{said}' cannot be the name of a structure: {reason}.", todo=todo)
 
 
 def visible(text: str, *, lines: bool = False) -> str:

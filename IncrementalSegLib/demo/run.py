@@ -25,6 +25,7 @@ from IncrementalSegLib.demo.report import (
     changes,
     demo_report,
 )
+from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import evaluate
@@ -33,7 +34,6 @@ from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import StructureScore
 from IncrementalSegLib.files import plain_errors, write_json
 from IncrementalSegLib.inference.prediction import Prediction
-from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import Progress, duration, phrase, silent
 from IncrementalSegLib.reports.changes import verdict
 from IncrementalSegLib.reports.page import write_report
@@ -225,7 +225,7 @@ class _Demo:
         """Score a model on the test people, with a picture of the first of each scanner: nobody chose them."""
         shown = {test.cases[number * self.scale.test_people].id: scanner for number, scanner in enumerate(SCANNERS)}
         record = open_model(model).record()
-        plan = Plan.model_validate(record.preprocessing)
+        plan = plan_of(record)
         views: dict[tuple[str, str], SliceRow] = {}
 
         def watch(case: Case, volume: Volume, truth: dict[StructureId, NDArray[np.bool_]], found: Prediction) -> None:

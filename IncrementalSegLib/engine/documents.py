@@ -16,6 +16,7 @@ from IncrementalSegLib.exemplars.memory import Exemplar
 from IncrementalSegLib.names import LONGEST, tame
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.store.format import FORM_ERRORS
 from IncrementalSegLib.store.reader import ModelReader
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.types import Json
@@ -244,7 +245,7 @@ def understood(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:  # pydantic's is a ValueError
+    except FORM_ERRORS as error:
         raise ModelError(
             f"{what} has a different form from the one that this program writes ({_fault(error)}).",
             "Another version of IncrementalSeg may have written it.",

@@ -95,7 +95,7 @@ class TrainingDomain:
 
     @classmethod
     def from_json(cls, document: Json, plan: Plan) -> TrainingDomain:
-        """Rebuild it from :meth:`to_json`, and compare an empty scan with it.
+        """Rebuild it from :meth:`to_json`.
 
         Args:
             document: The document.
@@ -103,17 +103,14 @@ class TrainingDomain:
 
         Raises:
             KeyError: A number is missing.
-            ValueError: The numbers are not those of such scans.
+            ValueError: There are more or fewer numbers than scans of this plan have.
         """
-        empty = torch.zeros(plan.channels, 2, 2, 2)
-        axes = (1, 2) if plan.dimension == 2 else (0, 1, 2)
-        scan = measure(empty, empty.numpy(), (1.0,) * len(axes), (2.0,) * len(axes), axes)
         groups = [
             DomainGroup(item["step"], tuple(item["structures"]), Domain.from_json(item["domain"]))
             for item in document.get("groups", ())
         ]
         for item in groups:
-            item.domain.distance(scan)
+            _check_lengths(item.domain, plan)
         return cls(tuple(groups))
 
     def with_step(self, step: int, scans: Sequence[tuple[ScanFeatures, Sequence[StructureId]]]) -> TrainingDomain:
@@ -150,6 +147,23 @@ class TrainingDomain:
         }
 
 
+def _check_lengths(domain: Domain, plan: Plan) -> None:
+    """Refuse a domain that was not measured on scans of a plan."""
+    axes = len(plan.axes)
+    lengths = {
+        "contrast": plan.channels * len(_QUANTILES),
+        "texture": plan.channels * axes * len(_LAGS),
+        "layout": plan.channels * math.prod(_DIVISION[axes == 3]),
+        "intensity": plan.channels * len(PERCENTILES),
+    }
+    found = {name: len(item.mean) for name, item in domain.spreads.items()}
+    deviations = {name: len(item.deviation) for name, item in domain.spreads.items()}
+    looks = sum(lengths[name] for name in _LOOKS)
+    ranges = len(domain.spacing), len(domain.extent)
+    if not (found == deviations == lengths and len(domain.shape.mean) == looks and ranges == (axes, axes)):
+        raise ValueError(f"its numbers are not those of {plan.dimension}-D scans with {plan.channels} channels")
+
+
 def scan_features(volume: Volume, image: Tensor, plan: Plan) -> ScanFeatures:
     """Measure the features of a scan.
 
@@ -159,11 +173,10 @@ def scan_features(volume: Volume, image: Tensor, plan: Plan) -> ScanFeatures:
         plan: The model's plan.
     """
     order, _ = plan.turning(volume.grid)
-    axes = (1, 2) if plan.dimension == 2 else (0, 1, 2)
-    seen = [order[axis] for axis in axes]
+    seen = [order[axis] for axis in plan.axes]
     spacing = [volume.grid.spacing[2 - axis] for axis in seen]
     extent = [step * volume.grid.shape[axis] for step, axis in zip(spacing, seen, strict=True)]
-    return measure(image, volume.array, spacing=spacing, extent=extent, axes=axes, padding=volume.padding)
+    return measure(image, volume.array, spacing=spacing, extent=extent, axes=plan.axes, padding=volume.padding)
 
 
 def measure(

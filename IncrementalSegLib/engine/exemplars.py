@@ -83,7 +83,7 @@ def thumbnails(model: str | Path, output: str | Path, size: int = THUMBNAIL, pro
     record = folder.record()
     memory = read_exemplars(folder)
     colors = {item.id: item.color for item in record.structures}
-    aspect_mm = [step or 1.0 for step in plan_of(record).spacing]
+    aspect_mm = plan_of(record).spacing_mm
     written = {}
     for done, (name, scan) in enumerate(memory.scans.items()):
         progress(Phase.DRAWING, done / len(memory.scans))

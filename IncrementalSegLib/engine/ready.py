@@ -23,7 +23,7 @@ from IncrementalSegLib.types import DeviceName
 from IncrementalSegLib.volumes.checks import judge_image
 from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.notes import Note
-from IncrementalSegLib.volumes.pictures import ENDINGS as PICTURES
+from IncrementalSegLib.volumes.pictures import is_picture
 from IncrementalSegLib.volumes.volume import Volume
 
 
@@ -96,7 +96,7 @@ class ReadyModel:
                 todo=Hint("With ", Set("strict", True), " every note on a scan is an error."),
             )
         self.warnings.extend(f"{source.name}: {note.message}" for note in notes)
-        if volume.grid.planar and any(path.name.lower().endswith(PICTURES) for path in source.paths):
+        if volume.grid.planar and any(map(is_picture, source.paths)):
             self.warnings.append(f"{source.name} is a picture without millimetres: 1000 of its pixels count as 1 ml.")
         self.loaded.plan.check(volume, f"The scan {source.name}")
         return volume

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.types import Json
 
 Row = tuple[float | None, ...]
 
@@ -61,44 +60,6 @@ class ScoreMatrix:
     def mean_forgetting(self) -> float | None:
         """Mean of F_k over the structures that have one."""
         return _mean(self.forgetting())
-
-    def backward_transfer(self) -> float | None:
-        """BWT = mean_k (R[T][k] - R[k][k]) over the structures learned before the last step; below 0 is forgetting."""
-        changes = [
-            _minus(self.last[index], self.rows[step][index])
-            for index, step in enumerate(self.learned)
-            if step < len(self.rows) - 1
-        ]
-        return _mean(changes)
-
-    def forward_transfer(self, untrained: Sequence[float | None]) -> float | None:
-        """FWT = mean_k (R[k-1][k] - R_rand[k]) over the structures learned after the first step.
-
-        Args:
-            untrained: Dice of a randomly initialised network on each structure.
-        """
-        gains = [
-            _minus(self.rows[step - 1][index], untrained[index]) for index, step in enumerate(self.learned) if step > 0
-        ]
-        return _mean(gains)
-
-    def old_new_all(self) -> tuple[float | None, float | None, float | None]:
-        """Mean Dice after the last step of the first step's structures, of all later ones, and of all."""
-        old = [value for value, step in zip(self.last, self.learned, strict=True) if step == 0]
-        new = [value for value, step in zip(self.last, self.learned, strict=True) if step > 0]
-        return _mean(old), _mean(new), self.average()
-
-    def to_json(self) -> Json:
-        """Return the matrix and the numbers read from it as a JSON object."""
-        return {
-            "structures": list(self.structures),
-            "learned": list(self.learned),
-            "matrix": [list(row) for row in self.rows],
-            "average": self.average(),
-            "forgetting": list(self.forgetting()),
-            "mean_forgetting": self.mean_forgetting(),
-            "backward_transfer": self.backward_transfer(),
-        }
 
     def _forgotten(self, index: int) -> float | None:
         if self.learned[index] == len(self.rows) - 1:

@@ -64,9 +64,7 @@ def cover_by_similarity(
     return Coverage(tuple(order), tuple(gains), tuple(curve))
 
 
-def cover_by_distance(
-    distance: Matrix, keep: int, pinned: Sequence[int] = (), banned: Collection[int] = ()
-) -> Coverage:
+def cover_by_distance(distance: Matrix, keep: int, pinned: Sequence[int] = ()) -> Coverage:
     """Pick rows that minimise Σ_n min_{s in S} distance[s, n] greedily.
 
     With m the largest distance this is coverage by the similarity 1 - d / m, so the first pick is the
@@ -76,11 +74,10 @@ def cover_by_distance(
         distance: ``(K, N)``, not negative.
         keep: See :func:`cover_by_similarity`.
         pinned: See :func:`cover_by_similarity`.
-        banned: See :func:`cover_by_similarity`.
     """
     values = np.asarray(distance, dtype=np.float64)
     largest = float(values.max(initial=0.0))
-    return cover_by_similarity(1 - values / (largest or 1.0), keep, pinned, banned)
+    return cover_by_similarity(1 - values / (largest or 1.0), keep, pinned)
 
 
 def cosine_similarity(descriptors: Matrix, candidates: Sequence[int]) -> NDArray[np.float64]:

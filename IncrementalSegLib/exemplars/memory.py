@@ -50,8 +50,8 @@ class Exemplar:
         labelled: Its masks are kept.
         pinned: A person wants it kept.
         banned: A person wants it never used.
-        position: Middle of what is outlined in it: x, y, z in mm, LPS, of the scan; ``None`` where an older program
-            chose it.
+        position: Middle of what is outlined in it: x, y, z in mm, LPS, of the scan; ``None`` where the place of the
+            case is unknown.
     """
 
     id: str
@@ -122,7 +122,7 @@ class Exemplar:
     def from_json(cls, data: Json) -> Exemplar:
         """Rebuild an exemplar from :meth:`to_json`."""
         values: dict[str, Any] = {**data, **{name: tuple(data[name]) for name in _TUPLES}}
-        if data.get("position") is not None:
+        if data["position"] is not None:
             values["position"] = tuple(data["position"])
         return cls(**values)
 
@@ -209,7 +209,7 @@ class ExemplarMemory:
     def ban(self, id: str, on: bool = True) -> ExemplarMemory:  # noqa: A002
         """Never use one exemplar again, or lift that; lifts a pin.
 
-        Its pixels stay until :meth:`budget` or :meth:`without_case` deletes them.
+        Its pixels stay until :meth:`budget` or :meth:`without` deletes them.
 
         Raises:
             ModelError: A ban is to be lifted but the pixels are gone.
@@ -235,14 +235,6 @@ class ExemplarMemory:
         items = tuple(item for item in self.items if item.banned or item.id in chosen)
         scans = {id: scan for id, scan in self.scans.items() if id in chosen}  # noqa: A001
         return ExemplarMemory(items, scans, total)
-
-    def without_case(self, case: str) -> ExemplarMemory:
-        """Return the memory without anything of one case."""
-        return self._only(item for item in self.items if item.case != case)
-
-    def without_patient(self, patient: str) -> ExemplarMemory:
-        """Return the memory without anything of one patient."""
-        return self._only(item for item in self.items if item.patient != patient)
 
     def without(self, ids: Collection[str]) -> ExemplarMemory:
         """Return the memory without some exemplars."""

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_TEMPERATURE = 0.1
+"""Of the softmax over prototypes."""
+
 
 def relation_distillation(
     means: Tensor, teacher: Tensor, temperature: float = 0.2, teacher_temperature: float = 0.01
@@ -31,17 +34,16 @@ def relation_distillation(
     return -(target * present).sum().float() / max(len(means), 1)
 
 
-def prototype_contrast(means: Tensor, prototypes: Tensor, rows: Tensor, temperature: float = 0.1) -> Tensor:
+def prototype_contrast(means: Tensor, prototypes: Tensor, rows: Tensor) -> Tensor:
     """Return how well each class's mean in the batch is told from the prototypes of other classes (InfoNCE).
 
     Args:
         means: ``(K, F)`` of the classes present, averages of unit vectors.
         prototypes: ``(M, F)`` unit vectors, without gradient.
         rows: ``(K,)`` int64, row of each class in ``prototypes``.
-        temperature: Of the softmax over prototypes.
 
     Returns:
         Scalar float32, a mean over classes; 0 without any.
     """
-    scores = means @ prototypes.detach().T / temperature
+    scores = means @ prototypes.detach().T / _TEMPERATURE
     return F.cross_entropy(scores, rows, reduction="sum").float() / max(len(means), 1)

@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 from safetensors.torch import save_file
 
 from IncrementalSegLib.errors import Hint, MissingNeedError, ModelError, Set, UnknownNameError
-from IncrementalSegLib.files import make_folder, replacing
+from IncrementalSegLib.files import replacing
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ def convert(checkpoint: Path, sha256: str, target: Path) -> Path:
         )
     weights = torch.load(checkpoint, map_location="cpu", weights_only=True)
     kept = {name: tensor.contiguous() for name, tensor in weights.items() if name.startswith("features.")}
-    make_folder(target.parent)
-    with replacing(target, MissingNeedError) as temporary:
+    with replacing(target, MissingNeedError, make=True) as temporary:
         save_file(kept, temporary, metadata={"source_sha256": sha256})
     return target
 

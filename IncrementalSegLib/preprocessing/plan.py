@@ -54,6 +54,16 @@ class Plan(BaseModel):
     shape: tuple[int, int, int]
     """Median size of the first step's scans on this grid, for estimates."""
 
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Which of D, H, W the network sees."""
+        return (1, 2) if self.dimension == 2 else (0, 1, 2)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Millimetres along D, H, W for a picture; 1 along an axis that the plan leaves open."""
+        return self.spacing[0] or 1.0, self.spacing[1], self.spacing[2]
+
     def turning(self, grid: Grid) -> tuple[tuple[int, int, int], tuple[int, ...]]:
         """Return how an array on ``grid`` is turned to the model's orientation; see :func:`~.geometry.orient`."""
         return ((0, 1, 2), ()) if self.planar else orient(grid, self.orientation)

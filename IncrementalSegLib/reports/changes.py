@@ -88,9 +88,9 @@ class Change:
         ``unclear``. Without one (fewer than five cases) the mean alone decides between ``kept`` and ``lower``.
         ``not learned`` where no side knows the structure, so that nothing could be kept.
         """
-        if self.judged != "harmed" and self._unlearned():
-            return "not learned"
-        return self.judged or self._by_interval()
+        if self.judged is not None:
+            return self.judged
+        return "not learned" if self._unlearned() else self._by_interval()
 
     def _unlearned(self) -> bool:
         dice = [side.dice for side in (self.before, self.after) if side is not None and side.dice is not None]

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.evaluation.intervals import MARGIN_POINTS, signed
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
-from IncrementalSegLib.files import make_folder, plain_errors, write_bytes
+from IncrementalSegLib.files import write_bytes
 from IncrementalSegLib.reports.changes import State
 from IncrementalSegLib.reports.content import ChangeTable, MatrixChart, Report
 from IncrementalSegLib.reports.pictures import FOUND, SIDE, TRUTH, outlined, png
@@ -83,9 +83,7 @@ def write_report(report: Report, folder: Path) -> Path:
     check_report(folder)
     text = render(report)
     target = folder / NAME
-    with plain_errors(target):
-        make_folder(folder)
-    write_bytes(target, text.encode())
+    write_bytes(target, text.encode(), make=True)
     return target
 
 

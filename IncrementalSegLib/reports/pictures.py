@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from IncrementalSegLib.files import make_folder, plain_errors, write_bytes
+from IncrementalSegLib.files import write_bytes
 
 if TYPE_CHECKING:
     from IncrementalSegLib.reports.slices import SliceRow
@@ -132,9 +132,7 @@ def write_png(path: Path, picture: Picture) -> None:
     Raises:
         ModelError: It cannot be written.
     """
-    with plain_errors(path):
-        make_folder(path.parent)
-    write_bytes(path, png(picture))
+    write_bytes(path, png(picture), make=True)
 
 
 def _grey(image: NDArray[np.generic], window: tuple[float, float] | None) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from IncrementalSegLib.evaluation.metrics import summarise
 from IncrementalSegLib.evaluation.retention import RetentionReport, StructureRow
-from IncrementalSegLib.reports.changes import Change
+from IncrementalSegLib.reports.changes import Change, State
 from IncrementalSegLib.reports.content import ChangeTable, Report, Section
 from IncrementalSegLib.reports.page import write_report
 from IncrementalSegLib.reports.slices import SHOWN, SliceRow, worst_slices
@@ -94,5 +94,6 @@ def _change(row: StructureRow) -> Change:
     before, after = (summarise(side, rng) if side else None for side in (row.before, row.after))
     note = f"{row.kind}: {row.note}" if row.kind == "proxy" else row.note
     if row.basis == "agreement":  # nothing was there to score the version before with
-        return Change(row.structure, "", None, after, None, row.verdict, note)
-    return Change(row.structure, "", before, after, row.change, row.verdict, note)
+        return Change(row.structure, "", None, after, judged=row.verdict, note=note)
+    judged: State = "not learned" if row.unlearned else row.verdict
+    return Change(row.structure, "", before, after, row.change, judged, note)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.evaluation.metrics import Mask
+from IncrementalSegLib.evaluation.metrics import CaseScore, Mask
 from IncrementalSegLib.reports.changes import Change
 from IncrementalSegLib.types import StructureId
 
@@ -109,6 +109,11 @@ def whole_scan(dice: float | None) -> str:
     return "" if dice is None else f"whole scan: {dice:.2f}"
 
 
+def by_loss(cases: Iterable[tuple[float | None, CaseScore]]) -> list[tuple[float | None, CaseScore]]:
+    """Sort cases, given by the Dice before and the score after: the largest loss first."""
+    return sorted(cases, key=lambda pair: (pair[1].dice or 0.0) - (pair[0] or 0.0))
+
+
 def worst_slices(
     changes: Sequence[Change], ids: Mapping[str, StructureId], rows: Mapping[tuple[StructureId, str], SliceRow]
 ) -> SliceGrid:
@@ -121,8 +126,7 @@ def worst_slices(
     """
     shown = []
     for change in changes:
-        cases = sorted(change.cases, key=lambda pair: (pair[1].dice or 0.0) - (pair[0] or 0.0))
-        for before, after in cases[:SHOWN]:
+        for before, after in by_loss(change.cases)[:SHOWN]:
             row = rows.get((ids[change.structure], after.case))
             if row is not None:
                 notes = tuple(map(whole_scan, (before, after.dice)))

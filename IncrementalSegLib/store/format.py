@@ -14,6 +14,9 @@ from IncrementalSegLib.types import Json
 FORMAT = 1
 """The format that this code writes and reads."""
 
+FORM_ERRORS = KeyError, TypeError, ValueError, AttributeError, IndexError
+"""Raised where a document has a different form from the one that its reader expects; pydantic's is a ValueError."""
+
 
 def require_format(data: Json, path: Path) -> None:
     """Refuse a document of another format.

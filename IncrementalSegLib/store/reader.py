@@ -66,6 +66,11 @@ class ModelReader:
         """Return the numbers of all versions, ascending."""
         return [number for number, folder in self._numbered() if (folder / MANIFEST).is_file()]
 
+    @property
+    def newest(self) -> int:
+        """Number of the newest version; 0 before the first."""
+        return max(self.numbers(), default=0)
+
     def record(self, number: int | None = None) -> VersionRecord:
         """Return the record of a version, by default the current one.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TypeVar
 
+from IncrementalSegLib.store.format import FORM_ERRORS
 from IncrementalSegLib.store.reader import ModelReader, check_model
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.state import ModelState
@@ -97,7 +98,7 @@ def _if_known(read: Callable[[], T], unknown: T) -> T:
     """Return what a document says, or ``unknown`` where it has another form."""
     try:
         return read()
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+    except FORM_ERRORS:
         return unknown
 
 

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError, GeometryError
-from IncrementalSegLib.files import plain_errors, replacing
+from IncrementalSegLib.files import replacing
 from IncrementalSegLib.volumes import dicom, metaimage, nifti, nrrd, pictures
 from IncrementalSegLib.volumes.dicom_files import is_dicom
 from IncrementalSegLib.volumes.grids import difference, place
@@ -158,9 +158,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         DataError: The folder or file cannot be written; ``path`` is as it was.
     """
-    with plain_errors(path, error=DataError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, DataError, ending=path.name[len(name_of(path)) :]) as temporary:
+    with replacing(path, DataError, ending=path.name[len(name_of(path)) :], make=True) as temporary:
         write(temporary)
 
 

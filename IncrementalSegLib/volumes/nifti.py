@@ -80,11 +80,6 @@ class NiftiHeader:
         return self.dims[1 : 1 + axes]
 
 
-def is_nifti(path: Path) -> bool:
-    """Tell by the ending whether ``path`` is a NIfTI file, or a part of one."""
-    return path.name.lower().endswith(ENDINGS)
-
-
 def read(path: Path, notes: list[Note]) -> RawImage:
     """Read a NIfTI file.
 

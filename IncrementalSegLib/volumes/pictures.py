@@ -28,6 +28,11 @@ _READERS = {
 _JPEG_END = b"\xff\xd9"  # a JPEG that ends without it is read by ITK as grey below the break
 
 
+def is_picture(path: Path) -> bool:
+    """Return whether a file is a picture by its ending; pictures have no millimetres."""
+    return path.name.lower().endswith(ENDINGS)
+
+
 def read(path: Path, notes: list[Note]) -> RawImage:
     """Read a picture as viewers show it; its resolution in dots per inch is that of a printer or screen and not used.
 

@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from IncrementalSegLib.cli.output import Device, progress_bar, say
 from IncrementalSegLib.engine.carried import read_exemplars
+from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.gate.scans import Masks, RetentionScan
 from IncrementalSegLib.engine.gate.scorer import Scorer, Scores
 from IncrementalSegLib.engine.learn import learn
@@ -28,7 +29,6 @@ from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.files import read_json, write_bytes, write_json
-from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import Progress
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data, select_cases
@@ -229,7 +229,7 @@ def score(
     before, after = (load(folder, runtime, version).predictor(runtime) for version in (1, number))
     scorer = Scorer(before, after, progress=progress)
     old = folder.record(1).structures
-    plan = Plan.model_validate(folder.record(1).preprocessing)
+    plan = plan_of(folder.record(1))
     held = {entry["case"] for entry in folder.record(number).step["held_out"]}
     unlabelled = [
         Case(case.id, case.patient, case.images, frozenset()) for case in following.cases

@@ -61,25 +61,24 @@ class Report:
     link: str = ""
 
 
-def requirements(path: Path = REQUIREMENTS) -> list[Requirement]:
-    """Return the requirements listed in a file."""
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+def requirements() -> list[Requirement]:
+    """Return the requirements of the library beside PyTorch."""
+    lines = (line.strip() for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines())
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
-def examine(machine: Machine, installed: Mapping[str, str], needed: Iterable[Requirement] | None = None) -> Report:
+def examine(machine: Machine, installed: Mapping[str, str]) -> Report:
     """Say what this computer lacks and what installing it would mean.
 
     Args:
         machine: The computer.
         installed: Version of every package, by its canonical name.
-        needed: Requirements beside PyTorch; by default those of :data:`REQUIREMENTS`.
 
     Returns:
         The report; without a graphics card looked for, installing has to wait.
     """
     torch = not fits(TORCH, installed)
-    lacking = [one for one in (requirements() if needed is None else needed) if not fits(one, installed)]
+    lacking = [one for one in requirements() if not fits(one, installed)]
     packages = tuple(one for one in lacking if canonicalize_name(one.name) not in SLICERS_OWN)
     tooOld = [one for one in lacking if one not in packages]
     if not torch and not lacking:

@@ -25,7 +25,7 @@ from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.reports.page import check_report
 from IncrementalSegLib.reports.pictures import outlined, write_png
 from IncrementalSegLib.reports.retention import write_retention_page
-from IncrementalSegLib.reports.slices import SHOWN, SliceRow
+from IncrementalSegLib.reports.slices import SHOWN, SliceRow, by_loss
 from IncrementalSegLib.sampling.cases import Notes
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.reading import CaseReader
@@ -78,7 +78,7 @@ def gate(call: GateCall) -> Judgement:
         IncrementalSegError: Something named is unknown, or cannot be read or written.
     """
     opened = open_model(call.model)
-    later = opened.record(max(opened.numbers(), default=0) if call.version is None else call.version)
+    later = opened.record(opened.newest if call.version is None else call.version)
     earlier = earlier_version(opened, later, call.against)
     if call.report is not None:
         check_report(Path(call.report))
@@ -153,7 +153,7 @@ def compare_pictures(
     if cases < 1:
         raise OptionError(f"The number of cases is {cases}.", todo="Give 1 or more.")
     folder = open_model(model)
-    record = folder.record(max(folder.numbers(), default=0) if version is None else version)
+    record = folder.record(folder.newest if version is None else version)
     if record.kind != "step" or record.parent is None:
         raise OptionError(
             f"Version {record.number} was not made by teaching a model that knew something before.",
@@ -216,8 +216,8 @@ def _worst(row: StructureRow, most: int) -> Sequence[str]:
     """Return the cases that lost most of a structure; agreement shows no loss."""
     if row.basis not in ("scans", "exemplars"):
         return ()
-    loss = {new.case: (old.dice or 0.0) - (new.dice or 0.0) for old, new in zip(row.before, row.after, strict=True)}
-    return sorted(loss, key=lambda case: -loss[case])[:most]
+    pairs = zip((score.dice for score in row.before), row.after, strict=True)
+    return [after.case for _, after in by_loss(pairs)[:most]]
 
 
 def _scans(folder: ModelFolder, parent: int, cases: set[str]) -> dict[tuple[StructureId, str], RetentionScan]:

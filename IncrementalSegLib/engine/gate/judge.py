@@ -10,14 +10,14 @@ from statistics import fmean
 import numpy as np
 
 from IncrementalSegLib.engine.gate.scans import RetentionCopies, find_retention_scans
-from IncrementalSegLib.engine.gate.scorer import PHASE, Pictures, Scorer, Scores
+from IncrementalSegLib.engine.gate.scorer import Pictures, Scorer, Scores
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.evaluation.retention import EvidenceKind, RetentionReport, StructureRow, comparable, not_in
 from IncrementalSegLib.evaluation.verdicts import Witnesses, count_of_scans
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
-from IncrementalSegLib.progress import Progress, silent
+from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.reading import CaseReader
@@ -57,7 +57,7 @@ def judge(
     structures: StructureList,
     inputs: GateInputs,
     *,
-    limits: Limits | None = None,
+    limits: Limits,
     pictures: Pictures | None = None,
     progress: Progress = silent,
 ) -> RetentionReport:
@@ -68,11 +68,11 @@ def judge(
         after: The candidate.
         structures: The structures that both know.
         inputs: What may judge.
-        limits: What may be lost; the default limits where ``None``.
+        limits: What may be lost.
         pictures: Filled with slices for a report, where given.
         progress: Receives progress; what it raises ends the judgement.
     """
-    limits, rng = limits or Limits(), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     trained = inputs.history.trained | inputs.trained
     found_scans = find_retention_scans(
         inputs.history, structures.ids, inputs.copies, inputs.moved, trained, reader=inputs.reader
@@ -108,7 +108,7 @@ def judge(
             )
         )
     inputs.reader.tell()
-    progress(PHASE, 1.0)
+    progress(Phase.CHECKING_OLD, 1.0)
     return RetentionReport.of(rows, limits, rng)
 
 

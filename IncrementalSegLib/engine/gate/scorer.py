@@ -24,8 +24,6 @@ from IncrementalSegLib.types import StructureId
 
 log = logging.getLogger(__name__)
 
-PHASE = Phase.CHECKING_OLD
-
 Pictures = dict[tuple[StructureId, str], SliceRow]
 """Structure and case -> a slice with the truth, the mask before and the mask after."""
 
@@ -54,7 +52,7 @@ class Scorer:
         scores: dict[StructureId, Scores] = {}
         problems: dict[StructureId, list[str]] = {}
         for done, scan in enumerate(scans):
-            self.progress(PHASE, done / len(scans))
+            self.progress(Phase.CHECKING_OLD, done / len(scans))
             try:
                 found = self._score(scan, done / len(scans))
             except IncrementalSegError as error:  # a finished training must not be lost for one scan
@@ -85,7 +83,7 @@ class Scorer:
 
     def _score(self, scan: RetentionScan, done: float) -> dict[StructureId, tuple[CaseScore, CaseScore]]:
         volume, truth = scan.read()
-        waiting = Share(lambda _: self.progress(PHASE, done))
+        waiting = Share(lambda _: self.progress(Phase.CHECKING_OLD, done))
         old, new = (side.predict(volume, scan.structures, progress=waiting).mask for side in (self.before, self.after))
         spacing = volume.grid.spacing[::-1]
         found = {}
@@ -131,7 +129,7 @@ class Scorer:
             yield mask if scan.ignore is None else mask & ~scan.ignore
 
     def _slice(self, case: str, scan: PreparedCase, truth: Tensor, old: Tensor, new: Tensor) -> SliceRow:
-        spacing = [step or 1.0 for step in self.after.plan.spacing]  # as far as the model's grid fixes it
+        spacing = self.after.plan.spacing_mm
         return SliceRow.of(case, scan.image.float().numpy(), truth.numpy(), (old.numpy(), new.numpy()), spacing)
 
 

@@ -38,13 +38,11 @@ class Person:
         names: Of the cases, their files and the patient, as far as nobody who stays is called so.
         cases: Case and patient of each entry.
         fingerprints: Of their images.
-        exemplars: Ids of their exemplars, which an older program made of the names.
     """
 
     names: Names
     cases: frozenset[tuple[str, str]]
     fingerprints: frozenset[str]
-    exemplars: frozenset[str] = frozenset()
 
     @classmethod
     def found(cls, folder: ModelFolder, name: str) -> Person | None:
@@ -64,8 +62,7 @@ class Person:
         files = {text for entry in mine for text in (*_files_of(entry), *(_folders(entry) if stay else ()))}
         own = {name, *(text for entry in mine for text in (entry["case"], entry["patient"]))} - others
         cases = {(entry["case"], entry["patient"]) for entry in mine if entry["case"] not in _NOBODY}
-        exemplars = frozenset(entry["exemplar"] for entry in mine if "exemplar" in entry)
-        return cls(Names(own, others, files - others), frozenset(cases), frozenset(prints), exemplars)
+        return cls(Names(own, others, files - others), frozenset(cases), frozenset(prints))
 
     def is_in(self, entry: Mapping[str, Any]) -> bool:
         """Return whether an entry with ``case``, ``patient`` or ``sha256`` is about the person."""
@@ -105,7 +102,7 @@ def mentions(folder: ModelFolder, number: int) -> Iterator[Json]:
     for step in folder.document("history", number).get("steps", ()):
         yield from (*step["training"], *step["held_out"])
     for item in folder.document("exemplars", number).get("exemplars", ()):
-        yield {"case": item["case"], "patient": item["patient"], "exemplar": item["id"]}
+        yield {"case": item["case"], "patient": item["patient"]}
     record = folder.document("record", number)["step"]
     yield from (*record.get("training", ()), *record.get("held_out", ()))
     yield from _answers(folder.document("retention", number))
@@ -173,8 +170,7 @@ def _forgotten(item: Any, person: Person, way: tuple[str, ...]) -> Any:
     if isinstance(item, list):
         return [_forgotten(part, person, way) for part in item]
     if isinstance(item, str):
-        gone = item in person.exemplars and way[-1:] == ("exemplar",)
-        return FORGOTTEN if gone else item if is_word(way, person.names) else person.names.without(item)
+        return item if is_word(way, person.names) else person.names.without(item)
     if not isinstance(item, dict):
         return item
     if "case" in item and person.is_in(item):

@@ -24,7 +24,7 @@ from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList, StructureSpec, parse_names
 from IncrementalSegLib.types import DeviceName, Json, StructureId
 from IncrementalSegLib.volumes.notes import counted
-from IncrementalSegLib.volumes.pictures import ENDINGS as PICTURES
+from IncrementalSegLib.volumes.pictures import is_picture
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def evaluate(
         _held_out(name, record.structures.named(name).id, score, dataset.cases, past) for name, score in named.items()
     )
     warnings += tuple(filter(None, held_out))
-    if any(path.name.lower().endswith(PICTURES) for case in dataset.cases for path in case.images):
+    if any(is_picture(path) for case in dataset.cases for path in case.images):
         warnings += ("Pictures have no millimetres: their ASSD and HD95 are in pixels.",)
     if structures is None:
         warnings += tuple(

@@ -173,9 +173,8 @@ class TrainingMonitor:
         for item in self._new:
             case, mask = self._shown.get(item) or self._example(item, progress)
             name, path = self._names[item], self._folder / f"{item}.png"
-            spacing = [step or 1.0 for step in self._after.plan.spacing]
             truth = case.mask(item).bool().numpy()
-            row = SliceRow.of(case.id, case.image.float().numpy(), truth, [mask.numpy()], spacing)
+            row = SliceRow.of(case.id, case.image.float().numpy(), truth, [mask.numpy()], self._after.plan.spacing_mm)
             try:
                 write_png(path, outlined(row))
             except IncrementalSegError as error:

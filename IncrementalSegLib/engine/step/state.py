@@ -136,8 +136,6 @@ class TrainingState:
         """Rebuild the state, and put weights and memory back into ``ctx``."""
         Snapshot(_part("weights", tensors), MethodState(_part("memory", tensors), document["memory"])).restore(ctx)
         best = document.get("best")
-        if best and best["dice"] < HARDLY_LEARNED:  # an older program kept noise
-            best = None
         return cls(
             curve=TrainingCurve(**document["curve"]),
             phase=document["phase"],

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import torch
+from tiny import DISC, plan
 
-from IncrementalSegLib.engine.domain import TrainingDomain, warnings_of
+from IncrementalSegLib.engine.domain import TrainingDomain, scan_features, warnings_of
 from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.evaluation.domain import ScanFeatures
 from IncrementalSegLib.sampling.phantom import phantom_case, write_phantom_dataset
@@ -118,3 +120,15 @@ def test_what_differs_is_said():
     (text,) = warnings_of(domain, other, items, "scan")
     assert "its contrast differs" in text
     assert "the body lies elsewhere" not in text
+
+
+@pytest.mark.parametrize(("dimension", "channels"), [(2, 1), (2, 3), (3, 1), (3, 2)])
+def test_a_domain_is_read_by_the_plan_that_it_was_measured_with_alone(dimension, channels):
+    own = plan(dimension).model_copy(update={"channels": channels})
+    image = torch.rand(channels, 8, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = scan_features(Volume(image.numpy(), Grid((8, 32, 32), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))), image, own)
+    document = TrainingDomain().with_step(1, [(found, (DISC,))]).to_json()
+    assert TrainingDomain.from_json(document, own).to_json() == document
+    for other in ({"dimension": 5 - dimension}, {"channels": channels + 1}):
+        with pytest.raises(ValueError, match="its numbers are not those of"):
+            TrainingDomain.from_json(document, own.model_copy(update=other))

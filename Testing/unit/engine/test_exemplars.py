@@ -91,15 +91,3 @@ def test_a_banned_exemplar_whose_pixels_are_gone_has_no_thumbnail(model, tmp_pat
     assert not Path(tmp_path / "out" / f"{gone}.png").exists()
     with pytest.raises(OptionError, match="8 pixels"):
         thumbnails(model, tmp_path, 8)
-
-
-def test_an_exemplar_of_an_older_program_has_no_place(taught, monkeypatch):
-    folder = open_model(taught)
-    document = folder.document("exemplars")
-    for item in document["exemplars"]:
-        del item["position"]
-    real = type(folder).document
-    monkeypatch.setattr(
-        type(folder), "document", lambda self, kind, *more: document if kind == "exemplars" else real(self, kind, *more)
-    )
-    assert {item["position"] for item in overview(taught)["exemplars"]} == {None}

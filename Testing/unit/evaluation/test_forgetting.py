@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from IncrementalSegLib.errors import DataError
@@ -23,9 +21,6 @@ def test_numbers_of_a_hand_computed_table():
     assert TABLE.average() == pytest.approx((0.70 + 0.85 + 0.90) / 3)
     assert TABLE.forgetting() == (pytest.approx(0.25), pytest.approx(-0.05), None, None)
     assert TABLE.mean_forgetting() == pytest.approx(0.10)
-    assert TABLE.backward_transfer() == pytest.approx(((0.70 - 0.90) + (0.85 - 0.80)) / 2)
-    assert TABLE.forward_transfer((0.5, 0.05, 0.0, 0.02)) == pytest.approx(((0.10 - 0.05) + (0.30 - 0.02)) / 2)
-    assert TABLE.old_new_all() == (pytest.approx(0.70), pytest.approx(0.875), pytest.approx(2.45 / 3))
 
 
 def test_forgetting_counts_from_the_best_earlier_score():
@@ -34,14 +29,8 @@ def test_forgetting_counts_from_the_best_earlier_score():
 
 def test_what_is_undefined_is_none():
     first = ScoreMatrix(("femur",), (0,), ((0.9,),))
-    assert (first.forgetting(), first.mean_forgetting(), first.backward_transfer()) == ((None,), None, None)
-    assert (first.forward_transfer((0.1,)), first.average()) == (None, 0.9)
+    assert (first.forgetting(), first.mean_forgetting(), first.average()) == ((None,), None, 0.9)
     assert ScoreMatrix((), (), ()).average() is None
-
-
-def test_json_has_null_for_none():
-    text = json.dumps(TABLE.to_json(), allow_nan=False)
-    assert json.loads(text)["matrix"][0] == [0.9, 0.1, None, None]
 
 
 @pytest.mark.parametrize(("learned", "rows"), [((0,), ((0.5, 0.5),)), ((1,), ((0.5,),)), ((), ((0.5,),))])

@@ -119,11 +119,6 @@ def test_the_pinned_survive_any_budget_and_the_banned_lose_their_pixels():
         kept.ban("n1", on=False)
 
 
-def test_a_case_or_patient_is_forgotten():
-    assert {item.id for item in one().without_case("p")} == {"n3", "n4", "n5"}
-    assert set(one().without_patient("r").scans) == {"n1", "n2", "n3"}
-
-
 def test_later_steps_come_after_and_the_same_pixels_are_kept_once():
     first = one().pin("n2")
     second = memory({"n2": ("p", {B: {"content": 1}}), "n9": ("s", {B: {"content": 2}})})

@@ -83,3 +83,8 @@ def test_verdict_in_plain_words():
     one = (change("femur", "", 0.9, 0.6, count=3),)
     assert verdict(one) == ("Femur lost ground: Dice 0.90 → 0.60 (too few cases for an interval).",)
     assert verdict((Change("femur", "", level(0.9), None),)) == ()
+
+
+def test_what_another_rule_judged_is_not_judged_again():
+    agreement = Change("femur", "", None, level(0.02), judged="unsure")  # no Dice with a truth
+    assert agreement.state == "unsure"

@@ -82,7 +82,7 @@ def test_all_structures_together_get_the_scores_of_each_alone_and_the_network_se
 
 def test_what_was_found_can_be_seen():
     scans, seen = cases((DISC, SQUARE), 2), []
-    validate(Oracle(scans, 1), scans, (SQUARE,), see=lambda case, item, mask: seen.append((case.id, item, mask)))
+    validate(Oracle(scans, 1), scans, (SQUARE,), on_mask=lambda case, item, mask: seen.append((case.id, item, mask)))
     assert [(case, item) for case, item, _ in seen] == [(scans[0].id, SQUARE), (scans[1].id, SQUARE)]
     assert torch.equal(seen[0][2], scans[0].mask(SQUARE).bool().roll(1, -1))
 
