@@ -27,8 +27,8 @@ from IncrementalSegLib.types import DeviceName, Json
 from Testing.benchmarks.archive import add_result, read_archive
 from Testing.benchmarks.command import run_command
 from Testing.benchmarks.locking import require_same
+from Testing.benchmarks.phantoms import phantoms
 from Testing.benchmarks.provenance import environment
-from Testing.benchmarks.scans import phantoms
 from Testing.benchmarks.timing import Stopwatch
 
 STRUCTURES = ("humerus", "scapula")

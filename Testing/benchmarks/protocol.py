@@ -29,6 +29,24 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Training scans in which the same structures are annotated.
+
+    Attributes:
+        domain: Kind of scans, with one data set and scanner; the sources of a stage in it share out the training
+            patients by the seed.
+        data: The data set.
+        structures: Label names that are annotated; all others are unknown.
+        scanner: Scanner of the phantoms.
+    """
+
+    domain: str
+    data: Data
+    structures: tuple[str, ...]
+    scanner: str = "A"
+
+
+@dataclass(frozen=True)
 class Stage:
     """A step of a protocol.
 
@@ -37,12 +55,16 @@ class Stage:
         steps: Optimiser steps.
         volumes: Number of training patients; 0 for all, or for an equal part in disjoint stages.
         scanner: Scanner of the phantoms, in training and test of these structures.
+        sources: Training scans of several sources; by default those of the protocol's data set.
+        improve: The structures are known, and are taught on other scans.
     """
 
     structures: tuple[str, ...]
     steps: int
     volumes: int = 0
     scanner: str = "A"
+    sources: tuple[Source, ...] = ()
+    improve: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +79,7 @@ class Protocol:
         data: The data set.
         stages: The stages in order.
         methods: Methods and bounds that are run by default, in the order of the tables.
-        first: Method of the first step of every model.
+        first: Method of the first step of every model; empty where each method begins its own models.
         network: Registered name of the trunk.
         preset: Size and schedule.
         disjoint: Every stage has patients of its own, drawn by the seed. Otherwise a stage uses all scans that show
@@ -83,7 +105,7 @@ class Protocol:
     @property
     def structures(self) -> tuple[str, ...]:
         """All structures, in the order in which they are taught."""
-        return tuple(name for stage in self.stages for name in stage.structures)
+        return tuple(dict.fromkeys(name for stage in self.stages for name in stage.structures))
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
@@ -94,6 +116,10 @@ class Protocol:
     def setting(self) -> Json:
         """Return the settings that the results of one table have in common."""
         found: Json = json.loads(json.dumps(asdict(self)))
+        for stage in found["stages"]:
+            for name in ("sources", "improve"):
+                if not stage[name]:
+                    del stage[name]
         for name in ("name", "group", "heading", "title", "methods"):
             del found[name]
         return found

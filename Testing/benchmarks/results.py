@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -30,8 +30,10 @@ class Outcome:
     protocol: Protocol
     chains: dict[int, Json]
 
-    def pairs(self, structures: Sequence[str], stage: int = -1) -> Pairs:
+    def pairs(self, structures: Sequence[str], stage: int = -1, cases: Collection[str] | None = None) -> Pairs:
         """Return Dice by case and seed after a stage: the mean over the structures that occur in the case.
+
+        With ``cases`` only these are taken.
 
         Structures that do not occur are left out whether they are found or not. Otherwise a method that finds a
         structure nowhere would gain in scans without it.
@@ -40,18 +42,21 @@ class Outcome:
             (case, seed): value
             for seed, chain in self.chains.items()
             for case, value in _by_case(chain["stages"][stage]["scores"], structures).items()
+            if cases is None or case in cases
         }
 
-    def dice(self, structures: Sequence[str], stage: int = -1) -> Comparison:
+    def dice(self, structures: Sequence[str], stage: int = -1, cases: Collection[str] | None = None) -> Comparison:
         """Return mean and interval of Dice after a stage, in points."""
-        found = self.pairs(structures, stage)
+        found = self.pairs(structures, stage, cases)
         return difference(found, dict.fromkeys(found, 0.0))
 
-    def against(self, other: Outcome | None, structures: Sequence[str]) -> Comparison | None:
+    def against(
+        self, other: Outcome | None, structures: Sequence[str], cases: Collection[str] | None = None
+    ) -> Comparison | None:
         """Compare after the last stage; ``None`` without a seed in common."""
         if other is None or other is self or not self.chains.keys() & other.chains.keys():
             return None
-        return difference(self.pairs(structures), other.pairs(structures))
+        return difference(self.pairs(structures, cases=cases), other.pairs(structures, cases=cases))
 
     def mean(self, structures: Sequence[str], stage: int = -1) -> dict[int, float]:
         """Return the mean Dice after a stage by seed, 0..1."""
@@ -92,7 +97,10 @@ class Outcome:
         """Return R[t][k] of a chain; ``offline`` learns all structures in its only stage."""
         last = len(self.chains[seed]["stages"]) - 1
         stages = enumerate(self.protocol.stages)
-        learned = {name: min(number, last) for number, stage in stages for name in stage.structures}
+        learned: dict[str, int] = {}
+        for number, stage in stages:
+            for name in stage.structures:
+                learned.setdefault(name, min(number, last))
         rows = tuple(
             tuple(self.mean([name], stage).get(seed) if stage >= first else None for name, first in learned.items())
             for stage in range(last + 1)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from IncrementalSegLib.engine.learn import learn, resume
@@ -91,6 +91,8 @@ class Runner:
         """Return all settings of a chain except for the seed."""
         scans = self.scans(chain)
         numbers: Json = {"teaching": scans.volumes, "test": scans.test, "options": chain.variant.options}
+        if scans.sources is not None:
+            numbers["domains"] = scans.sources.tests()
         return chain.protocol.setting() | numbers
 
     def _require_fit(self, chain: Chain) -> None:
@@ -129,9 +131,22 @@ class Runner:
         """Teach each stage to a model of its own; scores of earlier stages do not change."""
         done: list[Json] = []
         for number, stage in enumerate(chain.protocol.stages):
-            _, own = self._first(chain, number, stage, self.scans(chain).of_stage(number))
+            own = self._each_source(chain, number, stage) if stage.sources else self._alone(chain, number, stage)
             done.append(own | {"scores": (done[-1]["scores"] if done else {}) | own["scores"]})
         return done
+
+    def _alone(self, chain: Chain, number: int, stage: Stage) -> Json:
+        return self._first(chain, number, stage, self.scans(chain).of_stage(number))[1]
+
+    def _each_source(self, chain: Chain, number: int, stage: Stage) -> Json:
+        """Teach each source of a stage to a model of its own; it is scored on the test scans of its data set."""
+        found: list[Json] = []
+        for source, scans, tests in self.scans(chain).of_sources(number):
+            _, own = self._first(chain, number, replace(stage, structures=source.structures), scans)
+            for score in own["scores"].values():
+                score["per_case"] = [entry for entry in score["per_case"] if entry["case"] in tests]
+            found.append(own)
+        return joined(found)
 
     def _one_model(self, chain: Chain) -> list[Json]:
         """Teach all stages to one model; a killed chain is resumed."""
@@ -151,11 +166,13 @@ class Runner:
     def _first(self, chain: Chain, number: int, stage: Stage, scans: Dataset) -> tuple[Path, Json]:
         """Return a model after a first step, and its stage; the first process trains it, others wait."""
         known = chain.protocol.setting()
-        setting: Json = {name: known[name] for name in ("data", "network", "preset", "first", "exemplars")}
+        setting: Json = {name: known[name] for name in ("data", "network", "preset", "exemplars")}
         setting |= {
+            "first": chain.variant.begins,
             "taught": list(stage.structures),
             "steps": stage.steps,
             "scans": [case.id for case in scans.cases],
+            **({"looked_for": [sorted(case.looked_for) for case in scans.cases]} if stage.sources else {}),
             "test": [case.id for test, _ in self.scans(chain).measuring(stage.structures) for case in test.cases],
             "options": chain.variant.beginning,
             "seed": chain.seed,
@@ -185,7 +202,8 @@ class Runner:
         """
         stages = chain.protocol.stages
         watch = Stopwatch(self.progress, f"{chain.name}, stage {number + 1} of {len(stages)}")
-        known = [name for item in ([stage] if first else stages[: number + 1]) for name in item.structures]
+        seen = [stage] if first else stages[: number + 1]
+        known = list(dict.fromkeys(name for item in seen for name in item.structures))
         step, resumed = self._step(chain, model, number, stage, scans, watch, first)
         scores: Json = {}
         for test, names in self.scans(chain).measuring(known):
@@ -212,13 +230,14 @@ class Runner:
             model,
             scans,
             ", ".join(stage.structures),
-            method=protocol.first if first else variant.method,
+            method=variant.begins if first else variant.method,
             options=variant.beginning if first else variant.options,
             network=protocol.network,
             preset=protocol.preset,
             steps=stage.steps,
             exemplars="keep" if protocol.exemplars and more else "none",
             seed=chain.seed,
+            improve=stage.improve,
             accept="always",  # forgetting is measured, not prevented
             device=self.device,
             progress=watch,
@@ -236,3 +255,15 @@ class Runner:
             shutil.rmtree(kept, ignore_errors=True)
             (work / "model").rename(kept)
         shutil.rmtree(work, ignore_errors=True)
+
+
+def joined(parts: list[Json]) -> Json:
+    """Return several first stages as one: scores by case, means left out, durations added up."""
+    scores: Json = {}
+    for part in parts:
+        for name, score in part["scores"].items():
+            entry = scores.setdefault(name, {"per_case": [], "assd_mm": None})
+            entry["per_case"] = [*entry["per_case"], *score["per_case"]]
+    seconds = sum(part["step"]["seconds"]["total"] for part in parts)
+    step = parts[0]["step"] | {"seconds": parts[0]["step"]["seconds"] | {"total": seconds}}
+    return {"taught": list(scores), "scores": scores, "step": step}

@@ -7,17 +7,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data, restrict_labels
-from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.structures import StructureSpec
-from Testing.benchmarks.protocol import Protocol
+from Testing.benchmarks.phantoms import PEOPLE, phantoms
+from Testing.benchmarks.protocol import Protocol, Source
+from Testing.benchmarks.sources import SourceScans
 
-_PEOPLE = 1000  # of a group of phantoms, at most
 _VALIDATION_SHARE = 0.25
 
 
@@ -29,11 +28,13 @@ class Scans:
         protocol: The protocol.
         teaching: Scans of the training patients of each stage.
         tests: Test scans of each stage's structures, independent of the seed; the same object for the same scans.
+        sources: The scans of each source, where the stages have sources.
     """
 
     protocol: Protocol
     teaching: tuple[Dataset, ...]
     tests: tuple[Dataset, ...]
+    sources: SourceScans | None = None
     _present: dict[str, set[str]] = field(default_factory=dict, repr=False)
 
     @property
@@ -56,8 +57,19 @@ class Scans:
 
     def everything(self) -> Dataset:
         """Return the training scans of all stages."""
+        if self.sources is not None:
+            return self.sources.complete()
         cases = {case.id: case for scans in self.teaching for case in scans.cases}
         return self._with_any(replace(self.teaching[0], cases=tuple(cases.values())), self.protocol.structures)
+
+    def of_sources(self, number: int) -> list[tuple[Source, Dataset, frozenset[str]]]:
+        """Return the sources of a stage, each with its training scans and the names of the test cases of its kind."""
+        assert self.sources is not None
+        stage = self.protocol.stages[number]
+        return [
+            (source, scans, self.sources.tests_of(source))
+            for source, scans in zip(stage.sources, self.sources.stages[number], strict=True)
+        ]
 
     def measuring(self, structures: Sequence[str]) -> list[tuple[Dataset, list[str]]]:
         """Return the test scans, each with its structures."""
@@ -66,7 +78,7 @@ class Scans:
             known = [name for name in stage.structures if name in structures]
             if known:
                 found.setdefault(id(test), (test, []))[1].extend(known)
-        return list(found.values())
+        return [(test, list(dict.fromkeys(known))) for test, known in found.values()]
 
     def require_all(self) -> None:
         """Refuse a protocol early if a structure occurs in no training scan or in no test scan.
@@ -113,6 +125,10 @@ def scans_for(protocol: Protocol, seed: int, store: Path, data: Path | None) -> 
     Raises:
         DataError: The data set is not there, lacks a structure, or has too few patients.
     """
+    if any(stage.sources for stage in protocol.stages):
+        sources = SourceScans(protocol, seed, store, data)
+        stages = range(len(protocol.stages))
+        return Scans(protocol, tuple(map(sources.of_stage, stages)), (sources.test(),) * len(stages), sources)
     if not protocol.data.folder:
         return _phantoms(protocol, seed, store)
     dataset, asked = open_data(_place(protocol, data)), protocol.data
@@ -170,26 +186,13 @@ def _phantoms(protocol: Protocol, seed: int, store: Path) -> Scans:
         return phantoms(store, cases, scanner, protocol.structures, people, data.size)
 
     own = protocol.disjoint and all(stage.volumes for stage in stages)
-    first_test = data.seed + _PEOPLE * ((len(stages) if own else 1) + protocol.validation)
+    first_test = data.seed + PEOPLE * ((len(stages) if own else 1) + protocol.validation)
     tests = {stage.scanner: written(data.test_volumes, first_test, stage.scanner) for stage in stages}
     if own:
         teaching = tuple(
-            written(stage.volumes, data.seed + _PEOPLE * number + seed, stage.scanner)
+            written(stage.volumes, data.seed + PEOPLE * number + seed, stage.scanner)
             for number, stage in enumerate(stages)
         )
     else:
         teaching = _deal(written(data.volumes, data.seed, "A"), protocol, seed)
     return Scans(protocol, teaching, tuple(tests[stage.scanner] for stage in stages))
-
-
-def phantoms(
-    store: Path, cases: int, scanner: str, structures: Sequence[str], people: int, size: tuple[int, int, int] | None
-) -> Dataset:
-    """Return a phantom data set, written on the first call; other numbers of people are other people."""
-    side = "" if size is None else f"-{size[1]}"
-    name = f"{scanner}{side}-{'-'.join(structures)}-{people}-{cases}"
-    store.mkdir(parents=True, exist_ok=True)
-    with FileLock(store / f"{name}.lock"):
-        if not (store / name).is_dir():
-            write_phantom_dataset(store / name, cases, scanner, structures, people, size)
-    return open_data(store / name)

@@ -17,9 +17,12 @@ from Testing.benchmarks.protocol import Protocol
 
 BOUNDS = {
     "offline": "everything at once, all labelled, with the steps of all stages",
-    "separate": "a model of its own for each stage",
+    "separate": "a model of its own for each stage, or for each source of a stage",
 }
-"""They are not methods; a method of the same name has precedence."""
+"""They are not methods; a method of the same name has precedence, unless each method begins its own models."""
+
+OF_BOUNDS = "finetune"
+"""Method of the bounds where each method begins its own models: nothing is kept, and structures may overlap."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Variant:
         name: Name in tables and results.
         method: Registered name of the method, or name of the bound.
         bound: Whether it is a bound.
+        begins: Registered name of the method of a model's first step.
         options: All options that affect the training.
         beginning: Those that affect a model's first step.
     """
@@ -37,6 +41,7 @@ class Variant:
     name: str
     method: str
     bound: bool
+    begins: str
     options: Json
     beginning: Json
 
@@ -55,7 +60,9 @@ def find_variants(text: str | None, protocol: Protocol) -> list[Variant]:
 
 
 def family(first: str) -> list[str]:
-    """Return the methods that can follow the first step ``first``."""
+    """Return the methods that can follow the first step ``first``; all where each begins its own models."""
+    if not first:
+        return list(names("method"))
     output = find("method", first).output
     return [name for name in names("method") if find("method", name).output == output]
 
@@ -74,7 +81,7 @@ def in_order(variants: Iterable[str], methods: Sequence[str]) -> list[str]:
 def _variant(text: str, first: str) -> Variant:
     method, *pairs = text.split("+")
     known = family(first)
-    bound = method in BOUNDS and method not in known
+    bound = method in BOUNDS and (not first or method not in known)
     if not bound and method not in known:
         why = "; ".join(f"{file}: {reason}" for file, reason in discover("method").items())
         if method in names("method"):
@@ -94,10 +101,16 @@ def _variant(text: str, first: str) -> Variant:
                 "Leave it out.",
             )
         given[name] = value
-    built = build_method(first if bound else method, given)
+    begins = first or (OF_BOUNDS if bound else method)
+    built = build_method(begins if bound else method, given)
     options = built.options.model_dump(mode="json", exclude=set(MethodOptions.model_fields))
-    shared = find("method", first).Options.model_fields
+    shared = find("method", begins).Options.model_fields
     beginning = {name: value for name, value in options.items() if name in shared}
     return Variant(
-        "+".join((method, *(f"{name}={value}" for name, value in given.items()))), method, bound, options, beginning
+        "+".join((method, *(f"{name}={value}" for name, value in given.items()))),
+        method,
+        bound,
+        begins,
+        options,
+        beginning,
     )

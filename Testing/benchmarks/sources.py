@@ -1,0 +1,119 @@
+"""Scans of protocols whose stages learn from several sources, each annotated in part."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.sampling.cases import Case, Dataset
+from IncrementalSegLib.sampling.datasets import open_data, restrict_labels
+from IncrementalSegLib.structures import StructureSpec
+from Testing.benchmarks.phantoms import PEOPLE, phantoms
+from Testing.benchmarks.protocol import Protocol, Source, Stage
+
+
+class Domain:
+    """The scans of one data set, or of one scanner of phantoms: test patients, and those that teach.
+
+    Args:
+        source: Any source of the domain.
+        structures: All structures of the protocol.
+        store: Folder for phantoms.
+        data: The folder that holds the data sets.
+
+    Raises:
+        DataError: The data set is not there or has too few patients.
+    """
+
+    def __init__(self, source: Source, structures: Sequence[str], store: Path, data: Path | None) -> None:
+        asked = source.data
+        if not asked.folder:
+            sides = ((asked.volumes, asked.seed), (asked.test_volumes, asked.seed + PEOPLE))
+            train, test = (
+                phantoms(store, volumes, source.scanner, structures, people, asked.size) for volumes, people in sides
+            )
+            self.train, self.test = train.cases, test.cases
+        else:
+            if data is None or not (data / asked.folder).is_dir():
+                raise DataError(
+                    f"The data set {asked.folder} is not there.", todo="Name the folder that holds it: --data."
+                )
+            cases = open_data(data / asked.folder).cases
+            patients = sorted({case.patient for case in cases})
+            if len(patients) <= asked.test_volumes:
+                raise DataError(
+                    f"{asked.test_volumes} patients of {asked.folder} measure; there are {len(patients)} in all.",
+                    todo="Use the whole data set.",
+                )
+            dealt = np.random.default_rng(asked.seed).permutation(patients).tolist()
+            self.test = _of(cases, dealt[: asked.test_volumes])
+            self.train = _of(cases, dealt[asked.test_volumes :])
+
+    def parts(self, count: int, seed: int) -> list[tuple[Case, ...]]:
+        """Share the training scans out by patient."""
+        patients = sorted({case.patient for case in self.train})
+        order = np.random.default_rng(seed).permutation(patients)
+        return [_of(self.train, part.tolist()) for part in np.array_split(order, count)]
+
+
+class SourceScans:
+    """The scans of each source, and of the test.
+
+    Args:
+        protocol: Its stages have sources.
+        seed: Shares out the patients.
+        store: Folder for phantoms; several processes may share it.
+        data: The folder that holds the data sets; not needed for phantoms.
+
+    Raises:
+        DataError: A data set is not there, lacks a structure, or has too few patients.
+    """
+
+    def __init__(self, protocol: Protocol, seed: int, store: Path, data: Path | None) -> None:
+        self.protocol = protocol
+        sources = [source for stage in protocol.stages for source in stage.sources]
+        self.domains = {item.domain: Domain(item, protocol.structures, store, data) for item in sources}
+        self.stages = [self._stage(stage, seed) for stage in protocol.stages]
+
+    def of_stage(self, number: int) -> Dataset:
+        """Return the training scans of a stage, each with the labels of its source."""
+        return self._dataset(case for scans in self.stages[number] for case in scans.cases)
+
+    def test(self) -> Dataset:
+        """Return the test scans of all domains, with all their labels."""
+        return self._complete(domain.test for domain in self.domains.values())
+
+    def complete(self) -> Dataset:
+        """Return all training scans, with all their labels."""
+        return self._complete(domain.train for domain in self.domains.values())
+
+    def tests_of(self, source: Source) -> frozenset[str]:
+        """Return the names of the test cases of a source's data set."""
+        return frozenset(case.id for case in self.domains[source.domain].test)
+
+    def tests(self) -> dict[str, list[str]]:
+        """Return the names of the test cases of each domain."""
+        sides = {source.domain: self.tests_of(source) for stage in self.protocol.stages for source in stage.sources}
+        return {domain: sorted(cases) for domain, cases in sides.items()}
+
+    def _stage(self, stage: Stage, seed: int) -> list[Dataset]:
+        keys = [source.domain for source in stage.sources]
+        shares = {key: iter(self.domains[key].parts(keys.count(key), seed)) for key in dict.fromkeys(keys)}
+        return [
+            restrict_labels(self._dataset(next(shares[key])), [StructureSpec(name, name) for name in source.structures])
+            for key, source in zip(keys, stage.sources, strict=True)
+        ]
+
+    def _complete(self, sides: Iterable[Sequence[Case]]) -> Dataset:
+        whole = self._dataset(case for side in sides for case in side)
+        return restrict_labels(whole, [StructureSpec(name, name) for name in self.protocol.structures])
+
+    def _dataset(self, cases: Iterable[Case]) -> Dataset:
+        return Dataset(self.protocol.name, Path(self.protocol.name), self.protocol.structures, tuple(cases))
+
+
+def _of(cases: Sequence[Case], patients: Collection[str]) -> tuple[Case, ...]:
+    return tuple(case for case in cases if case.patient in patients)

@@ -1,0 +1,105 @@
+"""Several sources, each annotated in part: which scans teach what, and what the tables say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from organs import small_networks
+
+from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.progress import silent
+from Testing.benchmarks.archive import read_archive
+from Testing.benchmarks.protocol import Protocol, Source
+from Testing.benchmarks.protocols.chen2024 import PAPER
+from Testing.benchmarks.runs import Chain, Runner
+from Testing.benchmarks.scans import Scans, scans_for
+from Testing.benchmarks.summary import read_results, write_summary
+from Testing.benchmarks.variants import find_variants
+
+_SIZE = (6, 32, 32)
+
+
+def small(name: str) -> Protocol:
+    """Return a protocol on phantoms that runs in moments."""
+
+    def fewer(source: Source) -> Source:
+        return replace(source, data=replace(source.data, test_volumes=1, volumes=4, size=_SIZE))
+
+    found = PAPER.find(name)
+    stages = (replace(stage, steps=2, sources=tuple(map(fewer, stage.sources))) for stage in found.stages)
+    return replace(found, data=fewer(found.stages[0].sources[0]).data, stages=tuple(stages))
+
+
+def opened(protocol: Protocol, store: Path, seed: int = 0) -> Scans:
+    return scans_for(protocol, seed, store, None)
+
+
+def run(protocol: Protocol, methods: str, out: Path) -> None:
+    runner = Runner(out, None, "cpu", silent)
+    for variant in find_variants(methods, protocol):
+        runner.run(Chain(protocol, variant, 0))
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_networks(monkeypatch)
+
+
+def test_each_source_teaches_its_own_structures_on_its_own_patients(tmp_path: Path) -> None:
+    joint = small("phantom-joint")
+    scans = opened(joint, tmp_path)
+    bones, muscles, other = (dataset for _, dataset, _ in scans.of_sources(0))
+    known = [{case.looked_for for case in dataset.cases} for dataset in (bones, muscles, other)]
+    assert known == [{frozenset(source.structures)} for source in joint.stages[0].sources]
+    assert [len(dataset.cases) for dataset in (bones, muscles, other)] == [2, 2, 4]
+    whole = {case.id for case in scans.of_stage(0).cases}
+    assert len(whole) == 8
+    assert whole.isdisjoint(scans.test)
+    assert {case.looked_for for case in scans.everything().cases} == {frozenset(joint.structures)}
+    dealt = {frozenset(c.id for c in opened(joint, tmp_path, seed).of_sources(0)[0][1].cases) for seed in range(4)}
+    assert len(dealt) > 1
+
+
+def test_a_model_for_each_source_is_scored_on_its_own_kind_of_scans(tmp_path: Path) -> None:
+    run(small("phantom-joint"), "separate,dodnet", tmp_path)
+    results = read_archive(tmp_path)
+    scores = {name: chain["stages"][0]["scores"] for name, chain in results.items()}
+    cases = {
+        name: {structure: [entry["case"] for entry in score["per_case"]] for structure, score in found.items()}
+        for name, found in scores.items()
+    }
+    domains = results["phantom-joint-dodnet-seed0"]["setting"]["domains"]
+    both = sorted(domains["A"] + domains["C"])
+    together, alone = cases["phantom-joint-dodnet-seed0"], cases["phantom-joint-separate-seed0"]
+    assert all(sorted(found) == both for found in together.values())
+    assert sorted(alone["humerus"]) == both
+    assert alone["clavicle"] == domains["A"]
+    text = write_summary(tmp_path, PAPER).read_text(encoding="utf-8")
+    assert "| dodnet against a model of its own for each source | MEASURED |" in text
+    (found,) = read_results(tmp_path, PAPER)
+    (line,) = [line for line in text.splitlines() if line.startswith("| dodnet |") and " s |" in line]
+    rows = [score["per_case"] for score in scores["phantom-joint-dodnet-seed0"].values()]
+    dice = [entry["dice"] for row in rows for entry in row if entry["case"] in domains["C"]]
+    assert line.split("|")[3].strip() == f"{100 * sum(dice) / len(dice):.1f}"
+    assert found.protocol.name == "phantom-joint"
+
+
+@pytest.mark.parametrize("method", ["dodnet", "versatile"])
+def test_the_second_step_improves_the_same_structures_on_other_scans(tmp_path: Path, method: str) -> None:
+    run(small("phantom-domains"), method, tmp_path)
+    (chain,) = read_archive(tmp_path).values()
+    first, second = chain["stages"]
+    assert first["taught"] == second["taught"] == ["humerus", "scapula"]
+    assert set(first["scores"]) == set(second["scores"]) == {"humerus", "scapula"}
+    assert {entry["case"] for entry in second["scores"]["humerus"]["per_case"]} == {
+        case for cases in chain["setting"]["domains"].values() for case in cases
+    }
+    assert "A, step 1 | C, step 1 | A, step 2 | C, step 2" in write_summary(tmp_path, PAPER).read_text(encoding="utf-8")
+
+
+def test_a_data_set_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for data in (None, tmp_path):
+        with pytest.raises(DataError, match="abdomen-ct-btcv is not there"):
+            scans_for(PAPER.find("abdomen-joint"), 0, tmp_path, data)
