@@ -72,6 +72,13 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
     options: Annotated[Mapping[str, Any], Field(description="Options of the method; `methods` lists them.")] = field(
         default_factory=dict
     )
+    unlabelled: Annotated[
+        str | Path | None,
+        Field(
+            description="Scans like those of earlier steps: a folder, or a data set whose labels are not read. For "
+            "methods that distil the previous model on them.",
+        ),
+    ] = None
     text_embeddings: Annotated[
         str | Path | None,
         Field(
@@ -121,8 +128,8 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
     def to_json(self) -> Json:
         """Return all that the result depends on, for the checkpoint of a step."""
         plain = {item.name: getattr(self, item.name) for item in fields(StepSettings) if item.name not in _ELSEWHERE}
-        table = None if self.text_embeddings is None else str(Path(self.text_embeddings).absolute())
-        return plain | {"options": dict(self.options), "limits": asdict(self.limits), "text_embeddings": table}
+        paths = {name: str(Path(path).absolute()) for name in _PATHS if (path := plain[name]) is not None}
+        return plain | {"options": dict(self.options), "limits": asdict(self.limits)} | paths
 
     @property
     def recorded(self) -> Json:
@@ -133,6 +140,7 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
 _RECORDED = {
     "preset", "steps", "exemplars", "seed", "accept", "retention", "limits", "normalisation", "strict"
 }  # fmt: skip
+_PATHS = ("unlabelled", "text_embeddings")
 _ELSEWHERE = {"cases", "device"}  # a checkpoint lists the cases, and a step may continue elsewhere
 
 

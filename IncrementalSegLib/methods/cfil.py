@@ -43,6 +43,7 @@ class Cfil(SoftmaxClasses[CfilOptions]):
 
     output = "embedding"
     needs = frozenset({"teacher"})
+    draws_unlabelled = True
     reads_names = True
     balanced = False
     source = "after Chen et al., arXiv 2405.16328, 2024; details inferred from its abstract and figures"

@@ -17,6 +17,7 @@ from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.payload import is_there
 
 _MANIFESTS = ("manifest.csv", "manifest.json")
+_TABLES = (".csv", ".tsv", ".txt", ".json")
 _LAYOUTS = (
     "Known layouts: (1) nnU-Net v2: dataset.json with channel_names and labels, imagesTr, labelsTr; "
     "(2) Medical Segmentation Decathlon: dataset.json with labels and training; "
@@ -45,7 +46,7 @@ def open_data(path: Path | str) -> Dataset:
     if path.name == DATASET_FILE:
         path = path.parent
     if path.is_file():
-        if path.suffix.lower() in (".csv", ".tsv", ".txt", ".json"):
+        if path.suffix.lower() in _TABLES:
             return open_manifest(path)
         raise DataError(f"{path.name} is not a data set.", _LAYOUTS, "Name a folder or a manifest.")
     if (path / DATASET_FILE).is_file():
@@ -55,6 +56,13 @@ def open_data(path: Path | str) -> Dataset:
         return open_manifest(manifests[0])
     found = "both manifest.csv and manifest.json" if manifests else "neither dataset.json nor a manifest"
     raise DataError(f"The folder {path} holds {found}.", _LAYOUTS, "Name one of them.")
+
+
+def is_data(path: Path) -> bool:
+    """Return whether :func:`open_data` would try to read a path: it is a data set rather than scans alone."""
+    if path.is_file():
+        return path.suffix.lower() in _TABLES
+    return any((path / name).is_file() for name in (DATASET_FILE, *_MANIFESTS))
 
 
 def open_cases(

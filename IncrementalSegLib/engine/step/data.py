@@ -52,6 +52,7 @@ class StepData:
         plan: How scans become what the network sees.
         train: Training cases.
         held_out: Held-out cases.
+        unlabelled: Cases of earlier domains, of which only the scans are read.
         domain: The training domain of the model after this step.
         unjudged: Structures of the step that no held-out scan shows.
     """
@@ -60,6 +61,7 @@ class StepData:
     train: Subset
     held_out: Subset
     domain: TrainingDomain
+    unlabelled: Subset = Subset((), ())
     unjudged: tuple[StructureId, ...] = ()
 
 
@@ -99,6 +101,7 @@ def read_step_data(
         train=train,
         held_out=read.subset(held_out, findable=True),
         domain=domain,
+        unlabelled=read.scans_of(request.unlabelled, strict=settings.strict),
         unjudged=blind,
     )
 
@@ -149,6 +152,16 @@ class _Reading:
         """Return cases that were read, with their entries in the history."""
         entries = [case_entry(case, self.request.structure_of, findable=findable) for case in cases]
         return Subset(cases, [self.prepared[case.id] for case in cases], entries)
+
+    def scans_of(self, cases: Sequence[Case], *, strict: bool) -> Subset:
+        """Return unlabelled cases with their scans; they are compared with each other alone."""
+        reader, prepared = CaseReader(strict=strict), []
+        for done, case in enumerate(cases):
+            self.progress(Phase.READING, done / len(cases))
+            with naming(case):
+                prepared.append(prepare(case, reader.scan(case), {}, self.plan))
+        reader.finish()
+        return Subset(cases, prepared, [case_entry(case, {}, findable=False) for case in cases])
 
     def _read(self, case: Case) -> None:
         self.progress(Phase.READING, len(self.prepared) / len(self.request.cases.cases))

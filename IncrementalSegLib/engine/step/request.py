@@ -15,6 +15,7 @@ from IncrementalSegLib.engine.choice import choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
+from IncrementalSegLib.engine.step.unlabelled import find_unlabelled, say_what_is_lost
 from IncrementalSegLib.errors import Call, Hint, MissingNeedError, ModelError, OptionError, Set
 from IncrementalSegLib.methods.base.method import Method
 from IncrementalSegLib.names import name_key
@@ -22,7 +23,7 @@ from IncrementalSegLib.networks.text import TextEmbedding, text_embeddings
 from IncrementalSegLib.options import refusal
 from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.registry import find, names
-from IncrementalSegLib.sampling.cases import Dataset
+from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, create_or_open
 from IncrementalSegLib.structures import Structure, StructureList, StructureSpec, specs_of
@@ -45,6 +46,7 @@ class StepRequest:
         network: Registered name of the trunk.
         history: The steps before.
         weights: Weights of the descriptor that compares content, or ``None`` for the trunk.
+        unlabelled: Cases of earlier domains without labels, for methods that draw them.
         text: Text embedding of each new structure, where the method reads names.
         why: Reasons for the method, where nobody named one.
         id: Uuid of the step as 32 hexadecimal digits; a resumed step keeps it.
@@ -61,6 +63,7 @@ class StepRequest:
     network: str
     history: History
     weights: Path | None
+    unlabelled: tuple[Case, ...] = ()
     text: Mapping[StructureId, TextEmbedding] = field(default_factory=dict)
     why: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -110,6 +113,8 @@ def resolve(
     chosen = build_method(method, asked.options)
     if parent is not None:
         _check_fit(chosen, parent, folder, asked.network)
+    if asked.improve and asked.unlabelled is None and chosen.draws_unlabelled:
+        say_what_is_lost([item.name for item in taught])
     network = asked.network or (parent.architecture["config"]["network"] if parent is not None else "unet2d")
     find("network", network)
     return StepRequest(
@@ -128,6 +133,7 @@ def resolve(
         network=network,
         history=history,
         weights=descriptor_weights(chosen.options),
+        unlabelled=find_unlabelled(asked.unlabelled, chosen, history),
         text=_text(chosen, [item for item in taught if item.name not in known], asked.text_embeddings),
         why=tuple(why),
     )

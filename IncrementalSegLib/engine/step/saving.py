@@ -55,8 +55,10 @@ def save(
         ModelError: It cannot be written; nothing has changed.
     """
     lineage = _lineage(request, curve) | settings.recorded | step | {"unjudged": list(data.unjudged)}
-    subsets = data.train, data.held_out
-    training, held_out = ([{name: entry[name] for name in _PLAIN} for entry in side.entries] for side in subsets)
+    trained = [*data.train.entries, *data.unlabelled.entries]  # these must never judge a later step either
+    training, held_out = (
+        [{name: entry[name] for name in _PLAIN} for entry in entries] for entries in (trained, data.held_out.entries)
+    )
     record = VersionRecord(
         parent=request.parent.number if request.parent is not None else None,
         output=request.method.output,
@@ -83,7 +85,7 @@ def save(
         "selection": selection,
         RETENTION: report.to_json(),
         DOMAIN: data.domain.to_json(),
-        DOCUMENT: request.history.with_step(step_entry(lineage, data.train.entries, data.held_out.entries)).to_json(),
+        DOCUMENT: request.history.with_step(step_entry(lineage, trained, data.held_out.entries)).to_json(),
     } | {kind: document for kind, (document, _) in kept.items()}
     return request.target.write(record, tensors, documents)
 

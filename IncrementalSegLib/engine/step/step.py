@@ -85,7 +85,7 @@ def _run(setup: StepSetup, run: RunSettings, asked: Json, resuming: bool) -> Ste
     data = read_step_data(setup.request, setup.preset, setup.settings, setup.progress, setup.reader)
     ctx = grow(setup, data)
     predictor = setup.predictor(ctx.model, data.plan)
-    prepared = [*data.train.prepared, *data.held_out.prepared]
+    prepared = [*data.train.prepared, *data.held_out.prepared, *data.unlabelled.prepared]
     checkpoints = Checkpoints(setup.request, asked, setup.runtime, prepared)
     state = checkpoints.read(ctx) if resuming else None
     if state is None:

@@ -63,7 +63,11 @@ def build_trainer(
 ) -> Trainer:
     """Return the training loop over the pools of a step."""
     method, settings, preset = setup.request.method, setup.settings, setup.preset
-    sources = {"new": (ctx.cases, ctx.new), "exemplar": (method.rehearsal(ctx), ctx.structures)}
+    sources = {
+        "new": (ctx.cases, ctx.new),
+        "exemplar": (method.rehearsal(ctx), ctx.structures),
+        "unlabelled": (data.unlabelled.prepared, ()),
+    }
     _warn_of_gaps(setup, ctx)
     pools = {
         source: PatchPool(cases, ctx.structures, targets, data.plan, source)

@@ -64,6 +64,7 @@ class Method(ABC, Generic[OptionsT]):
         needs: Requirements of the second and later steps: ``teacher``, ``exemplars``, ``prototypes``,
             ``unlabelled``, or ``memory:NAME`` for something that :meth:`remember` of this method leaves under
             :meth:`key`.  The first step of a model needs nothing.
+        draws_unlabelled: Whether the method draws batches from unlabelled scans, where there are some.
         reads_names: Whether the method makes something of the names of new structures, found in ``ctx.text``.
         retains: Whether the method keeps old structures; ``False`` for the lower bounds of comparisons.
         source: Paper and equation.
@@ -73,6 +74,7 @@ class Method(ABC, Generic[OptionsT]):
     Options: ClassVar[type[MethodOptions]] = MethodOptions
     output: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
+    draws_unlabelled: ClassVar[bool] = False
     reads_names: ClassVar[bool] = False
     retains: ClassVar[bool] = True
     source: ClassVar[str]

@@ -44,6 +44,12 @@ def test_a_checkpoint_keeps_what_the_result_depends_on():
     assert StepSettings(**kept) == StepSettings(steps=7, options={"alpha": "0.3"}, limits=Limits(harm=0.5, unsure=0.5))
 
 
+def test_a_checkpoint_keeps_full_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kept = StepSettings(unlabelled="scans", text_embeddings=None).to_json()
+    assert (kept["unlabelled"], kept["text_embeddings"]) == (str(tmp_path / "scans"), None)
+
+
 def test_a_record_tells_nothing_that_could_hold_a_path():
     call = LearnCall("model", "data", "liver", cases="list.txt", options={"descriptor_weights": "w.pt"}, report="page")
     assert set(call.recorded) == {

@@ -1,0 +1,85 @@
+"""Unlabelled scans of earlier domains, on which a method holds the previous model's opinion."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.sources import find_sources
+from IncrementalSegLib.errors import DataError, Hint, OptionError, Set
+from IncrementalSegLib.methods.base.method import Method
+from IncrementalSegLib.registry import find, names
+from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.sampling.datasets import is_data, open_data
+from IncrementalSegLib.store.manifest import fingerprint
+
+log = logging.getLogger(__name__)
+
+
+def find_unlabelled(path: str | Path | None, method: Method[Any], history: History) -> tuple[Case, ...]:
+    """Return the cases of ``--unlabelled``; no voxel is read.
+
+    Scans that judge older structures, or that the model was told to forget, are left out with a warning.
+
+    Args:
+        path: A data set, whose labels do not count, or a folder or file of scans.
+        method: The method of the step.
+        history: The steps before.
+
+    Raises:
+        OptionError: The method does not draw unlabelled scans, or the step is a model's first.
+        DataError: Nothing is there, or no scan is left.
+    """
+    if path is None:
+        return ()
+    leave = Hint("Leave out ", Set("unlabelled"), ".")
+    if not method.draws_unlabelled:
+        drawing = ", ".join(name for name in names("method") if find("method", name).draws_unlabelled)
+        raise OptionError(
+            f"The method {method.registered_name!r} does not draw unlabelled scans.",
+            todo=Hint("Leave out ", Set("unlabelled"), f", or choose another method ({drawing})."),
+        )
+    if not history.number:
+        raise OptionError(
+            "A model's first step cannot use unlabelled scans.", "There is no previous model to distil on them.", leave
+        )
+    cases = _cases(Path(path))
+    barred = history.held_out | history.forgotten
+    kept = tuple(case for case in cases if fingerprint(case.images) not in barred)
+    if not kept:
+        raise DataError(
+            f"All {len(cases)} unlabelled scans were held out by earlier steps or are to be forgotten.",
+            "A scan that trains cannot judge any more.",
+            "Name other scans.",
+        )
+    if len(kept) < len(cases):
+        log.warning(
+            "%d of %d unlabelled scans are left out: they judge older structures, or the model has to forget them.",
+            len(cases) - len(kept),
+            len(cases),
+        )
+    return kept
+
+
+def say_what_is_lost(improved: Sequence[str]) -> None:
+    """Warn that an improvement without unlabelled scans holds nothing of the earlier ones."""
+    log.warning(
+        "Nothing holds what the model finds in its earlier scans: %s may get worse there. %s names unlabelled scans "
+        "like those, on which the previous model is distilled.",
+        ", ".join(improved),
+        Set("unlabelled"),
+    )
+
+
+def _cases(path: Path) -> list[Case]:
+    nothing: frozenset[str] = frozenset()
+    if is_data(path):
+        return [Case(case.id, case.patient, case.images, nothing) for case in open_data(path).cases]
+    warnings: list[str] = []
+    sources = find_sources(path, warnings)
+    for warning in warnings:
+        log.warning("%s", warning)
+    return [Case(source.name, source.name, source.paths, nothing) for source in sources]

@@ -1,0 +1,150 @@
+"""Unlabelled scans of earlier domains: drawn, recorded as trained, never held out, refused where they do not fit."""
+
+import logging
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from tiny import FEW, changed
+
+from IncrementalSegLib.engine.learn import learn, resume
+from IncrementalSegLib.engine.settings import StepSettings
+from IncrementalSegLib.engine.step import trainer
+from IncrementalSegLib.engine.step.request import resolve
+from IncrementalSegLib.errors import DataError, OptionError
+from IncrementalSegLib.methods.cfil import Cfil
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.store.manifest import fingerprint
+from IncrementalSegLib.store.unfinished import UNFINISHED
+from IncrementalSegLib.store.versions import open_model
+
+STEP = {"method": "cfil", "options": FEW, "preset": "quick", "steps": 4, "device": "cpu", "accept": "always"}
+
+
+@pytest.fixture(scope="module")
+def known(small_presets, data, tmp_path_factory):
+    """A model that knows the humerus; do not write to it."""
+    model = tmp_path_factory.mktemp("known") / "model"
+    learn(model, data / "humerus", "humerus", **STEP)
+    return model
+
+
+@pytest.fixture
+def model(known, tmp_path):
+    return shutil.copytree(known, tmp_path / "model")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The source of each batch."""
+    sources, real = [], Cfil.training_loss
+
+    def training_loss(method, batch, ctx):
+        sources.append((batch.source, batch.cases))
+        return real(method, batch, ctx)
+
+    monkeypatch.setattr(Cfil, "training_loss", training_loss)
+    return sources
+
+
+def test_a_folder_of_scans_is_drawn_and_never_judges(model, data, drawn):
+    folder = data / "scapula" / "imagesTr"
+    record = learn(
+        model,
+        data / "both",
+        "scapula",
+        unlabelled=folder,
+        **STEP | {"options": FEW | {"p_unlabelled": 0.9}, "steps": 8},
+    ).record
+    names = {case.id for case in open_data(data / "scapula").cases}
+    assert {source for source, _ in drawn} == {"new", "unlabelled"}
+    assert {case for source, cases in drawn if source == "unlabelled" for case in cases} <= names
+    entries = [entry for entry in record.step["training"] if not entry["looked_for"]]
+    assert {entry["case"] for entry in entries} == names
+    request = resolve(model, data / "scapula", "scapula", StepSettings(improve=True, method="cfil"))
+    assert {fingerprint(case.images) for case in request.cases.cases} <= request.history.trained
+
+
+def test_a_data_set_brings_its_scans_without_labels(model, data, drawn):
+    learn(model, data / "both", "humerus", improve=True, unlabelled=data / "scapula", **STEP)
+    assert "unlabelled" in {source for source, _ in drawn}
+
+
+def test_scans_that_judge_are_left_out(model, data, caplog):
+    learn(model, data / "both", "scapula", **STEP)
+    record = open_model(model).record()
+    judges = {entry["sha256"] for entry in record.step["held_out"]}
+    settings = StepSettings(improve=True, method="cfil", unlabelled=data / "both")
+    with caplog.at_level(logging.WARNING):
+        request = resolve(model, data / "humerus", "humerus", settings)
+    assert judges
+    assert judges.isdisjoint(fingerprint(case.images) for case in request.unlabelled)
+    assert len(request.unlabelled) == 5 - len(judges)
+    assert f"{len(judges)} of 5 unlabelled scans are left out" in caplog.text
+
+
+def test_an_interrupted_step_goes_on_with_them(model, data, monkeypatch):
+    whole = shutil.copytree(model, model.parent / "whole")
+    step = STEP | {"unlabelled": data / "scapula"}
+    learn(whole, data / "both", "humerus", improve=True, **step)
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
+    calls, real = [], Cfil.after_update
+
+    def after_update(method, ctx):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        real(method, ctx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cfil, "after_update", after_update)
+        with pytest.raises(KeyboardInterrupt):
+            learn(model, data / "both", "humerus", improve=True, **step)
+    assert (model / UNFINISHED).exists()
+    resume(model, device="cpu")
+    one, other = (open_model(path).tensors("weights") for path in (whole, model))
+    assert changed(one, other) == set()
+
+
+def test_without_them_an_improvement_says_what_is_lost(model, data, caplog):
+    with caplog.at_level(logging.WARNING):
+        resolve(model, data / "humerus", "humerus", StepSettings(improve=True, method="cfil"))
+    assert "humerus may get worse there" in caplog.text
+
+
+def image(path, array, is_vector=False):
+    sitk.WriteImage(sitk.GetImageFromArray(array.astype(np.float32), isVector=is_vector), path)
+
+
+@pytest.mark.parametrize(
+    ("array", "is_vector", "message"),
+    [
+        (np.zeros((6, 32, 32, 2)), True, "2 channels"),
+        (np.zeros((32, 32)), False, "'odd'"),
+    ],
+)
+def test_scans_of_another_kind_are_refused(model, data, tmp_path, array, is_vector, message):
+    (tmp_path / "scans").mkdir()
+    random = np.random.default_rng(0).normal(size=array.shape)
+    suffix = ".png" if array.ndim == 2 else ".nii.gz"
+    if array.ndim == 2:
+        sitk.WriteImage(
+            sitk.GetImageFromArray((random * 40 + 100).clip(0, 255).astype(np.uint8)), tmp_path / "scans" / "odd.png"
+        )
+    else:
+        image(tmp_path / "scans" / f"odd{suffix}", random, is_vector)
+    with pytest.raises(DataError, match=message):
+        learn(model, data / "both", "scapula", unlabelled=tmp_path / "scans", **STEP)
+
+
+@pytest.mark.parametrize(
+    ("method", "first", "message"),
+    [("mib", False, "'mib' does not draw unlabelled"), ("cfil", True, "first step cannot use unlabelled")],
+)
+def test_what_cannot_use_them_is_refused(model, data, tmp_path, method, first, message):
+    path = tmp_path / "new" if first else model
+    if method == "mib":
+        learn(path := tmp_path / "classes", data / "humerus", "humerus", **STEP | {"method": "finetune-softmax"})
+    with pytest.raises(OptionError, match=message):
+        resolve(path, data / "scapula", "scapula", StepSettings(method=method, unlabelled=data / "both"))
