@@ -21,6 +21,7 @@ _PUBLIC = {
     "Structure": "structures",
     "Volume": "volumes.volume",
     "check_data": "sampling.checks",
+    "correct": "engine.correct",
     "evaluate": "engine.scores.evaluate",
     "learn": "engine.learn",
     "open_data": "sampling.datasets",
@@ -35,6 +36,7 @@ __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604  (names are strings of the 
 
 
 if TYPE_CHECKING:
+    from IncrementalSegLib.engine.correct import correct as correct
     from IncrementalSegLib.engine.learn import learn as learn
     from IncrementalSegLib.engine.scores.evaluate import evaluate as evaluate
     from IncrementalSegLib.engine.segment import segment as segment

@@ -27,8 +27,9 @@ from IncrementalSegLib.engine.process import tune_process
 from IncrementalSegLib.errors import IncrementalSegError, explain
 
 COMMANDS = (
-    "learn", "advise", "estimate", "segment", "spots", "suggest", "evaluate", "check", "versions", "gate", "accept",
-    "reject", "rollback", "diff", "structures", "exemplars", "export", "import", "privacy", "methods", "doctor", "demo"
+    "learn", "advise", "estimate", "segment", "spots", "suggest", "correct", "evaluate", "check", "versions", "gate",
+    "accept", "reject", "rollback", "diff", "structures", "exemplars", "export", "import", "privacy", "methods",
+    "doctor", "demo"
 )  # fmt: skip
 """Each is a file of this folder; a word of Python has an underscore after it there."""
 

@@ -35,6 +35,11 @@ class Strokes:
     painted: dict[StructureId, Mask]
     known: Mask
 
+    @property
+    def background(self) -> Mask:
+        """``(D, H, W)`` bool, True where it is known that no structure lies."""
+        return np.asarray(self.known & ~np.logical_or.reduce([*self.painted.values()]))
+
     def imposed(self, masks: dict[StructureId, Mask]) -> dict[StructureId, Mask]:
         """Return masks that agree with the strokes.
 

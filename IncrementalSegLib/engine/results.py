@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from IncrementalSegLib.engine.sources import LONGEST_NAME, ScanSource
 from IncrementalSegLib.errors import DataError, Hint, OptionError, Set
@@ -134,3 +135,8 @@ def write_result(
     if prediction.uncertainty is not None:
         write_volume(files[-1], Volume(prediction.uncertainty[np.newaxis], grid))
     return files
+
+
+def millilitres(mask: NDArray[np.bool_], grid: Grid) -> float:
+    """Return the volume of a mask in ml, as results report it."""
+    return round(int(np.count_nonzero(mask)) * grid.voxel_ml, 4)

@@ -6,11 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.ready import ReadyModel
-from IncrementalSegLib.engine.results import Format, check_names, files_of, keep_files, place_results, write_result
+from IncrementalSegLib.engine.results import (
+    Format,
+    check_names,
+    files_of,
+    keep_files,
+    millilitres,
+    place_results,
+    write_result,
+)
 from IncrementalSegLib.engine.sources import find_sources
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.inference.prediction import Prediction
@@ -150,9 +156,8 @@ def _measure(
     """Add the volumes of a scan to the result and return them: structure name -> ml."""
     found: dict[str, float] = {}
     for item in chosen:
-        voxels = int(np.count_nonzero(prediction.mask[item.id]))
-        found[item.name] = round(voxels * grid.voxel_ml, 4)
+        found[item.name] = millilitres(prediction.mask[item.id], grid)
         result.millilitres[item.name].append(found[item.name])
-        if voxels == 0:
+        if not prediction.mask[item.id].any():
             result.warnings.append(f"{scan}: {item.name} was not found.")
     return found

@@ -76,6 +76,7 @@ class Predictor:
         seed: int = 0,
         progress: Share = UNTOLD,
         look: Callable[[Tensor], None] = lambda image: None,
+        revise: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> Prediction:
         """Segment a scan.
 
@@ -88,6 +89,8 @@ class Predictor:
             seed: Decides the dropout masks behind the uncertainty map.
             progress: Receives the share done.
             look: Called with the scan as the network sees it, ``(C, D, H, W)``.
+            revise: Receives the same scan and the probability of each structure, ``(K, D, H, W)``, and returns those
+                that are decided on; the structures are those asked for, or all where they exclude each other.
 
         Raises:
             DataError: The scan does not fit the model's plan.
@@ -99,6 +102,8 @@ class Predictor:
         scored = self._scored(wanted)
         share = 1 / (1 + UNCERTAINTY_PASSES) if uncertainty else 1.0
         maps = self.probabilities(image, scored, progress.sub(0.0, share))
+        if revise is not None:
+            maps = revise(image, maps)
         if ignore is not None:  # nothing is found where the scan holds no valid sample
             maps = maps.masked_fill(ignore, 0.0)
         rows = [scored.index(item) for item in wanted]

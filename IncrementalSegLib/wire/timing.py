@@ -20,6 +20,7 @@ USUAL: dict[str, dict[str, float]] = {
     "segment": {Phase.LOADING: 10, Phase.SEGMENTING: 90},
     "spots": {Phase.LOADING: 5, Phase.SEGMENTING: 95},
     "suggest": {Phase.LOADING: 5, Phase.SEGMENTING: 95},
+    "correct": {Phase.LOADING: 5, Phase.SEGMENTING: 95},
     "evaluate": {Phase.LOADING: 5, Phase.CHECKING: 95},
     "gate": {Phase.LOADING: 5, Phase.CHECKING_OLD: 95},
     "compare_pictures": {Phase.LOADING: 10, Phase.DRAWING: 90},

@@ -1,0 +1,137 @@
+"""Correct a scan with strokes: predict, let the strokes spread, write the outline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from IncrementalSegLib.correction.propagation import propagate
+from IncrementalSegLib.correction.regions import require_slic
+from IncrementalSegLib.correction.strokes import Strokes, read_strokes
+from IncrementalSegLib.engine.models import Loader, load
+from IncrementalSegLib.engine.ready import ReadyModel
+from IncrementalSegLib.engine.results import Format, files_of, keep_files, millilitres, place_results, write_result
+from IncrementalSegLib.engine.sources import one_source
+from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.preprocessing.pipeline import forward_mask
+from IncrementalSegLib.progress import UNTOLD, Phase, Progress, Share, silent
+from IncrementalSegLib.types import DeviceName, Json
+from IncrementalSegLib.volumes.volume import Volume
+
+Rule = Literal["propagate-only"]
+"""Use of the strokes: ``propagate-only`` corrects the scan and teaches the model nothing."""
+
+
+@dataclass(frozen=True)
+class CorrectResult:
+    """A corrected scan.
+
+    Attributes:
+        scan: Name of the scan.
+        outputs: Written files.
+        millilitres: Structure name -> volume in ml.
+        warnings: What a person should know.
+    """
+
+    scan: str
+    outputs: list[Path]
+    millilitres: dict[str, float]
+    warnings: list[str]
+
+    def to_json(self) -> Json:
+        """Return the object that ``correct --json`` prints."""
+        return {
+            "scan": self.scan,
+            "outputs": [str(path) for path in self.outputs],
+            "structures": {name: {"ml": ml} for name, ml in self.millilitres.items()},
+            "warnings": self.warnings,
+        }
+
+
+def correct(
+    model: str | Path,
+    scan: str | Path,
+    strokes: str | Path,
+    output: str | Path,
+    *,
+    method: Rule = "propagate-only",
+    version: int | None = None,
+    format: Format | None = None,  # noqa: A002
+    overwrite: bool = False,
+    device: DeviceName = "auto",
+    progress: Progress = silent,
+    loader: Loader = load,
+) -> CorrectResult:
+    """Segment a scan and correct the result with strokes, which spread to what looks like them; the model stays.
+
+    Args:
+        model: The model's folder.
+        scan: A file, a DICOM folder, or files of several channels joined by ``;``.
+        strokes: ``.seg.nrrd`` on the scan's grid: one segment per structure, named like it, and ``background``.
+            What was painted holds in the result.
+        output: A file name or a folder.
+        method: ``propagate-only``.
+        version: Version of the model; the current one by default.
+        format: ``seg.nrrd`` or ``nii.gz``; by default as the name of the output says, else ``seg.nrrd``.
+        overwrite: The result may replace a file, but never the scan or the strokes.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Receives progress.
+        loader: Loads the model.
+
+    Raises:
+        IncrementalSegError: Something named is unknown, cannot be read, does not fit or would be lost, or the strokes
+            are empty or contradict each other.
+    """
+    require_slic()
+    warnings: list[str] = []
+    source = one_source(scan, warnings)
+    path = place_results(Path(output), [source], format)(source)
+    keep_files(files_of(path), [*source.paths, Path(strokes)], overwrite)
+    ready = ReadyModel.open(model, None, version, device, loader, warnings)
+    volume = ready.read(source)
+    drawn = read_strokes(Path(strokes), volume.grid, ready.structures, ready.loaded.segmenter.exclusive)
+    segmenting = Share.of(progress, Phase.SEGMENTING.of(source.name))
+    prediction = predict_with(drawn, ready, volume, source.name, segmenting)
+    outputs = write_result(path, prediction, volume.grid, ready.structures, warnings)
+    found = {item.name: millilitres(prediction.mask[item.id], volume.grid) for item in ready.structures}
+    return CorrectResult(source.name, outputs, found, warnings)
+
+
+def predict_with(
+    strokes: Strokes, ready: ReadyModel, volume: Volume, name: str, progress: Share = UNTOLD
+) -> Prediction:
+    """Predict a scan with strokes, which hold in the masks.
+
+    Args:
+        strokes: On the grid of the scan.
+        ready: The model.
+        volume: The scan.
+        name: Name of the scan.
+        progress: Receives the share done.
+    """
+    prediction = ready.predict(volume, name, revise=_revision(strokes, ready, volume), progress=progress)
+    return replace(prediction, mask=strokes.imposed(prediction.mask))
+
+
+def _revision(strokes: Strokes, ready: ReadyModel, volume: Volume) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a function that spreads the strokes on the model's grid."""
+    plan, segmenter = ready.loaded.plan, ready.loaded.segmenter
+    order, _ = plan.turning(volume.grid)
+    one, two, three = (wanted or volume.grid.steps[axis] for wanted, axis in zip(plan.spacing, order, strict=True))
+    rows = segmenter.structures if segmenter.exclusive else ready.structures.ids
+    painted = np.stack([forward_mask(strokes.painted[item], volume, plan).bool().numpy() for item in rows])
+    background = forward_mask(strokes.background, volume, plan).bool().numpy()
+
+    def revise(image: Tensor, maps: Tensor) -> Tensor:
+        spread = propagate(
+            image.float().numpy(), (one, two, three), maps.numpy(), painted, background, segmenter.exclusive
+        )
+        return torch.from_numpy(spread)
+
+    return revise
