@@ -31,6 +31,19 @@ class Phase(StrEnum):
         return f"{self.value}{_DETAIL}{detail}"
 
 
+class Part(StrEnum):
+    """A part of the estimate of a step, with its key on the wire."""
+
+    READING = "reading"
+    PREPARING = "preparing"
+    LEARNING = "learning"
+    SCORING = "scoring"
+    CHECKPOINTS = "checkpoints"
+    REMEMBERING = "remembering"
+    JUDGING = "judging"
+    SAVING = "saving"
+
+
 _WORDS = {
     Phase.STARTING: "Starting",
     Phase.LOADING: "Loading the model",

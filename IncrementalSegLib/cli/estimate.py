@@ -9,17 +9,17 @@ import typer
 from IncrementalSegLib.cli.options import takes
 from IncrementalSegLib.cli.output import AsJson, DataPath, ModelPath, print_json, print_table, progress_bar, say
 from IncrementalSegLib.engine.settings import StepCall
-from IncrementalSegLib.progress import duration
+from IncrementalSegLib.progress import Part, duration
 
 _PARTS = {
-    "reading": "reading scans",
-    "preparing": "preparing scans",
-    "learning": "training",
-    "scoring": "scoring held-out scans",
-    "checkpoints": "checkpoints",
-    "remembering": "choosing exemplars",
-    "judging": "retention gate",
-    "saving": "saving",
+    Part.READING: "reading scans",
+    Part.PREPARING: "preparing scans",
+    Part.LEARNING: "training",
+    Part.SCORING: "scoring held-out scans",
+    Part.CHECKPOINTS: "checkpoints",
+    Part.REMEMBERING: "choosing exemplars",
+    Part.JUDGING: "retention gate",
+    Part.SAVING: "saving",
 }
 """Part of an estimate -> its name in the table."""
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import KW_ONLY, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, InstanceOf
+from pydantic.dataclasses import dataclass
 
 from IncrementalSegLib.engine.carried import memory_document, read_carried_state
 from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import common_names
+from IncrementalSegLib.engine.settings import (
+    DATA,
+    MODEL,
+    CaseChoice,
+    DeviceSettings,
+    ReadingSettings,
+    WorkSettings,
+)
 from IncrementalSegLib.engine.step.remembering import descriptor_weights, remember, voxel_counts
 from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.errors import Call, DataError, Hint, OptionError
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.names import name_key
-from IncrementalSegLib.progress import Phase, Progress, silent
+from IncrementalSegLib.options import CONFIG, called_with
+from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.prepare import prepare_case, require_voxels
@@ -25,78 +37,54 @@ from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
 from IncrementalSegLib.structures import parse_names
-from IncrementalSegLib.types import DeviceName
 
 
-def remember_again(
-    model: str | Path,
-    data: str | Path,
-    method: str,
-    *,
-    structures: str | None = None,
-    cases: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    strict: bool = False,
-    accept_grid: bool = False,
-    device: DeviceName = "auto",
-    progress: Progress = silent,
-) -> VersionRecord:
+@dataclass(frozen=True, config=CONFIG)
+class RememberCall(WorkSettings, DeviceSettings, ReadingSettings, CaseChoice):
+    """The arguments of :func:`remember_again`."""
+
+    model: Annotated[str | Path, Field(description=MODEL)]
+    data: Annotated[str | Path | InstanceOf[Dataset], Field(description=DATA)]
+    method: Annotated[str, Field(description="The method of the next step; its options say how to choose.")]
+    _: KW_ONLY
+    structures: Annotated[
+        str | None,
+        Field(description='"femur, tibia=LABEL IN DATA"; by default every structure that the data names too.'),
+    ] = None
+    options: Annotated[Mapping[str, Any], Field(description="Options of the method.")] = field(default_factory=dict)
+
+
+@called_with(RememberCall)
+def remember_again(call: RememberCall) -> VersionRecord:
     """Choose exemplars of known structures from their scans, as at the end of the step that taught them.
 
-    Args:
-        model: The model's folder.
-        data: The scans with their labels.
-        method: The method of the next step; its options say how to choose.
-        structures: ``"femur, tibia=LABEL IN DATA"``; by default every structure that the data names too.
-        cases: Case ids or a file; all by default.
-        options: Options of the method.
-        strict: What a person should know of a case (``check`` lists it) is an error.
-        accept_grid: Match a label of the size of its image voxel by voxel, ignoring its header.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        progress: Receives progress.
+    Returns:
+        The record of the new version.
 
     Raises:
         IncrementalSegError: Something named is unknown, does not fit or cannot be read.
     """
-    folder = open_model(model)
+    folder = open_model(call.model)
     with folder.writing():  # what is chosen must fit the weights it is stored beside
-        dataset = open_cases(data, cases, accept_grid=accept_grid)
-        return _remember(
-            folder,
-            dataset,
-            method=method,
-            structures=structures,
-            options=options or {},
-            strict=strict,
-            device=device,
-            progress=progress,
-        )
+        return _remember(folder, call)
 
 
-def _remember(
-    folder: ModelFolder,
-    dataset: Dataset,
-    method: str,
-    structures: str | None,
-    options: Mapping[str, Any],
-    strict: bool,
-    device: DeviceName,
-    progress: Progress,
-) -> VersionRecord:
-    record = folder.record()
-    chosen = build_method(method, options)
+def _remember(folder: ModelFolder, call: RememberCall) -> VersionRecord:
+    dataset = open_cases(call.data, call.cases, accept_grid=call.accept_grid)
+    record, structures, progress = folder.record(), call.structures, call.progress
+    chosen = build_method(call.method, call.options)
     if chosen.output != record.output:
         raise OptionError(
-            f"The method {method!r} makes {chosen.output}, the model has {record.output}.",
+            f"The method {call.method!r} makes {chosen.output}, the model has {record.output}.",
             todo=Hint(Call("methods"), " says what each method makes."),
         )
     history = History.of(folder)
     wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
     dataset = restrict_labels(dataset, wanted)
-    reader = CaseReader(dataset, strict=strict)
+    reader = CaseReader(dataset, strict=call.strict)
     dataset = _without_held_out(without_forgotten(dataset, history), history)
     ids = {name_key(request.label): record.structures.named(request.name).id for request in wanted}
-    runtime = start(device)
+    runtime = start(call.device)
     loaded = load(folder, runtime)
     prepared = []
     for done, case in enumerate(dataset.cases):
@@ -134,7 +122,7 @@ def _remember(
     )
     kinds = {"exemplars": ctx.exemplars.to_files(), "prototypes": ctx.prototypes.to_files()}
     return folder.edit(
-        {"action": "remember", "method": method, "data": dataset.name},
+        {"action": "remember", "method": call.method, "data": dataset.name},
         tensors={kind: tensors for kind, (_, tensors) in kinds.items()} | {"memory": memory.tensors},
         documents={kind: document for kind, (document, _) in kinds.items()}
         | {"selection": selection, "memory": memory_document(ctx)},

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SkipValidation
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.ready import ReadyModel
@@ -17,12 +21,14 @@ from IncrementalSegLib.engine.results import (
     place_results,
     write_result,
 )
+from IncrementalSegLib.engine.settings import MODEL, StrictSettings, VersionSettings
 from IncrementalSegLib.engine.sources import find_sources
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.inference.prediction import Prediction
-from IncrementalSegLib.progress import Phase, Progress, Share, silent
+from IncrementalSegLib.options import CONFIG, called_with
+from IncrementalSegLib.progress import Phase, Share
 from IncrementalSegLib.structures import StructureList
-from IncrementalSegLib.types import DeviceName, Json
+from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.volume import Grid
 
 OnResult = Callable[[str, str, Mapping[str, float]], None]
@@ -72,41 +78,41 @@ class SegmentResult:
         }
 
 
-def segment(
-    model: str | Path,
-    scans: str | Path | Sequence[str | Path],
-    output: str | Path,
-    *,
-    structures: str | None = None,
-    version: int | None = None,
-    format: Format | None = None,  # noqa: A002
-    uncertainty: bool = False,
-    largest_component: bool = False,
-    overwrite: bool = False,
-    strict: bool = False,
-    device: DeviceName = "auto",
-    progress: Progress = silent,
-    on_result: OnResult | None = None,
-    loader: Loader = load,
-) -> SegmentResult:
+@pydantic_dataclass(frozen=True, config=CONFIG)
+class SegmentCall(VersionSettings, StrictSettings):
+    """The arguments of :func:`segment`."""
+
+    model: Annotated[str | Path, Field(description=MODEL)]
+    scans: Annotated[
+        str | Path | Sequence[str | Path],
+        Field(description="Files, DICOM folders or folders of scans; channels of one scan are joined by ;."),
+    ]
+    output: Annotated[str | Path, Field(description="A folder for several scans; a file name or folder for one.")]
+    _: KW_ONLY
+    structures: Annotated[str | None, Field(description="Names, comma-separated; all by default.")] = None
+    format: Annotated[
+        Format | None,
+        Field(
+            description="seg.nrrd (names, colours, overlapping structures) or nii.gz (one integer map); by default as "
+            "the name of the output says, else seg.nrrd."
+        ),
+    ] = None
+    uncertainty: Annotated[bool, Field(description="Also write a map of uncertainty, 0..1, beside each result.")] = (
+        False
+    )
+    overwrite: Annotated[bool, Field(description="Results may replace files, but never a scan.")] = False
+    on_result: Annotated[
+        SkipValidation[OnResult | None], Field(description="Called with each result as soon as it is written.")
+    ] = None
+    loader: Annotated[SkipValidation[Loader], Field(description="Loads the model.")] = load
+
+
+@called_with(SegmentCall)
+def segment(call: SegmentCall) -> SegmentResult:
     """Segment scans and write one segmentation each, on the scan's own grid; of several, one may fail.
 
-    Args:
-        model: The model's folder.
-        scans: Files, DICOM folders or folders of scans; see :func:`~.sources.find_sources`.
-        output: A folder for several scans; a file name or folder for one.
-        structures: Names, comma-separated; all by default.
-        version: Version of the model; the current one by default.
-        format: ``seg.nrrd`` (names, colours, overlapping structures) or ``nii.gz`` (one integer map); by
-            default as the name of the output says, else ``seg.nrrd``.
-        uncertainty: Also write a map of uncertainty, 0..1, beside each result.
-        largest_component: Keep only the largest component of each structure.
-        overwrite: Results may replace files, but never a scan.
-        strict: What a person should know of a scan's file is an error.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        progress: Receives progress.
-        on_result: Called with each result as soon as it is written.
-        loader: Loads the model.
+    Returns:
+        Files, volumes and warnings.
 
     Raises:
         IncrementalSegError: Something named is unknown, or the only scan cannot be read or does not fit.
@@ -116,23 +122,23 @@ def segment(
         'scan.seg.nrrd'
     """
     warnings: list[str] = []
-    sources = find_sources(scans, warnings)
-    target = place_results(Path(output), sources, format)
-    files = [file for source in sources for file in files_of(target(source), uncertainty)]
-    keep_files(files, [path for source in sources for path in source.paths], overwrite)
-    ready = ReadyModel.open(model, structures, version, device, loader, warnings)
+    sources = find_sources(call.scans, warnings)
+    target = place_results(Path(call.output), sources, call.format)
+    files = [file for source in sources for file in files_of(target(source), call.uncertainty)]
+    keep_files(files, [path for source in sources for path in source.paths], call.overwrite)
+    ready = ReadyModel.open(call.model, call.structures, call.version, call.device, call.loader, warnings)
     chosen, names = ready.structures, [source.name for source in sources]
     result = SegmentResult(scans=names, millilitres={item.name: [] for item in chosen}, warnings=warnings)
     for number, source in enumerate(sources):
         path = target(source)
-        segmenting = Share.of(progress, Phase.SEGMENTING.of(source.name))
+        segmenting = Share.of(call.progress, Phase.SEGMENTING.of(source.name))
         report = segmenting.sub(number / len(sources), (number + 1) / len(sources))
         report(0.0)
         try:
-            check_names(files_of(path, uncertainty))
-            volume = ready.read(source, strict)
+            check_names(files_of(path, call.uncertainty))
+            volume = ready.read(source, call.strict)
             prediction = ready.predict(
-                volume, source.name, uncertainty=uncertainty, largest=largest_component, progress=report
+                volume, source.name, uncertainty=call.uncertainty, largest=call.largest_component, progress=report
             )
             grid = volume.grid
             del volume  # a large scan and its result do not fit twice
@@ -145,8 +151,8 @@ def segment(
                 volumes.append(None)
             continue
         found = _measure(prediction, grid, chosen, source.name, result)
-        if on_result is not None:
-            on_result(str(path), source.name, found)
+        if call.on_result is not None:
+            call.on_result(str(path), source.name, found)
     return result
 
 

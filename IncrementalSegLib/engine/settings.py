@@ -27,22 +27,34 @@ NormalisationChoice: TypeAlias = Literal["auto", "zscore", "ct"]
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
-class ReadingSettings(Options):
-    """Options for reading cases."""
+class StrictSettings(Options):
+    """Whether scans with notes are taken."""
 
     strict: Annotated[bool, Field(description="Turn each warning of `check` into an error.")] = False
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class ReadingSettings(StrictSettings):
+    """Options for reading cases."""
+
     accept_grid: Annotated[
         bool, Field(description="Match a label of the size of its image voxel by voxel, ignoring its header.")
     ] = False
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
-class CaseSettings(Options):
-    """Options for the cases of a step and what is kept of them."""
+class CaseChoice(Options):
+    """The choice among the cases of a data set."""
 
     cases: Annotated[
         str | None, Field(description="Case ids, comma-separated, or a file with one id per line; all by default.")
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class CaseSettings(CaseChoice):
+    """Options for the cases of a step and what is kept of them."""
+
     exemplars: Annotated[
         Literal["keep", "none"],
         Field(description="Whether slices (2-D) or crops (3-D) of the training scans are kept for rehearsal."),
@@ -183,8 +195,17 @@ class RunSettings(WorkSettings):
     ] = None
 
 
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class VersionSettings(DeviceSettings, WorkSettings):
+    """The version that scans are segmented with."""
+
+    version: Annotated[int | None, Field(description="Version of the model; the current one by default.")] = None
+    largest_component: Annotated[bool, Field(description="Keep only the largest component of each structure.")] = False
+
+
+MODEL = "The model's folder."
 _MODEL = "The model's folder; the first step creates it."
-_DATA = "A data set: nnU-Net or Decathlon folder, or a manifest."
+DATA = "A data set: nnU-Net or Decathlon folder, or a manifest."
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -192,7 +213,7 @@ class AdviseCall(WorkSettings, ReadingSettings, CaseSettings):
     """The arguments of :func:`advise`."""
 
     model: Annotated[str | Path, Field(description=_MODEL)]
-    data: Annotated[str | Path | InstanceOf[Dataset], Field(description=_DATA)]
+    data: Annotated[str | Path | InstanceOf[Dataset], Field(description=DATA)]
     structures: Annotated[
         str | Sequence[StructureSpec] | None,
         Field(description="What would be taught, as for `learn`; all cases are looked at by default."),
@@ -204,7 +225,7 @@ class StepCall(WorkSettings, StepSettings):
     """The arguments of :func:`estimate`; a :class:`StructureSpec` may bring terminology and colour."""
 
     model: Annotated[str | Path, Field(description=_MODEL)]
-    data: Annotated[str | Path | InstanceOf[Dataset], Field(description=_DATA)]
+    data: Annotated[str | Path | InstanceOf[Dataset], Field(description=DATA)]
     structures: Annotated[
         str | Sequence[StructureSpec],
         Field(
@@ -218,7 +239,7 @@ class StepCall(WorkSettings, StepSettings):
 class GateCall(WorkSettings, DeviceSettings, ReadingSettings):
     """The arguments of :func:`gate`."""
 
-    model: Annotated[str | Path, Field(description="The model's folder.")]
+    model: Annotated[str | Path, Field(description=MODEL)]
     version: Annotated[int | None, Field(description="The version to judge; by default the newest.")] = None
     _: KW_ONLY
     against: Annotated[int | None, Field(description="The version to compare with; by default the parent.")] = None
@@ -240,7 +261,7 @@ class LearnCall(RunSettings, StepCall):
 class ResumeCall(RunSettings, DeviceSettings):
     """The arguments of :func:`resume`."""
 
-    model: Annotated[str | Path, Field(description="The model's folder.")]
+    model: Annotated[str | Path, Field(description=MODEL)]
     _: KW_ONLY
     data: Annotated[
         InstanceOf[Dataset] | None,

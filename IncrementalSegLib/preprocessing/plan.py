@@ -56,7 +56,7 @@ class Plan(BaseModel):
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """Which of D, H, W the network sees."""
+        """The axes among D, H, W that the network sees."""
         return (1, 2) if self.dimension == 2 else (0, 1, 2)
 
     @property

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 
-from IncrementalSegLib.progress import Phase, split
+from IncrementalSegLib.progress import Part, Phase, split
 
 USUAL: dict[str, dict[str, float]] = {
     "learn": {
@@ -33,15 +33,15 @@ USUAL: dict[str, dict[str, float]] = {
 
 USUAL["resume"] = USUAL["learn"]
 
-PARTS: dict[str, Phase] = {
-    "reading": Phase.READING,
-    "preparing": Phase.PREPARING,
-    "learning": Phase.TRAINING,
-    "scoring": Phase.TRAINING,
-    "checkpoints": Phase.TRAINING,
-    "remembering": Phase.REMEMBERING,
-    "judging": Phase.CHECKING_OLD,
-    "saving": Phase.SAVING,
+PARTS: dict[Part, Phase] = {
+    Part.READING: Phase.READING,
+    Part.PREPARING: Phase.PREPARING,
+    Part.LEARNING: Phase.TRAINING,
+    Part.SCORING: Phase.TRAINING,
+    Part.CHECKPOINTS: Phase.TRAINING,
+    Part.REMEMBERING: Phase.REMEMBERING,
+    Part.JUDGING: Phase.CHECKING_OLD,
+    Part.SAVING: Phase.SAVING,
 }
 """Part of an estimate -> the phase of the step that it belongs to."""
 
@@ -64,6 +64,11 @@ class JobProgress:
         expected: Part of an estimate -> seconds; parts that are missing take none.
         clock: Seconds.
 
+    Attributes:
+        phase: The phase under way.
+        fraction: Share of the job that is done, 0..1.
+        left: Seconds that the rest takes, or ``None`` while unknown.
+
     Example:
         >>> job = JobProgress("learn", {"reading": 10, "learning": 90})
         >>> job.update(Phase.TRAINING, 0.5)
@@ -77,42 +82,17 @@ class JobProgress:
         self._clock, self._alone = clock, job not in USUAL
         usual, seconds = USUAL.get(job, {}), _by_phase(expected or {})
         if any(phase in usual for phase in seconds):
-            self._course = _Course({phase: seconds.get(phase, 0.0) for phase in usual}, 1.0)
+            self._begin({phase: seconds.get(phase, 0.0) for phase in usual}, 1.0)
         else:
-            self._course = _Course(usual)
+            self._begin(usual)
 
-    @property
-    def phase(self) -> str:
-        """The phase under way."""
-        return self._course.phase
+    def _begin(self, weights: Mapping[str, float], rate: float | None = None) -> None:
+        """Begin a job.
 
-    @property
-    def fraction(self) -> float:
-        """Share of the job that is done, 0..1."""
-        return self._course.fraction
-
-    @property
-    def left(self) -> float | None:
-        """Seconds that the rest takes, or ``None`` while unknown."""
-        return self._course.left
-
-    def update(self, phase: str, fraction: float) -> None:
-        """Take note of the share of a phase that is done, 0..1."""
-        key, _detail = split(phase)
-        if self._alone and key != Phase.STARTING and not self._course.knows(key):
-            self._course = _Course({key: 1.0})
-        self._course.update(phase, key, fraction, self._clock())
-
-
-class _Course:
-    """The phases of a job in order, where it is in them, and how fast.
-
-    Args:
-        weights: Phase -> share of the time, in any unit.
-        rate: Seconds of a unit, where they are known.
-    """
-
-    def __init__(self, weights: Mapping[str, float], rate: float | None = None) -> None:
+        Args:
+            weights: Phase -> share of the time, in any unit.
+            rate: Seconds of a unit, where they are known.
+        """
         self.phase: str = Phase.STARTING
         self.fraction = 0.0
         self.left: float | None = None
@@ -121,12 +101,12 @@ class _Course:
         self._place, self._share, self._first, self._entered = -1, 0.0, 0.0, 0.0
         self._shown = 0.0
 
-    def knows(self, key: str) -> bool:
-        """Return whether a phase belongs to the job."""
-        return key in self._phases
-
-    def update(self, phase: str, key: str, fraction: float, now: float) -> None:
-        """Take note of the share of a phase that is done at a time."""
+    def update(self, phase: str, fraction: float) -> None:
+        """Take note of the share of a phase that is done, 0..1."""
+        key, _detail = split(phase)
+        if self._alone and key != Phase.STARTING and key not in self._phases:
+            self._begin({key: 1.0})
+        now = self._clock()
         place = self._phases.index(key) if key in self._phases else -1
         entered = place > self._place
         if entered:
@@ -181,6 +161,7 @@ def _by_phase(expected: Mapping[str, float]) -> dict[str, float]:
     """Return the seconds of each phase from those of the parts of an estimate."""
     seconds: dict[str, float] = {}
     for part, value in expected.items():
-        if part in PARTS and 0 < value < math.inf:
-            seconds[PARTS[part]] = seconds.get(PARTS[part], 0.0) + value
+        if part in set(Part) and 0 < value < math.inf:
+            phase = PARTS[Part(part)]
+            seconds[phase] = seconds.get(phase, 0.0) + value
     return seconds

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, fields, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from IncrementalSegLib.engine.compare.records import earlier_version
 from IncrementalSegLib.engine.documents import plan_of
-from IncrementalSegLib.engine.scores.evaluate import Evaluation, evaluate
+from IncrementalSegLib.engine.scores.evaluate import EvaluateCall, Evaluation, evaluate
 from IncrementalSegLib.engine.scores.scoring import Watch
 from IncrementalSegLib.engine.scores.views import view
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.names import name_key
+from IncrementalSegLib.options import CONFIG, called_with
 from IncrementalSegLib.preprocessing.plan import Plan
-from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.reports.changes import Change, verdict
 from IncrementalSegLib.reports.content import ChangeTable, Report, Section
 from IncrementalSegLib.reports.page import check_report, write_report
@@ -25,44 +28,26 @@ from IncrementalSegLib.reports.slices import SHOWN, SliceRow, worst_slices
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_cases
 from IncrementalSegLib.store.versions import ModelFolder, open_model
-from IncrementalSegLib.structures import StructureSpec, parse_names, write_names
-from IncrementalSegLib.types import DeviceName, StructureId
+from IncrementalSegLib.structures import StructureSpec, specs_of
+from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.volume import Volume
 
 Rows = dict[tuple[StructureId, str], SliceRow]
 """Structure and case -> a slice with the truth and the masks that were found."""
 
 
-def compare_versions(
-    model: str | Path,
-    data: str | Path | Dataset,
-    folder: str | Path,
-    *,
-    cases: str | None = None,
-    structures: str | None = None,
-    before: int | None = None,
-    version: int | None = None,
-    largest_component: bool = False,
-    strict: bool = False,
-    accept_grid: bool = False,
-    device: DeviceName = "auto",
-    progress: Progress = silent,
-) -> tuple[Evaluation | None, Evaluation, Path]:
-    """Evaluate a version and the one before it on the same cases, and write a report of what changed.
+@dataclass(frozen=True, config=CONFIG)
+class CompareCall(EvaluateCall):
+    """The arguments of :func:`compare_versions`."""
 
-    Args:
-        model: The model's folder.
-        data: A data set.
-        folder: Folder of the page.
-        cases: Case ids, comma-separated, or a file with one id per line; all by default.
-        structures: ``"femur, tibia=LABEL IN DATA"``; by default every structure that the data names too.
-        before: Version to compare with; by default the parent.
-        version: Version to evaluate; the current one by default.
-        largest_component: Keep only the largest component of each structure.
-        strict: What a person should know of a case (``check`` lists it) is an error.
-        accept_grid: Match a label of the size of its image voxel by voxel, ignoring its header.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        progress: Receives progress.
+    folder: Annotated[str | Path, Field(description="Folder of the page.")]
+    _: KW_ONLY
+    before: Annotated[int | None, Field(description="Version to compare with; by default the parent.")] = None
+
+
+@called_with(CompareCall)
+def compare_versions(call: CompareCall) -> tuple[Evaluation | None, Evaluation, Path]:
+    """Evaluate a version and the one before it on the same cases, and write a report of what changed.
 
     Returns:
         The scores of ``before``, ``None`` where it knows none of the structures; those of ``version``; and the page.
@@ -71,33 +56,24 @@ def compare_versions(
         OptionError: There is no version to compare with.
         IncrementalSegError: Something named is unknown, does not fit or cannot be read.
     """
-    check_report(Path(folder))
-    opened = open_model(model)
-    record = opened.record(version)
-    parent = earlier_version(opened, record, before).number
-    dataset = open_cases(data, accept_grid=accept_grid)
+    check_report(Path(call.folder))
+    opened = open_model(call.model)
+    record = opened.record(call.version)
+    parent = earlier_version(opened, record, call.before).number
+    dataset = open_cases(call.data, accept_grid=call.accept_grid)
+    asked: Json = {item.name: getattr(call, item.name) for item in fields(EvaluateCall)} | {"data": dataset}
     plan = plan_of(record)
     sides: list[tuple[Evaluation | None, Rows]] = []
     for number in (parent, record.number):
         rows: Rows = {}
-        asked = _known(opened, number, structures, dataset)
-        found = None
-        if number == record.number and asked == "":
-            asked = structures  # evaluate says what is wrong with the names
-        if asked != "":
-            found = evaluate(
-                model,
-                dataset,
-                cases=cases,
-                structures=asked,
-                version=number,
-                largest_component=largest_component,
-                strict=strict,
-                device=device,
-                watch=_collect(rows, plan),
-                progress=progress,
-            )
-        sides.append((found, rows))
+        structures: str | Sequence[StructureSpec] | None = _known(opened, number, call.structures, dataset)
+        if number == record.number and (call.structures is None or not structures):
+            structures = call.structures  # evaluate says which structures are not scored, and what is wrong with names
+        elif not structures:
+            sides.append((None, rows))
+            continue
+        own = {"structures": structures, "version": number, "watch": _collect(rows, plan)}
+        sides.append((evaluate(**asked | own), rows))
     (earlier, old_rows), (later, new_rows) = sides
     assert later is not None, "a version knows its own structures"
     changes = _changes(opened, earlier, later)
@@ -120,22 +96,24 @@ def compare_versions(
         ),
         warnings=later.warnings,
     )
-    return earlier, later, write_report(report, Path(folder))
+    return earlier, later, write_report(report, Path(call.folder))
 
 
-def _known(opened: ModelFolder, number: int, text: str | None, dataset: Dataset) -> str | None:
-    """Return which of the structures asked for a version knew, by today's names; empty where it knew none."""
+def _known(
+    opened: ModelFolder, number: int, asked: str | Sequence[StructureSpec] | None, dataset: Dataset
+) -> list[StructureSpec]:
+    """Return which of the structures asked for, or else named by the data, a version knew, by today's names."""
     older = opened.record(number).structures
     today = {name_key(item.name): item.id for item in opened.record().structures}
-    if text is None:
-        labels = {name_key(name) for name in dataset.names}
-        return None if any(name_key(item.name) in labels for item in older) else ""
-    asked: list[StructureSpec] = []
-    for request in parse_names(text):
+    if asked is None:
+        labels = {name_key(name): name for name in dataset.names}
+        return [StructureSpec(item.name, labels[key]) for item in older if (key := name_key(item.name)) in labels]
+    known: list[StructureSpec] = []
+    for request in specs_of(asked):
         uuid = today.get(name_key(request.name))
         same = [item for item in older if item.id == uuid or name_key(item.name) == name_key(request.name)]
-        asked += [StructureSpec(same[0].name, request.label)] if same else []
-    return write_names(asked)
+        known += [StructureSpec(same[0].name, request.label)] if same else []
+    return known
 
 
 def _collect(rows: Rows, plan: Plan) -> Watch:

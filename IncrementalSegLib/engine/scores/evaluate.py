@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, InstanceOf, SkipValidation
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.scoring import Watch, score_cases
+from IncrementalSegLib.engine.settings import DATA, MODEL, CaseChoice, ReadingSettings, VersionSettings
 from IncrementalSegLib.errors import DataError, Hint, Set
 from IncrementalSegLib.evaluation.metrics import StructureScore, summarise
 from IncrementalSegLib.names import name_key
-from IncrementalSegLib.progress import Progress, silent
+from IncrementalSegLib.options import CONFIG, called_with
 from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import open_model
-from IncrementalSegLib.structures import StructureList, StructureSpec, parse_names
-from IncrementalSegLib.types import DeviceName, Json, StructureId
+from IncrementalSegLib.structures import StructureList, StructureSpec, specs_of
+from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.notes import counted
 from IncrementalSegLib.volumes.pictures import is_picture
 
@@ -53,34 +57,29 @@ class Evaluation:
         }
 
 
-def evaluate(
-    model: str | Path,
-    data: str | Path | Dataset,
-    *,
-    cases: str | None = None,
-    structures: str | None = None,
-    version: int | None = None,
-    largest_component: bool = False,
-    strict: bool = False,
-    accept_grid: bool = False,
-    device: DeviceName = "auto",
-    watch: Watch | None = None,
-    progress: Progress = silent,
-) -> Evaluation:
+@pydantic_dataclass(frozen=True, config=CONFIG)
+class EvaluateCall(VersionSettings, ReadingSettings, CaseChoice):
+    """The arguments of :func:`evaluate`."""
+
+    model: Annotated[str | Path, Field(description=MODEL)]
+    data: Annotated[str | Path | InstanceOf[Dataset], Field(description=DATA)]
+    _: KW_ONLY
+    structures: Annotated[
+        str | Sequence[StructureSpec] | None,
+        Field(description='"femur, tibia=LABEL IN DATA"; by default every structure that the data names too.'),
+    ] = None
+    watch: Annotated[
+        SkipValidation[Watch | None],
+        Field(description="Called with each case, its volume, true masks and prediction, for pictures."),
+    ] = None
+
+
+@called_with(EvaluateCall)
+def evaluate(call: EvaluateCall) -> Evaluation:
     """Segment labelled cases and compare: Dice, ASSD and HD95 per structure.
 
-    Args:
-        model: The model's folder.
-        data: A data set.
-        cases: Case ids, comma-separated, or a file with one id per line; all by default.
-        structures: ``"femur, tibia=LABEL IN DATA"``; by default every structure that the data names too.
-        version: Version of the model; the current one by default.
-        largest_component: Keep only the largest component of each structure.
-        strict: What a person should know of a case (``check`` lists it) is an error.
-        accept_grid: Match a label of the size of its image voxel by voxel, ignoring its header.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        watch: Called with each case, its volume, true masks and prediction, for pictures.
-        progress: Receives progress.
+    Returns:
+        The scores.
 
     Raises:
         IncrementalSegError: Something named is unknown, does not fit or cannot be read.
@@ -89,27 +88,27 @@ def evaluate(
         >>> evaluate("shoulder", "scans").structures["humerus"].cases
         2
     """
-    folder = open_model(model)
-    record = folder.record(version)
-    dataset = open_cases(data, cases, accept_grid=accept_grid)
-    wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)
+    folder = open_model(call.model)
+    record = folder.record(call.version)
+    dataset = open_cases(call.data, call.cases, accept_grid=call.accept_grid)
+    wanted = specs_of(call.structures) if call.structures is not None else common_names(record.structures, dataset)
     dataset = restrict_labels(dataset, wanted)
-    reader = CaseReader(dataset, strict=strict)
+    reader = CaseReader(dataset, strict=call.strict)
     ids = {name_key(request.label): record.structures.named(request.name).id for request in wanted}
     structure_of = {
         label: ids[name_key(label)] for label in sorted({name for case in dataset.cases for name in case.looked_for})
     }
-    runtime = start(device)
+    runtime = start(call.device)
     past = _PastCases(History.of(folder, record.number))
     scores = score_cases(
-        load(folder, runtime, version).predictor(runtime),
+        load(folder, runtime, call.version).predictor(runtime),
         dataset.cases,
         structure_of,
-        largest=largest_component,
+        largest=call.largest_component,
         seen=past.taught,
-        watch=watch,
+        watch=call.watch,
         reader=reader,
-        progress=progress,
+        progress=call.progress,
     )
     reader.finish()
     rng = np.random.default_rng(0)
@@ -121,7 +120,7 @@ def evaluate(
     warnings += tuple(filter(None, held_out))
     if any(is_picture(path) for case in dataset.cases for path in case.images):
         warnings += ("Pictures have no millimetres: their ASSD and HD95 are in pixels.",)
-    if structures is None:
+    if call.structures is None:
         warnings += tuple(
             Hint(
                 f"{name} was not scored: the data has no label of this name. Name the label: ",

@@ -126,7 +126,7 @@ def test_names_cases_and_versions_are_chosen(model, data, teach):
         ({"data": "nowhere"}, DataError, "not there"),
         ({"cases": "nobody"}, UnknownNameError, "'nobody'"),
         ({"version": 7}, UnknownNameError, "version called '7'"),
-        ({"device": "gpu"}, OptionError, "auto, cpu or cuda"),
+        ({"device": "gpu"}, OptionError, "'auto', 'cpu' or 'cuda'"),
         ({"model": "nowhere"}, ModelError, "no model folder"),
     ],
 )
