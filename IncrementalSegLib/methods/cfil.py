@@ -11,30 +11,28 @@ from torch import Tensor
 
 from IncrementalSegLib.losses.classes import masked_mean, unbiased_distillation
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses, columns
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
+from IncrementalSegLib.methods.base.unlabelled import DrawsUnlabelled, UnlabelledOptions
 from IncrementalSegLib.networks.outputs.embedding import Embedding
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.text import seeded_embedding
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.sampling.batch import Batch
-from IncrementalSegLib.types import Source, StructureId
+from IncrementalSegLib.types import StructureId
 
 log = logging.getLogger(__name__)
 
 
-class CfilOptions(ClassOptions):
+class CfilOptions(UnlabelledOptions, ClassOptions):
     """Options of CFIL."""
 
     distillation: float = Field(10.0, ge=0)
     """Weight of the previous model's output, a mean over classes in which new structures count as background."""
     feature_distillation: float = Field(0.0, ge=0)
     """Weight of the distance, one minus the cosine, between the feature vectors of both models."""
-    p_unlabelled: float = Field(0.5, ge=0, lt=1)
-    """Probability that a batch comes from the unlabelled scans, where there are some."""
 
 
 @register("method", "cfil")
-class Cfil(SoftmaxClasses[CfilOptions]):
+class Cfil(DrawsUnlabelled[CfilOptions], SoftmaxClasses[CfilOptions]):
     """Contrast voxels with orthonormal directions made from names; distil the previous model, also on unlabelled scans.
 
     The cross-entropy is over cosines.  A voxel without a label counts as background or any structure that was not
@@ -43,7 +41,6 @@ class Cfil(SoftmaxClasses[CfilOptions]):
 
     output = "embedding"
     needs = frozenset({"teacher"})
-    draws_unlabelled = True
     reads_names = True
     balanced = False
     source = "after Chen et al., arXiv 2405.16328, 2024; details inferred from its abstract and figures"
@@ -62,31 +59,9 @@ class Cfil(SoftmaxClasses[CfilOptions]):
                     place.residual,
                 )
 
-    def sources(self, ctx: StepContext) -> dict[Source, float]:
-        """Take a share of the batches from unlabelled scans of earlier steps."""
-        if ctx.teacher_model is None:
-            return {"new": 1.0}
-        return {"new": 1 - self.options.p_unlabelled, "unlabelled": self.options.p_unlabelled}
-
-    def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
-        """Return what the labels teach and what holds the structures of the previous model.
-
-        On new scans these are the structures that the step does not teach, on unlabelled ones all of them.
-        """
-        output, target = ctx.model(batch.image), self.target(batch, ctx)
-        terms = {} if batch.source == "unlabelled" else self.classify(output.logits, target, ctx)
-        if ctx.teacher_model is None:
-            return terms
-        held = ctx.teacher_model.structures if batch.source == "unlabelled" else ctx.old
-        if held:
-            outputs = Outputs(
-                student=output,
-                teacher=ctx.teacher(batch.image),
-                student_columns=columns(ctx.model, held),
-                teacher_columns=columns(ctx.teacher_model, held),
-            )
-            terms |= self.preserve(outputs, target, ctx)
-        return terms
+    def distils(self) -> bool:
+        """Return whether an unlabelled scan has a term in the loss."""
+        return super().distils() or self.options.feature_distillation > 0
 
     def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the distillation of the outputs and, where it is wanted, of the feature vectors."""

@@ -9,10 +9,11 @@ from IncrementalSegLib.losses.ambiguity import ambiguous_dice, focal, uncertaint
 from IncrementalSegLib.losses.classes import masked_mean, unbiased_distillation
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
+from IncrementalSegLib.methods.base.unlabelled import DrawsUnlabelled, UnlabelledOptions
 from IncrementalSegLib.registry import register
 
 
-class VersatileOptions(ClassOptions):
+class VersatileOptions(UnlabelledOptions, ClassOptions):
     """Options of versatile."""
 
     dice: bool = True
@@ -29,7 +30,7 @@ class VersatileOptions(ClassOptions):
 
 
 @register("method", "versatile")
-class Versatile(SoftmaxClasses[VersatileOptions]):
+class Versatile(DrawsUnlabelled[VersatileOptions], SoftmaxClasses[VersatileOptions]):
     """Ambiguity-aware focal and Dice losses, and entropy that is minimised; later steps distil the previous model."""
 
     needs = frozenset({"teacher"})

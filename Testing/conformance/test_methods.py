@@ -29,6 +29,7 @@ def needs(name, what):
 
 
 REHEARSING = [name for name in METHODS if needs(name, "exemplars")]
+DRAWING = [name for name in METHODS if find("method", name).draws_unlabelled]
 RECIPES = [
     pytest.param(name, recipe, id=f"{name}-{recipe.get('recipe', 'default')}")
     for name in METHODS
@@ -208,6 +209,23 @@ def test_exemplars_need_no_labels_and_leave_the_new_output_alone(name):
     assert changed(before, bits(ctx.model.output.part(SQUARE))) == set()
     labelled = replace(drawn, label=torch.ones_like(drawn.label), looked_for=torch.ones_like(drawn.looked_for))
     assert torch.equal(loss_of(chosen, ctx, labelled), loss_of(chosen, ctx, drawn))
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_unlabelled_scans_hold_what_the_previous_model_knows_and_have_no_labels(name):
+    chosen = method(name)
+    plain, other = context(chosen, improve=True), context(chosen, improve=True)  # nothing is old
+    assert set(chosen.sources(plain)) == {"new", "unlabelled"}
+    drawn = batch(plain)
+    none = replace(drawn, source="unlabelled", looked_for=torch.zeros_like(drawn.looked_for))
+    with torch.no_grad():
+        for value in other.teacher_model.parameters():
+            value.add_(torch.randn(value.shape, generator=torch.Generator().manual_seed(1)))
+    turned = replace(none, label=1 - none.label)
+    assert torch.equal(loss_of(chosen, plain, none), loss_of(chosen, plain, turned))
+    assert not torch.equal(loss_of(chosen, plain, none), loss_of(chosen, other, none))
+    assert all(grad.isfinite().all() for grad in gradients(plain.model).values())
+    assert "unlabelled" not in chosen.sources(context(chosen, old=()))
 
 
 @pytest.mark.parametrize(("name", "recipe"), RECIPES)

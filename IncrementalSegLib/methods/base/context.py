@@ -15,7 +15,7 @@ from IncrementalSegLib.networks.text import TextEmbedding
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.prototypes.bank import PrototypeBank
-from IncrementalSegLib.sampling.batch import PreparedCase
+from IncrementalSegLib.sampling.batch import Batch, PreparedCase
 from IncrementalSegLib.types import Json, StructureId
 
 
@@ -79,6 +79,12 @@ class StepContext:
     def old(self) -> tuple[StructureId, ...]:
         """Structures of earlier steps that this step does not teach."""
         return tuple(item for item in self.structures if item not in self.new)
+
+    def held(self, batch: Batch) -> tuple[StructureId, ...]:
+        """Return the structures of the previous model that a batch does not teach: of unlabelled scans all."""
+        if self.teacher_model is None:
+            return ()
+        return self.old if batch.source == "new" else self.teacher_model.structures
 
     def rows(self, structures: Sequence[StructureId]) -> Tensor:
         """Return the rows (int64) of ``structures`` in ``Batch.label`` and in full logits."""

@@ -11,12 +11,12 @@ from torch import Tensor
 from IncrementalSegLib.losses.dice import soft_dice
 from IncrementalSegLib.losses.sigmoid import binary_cross_entropy
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.method import Method, MethodOptions
+from IncrementalSegLib.methods.base.unlabelled import DrawsUnlabelled, UnlabelledOptions
 from IncrementalSegLib.sampling.batch import Batch
 from IncrementalSegLib.types import StructureId
 
 
-class GeneratedOptions(MethodOptions):
+class GeneratedOptions(UnlabelledOptions):
     """Options of the methods with generated heads."""
 
     distillation: float = Field(1.0, ge=0)
@@ -27,17 +27,21 @@ class GeneratedOptions(MethodOptions):
 GeneratedOptionsT = TypeVar("GeneratedOptionsT", bound=GeneratedOptions)
 
 
-class GeneratedHeads(Method[GeneratedOptionsT]):
+class GeneratedHeads(DrawsUnlabelled[GeneratedOptionsT]):
     """Base of the methods whose heads a controller generates."""
 
     output = "dynamic"
     needs = frozenset({"teacher"})
 
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
-        """Return binary cross-entropy and soft Dice of the labels, and what holds the older structures."""
-        taught, old = ctx.new, self._distilled(ctx)
+        """Return binary cross-entropy and soft Dice of the labels, and what holds the older structures.
+
+        Unlabelled scans hold all structures of the previous model and teach nothing.
+        """
+        taught = () if batch.source == "unlabelled" else ctx.new
+        old = ctx.held(batch) if self.options.distillation else ()
         scores = ctx.model(batch.image, (*taught, *old)).logits
-        terms = self.classify(scores[:, : len(taught)], batch, taught, ctx)
+        terms = self.classify(scores[:, : len(taught)], batch, taught, ctx) if taught else {}
         if old:
             target = ctx.teacher(batch.image, old).logits.float().sigmoid()
             held = binary_cross_entropy(scores[:, len(taught) :], target, ~batch.ignore.unsqueeze(1))
@@ -60,9 +64,3 @@ class GeneratedHeads(Method[GeneratedOptionsT]):
         valid = known.view(*known.shape, *[1] * (label.ndim - 2)) & ~batch.ignore.unsqueeze(1)
         dice = soft_dice(scores.float().sigmoid(), label, valid)
         return {"cross_entropy": binary_cross_entropy(scores, label, valid), "dice": dice}
-
-    def _distilled(self, ctx: StepContext) -> tuple[StructureId, ...]:
-        """Return the structures of the previous model that this step does not teach."""
-        if ctx.teacher_model is None or not self.options.distillation:
-            return ()
-        return tuple(item for item in ctx.teacher_model.structures if item not in ctx.new)

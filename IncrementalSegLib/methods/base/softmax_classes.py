@@ -96,18 +96,22 @@ class SoftmaxClasses(Method[ClassOptionsT]):
             cast(Classes, model.output).balance(new)
 
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
-        """Return what labels teach and, after the first step, what keeps the old structures."""
+        """Return what labels teach and, after the first step, what keeps the old structures.
+
+        Unlabelled scans keep all structures of the previous model and teach nothing.
+        """
         output = ctx.model(batch.image)
         target = self.target(batch, ctx)
-        if ctx.teacher_model is None or not ctx.old:
+        if ctx.teacher_model is None or not (held := ctx.held(batch)):
             return self.classify(output.logits, target, ctx)
         outputs = Outputs(
             student=output,
             teacher=ctx.teacher(batch.image),
-            student_columns=columns(ctx.model, ctx.old),
-            teacher_columns=columns(ctx.teacher_model, ctx.old),
+            student_columns=columns(ctx.model, held),
+            teacher_columns=columns(ctx.teacher_model, held),
         )
-        return self.supervise(outputs, target, ctx) | self.preserve(outputs, target, ctx)
+        taught = {} if batch.source == "unlabelled" else self.supervise(outputs, target, ctx)
+        return taught | self.preserve(outputs, target, ctx)
 
     def supervise(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return what labels teach where there are old structures: cross-entropy and soft Dice."""
