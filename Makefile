@@ -51,6 +51,7 @@ format: $(STAMP) ## Format the code and repair what can be repaired
 	"$(BIN)/ruff" format .
 
 docs: $(STAMP) ## Build the documentation into site/; a warning is an error
+	"$(BIN)/python" docs/_site/methods_table.py
 	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build $(ARGS)
 
 package: $(STAMP) ## Build the wheel of release TAG and its notes into dist/

@@ -1,4 +1,4 @@
-"""AeiSeg: rehearse exemplars that cover the abstraction layer."""
+"""AeiSeg: rehearse exemplars that cover the features of the deepest layer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from IncrementalSegLib.registry import register
 
 @register("method", "aeiseg")
 class AeiSeg(RehearsingHeads[RehearsalOptions]):
-    """Keep old structures by distillation and exemplars chosen for coverage in the abstraction layer."""
+    """Distillation, and rehearsal of exemplars that cover the features of the network's deepest layer."""
 
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 2.2 (abstraction layer)"
     exemplar_order = "abstraction"

@@ -35,7 +35,7 @@ class ConusegOptions(ClassOptions):
 
 @register("method", "conuseg")
 class Conuseg(PrototypeClasses[ConusegOptions]):
-    """Pseudo-labels where the previous model is sure, relation distillation and contrast of class means.
+    """Confident pseudo-labels, and relations and contrast of class means.
 
     New rows start balanced, as in MiB: our own choice, the authors' code draws them at random.
     """

@@ -8,7 +8,7 @@ from IncrementalSegLib.registry import register
 
 @register("method", "coriseg")
 class CoRiSeg(RehearsingHeads[RehearsalOptions]):
-    """Keep old structures by distillation and exemplars chosen for coverage by content distance."""
+    """Distillation, and rehearsal of exemplars that cover the content of the scans."""
 
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 2.2, Eq. 3"
     exemplar_order = "content"

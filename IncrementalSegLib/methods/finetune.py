@@ -8,7 +8,7 @@ from IncrementalSegLib.registry import register
 
 @register("method", "finetune")
 class Finetune(IncrementalHeads[HeadOptions]):
-    """Train trunk and new heads on the new structures alone; the lower bound of the papers."""
+    """Training on the new structures alone; the lower bound."""
 
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 3 (finetuned)"
     retains = False

@@ -8,7 +8,7 @@ from IncrementalSegLib.registry import register
 
 @register("method", "finetune-softmax")
 class FinetuneSoftmax(SoftmaxClasses[ClassOptions]):
-    """Train on the new structures alone, with everything older as background; the lower bound of the papers."""
+    """Training on the new structures alone, with older ones as background; the lower bound."""
 
     source = "Cermelli et al., CVPR 2020 (MiB), Sec. 4 (FT)"
     retains = False

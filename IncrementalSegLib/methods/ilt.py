@@ -23,7 +23,7 @@ class IltOptions(ClassOptions):
 
 @register("method", "ilt")
 class Ilt(SoftmaxClasses[IltOptions]):
-    """Hold the softmax over the old outputs and the coarsest features, while labels call everything old background."""
+    """LwF, and distillation of the coarsest features."""
 
     needs = frozenset({"teacher"})
     source = "Michieli & Zanuttigh, ICCV Workshops 2019, Eq. 2-5, as compared by Cermelli et al., CVPR 2020"

@@ -35,7 +35,7 @@ class InsegOptions(ClassOptions):
 
 @register("method", "inseg")
 class Inseg(PrototypeClasses[InsegOptions]):
-    """Background that resembles structures is kept apart (FCA), and distillation follows new labels (CID).
+    """MiB, and separate treatment of background that resembles a structure.
 
     New rows start balanced, as in MiB: our own choice.
     """

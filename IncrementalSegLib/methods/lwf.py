@@ -22,7 +22,7 @@ class LwfOptions(ClassOptions):
 
 @register("method", "lwf")
 class Lwf(SoftmaxClasses[LwfOptions]):
-    """Distil the softmax over the old outputs alone, while the labels call everything old background."""
+    """Distillation among the old outputs; labels call old structures background."""
 
     needs = frozenset({"teacher"})
     source = "Li & Hoiem, ECCV 2016, Eq. 1-3, as compared by Cermelli et al., CVPR 2020"

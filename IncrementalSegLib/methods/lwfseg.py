@@ -8,6 +8,6 @@ from IncrementalSegLib.registry import register
 
 @register("method", "lwfseg")
 class LwfSeg(DistillingHeads[DistillingOptions]):
-    """Keep old structures by the previous model's opinion of the new scans; needs no exemplars."""
+    """Distillation: the previous model's output on the new scans is a target."""
 
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 2.1, Eq. 1-2"

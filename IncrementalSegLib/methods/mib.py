@@ -21,7 +21,7 @@ class MibOptions(ClassOptions):
 
 @register("method", "mib")
 class Mib(SoftmaxClasses[MibOptions]):
-    """Unbiased cross-entropy, unbiased distillation, and new rows that share the background's probability."""
+    """A loss and a distillation that account for structures hidden in the background."""
 
     needs = frozenset({"teacher"})
     source = "Cermelli et al., CVPR 2020, Eq. 3-8"

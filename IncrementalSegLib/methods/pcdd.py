@@ -68,7 +68,7 @@ class _Regions:
 
 @register("method", "pcdd")
 class Pcdd(PrototypeClasses[PcddOptions]):
-    """MiB with distillation calibrated by prototypes (PGCD) and class means aligned twice (DAPD).
+    """MiB, distillation calibrated by class means, and class means aligned twice.
 
     The paper names neither the layer of the features nor the initial values of new rows.  Our own choice is the
     last map before the output, because Eq. 6-9 weigh every voxel of the prediction, and MiB's balanced rows.

@@ -8,6 +8,6 @@ from IncrementalSegLib.registry import register
 
 @register("method", "plop")
 class Plop(PooledDistillation[PooledOptions]):
-    """Learn labels and sure pseudo-labels, and hold pooled features of every level (local POD)."""
+    """Confident pseudo-labels, and distillation of pooled features (local POD)."""
 
     source = "Douillard et al., CVPR 2021, Eq. 3-10"

@@ -27,7 +27,7 @@ class PseudoLabelOptions(ClassOptions):
 
 @register("method", "pseudo-label")
 class PseudoLabel(PseudoLabelled[PseudoLabelOptions]):
-    """Learn the new labels and the previous model's segmentation together, as if they were one set of labels.
+    """The previous model's segmentation as labels, beside the new ones.
 
     New rows start balanced, as in MiB: our own choice.
     """

@@ -30,7 +30,7 @@ class ReminderOptions(PooledOptions):
 
 @register("method", "reminder")
 class Reminder(PooledDistillation[ReminderOptions]):
-    """PLOP with a distillation at new structures that is weighted by their likeness to each old class."""
+    """PLOP, and distillation weighted by the similarity of old and new structures."""
 
     needs = frozenset({"teacher", "prototypes"})
     source = "Phan et al., CVPR 2022, Eq. 4-7"

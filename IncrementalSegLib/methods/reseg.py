@@ -8,7 +8,7 @@ from IncrementalSegLib.registry import register
 
 @register("method", "reseg")
 class ReSeg(RehearsingHeads[RehearsalOptions]):
-    """Keep old structures by distillation and exemplars drawn at random; the control of AeiSeg and CoRiSeg."""
+    """Distillation, and rehearsal of exemplars drawn at random; the control."""
 
     source = "Ozdemir & Goksel, IJCARS 2019 (code of the journal extension)"
     exemplar_order = "random"

@@ -38,7 +38,7 @@ class SdrOptions(ClassOptions):
 
 @register("method", "sdr")
 class Sdr(PrototypeClasses[SdrOptions]):
-    """Prototype matching, attraction, repulsion and sparsity of features over unbiased distillation."""
+    """MiB, class means that stay in place, and features that cluster around them."""
 
     source = "Michieli & Zanuttigh, CVPR 2021, Sec. 4"
     balanced = False

@@ -13,7 +13,7 @@ from IncrementalSegLib.types import StructureId
 
 @register("method", "separate")
 class Separate(IncrementalHeads[HeadOptions]):
-    """Give each new structure its own trunk; the upper bound of the papers, at the price of size."""
+    """A network of its own for each structure; the upper bound, larger and slower."""
 
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 3 (HumSeg, ScapSeg)"
 

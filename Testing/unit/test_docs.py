@@ -1,7 +1,7 @@
 """The documents tell the truth: every command parses, every example runs, every name exists."""
 
 import ast
-import importlib
+import importlib.util
 import re
 import shlex
 import tomllib
@@ -165,10 +165,21 @@ def test_anchors_are_headings(path):
         assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_the_tables_of_methods_are_those_of_the_registry():
+    spec = importlib.util.spec_from_file_location("methods_table", ROOT / "docs" / "_site" / "methods_table.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    text = page("docs/methods.md")
+    assert made.filled(text) == text, "run: python docs/_site/methods_table.py"
+    assert all(f"| `{name}` |" in text for name in names("method"))
+
+
 def test_the_citation_names_the_version():
     assert f"version: {IncrementalSegLib.__version__}\n" in page("CITATION.cff")
 
 
 def test_pictures_are_small():
-    for picture in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page("README.md")):
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page("README.md"))
+    assert pictures
+    for picture in pictures:
         assert (ROOT / picture).stat().st_size < 300_000
