@@ -30,9 +30,6 @@ SLICER = {
     "qSlicerApplication": ("QApplication", "startupCompleted() mrmlSceneChanged(vtkMRMLScene*)"),
 }
 
-if not FORMS:
-    pytest.skip("there are no forms", allow_module_level=True)
-
 
 def read(path):
     return ElementTree.parse(path).getroot()
@@ -58,7 +55,9 @@ def is_ui(node):
 
 
 def trees():
-    return [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in SOURCES if PANEL in path.parents]
+    found = [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in SOURCES if PANEL in path.parents]
+    assert found
+    return found
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
@@ -94,17 +93,21 @@ def test_a_form_names_the_classes_that_qt_does_not_have(path):
 
 def test_every_widget_that_the_code_names_exists():
     everywhere = set().union(*(widgets(path) for path in FORMS))
+    pages = set()
     for path, tree in trees():
         form = form_of(tree)
         known = set(widgets(form)) if form else everywhere
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and is_ui(node.value):
+                pages.add(path)
                 assert node.attr in known, f"{path.name}:{node.lineno}: there is no {node.attr} in the form"
+    assert len(pages) >= len(FORMS) / 2
 
 
 def test_the_code_names_no_layout():
     """Slicer gives a layout no name while it is empty; ``widget.layout()`` always finds it."""
     layouts = {element.get("name") for path in FORMS for element in read(path).iter("layout")}
+    assert layouts
     for path, tree in trees():
         used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_ui(node.value)}
         assert not used & layouts, path.name
@@ -112,7 +115,7 @@ def test_the_code_names_no_layout():
 
 def test_every_form_has_its_page():
     defined = {node.name for _, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
-    assert {path.stem for path in FORMS} <= defined
+    assert set() < {path.stem for path in FORMS} <= defined
 
 
 def test_every_connected_signal_exists():

@@ -45,7 +45,9 @@ def test_exemplars_are_listed_by_structure_and_rank(teach, model, data):
 
 def test_an_exemplar_is_found_again_in_its_scan(taught, data):
     cases = {case.id: case for case in open_data(data / "humerus").cases}
-    for item in overview(taught)["exemplars"]:
+    listed = overview(taught)["exemplars"]
+    assert listed
+    for item in listed:
         case = cases[item["case"]]
         assert item["images"] == [str(path.resolve()) for path in case.images]
         volume, masks = read_case(case)
