@@ -54,7 +54,7 @@ _WORDS = {
     Phase.PREPARING: "Preparing",
     Phase.TRAINING: "Learning",
     Phase.REMEMBERING: "Choosing exemplars",
-    Phase.CHECKING_OLD: "Checking old structures",
+    Phase.CHECKING_OLD: "Checking older structures",
     Phase.SAVING: "Saving",
     Phase.SEGMENTING: "Segmenting",
     Phase.DRAWING: "Drawing",
@@ -124,7 +124,7 @@ def duration(seconds: float) -> str:
 
 
 Wish = Literal["keep", "pause", "discard"]
-"""``keep``: end training now and go on with the best weights so far; ``pause``: write a checkpoint that
+"""``keep``: end training now and keep the best weights so far; ``pause``: write a checkpoint that
 ``resume`` continues; ``discard``: leave nothing behind."""
 
 

@@ -63,12 +63,12 @@ class Closing(qt.QObject):
             return
         text = {
             State.TEACHING: _(
-                "A structure is being taught. If Slicer closes now, the step is paused; go on with it another time."
+                "A structure is being taught. If Slicer closes now, the step is paused and can be resumed later."
             ),
             State.COMPARING: _(
-                "The structure has been taught meanwhile: nothing would be interrupted any more. Cancel to see what "
-                "became of the other structures; the new version waits for your decision."
+                "Teaching is finished, so closing interrupts nothing. Press Cancel to compare "
+                "the older structures; the new version waits for your decision."
             ),
-        }.get(self._session.state, _("Nothing is being taught any more, so nothing would be interrupted."))
+        }.get(self._session.state, _("Nothing is being taught, so closing interrupts nothing."))
         if self._question.text != text:
             self._question.text = text

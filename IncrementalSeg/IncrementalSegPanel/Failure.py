@@ -1,4 +1,4 @@
-"""An error as the panel shows it: what happened, why, and the button that mends it."""
+"""An error as the panel shows it: what happened, why, and the button that fixes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from IncrementalSegPanel.Wording import controlWords
 
 @dataclass(frozen=True)
 class Remedy:
-    """The button that mends an error.
+    """The button that fixes an error.
 
     Attributes:
         label: What it says.
@@ -33,7 +33,7 @@ class Failure:
         why: Why; may be empty.
         todo: What to do next; may be empty.
         report: Traceback and log of the worker, for *copy report* only.
-        remedy: The button that mends it, or ``None``.
+        remedy: The button that fixes it, or ``None``.
     """
 
     what: str

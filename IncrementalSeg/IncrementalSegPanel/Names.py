@@ -24,7 +24,7 @@ def faultOf(name: str) -> str:
         return _("This name is too long.")
     if plain.partition(".")[0].upper() in _RESERVED:
         return _("Windows keeps the name {} for itself.").format(plain)
-    return _("A name cannot hold any of {}, nor begin or end with a dot.").format(" ".join(_REFUSED))
+    return _("A name cannot contain any of {}, nor begin or end with a dot.").format(" ".join(_REFUSED))
 
 
 def folderName(text: str) -> str:

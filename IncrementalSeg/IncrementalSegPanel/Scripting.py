@@ -90,7 +90,7 @@ class Scripting:
         """
         if not isinstance(volumeNode, slicer.vtkMRMLScalarVolumeNode):
             raise DataError(
-                _("{value} is no scan.").format(value=repr(volumeNode)),
+                _("{value} is not a scan.").format(value=repr(volumeNode)),
                 _("A scan is a volume node of the scene."),
                 _("Load one, or find it in the scene: slicer.util.getNode(NAME)."),
             )
@@ -164,7 +164,7 @@ class Scripting:
         }
 
     def resume(self) -> Json:
-        """Go on with the unfinished step of the open model, and return what :meth:`teach` returns of it."""
+        """Resume the unfinished step of the open model, and return what :meth:`teach` returns of it."""
         result = self.do("resume", model=str(self._model(None)))
         return result | {"verdict": result["retention"]["sentence"], "report": result["retention"]}
 

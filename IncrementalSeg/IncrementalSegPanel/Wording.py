@@ -15,18 +15,18 @@ _PHASES: dict[str, str] = {
     Phase.MEASURING: _("Trying a few steps"),
     Phase.PREPARING: _("Preparing"),
     Phase.TRAINING: _("Learning"),
-    Phase.REMEMBERING: _("Remembering"),
+    Phase.REMEMBERING: _("Choosing exemplars"),
     Phase.CHECKING_OLD: _("Checking older structures"),
     Phase.SAVING: _("Saving"),
     Phase.SEGMENTING: _("Segmenting"),
     Phase.DRAWING: _("Drawing"),
 }
-
+"""The words of :func:`~IncrementalSegLib.progress.phrase`, as texts that Slicer can translate; a test compares them."""
 
 _CONTROLS = {
     "cases": _("the check mark in front of it"),
     "improve": _("“Improve it”"),
-    "restart": _("“Give it up and begin anew”"),
+    "restart": _("“Discard it and start again”"),
 }
 _TITLES = {
     "device": _("Device"),
@@ -40,7 +40,7 @@ _BUTTONS = {
     "doctor": _("“Copy report”"),
     "learn": _("“Teach”"),
     "methods": _("“Method”"),
-    "resume": _("“Go on with it”"),
+    "resume": _("“Resume”"),
 }
 
 
@@ -49,7 +49,7 @@ def controlWords(step: Set | Call) -> str:
 
     Example:
         >>> controlWords(Set("device", "cpu")), controlWords(Call("resume")), controlWords(Set("against"))
-        ('“Device: cpu”', '“Go on with it”', 'against')
+        ('“Device: cpu”', '“Resume”', 'against')
     """
     if isinstance(step, Call):
         return _BUTTONS.get(step.verb, str(step))

@@ -45,6 +45,8 @@ def test_the_verbs_for_scripts_exist():
     text = TEXT["slicer-scripts.md"]
     called = set(re.findall(r"logic\.(\w+)", "".join(re.findall(r"```py\n(.*?)```", text, re.DOTALL))))
     listed = {word for line in re.findall(r"^\| (`\w+\(?.*?) \|", text, re.MULTILINE) for word in _verbs(line)}
+    assert called
+    assert listed
     assert called | listed <= VERBS
 
 

@@ -112,7 +112,7 @@ def test_jumping_to_a_slice(session, tmp_path):
     flow.next()
     assert "neither in the scene" in flow.obstacleToJump
     flow.next()
-    assert "was not kept" in flow.obstacleToJump
+    assert "was not stored" in flow.obstacleToJump
 
 
 # -- deciding
@@ -166,7 +166,7 @@ def test_accepting_brings_the_version_into_use_and_offers_the_exemplars(session)
 
 def test_what_the_gate_holds_back_needs_a_tick(session):
     flow = taught(session, report(HARMED))
-    assert flow.obstacleToDecide == "Tick first that you accept what happened to scapula."
+    assert flow.obstacleToDecide == "Tick first that you accept the loss of scapula."
     flow.agree(True)
     assert flow.obstacleToDecide == ""
     flow.agree(False)

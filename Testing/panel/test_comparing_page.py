@@ -64,7 +64,7 @@ def test_all_kinds_of_rows_in_words(page, session):
     assert texts(table, 0)[:4] == ["1", "scapula", "harmed", "0.86 → 0.78"]
     assert texts(table, 0)[4].startswith("−7.6\n−11.4 to")
     assert shown["humerus"][0] == "kept"
-    assert shown["clavicle"][0] == "not sure"
+    assert shown["clavicle"][0] == "unsure"
     assert shown["rib"] == ["improved", "0.60 → 0.71", "+10.5"]
     assert shown["glenoid"][0] == "kept (proxy)"
     assert shown["sternum"] == ["kept (proxy)", "agree 0.98", "–"]

@@ -12,7 +12,7 @@ from retention_reports import AGREES, HARMED, IMPROVED, KEPT, PROXY, UNKNOWN, UN
     [
         (KEPT, "kept", "0.0\n−0.6 to +0.6", "p01"),
         (HARMED, "harmed", None, "p04"),
-        (UNSURE, "not sure", "−2.0", "p00"),
+        (UNSURE, "unsure", "−2.0", "p00"),
         (IMPROVED, "improved", "+10.5", "p00"),
         (PROXY, "kept (proxy)", "−0.5", "p01"),
     ],
@@ -59,7 +59,7 @@ def test_the_mark_of_a_report(rows, mark):
 def test_the_most_harmed_comes_first_and_all_are_counted():
     shown = Report.of(report(KEPT, IMPROVED, HARMED, UNSURE))
     assert [row.structure for row in shown.rows] == ["scapula", "clavicle", "humerus", "rib"]
-    assert shown.tally == "1 harmed, 1 not sure, 1 kept, 1 improved"
+    assert shown.tally == "1 harmed, 1 unsure, 1 kept, 1 improved"
     assert shown.held == ("scapula",)
     assert shown.sentence.startswith("Held back: scapula")
 

@@ -142,7 +142,7 @@ def test_undo_says_what_stays(ready, editor):
     editor.paint(0, 0, 0)
     ready.ui.undoButton.click()
     assert names(editor.segmentationNode()) == ["humerus"]
-    assert ready.session.warnings == ["Changed since, and therefore still there: humerus."]
+    assert ready.session.warnings == ["Not removed, because changed since: humerus."]
 
 
 def test_undo_says_when_all_was_changed(ready, editor):

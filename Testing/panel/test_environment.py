@@ -159,8 +159,8 @@ def test_the_requirements_are_read():
         ("ERROR: [Errno 28] No space left on device", "disk is full"),
         ("ERROR: Could not install packages due to an OSError: [WinError 5] Access is denied: 'c10.dll'", "in use"),
         ("WARNING: Retrying: NewConnectionError\nERROR: No matching distribution found for monai", "internet"),
-        ("ERROR: ResolutionImpossible: for help visit", "go together"),
-        ("ERROR: No matching distribution found for monai>=1.6", "not to be had"),
+        ("ERROR: ResolutionImpossible: for help visit", "not compatible"),
+        ("ERROR: No matching distribution found for monai>=1.6", "not available"),
         ("Collecting x\nERROR: something new\n", "something new"),
     ],
 )
@@ -174,7 +174,7 @@ def test_pip_itself_fails_with_what_is_recognised(tmp_path):
     """The words are those of the pip that is here, not remembered ones."""
     missing = ["install", "--no-index", "--find-links", str(tmp_path), "no-such-package-anywhere"]
     offline = ["install", "--index-url", "http://127.0.0.1:9/simple", "--retries", "1", "no-such-package-anywhere"]
-    for arguments, words in ((missing, "not to be had"), (offline, "internet")):
+    for arguments, words in ((missing, "not available"), (offline, "internet")):
         command = [sys.executable, "-m", "pip", "--isolated", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         assert done.returncode != 0

@@ -37,6 +37,7 @@ def curves(**orders):
 
 
 def test_an_exemplar_says_why_it_is_kept(overview):
+    assert overview["exemplars"]
     for item in overview["exemplars"]:
         shown = Exemplar.of(item)
         assert shown.structures
@@ -49,7 +50,7 @@ def test_an_exemplar_says_why_it_is_kept(overview):
     [
         (
             "certainty rank 35 of 68, adds 98.6 % coverage",
-            "certainty: rank 35 of 68, adds 98.6 % coverage",
+            "certainty rank 35 of 68, adds 98.6 % coverage",
         ),
         (
             "pinned, adds 4.0 % coverage of content (dino)",
@@ -65,9 +66,9 @@ def test_a_reason_in_plain_words(held, said):
 def test_the_reasons_of_several_structures_are_told_apart():
     item = entry("a") | {"structures": ["humerus", "scapula"], "present": ["1", "2"]}
     item |= {"reason": "drawn at random; certainty rank 2 of 9", "reasons": {"1": "drawn at random"}}
-    assert Exemplar.of(item).reason == "drawn at random; certainty: rank 2 of 9"
+    assert Exemplar.of(item).reason == "drawn at random; certainty rank 2 of 9"
     item["reasons"] |= {"2": "certainty rank 2 of 9", "background": "certainty rank 1 of 9"}
-    assert Exemplar.of(item).reason == "humerus: drawn at random; scapula: certainty: rank 2 of 9"
+    assert Exemplar.of(item).reason == "humerus: drawn at random; scapula: certainty rank 2 of 9"
 
 
 def test_standing_in_words():

@@ -205,7 +205,7 @@ def test_what_a_model_made_and_nobody_corrected_does_not_teach(script, model, sc
 
 @pytest.mark.parametrize("value", [None, "Shoulder 6"])
 def test_what_is_no_scan_is_said(script, model, value):
-    with pytest.raises(DataError, match="is no scan") as found:
+    with pytest.raises(DataError, match="is not a scan") as found:
         script.segment(value)
     assert parts(found.value)
 
@@ -233,7 +233,7 @@ def test_errors_have_three_parts_and_no_dialog(script, scans, tmp_path):
         script.openModel(tmp_path / "nothing")
     with pytest.raises(DataError, match="There is no example of liver"):
         script.teach("liver", outlines(), model=tmp_path / "new")
-    with pytest.raises(DataError, match="None is no example"):
+    with pytest.raises(DataError, match="None is not an example"):
         script.teach("liver", [None], model=tmp_path / "new")
     with pytest.raises(IncrementalSegError) as found:
         script.do("acept", model="x")

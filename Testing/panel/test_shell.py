@@ -210,7 +210,7 @@ def test_slicer_asks_before_it_closes_while_a_structure_is_taught(widget, mainWi
 
 @pytest.mark.parametrize(
     ("state", "said"),
-    [(State.COMPARING, "waits for your decision"), (State.SUMMARY, "Nothing is being taught any more")],
+    [(State.COMPARING, "waits for your decision"), (State.SUMMARY, "Nothing is being taught, so closing")],
 )
 def test_the_question_follows_a_step_that_ends_while_it_is_asked(widget, mainWindow, state, said):
     closing, texts = shell.Closing(widget.session), []

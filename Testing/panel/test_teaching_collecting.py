@@ -70,7 +70,7 @@ def test_code_and_colour_follow_from_the_name(session):
 
 @pytest.mark.parametrize(
     ("name", "word"),
-    [("", "called"), ("a, b", "comma"), ("a;b", "semicolon"), ("HUMERUS", "Improve"), ("Liver", "Tick")],
+    [("", "name of the structure"), ("a, b", "comma"), ("a;b", "semicolon"), ("HUMERUS", "Improve"), ("Liver", "Tick")],
 )
 def test_what_is_missing_is_said(session, name, word):
     session.teaching.begin(name)
@@ -250,7 +250,7 @@ def test_its_scans_are_measured_and_drawn(session, folder, tmp_path):
 
 def test_which_label_is_meant_is_asked_where_it_is_unclear(session, folder):
     flow = opened(session, folder, "Sternum")
-    assert "Say which outline of the data set" in flow.obstacle
+    assert "Choose the outline of" in flow.obstacle
     flow.setLabel("rib")
     assert [row.ticked for row in flow.rows] == [True, True, False]
     assert flow.obstacle == ""

@@ -154,7 +154,7 @@ def test_a_worker_that_died_can_go_on_from_its_checkpoint(session):
     session.model = open_model(SUMMARY | {"unfinished": UNFINISHED})
     asked.fail("The worker has ended unexpectedly.")
     assert session.state is State.SUMMARY
-    assert session.failure.remedy.label == "Go on from the last checkpoint"
+    assert session.failure.remedy.label == "Resume from the last checkpoint"
     session.failure.remedy.act()
     assert (session.state, session.worker.asked[-1].verb) == (State.TEACHING, "resume")
 

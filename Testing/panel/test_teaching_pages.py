@@ -141,7 +141,7 @@ class TestExamples:
         session.teaching.begin()
         ui = shown(ExamplesPage(session), "empty")
         assert "Segment Editor" in ui.emptyLabel.text
-        assert "called" in ui.continueButton.toolTip
+        assert "name of the structure" in ui.continueButton.toolTip
 
     def test_a_name_is_taken_from_the_terminology(self, session, shown):
         page = collected(session)
@@ -182,7 +182,7 @@ class TestExamples:
         ]
         session.worker.last("check").finish(cases=cases)
         ui = shown(page, "folder")
-        assert "Say which outline of the data set" in ui.continueButton.toolTip
+        assert "Choose the outline of" in ui.continueButton.toolTip
         ui.outlineCombo.setCurrentIndex(2)
         page.render()
         assert [row.ticked for row in session.teaching.collecting.rows] == [True, True, False]

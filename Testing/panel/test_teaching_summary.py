@@ -66,7 +66,7 @@ def test_examples_that_cannot_be_written_are_said_at_once(session):
 def test_examples_that_are_all_refused_are_said_before_anything_starts(session):
     prepared(session, "check")
     session.worker.last("check").finish(**verdicts("one", "two"))
-    assert (session.state, session.failure.what) == (State.COLLECTING, "None of the 2 scans can teach.")
+    assert (session.state, session.failure.what) == (State.COLLECTING, "None of the 2 scans can be used for teaching.")
     assert session.failure.why == "one: It is empty."
 
 

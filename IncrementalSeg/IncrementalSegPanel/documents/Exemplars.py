@@ -110,7 +110,7 @@ _ENOUGH = 0.95
 
 
 _PHRASES: tuple[tuple[str, Callable[[], str]], ...] = (
-    (r"certainty rank (\d+) of (\d+)", lambda: _("certainty: rank {0} of {1}")),
+    (r"certainty rank (\d+) of (\d+)", lambda: _("certainty rank {0} of {1}")),
     (r"adds ([\d.]+) % coverage of content \((.+?)\)", lambda: _("adds {0} % coverage of content ({1})")),
     (r"adds ([\d.]+) % coverage", lambda: _("adds {0} % coverage")),
 )

@@ -12,7 +12,7 @@ from IncrementalSegPanel.Wording import signed
 
 _WORDS: dict[str, Callable[[], str]] = {
     "harmed": lambda: _("harmed"),
-    "unsure": lambda: _("not sure"),
+    "unsure": lambda: _("unsure"),
     "kept": lambda: _("kept"),
     "improved": lambda: _("improved"),
 }

@@ -188,7 +188,7 @@ def _graphics(machine: Machine) -> str:
     if machine.gpus is None:
         return _("Looking for it …") + "\n"  # what is said then takes two lines, and moves nothing below
     if not machine.gpus:
-        return _("None of NVIDIA: the processor computes, which takes longer.")
+        return _("No NVIDIA card: the processor computes, which takes longer.")
     return "; ".join(
         _("{name}, {memory:.0f} GB, driver {driver}").format(name=gpu.name, memory=gpu.memory, driver=gpu.driver)
         for gpu in machine.gpus

@@ -38,17 +38,17 @@ def _causes() -> list[tuple[str, str, str]]:
         ),
         (
             r"name resolution|getaddrinfo|NewConnectionError|connection (refused|reset)|timed out|proxyerror|SSLError",
-            _("The libraries cannot be downloaded: there is no way to the internet, or something stands in it."),
+            _("The libraries cannot be downloaded: there is no internet connection, or a firewall or proxy blocks it."),
             _("Connect to the internet and try again, or install from a folder of wheels."),
         ),
         (
             r"ResolutionImpossible|conflicting dependencies|the user requested \(constraint\)",
-            _("Libraries that Slicer or another extension keeps do not go together with what is needed."),
+            _("Libraries of Slicer or another extension are not compatible with the required ones."),
             _("Update Slicer and its extensions, then try again; the log names the libraries."),
         ),
         (
             r"no matching distribution found for ([\w.-]+)",
-            _("A library is not to be had in the version that is needed."),
+            _("A library is not available in the required version."),
             _("The log names it. From a folder: add its file. Else: update Slicer, then try again."),
         ),
     ]

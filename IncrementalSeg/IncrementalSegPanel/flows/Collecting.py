@@ -127,7 +127,7 @@ class Collecting:
         self._context.changed()
 
     def refresh(self) -> None:
-        """Look again at what the scene holds; what was chosen stays chosen."""
+        """Look again for segmentations in the scene; what was chosen stays chosen."""
         if self.fromFolder:
             return
         groups: dict[tuple[str, str], list[Any]] = {}
@@ -211,7 +211,7 @@ class Collecting:
 
     def _obstacleOfName(self) -> str:
         if not self.name.strip():
-            return _("Say first what the structure is called.")
+            return _("Enter the name of the structure first.")
         try:
             check_name(self.name)
         except OptionError as error:
@@ -225,7 +225,7 @@ class Collecting:
         if self.fraction is not None:
             return _("The scans of the folder are still being checked.")
         if self.labels and not self.label:
-            return _("Say which outline of the data set is {}.").format(name)
+            return _("Choose the outline of {} in the data set.").format(name)
         if not self.count:
             return _("Tick at least one scan that shows {}.").format(name)
         unclear = next((row.scan for row in self.rows if row.ticked and row.examples and row.choice is None), None)

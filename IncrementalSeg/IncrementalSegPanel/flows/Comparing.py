@@ -142,7 +142,7 @@ class Comparing:
         if self.report is None:
             return _("Wait until the report has been read.")
         if self.held and not self.consent:
-            return _("Tick first that you accept what happened to {names}.").format(names=", ".join(self.held))
+            return _("Tick first that you accept the loss of {names}.").format(names=", ".join(self.held))
         return ""
 
     @property

@@ -11,7 +11,7 @@ from IncrementalSegPanel.Translation import _
 def obstacleToJump(context: Context, place: Place | None) -> str:
     """Return why a slice cannot be shown; empty where it can."""
     if place is None:
-        return _("Where this slice lies was not kept.")
+        return _("The position of this slice was not stored.")
     if context.bridge.volumeOf(place.case) is None and (place.scan is None or not place.scan.is_file()):
         return _("The scan is neither in the scene nor where it was on the disk.")
     return ""

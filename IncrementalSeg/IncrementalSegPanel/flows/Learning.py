@@ -78,7 +78,7 @@ class Learning:
         self._ask("learn", arguments, None if self._summary.outdated else estimate.get("seconds"))
 
     def resume(self) -> None:
-        """Go on with the step of the open model that is unfinished."""
+        """Resume the unfinished step of the open model."""
         if self._job is not None or not self._context.may(State.TEACHING):
             return
         title, task = self.title, self.task
@@ -156,7 +156,7 @@ class Learning:
         if wish == "pause" and self._isUnfinished():
             self._summary.keepScans()
             self._context.home()
-            self._context.warn(_("The step is paused. Go on with it at any time, also after Slicer was closed."))
+            self._context.warn(_("The step is paused. It can be resumed at any time, also after Slicer was closed."))
             return
         self._back(discarded=wish == "discard")
         if wish != "discard":
@@ -188,11 +188,11 @@ class Learning:
         return self._context.unfinished is not None
 
     def _remedy(self, failed: Failed) -> Remedy | None:
-        """Return what may help: another try with less memory, or to go on from the last checkpoint."""
+        """Return what may help: another try with less memory, or resuming from the last checkpoint."""
         if failed.kind == NoMemoryError.__name__ and self.task is not None:
             return self._withLess()
         if self._isUnfinished():
-            return Remedy(_("Go on from the last checkpoint"), self.resume)
+            return Remedy(_("Resume from the last checkpoint"), self.resume)
         return None
 
     def _withLess(self) -> Remedy:

@@ -179,7 +179,7 @@ class Opening:
         what, versions = _("{} has no version in use yet.").format(folder.name), ModelReader(folder).numbers()
         if Unfinished(folder).exists:
             error = ModelError(what, _("Its first step is not finished."))
-            remedy = Remedy(_("Go on with it"), lambda: self._goOn(folder, self._resume))
+            remedy = Remedy(_("Resume"), lambda: self._goOn(folder, self._resume))
         elif _isModel(folder) and versions and not ModelReader(folder).current:
             error = ModelError(what, _("Its first version waits for your decision."))
             remedy = Remedy(_("Look at it"), lambda: self._goOn(folder, lambda: self._compare(versions[-1])))

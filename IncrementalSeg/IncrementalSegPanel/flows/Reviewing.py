@@ -57,7 +57,7 @@ class Reviewing:
             self._read()
 
     def offer(self) -> None:
-        """Go on from comparing: show the exemplars where the model holds any, else go back to the beginning."""
+        """After comparing: show the exemplars where the model holds any, else go back to the beginning."""
         self.forget()
         self._ask("exemplars", {}, self._offered)
 

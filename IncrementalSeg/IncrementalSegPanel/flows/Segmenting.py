@@ -312,7 +312,7 @@ def _undone(taken: bool, kept: Sequence[str]) -> str:
     """Say what could not be undone; empty where all was."""
     names = ", ".join(kept)
     if kept and taken:
-        return _("Changed since, and therefore still there: {names}.").format(names=names)
+        return _("Not removed, because changed since: {names}.").format(names=names)
     if kept:
         return _("There is nothing to undo: what was found has been changed since ({names}).").format(names=names)
     return "" if taken else _("There is nothing to undo: the result is not in the scene any more.")

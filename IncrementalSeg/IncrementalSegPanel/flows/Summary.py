@@ -82,7 +82,7 @@ class Summary:
         if self.advice is not None and self.method is None:
             return _("A model of their own is advised for these scans; to teach them to this one, choose a method.")
         if self._context.unfinished and not self.givesUp:
-            return _("A step of this model is unfinished: go on with it, or tick “Give it up and begin anew”.")
+            return _("A step of this model is unfinished: press “Resume”, or tick “Discard it and start again”.")
         faults = [*self.stepOptions.settings.faults.values(), *self.stepOptions.options.faults.values()]
         return _("Correct this first: {}").format(faults[0]) if faults else ""
 
@@ -206,7 +206,7 @@ class Summary:
         good = tuple(item["case"] for item in asked if item["verdict"] != "refused")
         bad = [f"{item['case']}: {item['message']}" for item in asked if item["verdict"] == "refused"]
         if not good:
-            what = _("None of the {} scans can teach.").format(len(asked))
+            what = _("None of the {} scans can be used for teaching.").format(len(asked))
             self._refuse(Failure(what, bad[0] if bad else "", _("Choose others.")))
             return
         for line in bad:
@@ -223,7 +223,7 @@ class Summary:
         self._askAdvice()
 
     def _askAdvice(self) -> None:
-        self._say(_("Looking which method suits"))
+        self._say(_("Choosing a method"))
         wanted = self._arguments() | {"exemplars": self.stepOptions.exemplars}
         wanted.pop("improve", None)
         self._request.ask("advise", wanted, self._advised, self._failed, self._progressed)

@@ -91,5 +91,5 @@ class Teaching:
         self.summary.reopen(learning.task, learning.stepOptions)
 
     def resume(self) -> None:
-        """Go on with the step of the open model that is unfinished."""
+        """Resume the unfinished step of the open model."""
         self.learning.resume()

@@ -71,4 +71,4 @@ class WorkerRequest:
 
 
 def _nothing() -> None:
-    """Go on with nothing."""
+    """Do nothing."""

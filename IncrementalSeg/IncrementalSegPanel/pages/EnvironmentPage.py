@@ -1,4 +1,4 @@
-"""The page that is seen while something is missing: what, how large, what it changes, and the button that mends it."""
+"""The page that is seen while something is missing: what, how large, what it changes, and the button that fixes it."""
 
 from __future__ import annotations
 

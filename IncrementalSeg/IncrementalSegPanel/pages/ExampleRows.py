@@ -74,7 +74,7 @@ class _Line:
             part.blockSignals(True)
         self._box.checked = row.ticked
         self._box.enabled = not refused
-        self._box.toolTip = refused or _("Let this scan teach")
+        self._box.toolTip = refused or _("Use this scan for teaching")
         self._choice.currentIndex = 0 if row.choice is None else row.choice + 1
         for part in (self._box, self._choice):
             part.blockSignals(False)

@@ -86,7 +86,7 @@ class ExamplesPage(Page):
         if meaning:
             ui.codeLabel.text = _("Code: {} ({})").format(meaning, _code(code))
         elif flow.name.strip():
-            ui.codeLabel.text = _("No code is known for this name; it can be taught all the same.")
+            ui.codeLabel.text = _("No code is known for this name; it can be taught anyway.")
         ui.codeLabel.visible = bool(flow.name.strip())
         ui.knownFrame.visible = bool(flow.known) and not flow.improve
         ui.knownLabel.text = _("The model already knows {}.").format(flow.known)

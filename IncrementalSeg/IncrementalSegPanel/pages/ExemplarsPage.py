@@ -60,7 +60,7 @@ class ExemplarsPage(Page):
         else:
             used = sum(item.mark != "banned" for item in flow.exemplars)
             ui.summaryLabel.text = _(
-                "To remember its structures at the next step, the model keeps {count} pieces of {scans} scans ({size})."
+                "For rehearsal in later steps, the model keeps {count} pieces of {scans} scans ({size})."
             ).format(count=used, scans=len({item.case for item in flow.exemplars}), size=size(flow.bytes))
         for widget in (ui.structureCombo, ui.filterLabel, ui.board, ui.pinButton, ui.banButton,
                        ui.scanButton, ui.budgetLabel, ui.budgetSpin, ui.budgetButton):  # fmt: skip
@@ -93,7 +93,7 @@ class ExemplarsPage(Page):
             ui.reasonLabel.text = _("{case}, {structures}: {reason}").format(
                 case=named(item.case),
                 structures=", ".join(item.structures),
-                reason=item.reason or _("no reason was kept"),
+                reason=item.reason or _("no reason was stored"),
             )
         ui.pinButton.text = _("Unpin") if item is not None and item.mark == "pinned" else _("Pin")
         ui.banButton.text = _("Lift the ban") if item is not None and item.mark == "banned" else _("Ban and replace")

@@ -65,13 +65,13 @@ class ModelHeader(Page):
         return "" if model is None else _("This version was made on {}.").format(model.created[:10])
 
     def _renderPending(self) -> None:
-        """Offer to go on with what waits in the model."""
+        """Offer to resume an unfinished step, or to compare a version that waits."""
         model, ui = self.session.model, self.ui
         text, label, self._act = "", "", None
         waiting = () if model is None else model.candidates
         if self.session.state is State.READY and model is not None and model.unfinished is not None:
             names = ", ".join(model.unfinished.structures)
-            text, label = _("A step that teaches {} is unfinished.").format(names), _("Go on")
+            text, label = _("A step that teaches {} is unfinished.").format(names), _("Resume")
             self._act = self.session.teaching.resume
         elif self.session.state is State.READY and waiting:
             text = _("Version {} waits for your decision.").format(waiting[-1])

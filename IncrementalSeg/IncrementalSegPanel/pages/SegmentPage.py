@@ -1,4 +1,4 @@
-"""Choose a scan and structures, watch them being segmented, and go on with the result."""
+"""Choose a scan and structures, watch them being segmented, and use the result."""
 
 from __future__ import annotations
 

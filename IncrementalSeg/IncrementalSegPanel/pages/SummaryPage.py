@@ -50,7 +50,7 @@ class SummaryPage(Page):
         ui.measureButton.visible = summary.outdated and not summary.doing
         ui.placeLabel.visible = summary.scans is not None
         if summary.scans is not None:  # a whole path has no place to be broken at
-            ui.placeLabel.text = _("These scans stay in the folder “{}”: they judge later steps.").format(
+            ui.placeLabel.text = _("These scans stay in the folder “{}”: they are used to check later steps.").format(
                 summary.scans.name
             )
             ui.placeLabel.toolTip = str(summary.scans)

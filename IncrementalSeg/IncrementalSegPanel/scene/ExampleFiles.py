@@ -79,7 +79,9 @@ def _cases(examples: Sequence[Example], structureName: str) -> list[_Case]:
     for example in examples:
         name = example.structure or structureName
         if example.obstacle:
-            raise DataError(_("{name} cannot teach.").format(name=example.name), example.obstacle, _("Leave it out."))
+            raise DataError(
+                _("{name} cannot be used for teaching.").format(name=example.name), example.obstacle, _("Leave it out.")
+            )
         check_name(name)
         same = [case for case in cases if case.volumeId == example.volumeId]
         case = next((case for case in same if name not in case.examples), None)

@@ -28,7 +28,7 @@ def parentToWorld(node: slicer.vtkMRMLTransformableNode) -> Matrix:
     if transform is not None and not transform.IsTransformToWorldLinear():
         raise GeometryError(
             _("{name} is under a transform that is not linear.").format(name=node.GetName()),
-            _("Its voxels lie on no rectangular grid."),
+            _("Its voxels do not form a rectangular grid."),
             _("Harden the transform (module Transforms), or take the node out of it."),
         )
     if transform is not None:

@@ -51,7 +51,7 @@ def _meant(candidates: Sequence[Example], name: str, item: Any) -> list[Example]
     node, segment = item if isinstance(item, tuple) and len(item) == 2 else (item, name)
     if not isinstance(node, slicer.vtkMRMLSegmentationNode) or not isinstance(segment, str):
         raise DataError(
-            _("{value} is no example.").format(value=repr(item)),
+            _("{value} is not an example.").format(value=repr(item)),
             _("An example is a segmentation node of the scene, or a pair of one and the name of a segment."),
             _("Name such nodes: teach({name}, [node, (node, segment)]).").format(name=repr(name)),
         )

@@ -36,7 +36,7 @@ def main(model: str, structure: str, folder: str, **options: Any) -> dict[str, A
     logic.close()
     print(f"Version {result['version']}: {result['verdict']}")
     if not result["accepted"]:
-        print("It is not in use yet. To use it all the same: logic.openModel(MODEL), then logic.accept(VERSION).")
+        print("It is not in use yet. To use it anyway: logic.openModel(MODEL), then logic.accept(VERSION).")
     return result
 
 
