@@ -85,6 +85,7 @@ class Protocol:
         disjoint: Every stage has patients of its own, drawn by the seed. Otherwise a stage uses all scans that show
             one of its structures.
         exemplars: Whether a stage keeps exemplars for the next.
+        unlabelled: Later stages see the scans of earlier ones again, without labels, where the method draws such scans.
         validation: The test patients are left out, and a quarter of the others are the test, for choosing options.
     """
 
@@ -100,6 +101,7 @@ class Protocol:
     preset: PresetName = "quick"
     disjoint: bool = False
     exemplars: bool = False
+    unlabelled: bool = False
     validation: bool = False
 
     @property
@@ -120,6 +122,7 @@ class Protocol:
             for name in ("sources", "improve"):
                 if not stage[name]:
                     del stage[name]
-        for name in ("name", "group", "heading", "title", "methods"):
+        unset = () if self.unlabelled else ("unlabelled",)
+        for name in ("name", "group", "heading", "title", "methods", *unset):
             del found[name]
         return found

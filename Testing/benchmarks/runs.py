@@ -22,6 +22,7 @@ from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.files import plain_errors, read_json, write_json
 from IncrementalSegLib.progress import Progress
+from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import create_or_open
@@ -238,11 +239,21 @@ class Runner:
             exemplars="keep" if protocol.exemplars and more else "none",
             seed=chain.seed,
             improve=stage.improve,
+            unlabelled=None if first else self._unlabelled(chain, model.parent, number),
             accept="always",  # forgetting is measured, not prevented
             device=self.device,
             progress=watch,
         )
         return step, False
+
+    def _unlabelled(self, chain: Chain, folder: Path, number: int) -> Path | None:
+        """Write a manifest of the scans of all earlier stages, without labels, if the method draws such scans."""
+        if not chain.protocol.unlabelled or not find("method", chain.variant.method).draws_unlabelled:
+            return None
+        earlier = {case.id: case for stage in range(number) for case in self.scans(chain).of_stage(stage).cases}
+        rows = [{"image": [str(path) for path in case.images]} for case in earlier.values()]
+        write_json(folder / "unlabelled.json", {"cases": rows})
+        return folder / "unlabelled.json"
 
     def _work(self, chain: Chain) -> Path:
         return self.out / ".work" / chain.name

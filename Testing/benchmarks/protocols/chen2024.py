@@ -89,6 +89,17 @@ def _domains(group: str, heading: str, old: Source, new: Source, steps: int) -> 
     )
 
 
+def _with_scans(domains: Protocol) -> Protocol:
+    return replace(
+        domains,
+        name=f"{domains.name}-unlabelled",
+        title=f"{domains.title}, with the scans of the first step without labels",
+        methods=_KNOWN,
+        exemplars=False,
+        unlabelled=True,
+    )
+
+
 def _classes() -> Protocol:
     return replace(
         pcdd2026.PAPER.find("btcv-4-2"),
@@ -102,12 +113,17 @@ def _classes() -> Protocol:
     )
 
 
+_PHANTOM_DOMAINS = _domains("phantom", "Phantom shoulder, 2-D", _PHANTOMS[0], _PHANTOMS[2], 100)
+_ABDOMEN_DOMAINS = _domains("abdomen", "Abdomen, 2-D", replace(_SOURCES[0], structures=SHARED), _SOURCES[3], 300)
+
 PROTOCOLS = (
     _joint("phantom", "Phantom shoulder, 2-D", _PHANTOMS, 300),
-    _domains("phantom", "Phantom shoulder, 2-D", _PHANTOMS[0], _PHANTOMS[2], 100),
+    _PHANTOM_DOMAINS,
+    _with_scans(_PHANTOM_DOMAINS),
     _joint("abdomen", "Abdomen, 2-D", _SOURCES, 1000),
     _classes(),
-    _domains("abdomen", "Abdomen, 2-D", replace(_SOURCES[0], structures=SHARED), _SOURCES[3], 300),
+    _ABDOMEN_DOMAINS,
+    _with_scans(_ABDOMEN_DOMAINS),
 )
 
 

@@ -10,6 +10,7 @@ from organs import small_networks
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.progress import silent
+from IncrementalSegLib.store.versions import open_model
 from Testing.benchmarks.archive import read_archive
 from Testing.benchmarks.protocol import Protocol, Source
 from Testing.benchmarks.protocols.chen2024 import PAPER
@@ -97,6 +98,20 @@ def test_the_second_step_improves_the_same_structures_on_other_scans(tmp_path: P
         case for cases in chain["setting"]["domains"].values() for case in cases
     }
     assert "A, step 1 | C, step 1 | A, step 2 | C, step 2" in write_summary(tmp_path, PAPER).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("method", ["dodnet", "cfil"])
+def test_the_scans_of_the_first_step_come_again_without_labels(tmp_path: Path, method: str) -> None:
+    domains = small("phantom-domains-unlabelled")
+    run(domains, method, tmp_path)
+    (chain,) = read_archive(tmp_path).values()
+    assert chain["setting"]["unlabelled"]
+    record = open_model(tmp_path / ".models" / f"{domains.name}-{method}-seed0").record(2)
+    trained = {entry["case"] for entry in record.step["training"]}
+    scans = opened(domains, tmp_path / ".data")
+    first, second = ({case.id for case in scans.of_stage(number).cases} for number in (0, 1))
+    assert (len(first), len(trained & first)) == (4, 3)  # one was held out to judge
+    assert trained - first < second
 
 
 def test_a_data_set_that_is_not_there_is_named(tmp_path: Path) -> None:
