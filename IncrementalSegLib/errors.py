@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 _LONGEST_NAME = 300  # characters
 
 
 @dataclass(frozen=True)
-class Set:
+class OptionRef:
     """An option of what was asked, in a sentence; ``str`` says it as Python does.
 
     Attributes:
@@ -19,10 +19,14 @@ class Set:
         value: What to set it to; ``None`` names the option alone.
 
     Example:
-        >>> print(Set("overwrite", True), Set("device", "cpu"), Set("cases"), Set("options.alpha", 0.3))
-        overwrite=True device="cpu" cases options={"alpha": 0.3}
+        >>> print(OptionRef("overwrite", True), OptionRef("device", "cpu"), OptionRef("cases"))
+        overwrite=True device="cpu" cases
+        >>> print(OptionRef("options.alpha", 0.3))
+        options={"alpha": 0.3}
     """
 
+    key: ClassVar = "option"
+    """On the wire."""
     name: str
     value: str | float | bool | None = None
 
@@ -35,7 +39,7 @@ class Set:
 
 
 @dataclass(frozen=True)
-class Call:
+class CommandRef:
     """Something else to ask for, in a sentence; ``str`` says it as Python does.
 
     Attributes:
@@ -43,18 +47,20 @@ class Call:
         arguments: By name.
 
     Example:
-        >>> print(Call("resume", {"model": "shoulder"}), Call("doctor"))
+        >>> print(CommandRef("resume", {"model": "shoulder"}), CommandRef("doctor"))
         resume(model="shoulder") doctor()
     """
 
+    key: ClassVar = "command"
+    """On the wire."""
     verb: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.verb}({', '.join(str(Set(name, value)) for name, value in self.arguments.items())})"
+        return f"{self.verb}({', '.join(str(OptionRef(name, value)) for name, value in self.arguments.items())})"
 
 
-Words = Callable[[Set | Call], str]
+Phrasing = Callable[[OptionRef | CommandRef], str]
 """Names of options and commands in a front end."""
 
 
@@ -62,14 +68,14 @@ class Hint(str):
     """A sentence with options and commands in it, which each front end says in its own words; itself in Python's.
 
     Example:
-        >>> hint = Hint("Use ", Set("device", "cpu"), ".")
-        >>> hint, hint.said(lambda step: "--device cpu")
+        >>> hint = Hint("Use ", OptionRef("device", "cpu"), ".")
+        >>> hint, hint.phrased(lambda step: "--device cpu")
         ('Use device="cpu".', 'Use --device cpu.')
     """
 
-    parts: tuple[str | Set | Call, ...]
+    parts: tuple[str | OptionRef | CommandRef, ...]
 
-    def __new__(cls, *parts: str | Set | Call) -> Hint:
+    def __new__(cls, *parts: str | OptionRef | CommandRef) -> Hint:
         """Join the parts.
 
         Args:
@@ -79,19 +85,19 @@ class Hint(str):
         hint.parts = parts
         return hint
 
-    def said(self, words: Words) -> str:
+    def phrased(self, phrasing: Phrasing) -> str:
         """Return the sentence in the words of a front end."""
-        return "".join(part if isinstance(part, str) else words(part) for part in self.parts)
+        return "".join(part if isinstance(part, str) else phrasing(part) for part in self.parts)
 
     def to_json(self) -> list[str | dict[str, Any]]:
         """Return the parts as JSON."""
-        return [part if isinstance(part, str) else {type(part).__name__.lower(): vars(part)} for part in self.parts]
+        return [part if isinstance(part, str) else {part.key: vars(part)} for part in self.parts]
 
     @classmethod
     def from_json(cls, parts: Iterable[Any]) -> Hint:
         """Rebuild a sentence; unknown parts are left out."""
-        known: dict[str, type[Set | Call]] = {"set": Set, "call": Call}
-        found: list[str | Set | Call] = []
+        known: dict[str, type[OptionRef | CommandRef]] = {item.key: item for item in (OptionRef, CommandRef)}
+        found: list[str | OptionRef | CommandRef] = []
         for part in parts:
             if isinstance(part, str):
                 found.append(part)
@@ -100,9 +106,9 @@ class Hint(str):
         return cls(*found)
 
 
-def said(text: str, words: Words) -> str:
+def phrased(text: str, phrasing: Phrasing) -> str:
     """Return a text in the words of a front end; one that is no :class:`Hint` as it is."""
-    return text.said(words) if isinstance(text, Hint) else text
+    return text.phrased(phrasing) if isinstance(text, Hint) else text
 
 
 class IncrementalSegError(Exception):
@@ -119,11 +125,11 @@ class IncrementalSegError(Exception):
         self.what, self.why, self.todo = what, why, todo
 
     def __str__(self) -> str:
-        return self.said(str)
+        return self.phrased(str)
 
-    def said(self, words: Words) -> str:
+    def phrased(self, phrasing: Phrasing) -> str:
         """Return the whole message in the words of a front end."""
-        return " ".join(part for part in (self.what, self.why, said(self.todo, words)) if part)
+        return " ".join(part for part in (self.what, self.why, phrased(self.todo, phrasing)) if part)
 
 
 class DataError(IncrementalSegError):
@@ -186,7 +192,7 @@ def explain(error: BaseException) -> IncrementalSegError:
         return NoMemoryError(
             "The memory of the GPU ran out.",
             "Nothing was changed.",
-            Hint("Use ", Set("preset", "quick"), ", or ", Set("device", "cpu"), "."),
+            Hint("Use ", OptionRef("preset", "quick"), ", or ", OptionRef("device", "cpu"), "."),
         )
     if isinstance(error, MemoryError):
         return NoMemoryError(
@@ -195,5 +201,5 @@ def explain(error: BaseException) -> IncrementalSegError:
     return IncrementalSegError(
         f"{type(error).__name__}: {str(error).strip() or 'no reason given'}.",
         "This is a fault of the program.",
-        Hint("Please report it with what ", Call("doctor"), " finds."),
+        Hint("Please report it with what ", CommandRef("doctor"), " finds."),
     )

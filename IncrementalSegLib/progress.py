@@ -31,7 +31,7 @@ class Phase(StrEnum):
         return f"{self.value}{_DETAIL}{detail}"
 
 
-class Part(StrEnum):
+class EstimatePart(StrEnum):
     """A part of the estimate of a step, with its key on the wire."""
 
     READING = "reading"

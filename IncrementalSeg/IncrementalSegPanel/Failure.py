@@ -52,5 +52,5 @@ class Failure:
             return cls(what, todo=_("Check the free space and the rights of the folder."), remedy=remedy)
         if not isinstance(error, Failed):
             error = Failed.of(None, explain(error))
-        todo = Hint.from_json(error.hint).said(controlWords) if error.hint else error.todo
+        todo = Hint.from_json(error.hint).phrased(controlWords) if error.hint else error.todo
         return cls(error.what, error.why, todo, error.report, remedy)

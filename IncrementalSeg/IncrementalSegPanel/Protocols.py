@@ -16,7 +16,7 @@ Defer = Callable[[Callable[[], None]], None]
 """Does something soon, when the main thread has answered everything else."""
 
 
-class Worker(Protocol):
+class WorkerProtocol(Protocol):
     """The process that computes; see :class:`IncrementalSegPanel.Worker.Worker`."""
 
     def submit(
@@ -35,7 +35,7 @@ class Worker(Protocol):
         """Return the last lines of the worker's log."""
 
 
-class Installer(Protocol):
+class InstallerProtocol(Protocol):
     """Installation of the worker's requirements; see :class:`IncrementalSegPanel.environment.Installer.Installer`.
 
     Every ``done`` is called on the main thread; statuses are those of processes, 0 for success.

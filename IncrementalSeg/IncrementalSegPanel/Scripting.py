@@ -11,7 +11,7 @@ from typing import Any
 import qt
 import slicer
 
-from IncrementalSegLib.errors import Call, DataError, Hint, IncrementalSegError, ModelError, Set, said
+from IncrementalSegLib.errors import CommandRef, DataError, Hint, IncrementalSegError, ModelError, OptionRef, phrased
 from IncrementalSegLib.store.summary import read_summary
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
@@ -42,7 +42,7 @@ class Scripting:
         super().__init__()
         self.tools = tools or makeTools()
         self.folder: Path | None = None
-        self.onProgress: Callable[[events.Progress], None] | None = None
+        self.onProgress: Callable[[events.Progressed], None] | None = None
 
     def models(self) -> list[Path]:
         """Return the folders of the models that are kept in the usual place."""
@@ -61,7 +61,7 @@ class Scripting:
         try:
             summary = read_summary(folder)
         except ModelError as error:
-            raise ModelError(error.what, error.why, said(error.todo, _scriptWords)) from error
+            raise ModelError(error.what, error.why, phrased(error.todo, _scriptWords)) from error
         self.folder = folder
         return summary
 
@@ -221,7 +221,7 @@ class Scripting:
 
         def listen(event: events.Event) -> None:
             match event:
-                case events.Progress() if self.onProgress is not None:
+                case events.Progressed() if self.onProgress is not None:
                     self.onProgress(event)
                 case events.Warned():
                     _log.warning(event.text)
@@ -236,7 +236,7 @@ class Scripting:
                 return job.end.result
             case events.Failed():
                 end = job.end
-                todo = Hint.from_json(end.hint).said(_scriptWords) if end.hint else end.todo
+                todo = Hint.from_json(end.hint).phrased(_scriptWords) if end.hint else end.todo
                 raise IncrementalSegError(end.what, end.why, todo)
         raise IncrementalSegError(_("{verb} was cancelled.").format(verb=verb))
 
@@ -276,9 +276,9 @@ class Scripting:
         return export.path
 
 
-def _scriptWords(step: Set | Call) -> str:
+def _scriptWords(step: OptionRef | CommandRef) -> str:
     """Return what an option or a command that a message names is called in a script."""
-    if isinstance(step, Set):
+    if isinstance(step, OptionRef):
         return str(step)
-    given = "".join(f", {Set(name, value)}" for name, value in step.arguments.items())
+    given = "".join(f", {OptionRef(name, value)}" for name, value in step.arguments.items())
     return _METHODS.get(step.verb, f'do("{step.verb}"{given})')

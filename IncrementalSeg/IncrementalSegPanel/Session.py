@@ -11,7 +11,7 @@ from IncrementalSegPanel.flows.Reviewing import Reviewing
 from IncrementalSegPanel.flows.Segmenting import Segmenting
 from IncrementalSegPanel.flows.Teaching import Teaching
 from IncrementalSegPanel.Folders import Folders
-from IncrementalSegPanel.Protocols import Bridge, Defer, Settings, Worker
+from IncrementalSegPanel.Protocols import Bridge, Defer, Settings, WorkerProtocol
 
 
 class Session(Context):
@@ -21,7 +21,9 @@ class Session(Context):
         installing, opening, segmenting, teaching, comparing, reviewing: The flows.
     """
 
-    def __init__(self, worker: Worker, bridge: Bridge, settings: Settings, folders: Folders, defer: Defer) -> None:
+    def __init__(
+        self, worker: WorkerProtocol, bridge: Bridge, settings: Settings, folders: Folders, defer: Defer
+    ) -> None:
         super().__init__(worker, bridge, settings, folders, defer)
         self.segmenting = Segmenting(self)
         self.reviewing = Reviewing(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from IncrementalSegLib.errors import Call, Set
+from IncrementalSegLib.errors import CommandRef, OptionRef
 from IncrementalSegLib.progress import Phase, rounded
 from IncrementalSegPanel.Translation import _
 
@@ -44,14 +44,14 @@ _BUTTONS = {
 }
 
 
-def controlWords(step: Set | Call) -> str:
+def controlWords(step: OptionRef | CommandRef) -> str:
     """Return what an option or a command that a message names is called in this panel; what it lacks, as in Python.
 
     Example:
-        >>> controlWords(Set("device", "cpu")), controlWords(Call("resume")), controlWords(Set("against"))
-        ('“Device: cpu”', '“Resume”', 'against')
+        >>> controlWords(OptionRef("device", "cpu")), controlWords(CommandRef("resume"))
+        ('“Device: cpu”', '“Resume”')
     """
-    if isinstance(step, Call):
+    if isinstance(step, CommandRef):
         return _BUTTONS.get(step.verb, str(step))
     if step.name in _TITLES:
         title = _TITLES[step.name]

@@ -51,7 +51,7 @@ def main() -> None:
     try:
         build()()
     except IncrementalSegError as error:
-        _fail(error.said(spelled))
+        _fail(error.phrased(spelled))
     except KeyboardInterrupt:
         _cancel()
     except SystemExit as end:  # typer turns Ctrl+C into its exit status and says nothing
@@ -63,7 +63,7 @@ def main() -> None:
             raise
         told = explain(error)
         where = f" {TRACEBACK}=1 shows where it happened." if type(told) is IncrementalSegError else ""
-        _fail(f"{told.said(spelled)}{where}")
+        _fail(f"{told.phrased(spelled)}{where}")
 
 
 def build() -> typer.Typer:

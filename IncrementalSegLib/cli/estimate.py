@@ -9,17 +9,17 @@ import typer
 from IncrementalSegLib.cli.options import takes
 from IncrementalSegLib.cli.output import AsJson, DataPath, ModelPath, print_json, print_table, progress_bar, say
 from IncrementalSegLib.engine.settings import StepCall
-from IncrementalSegLib.progress import Part, duration
+from IncrementalSegLib.progress import EstimatePart, duration
 
 _PARTS = {
-    Part.READING: "reading scans",
-    Part.PREPARING: "preparing scans",
-    Part.LEARNING: "training",
-    Part.SCORING: "scoring held-out scans",
-    Part.CHECKPOINTS: "checkpoints",
-    Part.REMEMBERING: "choosing exemplars",
-    Part.JUDGING: "retention gate",
-    Part.SAVING: "saving",
+    EstimatePart.READING: "reading scans",
+    EstimatePart.PREPARING: "preparing scans",
+    EstimatePart.LEARNING: "training",
+    EstimatePart.SCORING: "scoring held-out scans",
+    EstimatePart.CHECKPOINTS: "checkpoints",
+    EstimatePart.REMEMBERING: "choosing exemplars",
+    EstimatePart.JUDGING: "retention gate",
+    EstimatePart.SAVING: "saving",
 }
 """Part of an estimate -> its name in the table."""
 

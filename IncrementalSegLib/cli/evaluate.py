@@ -22,7 +22,7 @@ from IncrementalSegLib.cli.output import (
     say,
 )  # fmt: skip
 from IncrementalSegLib.cli.words import spelled
-from IncrementalSegLib.errors import said
+from IncrementalSegLib.errors import phrased
 
 if TYPE_CHECKING:
     from IncrementalSegLib.engine.scores.evaluate import Evaluation
@@ -84,7 +84,7 @@ def command(
     _show(result)
     say(_COLUMNS)
     for text in result.warnings:
-        say(f"Warning: {said(text, spelled)}")
+        say(f"Warning: {phrased(text, spelled)}")
     if page is not None:
         say(f"Report: {page}")
 

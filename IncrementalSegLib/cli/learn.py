@@ -16,7 +16,7 @@ from IncrementalSegLib.cli.options import takes
 from IncrementalSegLib.cli.output import HELP, AsJson, ModelPath, number, print_json, print_table, progress_bar, say
 from IncrementalSegLib.cli.words import spelled
 from IncrementalSegLib.engine.settings import LearnCall, ResumeCall
-from IncrementalSegLib.errors import Call
+from IncrementalSegLib.errors import CommandRef
 from IncrementalSegLib.options import fields_of
 from IncrementalSegLib.progress import Stop, duration
 from IncrementalSegLib.store.unfinished import Unfinished
@@ -120,7 +120,7 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
     if not record.accepted:
         say(
             f"Version {record.number} is a candidate; the version in use has not changed. To use it anyway: "
-            f"{spelled(Call('accept', {'model': str(model), 'version': record.number}))}"
+            f"{spelled(CommandRef('accept', {'model': str(model), 'version': record.number}))}"
         )
     elif result.report.held_back_by:
         say(f"Version {record.number} is in use anyway, because of --accept always.")
@@ -134,6 +134,6 @@ def _unfinished_is_said(model: Path) -> Iterator[None]:
             yield
     except (KeyboardInterrupt, Stop):
         if Unfinished(model).exists:
-            again = spelled(Call("resume", {"model": str(model)}))
+            again = spelled(CommandRef("resume", {"model": str(model)}))
             say(f"The step is paused. {again} continues it.", error=True)
         raise KeyboardInterrupt from None

@@ -8,7 +8,7 @@ import typer
 
 from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table, say
 from IncrementalSegLib.cli.words import spelled
-from IncrementalSegLib.errors import said
+from IncrementalSegLib.errors import phrased
 from IncrementalSegLib.types import Json
 
 
@@ -84,7 +84,7 @@ def _show_stripped(done: Json) -> None:
     changed = ", ".join(map(str, done["versions"])) or "none; there was nothing to delete"
     say(f"Deleted {done['exemplars']} exemplars and {done['copied_scans']} copied scans. Changed versions: {changed}.")
     for cost in done["costs"]:
-        say(said(cost, spelled))
+        say(phrased(cost, spelled))
     say("Packages and backups made before are untouched.")
 
 

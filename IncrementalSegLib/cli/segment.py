@@ -78,6 +78,6 @@ def command(
         for text in (*result.warnings, *(f"Wrote {path}" for path in result.outputs)):
             say(text)
         for scan in result.failed:
-            say(f"Failed: {scan.scan}: {scan.error.said(spelled)}")
+            say(f"Failed: {scan.scan}: {scan.error.phrased(spelled)}")
     if result.failed:
         raise typer.Exit(1)

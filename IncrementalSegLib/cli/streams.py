@@ -36,7 +36,7 @@ def harden() -> None:
     sys.stdout, sys.stderr = _hardened(sys.stdout, "output"), _hardened(sys.stderr, "error")
 
 
-class Listener(io.FileIO):
+class _Listener(io.FileIO):
     """A standard stream; what is written after its reader is gone is dropped.
 
     Args:
@@ -77,7 +77,7 @@ def _hardened(stream: TextIO | None, name: str) -> TextIO:
         stream.reconfigure(errors=_ERRORS)
         return stream
     stream.flush()
-    raw = io.BufferedWriter(Listener(stream.fileno(), name))
+    raw = io.BufferedWriter(_Listener(stream.fileno(), name))
     return io.TextIOWrapper(raw, stream.encoding, _ERRORS, line_buffering=True)
 
 

@@ -31,7 +31,7 @@ def command(
     else:
         rows = [(item.scan, number(item.priority, 3), item.reason) for item in result.suggestions]
         print_table("Scans to correct, the first first", ("scan", "priority", "reason"), rows)
-        for text in (*result.warnings, *(f"Failed: {name}: {e.said(spelled)}" for name, e in result.failed.items())):
+        for text in (*result.warnings, *(f"Failed: {name}: {e.phrased(spelled)}" for name, e in result.failed.items())):
             say(text)
     if result.failed:
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ import copy
 import logging
 import shlex
 
-from IncrementalSegLib.errors import Call, Hint, IncrementalSegError, Set
+from IncrementalSegLib.errors import CommandRef, Hint, IncrementalSegError, OptionRef
 from IncrementalSegLib.worker.log import VisibleFormatter
 
 
@@ -21,16 +21,18 @@ def flag(*path: str) -> str:
     return "--" + "-".join([*(group.removesuffix("s") for group in groups), name]).replace("_", "-")
 
 
-def spelled(step: Set | Call) -> str:
+def spelled(step: OptionRef | CommandRef) -> str:
     """Return what is written on the command line.
 
     Example:
-        >>> spelled(Set("device", "cpu")), spelled(Set("overwrite", True)), spelled(Set("options.alpha", 0.3))
-        ('--device cpu', '--overwrite', '--option alpha=0.3')
-        >>> spelled(Call("resume", {"model": "my model"}))
+        >>> spelled(OptionRef("device", "cpu")), spelled(OptionRef("overwrite", True))
+        ('--device cpu', '--overwrite')
+        >>> spelled(OptionRef("options.alpha", 0.3))
+        '--option alpha=0.3'
+        >>> spelled(CommandRef("resume", {"model": "my model"}))
         "`incrementalseg learn 'my model' --resume`"
     """
-    if isinstance(step, Call):
+    if isinstance(step, CommandRef):
         return f"`{shlex.join(['incrementalseg', *_command(step)])}`"
     group, _, name = step.name.rpartition(".")
     if group == "options":
@@ -52,14 +54,14 @@ class CommandLineFormatter(VisibleFormatter):
 
 def _worded(item: object) -> object:
     match item:
-        case Set() | Call():
+        case OptionRef() | CommandRef():
             return spelled(item)
         case Hint() | IncrementalSegError():
-            return item.said(spelled)
+            return item.phrased(spelled)
     return item
 
 
-def _command(call: Call) -> list[str]:
+def _command(call: CommandRef) -> list[str]:
     given = {name: str(value) for name, value in call.arguments.items()}
     match call.verb:
         case "resume":

@@ -45,7 +45,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MethodResult:
     """Result of the second step by one method.
 
     Attributes:
@@ -65,7 +65,7 @@ class Outcome:
     views: Views
 
 
-def changes(outcomes: Mapping[str, Outcome], rng: np.random.Generator) -> tuple[Change, ...]:
+def changes(outcomes: Mapping[str, MethodResult], rng: np.random.Generator) -> tuple[Change, ...]:
     """Return the change of each structure by each method, the old structure first."""
     return tuple(
         Change.of(structure, method, outcome.before.get(structure), outcome.after.get(structure), rng)
@@ -75,7 +75,7 @@ def changes(outcomes: Mapping[str, Outcome], rng: np.random.Generator) -> tuple[
 
 
 def demo_report(
-    outcomes: Mapping[str, Outcome], found: tuple[Change, ...], scale: Scale, facts: tuple[tuple[str, str], ...]
+    outcomes: Mapping[str, MethodResult], found: tuple[Change, ...], scale: Scale, facts: tuple[tuple[str, str], ...]
 ) -> Report:
     """Compose the page; every sentence on results comes from the numbers.
 
@@ -106,7 +106,7 @@ def demo_report(
     )
 
 
-def _pictures(outcomes: Mapping[str, Outcome]) -> Section:
+def _pictures(outcomes: Mapping[str, MethodResult]) -> Section:
     grid = SliceGrid(
         columns=("before", *outcomes),
         rows=tuple(_row(outcomes, structure, scanner) for structure in (OLD, NEW) for scanner in SCANNERS),
@@ -116,7 +116,7 @@ def _pictures(outcomes: Mapping[str, Outcome]) -> Section:
     return Section("See for yourself", text, (grid,))
 
 
-def _row(outcomes: Mapping[str, Outcome], structure: str, scanner: str) -> SliceRow:
+def _row(outcomes: Mapping[str, MethodResult], structure: str, scanner: str) -> SliceRow:
     """Put the slices of all methods side by side."""
     key = structure, scanner
     before = next(iter(outcomes.values())).views_before.get(key)
@@ -129,7 +129,7 @@ def _row(outcomes: Mapping[str, Outcome], structure: str, scanner: str) -> Slice
     )
 
 
-def _curves(outcomes: Mapping[str, Outcome]) -> Section:
+def _curves(outcomes: Mapping[str, MethodResult]) -> Section:
     change = tuple(_curve(method, outcome.change) for method, outcome in outcomes.items())
     dice = tuple(_curve(method, outcome.dice) for method, outcome in outcomes.items())
     chart = CurveChart(
@@ -159,7 +159,7 @@ def _curve(name: str, points: Points) -> Curve:
     return Curve(name, tuple(step for step, _ in points), tuple(value for _, value in points))
 
 
-def _matrices(outcomes: Mapping[str, Outcome]) -> Section:
+def _matrices(outcomes: Mapping[str, MethodResult]) -> Section:
     panels = []
     for method, outcome in outcomes.items():
         rows = tuple(

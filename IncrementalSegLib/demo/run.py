@@ -19,7 +19,7 @@ from IncrementalSegLib.demo.report import (
     NEW,
     OLD,
     SCANNERS,
-    Outcome,
+    MethodResult,
     Points,
     Scale,
     changes,
@@ -147,7 +147,7 @@ class _Demo:
     progress: Progress
     scans: dict[str, Path] = field(default_factory=dict)
 
-    def run(self) -> dict[str, Outcome]:
+    def run(self) -> dict[str, MethodResult]:
         """Return the scores of the structures, by method."""
         test = self._write_scans()
         first = self.folder / "models" / OLD
@@ -163,7 +163,7 @@ class _Demo:
                 shutil.copytree(first, model)
             change, dice = self._teach(model, method, self._part(number, f"{NEW}, {method}"))
             after, views = self._score(model, test, f"{OLD}, {NEW}")
-            outcomes[method] = Outcome(
+            outcomes[method] = MethodResult(
                 before=before, after=after, change=change, dice=dice, views_before=views_before, views=views
             )
         return outcomes

@@ -45,7 +45,7 @@ _Many = Annotated[list[T], FailFast()]
 """A list whose first wrong item ends the check: every error takes kilobytes."""
 
 
-class CaseEntry(BaseModel):
+class _CaseEntry(BaseModel):
     """A case of a step, known by the content of its files; without any path."""
 
     case: _Called
@@ -56,7 +56,7 @@ class CaseEntry(BaseModel):
     values: dict[_Called, _Many[int]] = {}
 
 
-class StepEntry(BaseModel):
+class _StepEntry(BaseModel):
     """Record of a step; names of data sets and devices are not exported."""
 
     number: _Count
@@ -73,11 +73,11 @@ class StepEntry(BaseModel):
     learning_rate: float | None = None
     exemplars: _Called | None = None
     precision: _Called | None = None
-    training: _Many[CaseEntry]
-    held_out: _Many[CaseEntry]
+    training: _Many[_CaseEntry]
+    held_out: _Many[_CaseEntry]
 
 
-class EditEntry(BaseModel):
+class _EditEntry(BaseModel):
     """Record of an edit."""
 
     action: _Called
@@ -114,7 +114,7 @@ class _Architecture(BaseModel):
     output: dict[_Uuid, _Place] = {}
 
 
-class RecordDocument(BaseModel):
+class _RecordDocument(BaseModel):
     """The record of the version; what it came from and whether it was in use is nothing to others."""
 
     number: _Count
@@ -125,14 +125,14 @@ class RecordDocument(BaseModel):
     structures: Annotated[list[_Structure], FailFast(), Field(min_length=1, max_length=512)]
     architecture: _Architecture
     preprocessing: Plan
-    step: StepEntry | EditEntry
+    step: _StepEntry | _EditEntry
     libraries: dict[_Text, _Text | None]
     scores: dict[_Uuid, _Score]
     seconds: Annotated[float, Field(ge=0)]
 
 
 class _History(BaseModel):
-    steps: _Many[StepEntry] = []
+    steps: _Many[_StepEntry] = []
 
 
 class _Prototype(BaseModel):
@@ -193,7 +193,7 @@ class _Card(BaseModel):
 
 
 FORMS: dict[str, type[BaseModel]] = {
-    "record": RecordDocument,
+    "record": _RecordDocument,
     "history": _History,
     "prototypes": _Prototypes,
     "memory": _Memory,

@@ -18,7 +18,7 @@ from IncrementalSegLib.engine.step.checkpoints import (
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.engine.step.step import run_step
-from IncrementalSegLib.errors import Call, Hint, ModelError, OptionError, Set
+from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionError, OptionRef
 from IncrementalSegLib.options import called_with
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.store.unfinished import Unfinished
@@ -90,7 +90,7 @@ def resume(call: ResumeCall) -> StepResult:
         asked = store.request()
         if not asked:
             raise ModelError(
-                f"No step of {folder.path} is unfinished.", todo=Hint("Begin one with ", Call("learn"), ".")
+                f"No step of {folder.path} is unfinished.", todo=Hint("Begin one with ", CommandRef("learn"), ".")
             )
         number = finished_version(folder, asked)
         if number is not None:  # the process died between writing the version and forgetting the checkpoint
@@ -102,7 +102,8 @@ def resume(call: ResumeCall) -> StepResult:
         source = call.data if call.data is not None else asked["data"]
         if source is None:
             raise OptionError(
-                "The step was begun with a data set in memory.", todo=Hint("Pass it again with ", Set("data"), ".")
+                "The step was begun with a data set in memory.",
+                todo=Hint("Pass it again with ", OptionRef("data"), "."),
             )
         settings = StepSettings(**asked["settings"])
         request = resolve(

@@ -13,7 +13,7 @@ from IncrementalSegLib.engine.domain import TrainingDomain, scan_features, warni
 from IncrementalSegLib.engine.models import LoadedModel, Loader, load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.sources import ScanSource
-from IncrementalSegLib.errors import DataError, Hint, Set
+from IncrementalSegLib.errors import DataError, Hint, OptionRef
 from IncrementalSegLib.evaluation.domain import ScanFeatures
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.inference.predictor import Predictor
@@ -93,7 +93,7 @@ class ReadyModel:
         if strict and notes:
             raise DataError(
                 f"{source.name}: {notes[0].message}",
-                todo=Hint("With ", Set("strict", True), " every note on a scan is an error."),
+                todo=Hint("With ", OptionRef("strict", True), " every note on a scan is an error."),
             )
         self.warnings.extend(f"{source.name}: {note.message}" for note in notes)
         if volume.grid.planar and any(map(is_picture, source.paths)):

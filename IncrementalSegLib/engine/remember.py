@@ -25,7 +25,7 @@ from IncrementalSegLib.engine.settings import (
 )
 from IncrementalSegLib.engine.step.remembering import descriptor_weights, remember, voxel_counts
 from IncrementalSegLib.engine.step.request import build_method
-from IncrementalSegLib.errors import Call, DataError, Hint, OptionError
+from IncrementalSegLib.errors import CommandRef, DataError, Hint, OptionError
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.options import CONFIG, called_with
@@ -76,7 +76,7 @@ def _remember(folder: ModelFolder, call: RememberCall) -> VersionRecord:
     if chosen.output != record.output:
         raise OptionError(
             f"The method {call.method!r} makes {chosen.output}, the model has {record.output}.",
-            todo=Hint(Call("methods"), " says what each method makes."),
+            todo=Hint(CommandRef("methods"), " says what each method makes."),
         )
     history = History.of(folder)
     wanted = parse_names(structures) if structures is not None else common_names(record.structures, dataset)

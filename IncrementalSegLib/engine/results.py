@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from IncrementalSegLib.engine.sources import LONGEST_NAME, ScanSource
-from IncrementalSegLib.errors import DataError, Hint, OptionError, Set
+from IncrementalSegLib.errors import DataError, Hint, OptionError, OptionRef
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.structures import StructureList
 from IncrementalSegLib.volumes.io import name_of, write_volume
@@ -45,7 +45,7 @@ def place_results(output: Path, sources: Sequence[ScanSource], form: Format | No
         if form is not None and not named.endswith(form):
             raise OptionError(
                 f"The output {output.name} does not end in .{form}.",
-                todo=Hint("Leave out ", Set("format"), ", or rename the output."),
+                todo=Hint("Leave out ", OptionRef("format"), ", or rename the output."),
             )
         return lambda source: output
     ending = form or "seg.nrrd"
@@ -75,7 +75,7 @@ def keep_files(files: Sequence[Path], scans: Sequence[Path], overwrite: bool) ->
         raise OptionError(
             f"{there[0]}{others} already exists.",
             "It may be an outline that a person has drawn or corrected.",
-            Hint("Choose another folder, or replace it with ", Set("overwrite", True), "."),
+            Hint("Choose another folder, or replace it with ", OptionRef("overwrite", True), "."),
         )
 
 

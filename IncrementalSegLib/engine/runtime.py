@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from IncrementalSegLib.errors import Call, DeviceError, Hint, OptionError, Set
+from IncrementalSegLib.errors import CommandRef, DeviceError, Hint, OptionError, OptionRef
 from IncrementalSegLib.types import DeviceName
 
 _BROKEN_TORCH = "2.9."  # wrong and slow 3-D convolutions
@@ -80,7 +80,7 @@ def start(device: DeviceName = "auto") -> Runtime:
         raise DeviceError(
             "No CUDA GPU can be used.",
             f"The reason: {built}.",
-            Hint("Use ", Set("device", "cpu"), ", or see ", Call("doctor"), " for details."),
+            Hint("Use ", OptionRef("device", "cpu"), ", or see ", CommandRef("doctor"), " for details."),
         )
     kind = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
     precision = "bf16-mixed" if _has_bf16(kind) else "32-true"

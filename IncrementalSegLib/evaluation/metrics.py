@@ -187,7 +187,7 @@ def score(
     if in_truth + in_prediction:
         dice = 2.0 * int(np.count_nonzero(prediction & truth)) / (in_truth + in_prediction)
     if in_truth and in_prediction:
-        there, back = surface_distances(prediction, truth, spacing_dhw_mm)
+        there, back = _surface_distances(prediction, truth, spacing_dhw_mm)
         assd = float((there.sum() + back.sum()) / (there.size + back.size))
         hd95 = float(max(np.percentile(there, 95), np.percentile(back, 95)))
     return CaseScore(
@@ -202,7 +202,7 @@ def score(
     )
 
 
-def surface_distances(
+def _surface_distances(
     prediction: Mask, truth: Mask, spacing_dhw_mm: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Measure how far the surfaces of two masks are apart.

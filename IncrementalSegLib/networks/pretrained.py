@@ -17,7 +17,7 @@ import torch
 from platformdirs import user_cache_path
 from safetensors.torch import save_file
 
-from IncrementalSegLib.errors import Hint, MissingNeedError, ModelError, Set, UnknownNameError
+from IncrementalSegLib.errors import Hint, MissingNeedError, ModelError, OptionRef, UnknownNameError
 from IncrementalSegLib.files import replacing
 
 
@@ -76,9 +76,9 @@ def pretrained_weights(
             "The content of scans is compared by them.",
             Hint(
                 "Name their file, ",
-                Set("options.descriptor_weights", "FILE"),
+                OptionRef("options.descriptor_weights", "FILE"),
                 ", or allow the download once, ",
-                Set("options.descriptor_weights", "download"),
+                OptionRef("options.descriptor_weights", "download"),
                 ".",
             ),
         )

@@ -84,7 +84,7 @@ class Normaliser:
             guessed = self.padding or (None,) * len(array)
             known = [own if own is not None else other for own, other in zip(self._declared, guessed, strict=True)]
             self.channels = [
-                _standardised(body_samples(channel, value), clip_percent)
+                _standardised(_body_samples(channel, value), clip_percent)
                 for channel, value in zip(array, known, strict=True)
             ]
 
@@ -106,7 +106,7 @@ class Normaliser:
         return image
 
 
-def body_samples(channel: Array, padding: float | None = None) -> NDArray[np.float32]:
+def _body_samples(channel: Array, padding: float | None = None) -> NDArray[np.float32]:
     """Return the samples of a channel that are no padding.
 
     The least value does not count either where many voxels have it: it is padding, or air that was cut off.
@@ -187,7 +187,7 @@ def _padding(array: Array) -> tuple[float, ...] | None:
     value = values[counts.argmax()]
     if 2 * counts.max() < len(corners) or not (abs(value.astype(np.float64)) <= np.finfo(np.float32).max).all():
         return None
-    plausible = [_is_apart(body_samples(channel, one), one) for channel, one in zip(array, value, strict=True)]
+    plausible = [_is_apart(_body_samples(channel, one), one) for channel, one in zip(array, value, strict=True)]
     return tuple(float(one) for one in value) if all(plausible) else None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from IncrementalSegLib.errors import DataError, Hint, Set
+from IncrementalSegLib.errors import DataError, Hint, OptionRef
 from IncrementalSegLib.preprocessing.geometry import VIEWS, orient
 from IncrementalSegLib.preprocessing.intensity import CLIP_PERCENT, CT_WINDOW, Normalisation
 from IncrementalSegLib.types import Dimension
@@ -128,7 +128,9 @@ def plan_for(
     if any(grid.planar != planar for grid in grids):
         raise DataError("The data mixes 2-D images and volumes.", todo="Teach a model from one kind.")
     if planar and dimension == 3:
-        raise DataError("A 3-D network cannot learn from 2-D images.", todo=Hint("Use ", Set("network", "unet2d"), "."))
+        raise DataError(
+            "A 3-D network cannot learn from 2-D images.", todo=Hint("Use ", OptionRef("network", "unet2d"), ".")
+        )
     code = "SPL" if planar or dimension == 3 else VIEWS[_slice_axis(grids)]
     shapes, spacings = [], []
     for grid in grids:

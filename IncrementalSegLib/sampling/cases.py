@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from IncrementalSegLib.errors import Call, DataError, Hint, Set
+from IncrementalSegLib.errors import CommandRef, DataError, Hint, OptionRef
 from IncrementalSegLib.names import tame
 from IncrementalSegLib.volumes.notes import Note
 
@@ -97,6 +97,6 @@ def naming(case: Case) -> Iterator[None]:
     except DataError as error:
         what = error.what if repr(case.id) in error.what else f"The case {case.id!r} cannot be used: {error.what}"
         todo = error.todo or Hint(
-            "Fix it, or exclude it with ", Set("cases"), "; ", Call("check"), " looks at every case."
+            "Fix it, or exclude it with ", OptionRef("cases"), "; ", CommandRef("check"), " looks at every case."
         )
         raise type(error)(what, error.why, todo) from error

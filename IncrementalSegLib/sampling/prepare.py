@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from IncrementalSegLib.errors import Call, DataError, Hint, Set
+from IncrementalSegLib.errors import CommandRef, DataError, Hint, OptionRef
 from IncrementalSegLib.preprocessing.pipeline import forward, forward_mask, to_patient
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -79,7 +79,7 @@ def require_voxels(cases: Sequence[PreparedCase], names: Mapping[StructureId, st
         if not any(bool(case.mask(structure).any()) for case in holders):
             raise DataError(
                 f"Not one voxel of {name!r} is annotated in the {len(holders)} cases in which it was looked for.",
-                todo=Hint("Check the label names with ", Call("check"), ", or choose other cases."),
+                todo=Hint("Check the label names with ", CommandRef("check"), ", or choose other cases."),
             )
 
 
@@ -104,7 +104,7 @@ def require_apart(cases: Sequence[PreparedCase], names: Mapping[StructureId, str
                 Hint(
                     "Correct the labels, teach one of them alone, or start a model whose structures may overlap: ",
                     "leave ",
-                    Set("method"),
+                    OptionRef("method"),
                     " out at its first step.",
                 ),
             )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from IncrementalSegLib.errors import Call, DataError, Hint, IncrementalSegError, Set, UnknownNameError
+from IncrementalSegLib.errors import CommandRef, DataError, Hint, IncrementalSegError, OptionRef, UnknownNameError
 from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset, Notes
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.checks import judge_image, judge_masks, one_line
@@ -173,7 +173,11 @@ class CaseReader:
                     raise DataError(
                         f"Case {case!r}: {note.message}",
                         todo=Hint(
-                            "With ", Set("strict", True), " every note is an error; ", Call("check"), " lists all."
+                            "With ",
+                            OptionRef("strict", True),
+                            " every note is an error; ",
+                            CommandRef("check"),
+                            " lists all.",
                         ),
                     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from IncrementalSegLib.errors import Call, Hint, ModelError, UnknownNameError
+from IncrementalSegLib.errors import CommandRef, Hint, ModelError, UnknownNameError
 from IncrementalSegLib.store import contents
 from IncrementalSegLib.store.manifest import MANIFEST, sha256_of
 from IncrementalSegLib.store.record import VersionRecord
@@ -30,13 +30,13 @@ def check_model(path: Path) -> None:
     """
     if not path.is_dir():
         what = f"{path} is a file, not a model folder." if path.exists() else f"There is no model folder {path}."
-        raise ModelError(what, todo=Hint("Check the path, or create a model with ", Call("learn"), "."))
+        raise ModelError(what, todo=Hint("Check the path, or create a model with ", CommandRef("learn"), "."))
     if not (path / MODEL).is_file():
         if (path / UNFINISHED).is_dir():
             raise ModelError(
                 f"{path} holds no version yet.",
                 "Its first step was begun and never finished.",
-                Hint("Continue it with ", Call("resume", {"model": str(path)}), "."),
+                Hint("Continue it with ", CommandRef("resume", {"model": str(path)}), "."),
             )
         raise ModelError(f"{path} is not a model folder.", f"It holds no {MODEL}.", "Name the folder that learn made.")
     ModelState.read(path)

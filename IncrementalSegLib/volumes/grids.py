@@ -83,7 +83,7 @@ def moved(first: Grid, second: Grid) -> str:
     off = np.abs(np.subtract(first.shape, second.shape))
     if (off > np.maximum(_FEW_SAMPLES, np.multiply(second.shape, _FEW))).any():
         return ""
-    if same_corners(first, second, float(off.max())):
+    if _same_corners(first, second, float(off.max())):
         return ""
     if not off.any() or same_lattice(first, second) or _lost(first, second):
         return ", ".join(_differences(first, second))
@@ -101,7 +101,7 @@ def same_lattice(first: Grid, second: Grid) -> bool:
     return aligned and float(np.abs(np.abs(steps) - whole).max()) <= 2 * DIRECTION_TOLERANCE and _permutes(whole)
 
 
-def same_corners(first: Grid, second: Grid, slack: float = 0.0) -> bool:
+def _same_corners(first: Grid, second: Grid, slack: float = 0.0) -> bool:
     """Tell whether the outermost samples of both grids lie at the same places, up to half a sample and ``slack``.
 
     The order in which the samples are stored does not matter.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from IncrementalSegLib.errors import DataError, GeometryError, Hint, Set
+from IncrementalSegLib.errors import DataError, GeometryError, Hint, OptionRef
 from IncrementalSegLib.names import name_key, tame
 from IncrementalSegLib.volumes import dicom, dicom_seg, nrrd
 from IncrementalSegLib.volumes.grids import difference, inside, moved, overlap, resample_nearest, same_lattice
@@ -26,7 +26,7 @@ ACCEPTED = "accepted-grid"
 
 _BY_INDEX = (
     " If one slice shows that they belong together voxel by voxel, add ",
-    Set("accept_grid", True),
+    OptionRef("accept_grid", True),
     ": it ignores the header of the label.",
 )
 

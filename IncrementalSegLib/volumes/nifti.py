@@ -67,7 +67,7 @@ class NiftiHeader:
     units: int
     intent: int
     time_offset: float
-    place: nifti_place.Place
+    place: nifti_place.PlaceFields
     compressed: bool
     order: str
 

@@ -28,7 +28,7 @@ Frame = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Place:
+class PlaceFields:
     """The fields of a header that say where the voxels lie.
 
     Attributes:
@@ -48,7 +48,7 @@ class Place:
     mm: float
 
 
-def read_place(head: bytes, order: str, dims: tuple[int, ...], units: int) -> Place:
+def read_place(head: bytes, order: str, dims: tuple[int, ...], units: int) -> PlaceFields:
     """Read the place from the bytes of a NIfTI-1 or NIfTI-2 header."""
     if struct.unpack_from(order + "i", head)[0] == 348:
         pixdim, codes = struct.unpack_from(order + "8f", head, 76), struct.unpack_from(order + "2h", head, 252)
@@ -57,7 +57,7 @@ def read_place(head: bytes, order: str, dims: tuple[int, ...], units: int) -> Pl
         pixdim, codes = struct.unpack_from(order + "8d", head, 104), struct.unpack_from(order + "2i", head, 344)
         qform, rows = struct.unpack_from(order + "6d", head, 352), struct.unpack_from(order + "12d", head, 400)
     lengths = [*dims[1 : 1 + min(3, dims[0])], 1, 1][:3]
-    return Place(
+    return PlaceFields(
         (lengths[0], lengths[1], lengths[2]),
         pixdim,
         (codes[0], codes[1]),
@@ -67,7 +67,7 @@ def read_place(head: bytes, order: str, dims: tuple[int, ...], units: int) -> Pl
     )
 
 
-def matrix(place: Place, name: str, notes: list[Note]) -> Frame:
+def matrix(place: PlaceFields, name: str, notes: list[Note]) -> Frame:
     """Return spacing, origin and directions in mm, LPS.
 
     As in ITK and so in 3D Slicer, an sform in scanner coordinates counts before the qform, and the qform before
@@ -105,11 +105,11 @@ def matrix(place: Place, name: str, notes: list[Note]) -> Frame:
     return sform if trusted else qform
 
 
-def _edges(place: Place) -> list[tuple[float, int]]:
+def _edges(place: PlaceFields) -> list[tuple[float, int]]:
     return list(zip(place.pixdim[1:4], place.shape, strict=True))
 
 
-def _of_sform(place: Place, name: str) -> Frame | None:
+def _of_sform(place: PlaceFields, name: str) -> Frame | None:
     """Return what the sform says; ``None`` where there is none, or a flat one beside a qform."""
     if place.codes[1] <= 0:
         return None
@@ -124,7 +124,7 @@ def _of_sform(place: Place, name: str) -> Frame | None:
     return lengths, _lps(rows[:, 3]), _lps(rows[:, :3] / lengths)
 
 
-def _of_qform(place: Place, sizes: list[float], name: str, *, needed: bool) -> Frame | None:
+def _of_qform(place: PlaceFields, sizes: list[float], name: str, *, needed: bool) -> Frame | None:
     if not np.isfinite(place.qform).all():
         if not needed:
             return None
@@ -146,7 +146,7 @@ def _of_qform(place: Place, sizes: list[float], name: str, *, needed: bool) -> F
     return np.array(sizes) * place.mm, _lps(np.array(place.qform[3:]) * place.mm), _lps(turn)
 
 
-def _of_pixdim(place: Place, sizes: list[float], lost: bool, name: str, notes: list[Note]) -> Frame:
+def _of_pixdim(place: PlaceFields, sizes: list[float], lost: bool, name: str, notes: list[Note]) -> Frame:
     if lost:
         size = " x ".join(f"{size * place.mm:g}" for size, count in _edges(place) if count > 1)
         raise GeometryError(f"{name} gives its voxels the size {size} mm.", todo="Export the scan again.")
@@ -156,7 +156,7 @@ def _of_pixdim(place: Place, sizes: list[float], lost: bool, name: str, notes: l
     return np.array(sizes) * place.mm, np.zeros(3), np.eye(3)
 
 
-def _resized(place: Place, sform: Frame, sizes: list[float]) -> bool:
+def _resized(place: PlaceFields, sform: Frame, sizes: list[float]) -> bool:
     """Tell whether sform and ``pixdim`` disagree about a voxel edge."""
     pairs = zip(sform[0], np.array(sizes) * place.mm, place.shape, strict=True)
     return any(not abs(own - other) <= _SAME_SIZE * own for own, other, count in pairs if count > 1)
@@ -168,7 +168,7 @@ def _two_sizes(name: str, sform: Frame, sizes: NDArray[np.float64]) -> Note:
     return Note("two-spacings", said)
 
 
-def _apart(place: Place, first: Frame, second: Frame) -> float:
+def _apart(place: PlaceFields, first: Frame, second: Frame) -> float:
     """Return the largest distance of a corner by two frames, in mm."""
     ends = np.stack(np.meshgrid(*[(0, count - 1) for count in place.shape]), axis=-1).reshape(-1, 3)
     places = [ends * spacing @ direction.T + origin for spacing, origin, direction in (first, second)]

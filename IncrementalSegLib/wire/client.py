@@ -60,7 +60,7 @@ class Job:
     id: str
     verb: str
     state: State = "waiting"
-    progress: events.Progress | None = None
+    progress: events.Progressed | None = None
     end: events.Finished | events.Failed | events.Cancelled | None = None
     wish: str | None = None
     deadline: float | None = None
@@ -70,7 +70,7 @@ class Job:
         if self.end is not None:
             return
         match event:
-            case events.Progress():
+            case events.Progressed():
                 self.progress = event
                 if self.state == "waiting":
                     self.state = "running"

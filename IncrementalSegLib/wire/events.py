@@ -38,7 +38,7 @@ class Heartbeat:
 
 
 @dataclass(frozen=True)
-class Progress:
+class Progressed:
     """Where a job is.
 
     Attributes:
@@ -201,7 +201,7 @@ class Unknown:
 
 
 Event = (
-    Hello | Heartbeat | Progress | Metric | Preview | Warned | Finished | Failed | Cancelling | Cancelled | Unknown
+    Hello | Heartbeat | Progressed | Metric | Preview | Warned | Finished | Failed | Cancelling | Cancelled | Unknown
 )  # fmt: skip
 
 
@@ -251,7 +251,7 @@ def decode(line: str) -> Event:
 _KINDS: dict[str, type[Event]] = {
     "hello": Hello,
     "heartbeat": Heartbeat,
-    "progress": Progress,
+    "progress": Progressed,
     "metric": Metric,
     "preview": Preview,
     "warning": Warned,

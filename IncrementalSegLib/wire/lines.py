@@ -33,7 +33,7 @@ def parse(line: str) -> Json:
     Raises:
         WireError: It is too long, or not a JSON object.
     """
-    if isinstance(line, Overlong):
+    if isinstance(line, _Overlong):
         raise WireError(
             f"The line that begins with {short(line)} has more than {LONGEST} bytes.", todo="Pass large data by file."
         )
@@ -54,7 +54,7 @@ def short(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-class Overlong(str):
+class _Overlong(str):
     """The beginning of a line of more than :data:`LONGEST` bytes, which :func:`parse` refuses."""
 
     __slots__ = ()
@@ -86,7 +86,7 @@ class LineBuffer:
             self._rest += part
             return
         beginning = bytes(self._rest[:_SHOWN]) + part[:_SHOWN]
-        found.append(Overlong(beginning[:_SHOWN].decode("utf-8", "replace").strip()))
+        found.append(_Overlong(beginning[:_SHOWN].decode("utf-8", "replace").strip()))
         self._rest, self._skipping = bytearray(), True
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from IncrementalSegLib.progress import split
-from IncrementalSegLib.wire.events import Event, Metric, Preview, Progress
+from IncrementalSegLib.wire.events import Event, Metric, Preview, Progressed
 from IncrementalSegLib.wire.timing import JobProgress
 
 EVERY = 0.1
@@ -60,7 +60,7 @@ class Reporter:
             self._sent = now
             whole, (key, detail) = self._whole, split(self._whole.phase)
             left = None if whole.left is None else round(whole.left, 1)
-            self._send(Progress(self.job, key, round(whole.fraction, 4), left, dict(self._numbers), detail))
+            self._send(Progressed(self.job, key, round(whole.fraction, 4), left, dict(self._numbers), detail))
 
     def result(self, path: str, caption: str, millilitres: Mapping[str, float]) -> None:
         """Send a segmentation that has been written and the volume of each structure in it."""

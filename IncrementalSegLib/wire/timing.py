@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 
-from IncrementalSegLib.progress import Part, Phase, split
+from IncrementalSegLib.progress import EstimatePart, Phase, split
 
 USUAL: dict[str, dict[str, float]] = {
     "learn": {
@@ -33,15 +33,15 @@ USUAL: dict[str, dict[str, float]] = {
 
 USUAL["resume"] = USUAL["learn"]
 
-PARTS: dict[Part, Phase] = {
-    Part.READING: Phase.READING,
-    Part.PREPARING: Phase.PREPARING,
-    Part.LEARNING: Phase.TRAINING,
-    Part.SCORING: Phase.TRAINING,
-    Part.CHECKPOINTS: Phase.TRAINING,
-    Part.REMEMBERING: Phase.REMEMBERING,
-    Part.JUDGING: Phase.CHECKING_OLD,
-    Part.SAVING: Phase.SAVING,
+PARTS: dict[EstimatePart, Phase] = {
+    EstimatePart.READING: Phase.READING,
+    EstimatePart.PREPARING: Phase.PREPARING,
+    EstimatePart.LEARNING: Phase.TRAINING,
+    EstimatePart.SCORING: Phase.TRAINING,
+    EstimatePart.CHECKPOINTS: Phase.TRAINING,
+    EstimatePart.REMEMBERING: Phase.REMEMBERING,
+    EstimatePart.JUDGING: Phase.CHECKING_OLD,
+    EstimatePart.SAVING: Phase.SAVING,
 }
 """Part of an estimate -> the phase of the step that it belongs to."""
 
@@ -161,7 +161,7 @@ def _by_phase(expected: Mapping[str, float]) -> dict[str, float]:
     """Return the seconds of each phase from those of the parts of an estimate."""
     seconds: dict[str, float] = {}
     for part, value in expected.items():
-        if part in set(Part) and 0 < value < math.inf:
-            phase = PARTS[Part(part)]
+        if part in set(EstimatePart) and 0 < value < math.inf:
+            phase = PARTS[EstimatePart(part)]
             seconds[phase] = seconds.get(phase, 0.0) + value
     return seconds

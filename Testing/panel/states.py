@@ -107,7 +107,7 @@ class Stage:
         self.priced()
         self.session.teaching.teach()
         asked = self.session.worker.last("learn")
-        asked.say(events.Progress("", "training", 0.6, 420.0, {"loss": 0.4}))
+        asked.say(events.Progressed("", "training", 0.6, 420.0, {"loss": 0.4}))
         for share, dice, change in ((0.2, 0.31, -0.2), (0.4, 0.66, -1.4), (0.6, 0.78, -0.9)):
             asked.say(events.Metric("", "dice", dice, "training", share, STRUCTURE))
             asked.say(events.Metric("", "worst_change", change, "training", share, STRUCTURE))
@@ -196,7 +196,7 @@ def segmenting(stage):
     stage.panel.render()
     stage.session.segmenting.start()
     stage.session.defer.run()
-    stage.session.worker.last("segment").say(events.Progress("", "segmenting", 0.4, 90.0, {}, LONG))
+    stage.session.worker.last("segment").say(events.Progressed("", "segmenting", 0.4, 90.0, {}, LONG))
 
 
 def done(stage):

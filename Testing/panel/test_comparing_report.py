@@ -2,7 +2,7 @@
 
 import pytest
 from IncrementalSegPanel.documents.Lineage import Version, differences
-from IncrementalSegPanel.documents.Retention import Report, Row
+from IncrementalSegPanel.documents.Retention import Retention, RetentionRow
 from IncrementalSegPanel.Wording import signed
 from retention_reports import AGREES, HARMED, IMPROVED, KEPT, PROXY, UNKNOWN, UNSURE, record, report, scored
 
@@ -18,7 +18,7 @@ from retention_reports import AGREES, HARMED, IMPROVED, KEPT, PROXY, UNKNOWN, UN
     ],
 )
 def test_a_row_says_what_became_of_a_structure(row, verdict, change, worst):
-    shown = Row.of(row.to_json())
+    shown = RetentionRow.of(row.to_json())
     assert shown.verdict == verdict
     assert shown.worst[0] == worst
     if change is not None:
@@ -29,7 +29,7 @@ def test_a_row_says_what_became_of_a_structure(row, verdict, change, worst):
 
 
 def test_agreement_is_no_change_and_nothing_is_nothing():
-    agrees, unknown = Row.of(AGREES.to_json()), Row.of(UNKNOWN.to_json())
+    agrees, unknown = RetentionRow.of(AGREES.to_json()), RetentionRow.of(UNKNOWN.to_json())
     assert (agrees.before, agrees.points, agrees.change, agrees.worst) == (None, None, "–", None)
     assert agrees.after == pytest.approx(0.985)
     assert agrees.verdict == "kept (proxy)"
@@ -38,7 +38,7 @@ def test_agreement_is_no_change_and_nothing_is_nothing():
 
 
 def test_a_scan_without_the_structure_is_in_no_mean():
-    shown = Row.of(scored("humerus", [0.9, None], [0.8, None]).to_json())
+    shown = RetentionRow.of(scored("humerus", [0.9, None], [0.8, None]).to_json())
     assert (shown.before, shown.after) == (0.9, 0.8)
 
 
@@ -53,11 +53,11 @@ def test_a_scan_without_the_structure_is_in_no_mean():
     ],
 )
 def test_the_mark_of_a_report(rows, mark):
-    assert Report.of(report(*rows)).mark == mark
+    assert Retention.of(report(*rows)).mark == mark
 
 
 def test_the_most_harmed_comes_first_and_all_are_counted():
-    shown = Report.of(report(KEPT, IMPROVED, HARMED, UNSURE))
+    shown = Retention.of(report(KEPT, IMPROVED, HARMED, UNSURE))
     assert [row.structure for row in shown.rows] == ["scapula", "clavicle", "humerus", "rib"]
     assert shown.tally == "1 harmed, 1 unsure, 1 kept, 1 improved"
     assert shown.held == ("scapula",)
@@ -65,8 +65,8 @@ def test_the_most_harmed_comes_first_and_all_are_counted():
 
 
 def test_a_first_version_has_nothing_to_keep():
-    assert "Nothing to keep yet" in Report.of(report()).sentence
-    assert Report.of({}).rows == ()
+    assert "Nothing to keep yet" in Retention.of(report()).sentence
+    assert Retention.of({}).rows == ()
 
 
 def test_signs():

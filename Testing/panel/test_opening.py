@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from IncrementalSegPanel.documents.Heads import Head, grouped, headsOf
+from IncrementalSegPanel.documents.Heads import KnownStructure, grouped, headsOf
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Wording import duration, millilitres
 from recordings import read
@@ -244,7 +244,7 @@ def test_heads_are_read_from_a_recorded_summary():
 
 
 def test_a_search_finds_words_of_name_meaning_and_group():
-    head = Head("a", "adrenal_l", "Adrenal gland, Left", "Anatomical Structure", (0, 0, 0), None, 0, "")
+    head = KnownStructure("a", "adrenal_l", "Adrenal gland, Left", "Anatomical Structure", (0, 0, 0), None, 0, "")
     assert head.matches("")
     assert head.matches("left ADRENAL")
     assert not head.matches("left kidney")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from IncrementalSegPanel.documents.Exemplars import Coverage, Exemplar, ledgerSentences
+from IncrementalSegPanel.documents.Exemplars import CoverageCurves, ListedExemplar, ledgerSentences
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Wording import size
 from recordings import end_of, read
@@ -39,7 +39,7 @@ def curves(**orders):
 def test_an_exemplar_says_why_it_is_kept(overview):
     assert overview["exemplars"]
     for item in overview["exemplars"]:
-        shown = Exemplar.of(item)
+        shown = ListedExemplar.of(item)
         assert shown.structures
         assert shown.reason
         assert {structure for structure, _, _ in shown.ranks} <= set(overview["coverage"])
@@ -60,23 +60,23 @@ def test_an_exemplar_says_why_it_is_kept(overview):
     ],
 )
 def test_a_reason_in_plain_words(held, said):
-    assert Exemplar.of(entry("a") | {"reason": held}).reason == said
+    assert ListedExemplar.of(entry("a") | {"reason": held}).reason == said
 
 
 def test_the_reasons_of_several_structures_are_told_apart():
     item = entry("a") | {"structures": ["humerus", "scapula"], "present": ["1", "2"]}
     item |= {"reason": "drawn at random; certainty rank 2 of 9", "reasons": {"1": "drawn at random"}}
-    assert Exemplar.of(item).reason == "drawn at random; certainty rank 2 of 9"
+    assert ListedExemplar.of(item).reason == "drawn at random; certainty rank 2 of 9"
     item["reasons"] |= {"2": "certainty rank 2 of 9", "background": "certainty rank 1 of 9"}
-    assert Exemplar.of(item).reason == "humerus: drawn at random; scapula: certainty rank 2 of 9"
+    assert ListedExemplar.of(item).reason == "humerus: drawn at random; scapula: certainty rank 2 of 9"
 
 
 def test_standing_in_words():
-    item = Exemplar.of(entry("a", content=2, random=1))
+    item = ListedExemplar.of(entry("a", content=2, random=1))
     assert item.standing() == "content 2"
     assert item.standing("scapula") == ""
-    assert Exemplar.of(entry("a", random=1)).standing() == "at random"
-    assert Exemplar.of(entry("a", abstraction=5, content=1)).standing() == "coverage 5"
+    assert ListedExemplar.of(entry("a", random=1)).standing() == "at random"
+    assert ListedExemplar.of(entry("a", abstraction=5, content=1)).standing() == "coverage 5"
     assert replace(item, mark="banned").standing() == "banned"
 
 
@@ -90,17 +90,19 @@ def test_standing_in_words():
 )  # fmt: skip
 def test_where_adding_stops_to_help(curve, kept, sentence):
     exemplars = [entry(str(rank), abstraction=rank) for rank in range(1, kept + 1)]
-    (found,) = Coverage.listOf({"exemplars": exemplars, "coverage": curves(abstraction=curve)})
+    (found,) = CoverageCurves.listOf({"exemplars": exemplars, "coverage": curves(abstraction=curve)})
     assert found.sentence == f"humerus: {sentence}"
 
 
 def test_coverage_counts_what_is_used_and_prefers_the_networks_order():
     exemplars = [entry("a", abstraction=1, content=2), entry("b", mark="banned", abstraction=2), entry("c", content=1)]
-    (found,) = Coverage.listOf({"exemplars": exemplars, "coverage": curves(abstraction=[0.4, 0.6], content=[0.3, 0.5])})
+    (found,) = CoverageCurves.listOf(
+        {"exemplars": exemplars, "coverage": curves(abstraction=[0.4, 0.6], content=[0.3, 0.5])}
+    )
     assert (found.curve, found.kept) == ((0.4, 0.6), 1)
-    (found,) = Coverage.listOf({"exemplars": exemplars, "coverage": curves(content=[0.3, 0.5])})
+    (found,) = CoverageCurves.listOf({"exemplars": exemplars, "coverage": curves(content=[0.3, 0.5])})
     assert (found.curve, found.kept) == ((0.3, 0.5), 2)
-    assert Coverage.listOf({"exemplars": exemplars, "coverage": curves(random=[0.3])}) == []
+    assert CoverageCurves.listOf({"exemplars": exemplars, "coverage": curves(random=[0.3])}) == []
 
 
 def test_the_ledger_in_sentences():

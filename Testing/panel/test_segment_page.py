@@ -170,7 +170,7 @@ def test_what_cannot_be_changed_while_it_runs_says_why(ready):
 def test_progress_has_words_and_a_bar(ready):
     asked = begin(ready)
     assert (ready.ui.progressLabel.text, ready.ui.progressBar.maximum) == ("Starting", 0)
-    asked.say(events.Progress("", "segmenting", 0.25, 61.0))
+    asked.say(events.Progressed("", "segmenting", 0.25, 61.0))
     ready.panel.render()
     assert ready.ui.progressLabel.text == "Segmenting · about 1 min left"
     assert (ready.ui.progressBar.value, ready.ui.progressBar.maximum) == (300, 1000)

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from IncrementalSegPanel.documents.Heads import Head
+from IncrementalSegPanel.documents.Heads import KnownStructure
 from IncrementalSegPanel.State import State
 from panel.noting_bridge import SCAN, NotingBridge
 from recordings import read
@@ -122,12 +122,12 @@ def test_progress_is_told_in_words(session):
     session.defer.run()
     assert (session.segmenting.phase, session.segmenting.fraction) == ("Starting", None)
     asked = session.worker.last("segment")
-    asked.say(events.Progress("", "loading", 0.0))
+    asked.say(events.Progressed("", "loading", 0.0))
     assert (session.segmenting.progressText, session.segmenting.fraction) == ("Loading the model", None)
-    asked.say(events.Progress("", "segmenting", 0.5, 43.0))
+    asked.say(events.Progressed("", "segmenting", 0.5, 43.0))
     assert session.segmenting.progressText == "Segmenting · about 45 s left"
     assert session.segmenting.fraction == pytest.approx(0.5)
-    asked.say(events.Progress("", "segmenting", 1.0, 0.0))
+    asked.say(events.Progressed("", "segmenting", 1.0, 0.0))
     assert session.segmenting.fraction == pytest.approx(0.9)
     asked.finish(outputs=["out.seg.nrrd"])
     assert (session.segmenting.phase, session.segmenting.fraction) == ("Showing the result", pytest.approx(0.95))
@@ -166,7 +166,7 @@ def test_cancelling_while_the_worker_computes_leaves_nothing(session):
     session.segmenting.cancel()
     assert session.worker.wishes == [("segment", "discard")]
     assert session.state is State.SEGMENTING
-    asked.say(events.Progress("", "segmenting", 0.9))
+    asked.say(events.Progressed("", "segmenting", 0.9))
     assert session.segmenting.phase == "Cancelling"
     session.segmenting.cancel()
     asked.say(events.Cancelled("", kept=False))
@@ -280,7 +280,7 @@ def test_undo_takes_the_result_back(session):
 def test_correct_opens_the_structure_that_was_chosen(session):
     answer(session, start(session))
     session.segmenting.correct()
-    session.segmenting.correct(Head(SCAPULA, "scapula", "", "", (0, 0, 0), None, 0, ""))
+    session.segmenting.correct(KnownStructure(SCAPULA, "scapula", "", "", (0, 0, 0), None, 0, ""))
     assert session.bridge.done[1:] == [
         ("openInSegmentEditor", "node", HUMERUS, SCAN),
         ("openInSegmentEditor", "node", SCAPULA, SCAN),

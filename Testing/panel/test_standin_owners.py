@@ -6,7 +6,7 @@ import weakref
 import pytest
 import qt
 from IncrementalSegPanel.documents.Options import Answers, fieldsOf
-from IncrementalSegPanel.flows.Rows import Row
+from IncrementalSegPanel.flows.Rows import ScanRow
 from IncrementalSegPanel.pages import Discard
 from IncrementalSegPanel.pages.Discard import discard
 from IncrementalSegPanel.pages.ExampleRows import ExampleRows
@@ -80,7 +80,7 @@ class Flow:
     """What rows show."""
 
     def __init__(self):
-        self.rows = [Row("one", labels=("a",)), Row("two", labels=("a",))]
+        self.rows = [ScanRow("one", labels=("a",)), ScanRow("two", labels=("a",))]
 
     def refusal(self, row):
         return ""
@@ -90,7 +90,7 @@ def test_rows_may_be_replaced_again_and_again(box):
     flow = Flow()
     lines = ExampleRows(box.layout(), flow)
     for count in (2, 1, 0, 2):
-        flow.rows = [Row(f"{count}-{number}", labels=("a",)) for number in range(count)]
+        flow.rows = [ScanRow(f"{count}-{number}", labels=("a",)) for number in range(count)]
         lines.render()
         settle()
         assert len(box.findChildren(qt.QCheckBox)) == count

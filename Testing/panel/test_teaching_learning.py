@@ -69,16 +69,16 @@ def test_what_comes_before_learning_is_preparation(session):
     asked, flow = taught(session), session.teaching.learning
     shown = []
     for phase in ("starting", "reading", "loading", "preparing", "training", "remembering", "checking_old", "saving"):
-        asked.say(events.Progress("", phase, 0.5))
+        asked.say(events.Progressed("", phase, 0.5))
         shown.append(flow.phase)
     assert shown == [*["preparing"] * 4, "training", "remembering", "checking_old", "saving"]
 
 
 def test_numbers_phases_and_picture_arrive(session):
     asked, flow = taught(session), session.teaching.learning
-    asked.say(events.Progress("", "reading", 0.01, 1090.0))
+    asked.say(events.Progressed("", "reading", 0.01, 1090.0))
     assert (flow.phase, flow.fraction, flow.left) == ("preparing", 0.01, 1090.0)
-    asked.say(events.Progress("", "training", 0.25, 700.0, {"loss": 1.0}))
+    asked.say(events.Progressed("", "training", 0.25, 700.0, {"loss": 1.0}))
     asked.say(events.Metric("", "dice", 0.81, "training", 0.25, "Scapula"))
     asked.say(events.Metric("", "dice", 0.81, "training", 0.25))
     asked.say(events.Metric("", "worst_change", -0.4, "training", 0.25, "Humerus"))

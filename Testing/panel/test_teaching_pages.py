@@ -284,7 +284,7 @@ class TestTeaching:
         picture = qt.QPixmap(192, 192)
         picture.fill(qt.QColor(90, 90, 90))
         picture.save(str(folder / "preview.png"))
-        asked.say(events.Progress("", "training", 0.6, 420.0, {"loss": 0.4}))
+        asked.say(events.Progressed("", "training", 0.6, 420.0, {"loss": 0.4}))
         for share, dice, change in ((0.2, 0.31, -0.2), (0.4, 0.66, -1.4), (0.6, 0.78, -0.9)):
             asked.say(events.Metric("", "dice", dice, "training", share, "Scapula"))
             asked.say(events.Metric("", "worst_change", change, "training", share, "Humerus"))

@@ -58,7 +58,7 @@ def test_each_listener_hears_its_own_job_to_the_end(toys):
     assert [event.job for event in one + two] == ["1"] * len(one) + ["2"] * len(two)
     assert one[-1] == events.Finished("1", {"name": "a"})
     assert two[-1] == events.Finished("2", {"name": "b"})
-    assert isinstance(one[0], events.Progress)
+    assert isinstance(one[0], events.Progressed)
 
 
 def test_a_failure_brings_its_sentences_and_the_log_its_lines(toys):

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from IncrementalSegLib import errors
-from IncrementalSegLib.errors import Call, Hint, IncrementalSegError, Set, UnknownNameError, said
+from IncrementalSegLib.errors import CommandRef, Hint, IncrementalSegError, OptionRef, UnknownNameError, phrased
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_unknown_name_takes_any_iterable_and_a_reason():
     [
         IncrementalSegError("A.", "B.", "C."),
         UnknownNameError("method", "lwfsegg", ["lwfseg", "reseg"], "It is broken."),
-        IncrementalSegError("A.", "B.", Hint("Use ", Set("device", "cpu"), ".")),
+        IncrementalSegError("A.", "B.", Hint("Use ", OptionRef("device", "cpu"), ".")),
     ],
 )
 def test_error_survives_the_way_out_of_a_data_loader_process(error):
@@ -67,14 +67,16 @@ def test_error_survives_the_way_out_of_a_data_loader_process(error):
     assert (again.what, again.why, again.todo) == (error.what, error.why, error.todo)
 
 
-HINT = Hint("Replace it with ", Set("overwrite", True), ", or see ", Call("doctor"), ".")
+HINT = Hint("Replace it with ", OptionRef("overwrite", True), ", or see ", CommandRef("doctor"), ".")
 
 
 def test_each_front_end_says_a_hint_in_its_own_words():
     error = IncrementalSegError("It is there.", todo=HINT)
     assert str(error) == "It is there. Replace it with overwrite=True, or see doctor()."
-    assert error.said(lambda step: type(step).__name__) == "It is there. Replace it with Set, or see Call."
-    assert said("Plain.", str) == "Plain."
+    assert (
+        error.phrased(lambda step: type(step).__name__) == "It is there. Replace it with OptionRef, or see CommandRef."
+    )
+    assert phrased("Plain.", str) == "Plain."
 
 
 def test_a_hint_goes_over_the_wire_and_out_of_a_process():

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.documents.Pictures import Place
+from IncrementalSegPanel.documents.Pictures import SlicePlace
 from IncrementalSegPanel.Translation import _
 from IncrementalSegPanel.Wording import size
 
 
 @dataclass(frozen=True)
-class Exemplar:
+class ListedExemplar:
     """One piece of a scan that a model keeps.
 
     Attributes:
@@ -32,13 +32,13 @@ class Exemplar:
     ranks: tuple[tuple[str, str, int], ...]
     reason: str
     mark: str
-    place: Place | None
+    place: SlicePlace | None
 
     @classmethod
-    def of(cls, item: Json) -> Exemplar:
+    def of(cls, item: Json) -> ListedExemplar:
         """Read an exemplar as the verb ``exemplars`` gives it."""
         ranks = tuple((entry["structure"], entry["order"], entry["rank"]) for entry in item["kept_for"])
-        structures, place = tuple(item["structures"]), Place.of(item)
+        structures, place = tuple(item["structures"]), SlicePlace.of(item)
         return cls(item["id"], item["case"], structures, ranks, _reason(item), item["mark"], place)
 
     def best(self, structure: str = "") -> tuple[int, int]:
@@ -60,7 +60,7 @@ class Exemplar:
 
 
 @dataclass(frozen=True)
-class Coverage:
+class CoverageCurves:
     """Share of the slices or crops of a structure that its exemplars cover.
 
     Attributes:
@@ -74,7 +74,7 @@ class Coverage:
     kept: int
 
     @classmethod
-    def listOf(cls, overview: Json) -> list[Coverage]:
+    def listOf(cls, overview: Json) -> list[CoverageCurves]:
         """Read the verb ``exemplars``; a structure whose exemplars were not chosen to cover anything is left out."""
         found = []
         for structure, summary in overview["coverage"].items():

@@ -9,7 +9,7 @@ from IncrementalSegPanel.Translation import _
 
 
 @dataclass(frozen=True)
-class Head:
+class KnownStructure:
     """One structure that a model can outline.
 
     Attributes:
@@ -33,7 +33,7 @@ class Head:
     taught: str
 
     @classmethod
-    def of(cls, item: Json) -> Head:
+    def of(cls, item: Json) -> KnownStructure:
         """Read one structure of a summary."""
         group, meaning = _meanings(item.get("terminology") or "")
         red, green, blue = item["color"]
@@ -54,14 +54,14 @@ class Head:
         return all(word in held for word in text.casefold().split())
 
 
-def headsOf(summary: Json) -> list[Head]:
+def headsOf(summary: Json) -> list[KnownStructure]:
     """Return the structures of a summary in the order in which they were learned."""
-    return [Head.of(item) for item in summary["structures"]]
+    return [KnownStructure.of(item) for item in summary["structures"]]
 
 
-def grouped(heads: list[Head]) -> dict[str, list[Head]]:
+def grouped(heads: list[KnownStructure]) -> dict[str, list[KnownStructure]]:
     """Return heads by group, in the order in which the groups appear."""
-    groups: dict[str, list[Head]] = {}
+    groups: dict[str, list[KnownStructure]] = {}
     for head in heads:
         groups.setdefault(head.group, []).append(head)
     return groups

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.documents.Heads import Head
+from IncrementalSegPanel.documents.Heads import KnownStructure
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Outcome:
     segmentation: Any
     folder: Path
     seconds: float
-    found: tuple[tuple[Head, float], ...]
-    missing: tuple[Head, ...]
+    found: tuple[tuple[KnownStructure, float], ...]
+    missing: tuple[KnownStructure, ...]
     uncertainty: Path | None
     warnings: tuple[str, ...]
 
     @classmethod
     def of(
-        cls, result: Json, heads: Sequence[Head], volume: Any, segmentation: Any, folder: Path, seconds: float
+        cls, result: Json, heads: Sequence[KnownStructure], volume: Any, segmentation: Any, folder: Path, seconds: float
     ) -> Outcome:
         """Read what the verb ``segment`` answered for one scan.
 

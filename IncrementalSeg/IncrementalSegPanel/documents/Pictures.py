@@ -9,7 +9,7 @@ from IncrementalSegLib.types import Json
 
 
 @dataclass(frozen=True)
-class Place:
+class SlicePlace:
     """A slice of a scan.
 
     Attributes:
@@ -23,7 +23,7 @@ class Place:
     ras: tuple[float, float, float]
 
     @classmethod
-    def of(cls, item: Json) -> Place | None:
+    def of(cls, item: Json) -> SlicePlace | None:
         """Read ``case``, ``images`` and ``position`` (LPS) as the library gives them; ``None`` without a position."""
         if item["position"] is None:
             return None
@@ -51,12 +51,18 @@ class Picture:
     after: Path
     diceBefore: float | None
     diceAfter: float | None
-    place: Place | None
+    place: SlicePlace | None
 
     @classmethod
     def of(cls, item: Json) -> Picture:
         """Read one picture of the verb ``compare_pictures``."""
         before, after = item["dice"]
         return cls(
-            item["structure"], item["case"], Path(item["before"]), Path(item["after"]), before, after, Place.of(item)
+            item["structure"],
+            item["case"],
+            Path(item["before"]),
+            Path(item["after"]),
+            before,
+            after,
+            SlicePlace.of(item),
         )

@@ -19,7 +19,7 @@ _WORDS: dict[str, Callable[[], str]] = {
 
 
 @dataclass(frozen=True)
-class Row:
+class RetentionRow:
     """The retention of one older structure.
 
     Attributes:
@@ -47,7 +47,7 @@ class Row:
     note: str = ""
 
     @classmethod
-    def of(cls, row: Json) -> Row:
+    def of(cls, row: Json) -> RetentionRow:
         """Read a row of the document ``retention``."""
         change, agreed = row["change"], row["basis"] == "agreement"
         pairs = [
@@ -117,7 +117,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
+class Retention:
     """The retention of all older structures.
 
     Attributes:
@@ -128,19 +128,19 @@ class Report:
 
     sentence: str
     held: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[RetentionRow, ...]
 
     @classmethod
-    def of(cls, document: Json) -> Report:
+    def of(cls, document: Json) -> Retention:
         """Read the document ``retention``; an empty one is that of a first version."""
-        rows = tuple(Row.of(row) for row in document.get("structures", ()))
+        rows = tuple(RetentionRow.of(row) for row in document.get("structures", ()))
         sentence = (
             document["sentence"] if rows else _("Nothing to keep yet: this is the first thing the model learned.")
         )
         return cls(sentence, tuple(document.get("held_back_by", ())), rows)
 
     @classmethod
-    def ofEdit(cls) -> Report:
+    def ofEdit(cls) -> Retention:
         """Return what there is to say of a version that taught nothing."""
         return cls(_("Nothing was taught: all structures are outlined as in the version before."), (), ())
 

@@ -33,7 +33,7 @@ DRIVERS = "https://www.nvidia.com/drivers"
 
 
 @dataclass(frozen=True)
-class Report:
+class EnvironmentReport:
     """Findings on this computer.
 
     Attributes:
@@ -67,7 +67,7 @@ def requirements() -> list[Requirement]:
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
-def examine(machine: Machine, installed: Mapping[str, str]) -> Report:
+def examine(machine: Machine, installed: Mapping[str, str]) -> EnvironmentReport:
     """Say what this computer lacks and what installing it would mean.
 
     Args:
@@ -82,11 +82,11 @@ def examine(machine: Machine, installed: Mapping[str, str]) -> Report:
     packages = tuple(one for one in lacking if canonicalize_name(one.name) not in SLICERS_OWN)
     tooOld = [one for one in lacking if one not in packages]
     if not torch and not lacking:
-        return Report(State.READY)
+        return EnvironmentReport(State.READY)
     unsupported = _unsupported(machine, tooOld, torch)
     if unsupported is not None:
         return unsupported
-    return Report(
+    return EnvironmentReport(
         State.NOTHING_INSTALLED,
         title=_("Some libraries are missing"),
         sentence=_("IncrementalSeg computes with libraries that Slicer does not bring. They are installed once, now."),
@@ -113,7 +113,7 @@ def constraints(installed: Mapping[str, str]) -> list[str]:
     return sorted(f"{name}=={installed[name]}" for name in kept if name in installed)
 
 
-def _unsupported(machine: Machine, tooOld: list[Requirement], torch: bool) -> Report | None:
+def _unsupported(machine: Machine, tooOld: list[Requirement], torch: bool) -> EnvironmentReport | None:
     """Return the report where this Slicer on this computer can never work, or ``None``."""
     command, link = ELSEWHERE, ""
     if machine.system == "Darwin" and machine.processor == "x86_64":
@@ -141,7 +141,7 @@ def _unsupported(machine: Machine, tooOld: list[Requirement], torch: bool) -> Re
         link = DRIVERS
     else:
         return None
-    return Report(State.UNSUPPORTED, title=title, sentence=sentence, command=command, link=link)
+    return EnvironmentReport(State.UNSUPPORTED, title=title, sentence=sentence, command=command, link=link)
 
 
 def _facts(

@@ -13,10 +13,10 @@ from IncrementalSegLib.errors import IncrementalSegError, OptionError
 from IncrementalSegLib.structures import check_name
 from IncrementalSegLib.terminology import color_of, terminology_of
 from IncrementalSegLib.types import Json
-from IncrementalSegLib.wire.events import Event, Failed, Progress
+from IncrementalSegLib.wire.events import Event, Failed, Progressed
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Opening import works
-from IncrementalSegPanel.flows.Rows import Row, alike, uncorrected
+from IncrementalSegPanel.flows.Rows import ScanRow, alike, uncorrected
 from IncrementalSegPanel.flows.TeachingTask import Color, TeachingTask
 from IncrementalSegPanel.flows.WorkerRequest import WorkerRequest
 from IncrementalSegPanel.Translation import _
@@ -48,7 +48,7 @@ class Collecting:
     color: Color
     source: Path | None
     labels: tuple[str, ...]
-    rows: list[Row]
+    rows: list[ScanRow]
     fraction: float | None
 
     def __init__(self, context: Context) -> None:
@@ -135,7 +135,7 @@ class Collecting:
             groups.setdefault((example.volumeId, example.segmentationId), []).append(example)
         before = {row.key: row for row in self.rows}
         ordered = sorted(groups.items(), key=lambda group: group[0][1] != self._first)
-        self.rows = [Row.ofScene(examples).after(before.get(key)) for key, examples in ordered]
+        self.rows = [ScanRow.ofScene(examples).after(before.get(key)) for key, examples in ordered]
         self._guess()
         self._context.changed()
         self._draw()
@@ -196,7 +196,7 @@ class Collecting:
         self._context.changed()
         self._draw()
 
-    def refusal(self, row: Row) -> str:
+    def refusal(self, row: ScanRow) -> str:
         """Return why a scan cannot teach; empty where it can."""
         return row.obstacle(self.label)
 
@@ -279,12 +279,12 @@ class Collecting:
                 self.rows[number] = replace(row, ml=seen["ml"], picture=picture)
 
     def _progressed(self, event: Event) -> None:
-        if isinstance(event, Progress):
+        if isinstance(event, Progressed):
             self.fraction = event.fraction
 
     def _checked(self, result: Json) -> None:
         self.fraction = None
-        self.rows = [Row.ofCase(item) for item in result["cases"]]
+        self.rows = [ScanRow.ofCase(item) for item in result["cases"]]
         known = {row.scan for row in self.rows}
         for note in result.get("notes", ()):
             if note["case"] not in known:  # of no row: an image without a label, a table

@@ -10,7 +10,7 @@ from IncrementalSegLib.types import Json
 from IncrementalSegLib.wire.events import Failed
 from IncrementalSegPanel.documents.Lineage import Version, differences
 from IncrementalSegPanel.documents.Pictures import Picture
-from IncrementalSegPanel.documents.Retention import Report, Row
+from IncrementalSegPanel.documents.Retention import Retention, RetentionRow
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Jumping import jump, obstacleToJump
 from IncrementalSegPanel.flows.Reviewing import Reviewing
@@ -42,7 +42,7 @@ class Comparing:
     """
 
     number: int | None
-    report: Report | None
+    report: Retention | None
     differences: list[str]
     pictures: list[Picture]
 
@@ -70,7 +70,7 @@ class Comparing:
         self._fresh = result is not None
         if result is not None:
             self.listing = False
-            self.report = Report.of(result["retention"])
+            self.report = Retention.of(result["retention"])
         self._context.go(State.COMPARING)
         self._ask("versions", {}, self._list)
 
@@ -114,7 +114,7 @@ class Comparing:
         return self.report.held if self.undecided and self.report is not None else ()
 
     @property
-    def row(self) -> Row | None:
+    def row(self) -> RetentionRow | None:
         """The retention of the chosen structure."""
         rows = () if self.report is None else self.report.rows
         return next((row for row in rows if row.structure == self.chosen), None)
@@ -257,7 +257,7 @@ class Comparing:
     def _list(self, found: Json) -> None:
         self.lineage = tuple(Version.of(record) for record in reversed(found["versions"]))
         if self.version is not None and not self.version.taught:
-            self.report = Report.ofEdit()
+            self.report = Retention.ofEdit()
         elif self.report is None:
             self._ask("summary", {"version": self.number}, self._report)
         else:
@@ -266,7 +266,7 @@ class Comparing:
             self._ask("diff", {"first": found["current"], "second": self.number}, self._distinguish)
 
     def _report(self, summary: Json) -> None:
-        self.report = Report.of(summary["retention"])
+        self.report = Retention.of(summary["retention"])
         self._look()
 
     def _distinguish(self, diff: Json) -> None:

@@ -13,10 +13,10 @@ from IncrementalSegLib.wire import events
 from IncrementalSegLib.wire.client import Job
 from IncrementalSegLib.wire.events import Event, Failed
 from IncrementalSegPanel.Failure import Failure, Remedy
-from IncrementalSegPanel.flows.OpenModel import OpenModel, Unfinished
+from IncrementalSegPanel.flows.OpenModel import OpenModel, UnfinishedStep
 from IncrementalSegPanel.flows.Recent import Recent
 from IncrementalSegPanel.Folders import Folders
-from IncrementalSegPanel.Protocols import Bridge, Defer, Environment, Settings, Worker
+from IncrementalSegPanel.Protocols import Bridge, Defer, Environment, Settings, WorkerProtocol
 from IncrementalSegPanel.State import State, allowed
 from IncrementalSegPanel.Translation import _
 
@@ -43,7 +43,9 @@ class Context:
         environment: Knows whether the worker can compute; ``None`` where nobody looks.
     """
 
-    def __init__(self, worker: Worker, bridge: Bridge, settings: Settings, folders: Folders, defer: Defer) -> None:
+    def __init__(
+        self, worker: WorkerProtocol, bridge: Bridge, settings: Settings, folders: Folders, defer: Defer
+    ) -> None:
         self.worker, self.bridge, self.settings, self.folders, self.defer = worker, bridge, settings, folders, defer
         self.state = State.NO_MODEL
         self.parameters: Any = None
@@ -112,11 +114,11 @@ class Context:
         return True
 
     @property
-    def unfinished(self) -> Unfinished | None:
+    def unfinished(self) -> UnfinishedStep | None:
         """The step of the open model that can be resumed, or ``None``."""
         if self.model is not None:
             return self.model.unfinished
-        return None if self.folder is None else Unfinished.read(self.folder)
+        return None if self.folder is None else UnfinishedStep.read(self.folder)
 
     def remember(self, folder: Path) -> None:
         """Remember a model for the next start and with the scene."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from IncrementalSegPanel.environment.Environment import SLICERS_OWN, TORCH, Report, fits
+from IncrementalSegPanel.environment.Environment import SLICERS_OWN, TORCH, EnvironmentReport, fits
 from IncrementalSegPanel.environment.Machine import Machine
 from IncrementalSegPanel.environment.Torch import Way, ways
-from IncrementalSegPanel.Protocols import Installer
+from IncrementalSegPanel.Protocols import InstallerProtocol
 from IncrementalSegPanel.Translation import _
 
 Done = Callable[[int], None]
@@ -32,9 +32,9 @@ class InstallSteps:
 
     def __init__(
         self,
-        installer: Installer,
+        installer: InstallerProtocol,
         machine: Machine,
-        report: Report,
+        report: EnvironmentReport,
         constraints: Callable[[], Path],
         packages: Callable[[], dict[str, str]],
         log: Callable[[str], None],

@@ -16,7 +16,7 @@ from IncrementalSegPanel.environment.Changes import Changes, installedPackages
 from IncrementalSegPanel.environment.Environment import (
     BUILDS,
     TORCH,
-    Report,
+    EnvironmentReport,
     constraints,
     examine,
     requirements,
@@ -27,7 +27,7 @@ from IncrementalSegPanel.environment.Torch import builds
 from IncrementalSegPanel.Failure import Failure, Remedy
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.InstallSteps import InstallSteps
-from IncrementalSegPanel.Protocols import Installer
+from IncrementalSegPanel.Protocols import InstallerProtocol
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Translation import _
 
@@ -64,8 +64,8 @@ class Installing:
     def __init__(self, context: Context, leave: Callable[[], None]) -> None:
         self._context, self._leave = context, leave
         context.environment = self
-        self.installer: Installer | None = None
-        self.report: Report | None = None
+        self.installer: InstallerProtocol | None = None
+        self.report: EnvironmentReport | None = None
         self.phase = ""
         self.step = (0, 0)
         self.lines: list[str] = []
@@ -154,7 +154,7 @@ class Installing:
         return [*([str(TORCH)] if self._judged.torch else []), *(str(one) for one in self._judged.packages)]
 
     @property
-    def _tool(self) -> Installer:
+    def _tool(self) -> InstallerProtocol:
         assert self.installer is not None
         return self.installer
 
@@ -164,7 +164,7 @@ class Installing:
         return self._machine
 
     @property
-    def _judged(self) -> Report:
+    def _judged(self) -> EnvironmentReport:
         assert self.report is not None, "look first"
         return self.report
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from IncrementalSegLib.errors import IncrementalSegError
-from IncrementalSegPanel.documents.Pictures import Place
+from IncrementalSegPanel.documents.Pictures import SlicePlace
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.Translation import _
 
 
-def obstacleToJump(context: Context, place: Place | None) -> str:
+def obstacleToJump(context: Context, place: SlicePlace | None) -> str:
     """Return why a slice cannot be shown; empty where it can."""
     if place is None:
         return _("The position of this slice was not stored.")
@@ -17,7 +17,7 @@ def obstacleToJump(context: Context, place: Place | None) -> str:
     return ""
 
 
-def jump(context: Context, place: Place) -> None:
+def jump(context: Context, place: SlicePlace) -> None:
     """Show a slice in all slice views."""
     try:
         volume = context.bridge.volumeOf(place.case)

@@ -9,7 +9,7 @@ from IncrementalSegLib.errors import NoMemoryError
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.wire.client import Job
-from IncrementalSegLib.wire.events import Event, Failed, Metric, Preview, Progress
+from IncrementalSegLib.wire.events import Event, Failed, Metric, Preview, Progressed
 from IncrementalSegPanel.Failure import Remedy
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.StepOptions import StepOptions
@@ -132,7 +132,7 @@ class Learning:
 
     def _heard(self, event: Event) -> None:
         match event:
-            case Progress():
+            case Progressed():
                 self.fraction, self.left = event.fraction, event.eta
                 if event.phase in PHASES:
                     self.phase = Phase(event.phase)

@@ -9,11 +9,11 @@ from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.store.summary import read_summary, read_unfinished
 from IncrementalSegLib.structures import Structure, StructureList
 from IncrementalSegLib.types import Json
-from IncrementalSegPanel.documents.Heads import Head, headsOf
+from IncrementalSegPanel.documents.Heads import KnownStructure, headsOf
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class UnfinishedStep:
     """A step that can be resumed.
 
     Attributes:
@@ -25,12 +25,12 @@ class Unfinished:
     fraction: float
 
     @classmethod
-    def of(cls, found: Json | None) -> Unfinished | None:
+    def of(cls, found: Json | None) -> UnfinishedStep | None:
         """Read what a summary says of it; ``None`` where no step is unfinished."""
         return None if found is None else cls(tuple(found["structures"]), found["fraction"])
 
     @classmethod
-    def read(cls, folder: Path) -> Unfinished | None:
+    def read(cls, folder: Path) -> UnfinishedStep | None:
         """Return the step of a model that may have no version yet; ``None`` too where its files are damaged."""
         try:
             return cls.of(read_unfinished(folder))
@@ -57,10 +57,10 @@ class OpenModel:
     version: int
     created: str
     output: str
-    heads: tuple[Head, ...]
+    heads: tuple[KnownStructure, ...]
     structures: StructureList
     candidates: tuple[int, ...]
-    unfinished: Unfinished | None
+    unfinished: UnfinishedStep | None
 
     @classmethod
     def of(cls, summary: Json) -> OpenModel:
@@ -73,7 +73,7 @@ class OpenModel:
             heads=tuple(headsOf(summary)),
             structures=StructureList(tuple(Structure.from_json(item) for item in summary["structures"])),
             candidates=tuple(summary["candidates"]),
-            unfinished=Unfinished.of(summary["unfinished"]),
+            unfinished=UnfinishedStep.of(summary["unfinished"]),
         )
 
     @classmethod

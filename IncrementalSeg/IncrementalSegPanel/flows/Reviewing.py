@@ -7,7 +7,7 @@ from pathlib import Path
 
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.wire.events import Failed
-from IncrementalSegPanel.documents.Exemplars import Coverage, Exemplar, ledgerSentences
+from IncrementalSegPanel.documents.Exemplars import CoverageCurves, ListedExemplar, ledgerSentences
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Jumping import jump, obstacleToJump
 from IncrementalSegPanel.State import State
@@ -40,9 +40,9 @@ class Reviewing:
 
     def forget(self) -> None:
         """Know nothing of a model."""
-        self.exemplars: tuple[Exemplar, ...] | None = None
+        self.exemplars: tuple[ListedExemplar, ...] | None = None
         self.thumbnails: dict[str, Path] = {}
-        self.coverage: list[Coverage] = []
+        self.coverage: list[CoverageCurves] = []
         self.bytes = 0
         self.budget: int | None = None
         self.ledger: list[str] = []
@@ -62,7 +62,7 @@ class Reviewing:
         self._ask("exemplars", {}, self._offered)
 
     @property
-    def shown(self) -> list[Exemplar]:
+    def shown(self) -> list[ListedExemplar]:
         """The exemplars of the structure that is shown, the best first, banned ones last."""
         found = [item for item in self.exemplars or () if not self.structure or self.structure in item.structures]
         return sorted(found, key=lambda item: (item.mark == "banned", item.best(self.structure)))
@@ -73,7 +73,7 @@ class Reviewing:
         return list(dict.fromkeys(name for item in self.exemplars or () for name in item.structures))
 
     @property
-    def exemplar(self) -> Exemplar | None:
+    def exemplar(self) -> ListedExemplar | None:
         """The one that is looked at."""
         return next((item for item in self.exemplars or () if item.id == self.chosen), None)
 
@@ -174,9 +174,9 @@ class Reviewing:
 
     def _take(self, overview: Json) -> None:
         self.doing = ""
-        self.exemplars = tuple(Exemplar.of(item) for item in overview["exemplars"])
+        self.exemplars = tuple(ListedExemplar.of(item) for item in overview["exemplars"])
         self.bytes, self.budget = overview["bytes"], overview["budget"]
-        self.coverage = Coverage.listOf(overview)
+        self.coverage = CoverageCurves.listOf(overview)
         if any(item.id not in self.thumbnails for item in self.exemplars):
             output = self._context.folders.temporary / "exemplars"
             self._ask("thumbnails", {"output": str(output), "size": SIZE}, self._draw)

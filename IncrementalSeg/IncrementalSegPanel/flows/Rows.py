@@ -14,7 +14,7 @@ from IncrementalSegPanel.Translation import _
 
 
 @dataclass(frozen=True)
-class Row:
+class ScanRow:
     """One scan that may teach.
 
     Attributes:
@@ -52,12 +52,12 @@ class Row:
         return self.example if self.choice is not None else next(iter(self.examples), None)
 
     @classmethod
-    def ofScene(cls, examples: Sequence[Any]) -> Row:
+    def ofScene(cls, examples: Sequence[Any]) -> ScanRow:
         """Return the row of a scan of the scene; which outline is meant is clear where there is one only."""
         return cls(examples[0].volumeName, tuple(examples), choice=0 if len(examples) == 1 else None)
 
     @classmethod
-    def ofCase(cls, item: Json) -> Row:
+    def ofCase(cls, item: Json) -> ScanRow:
         """Return the row of a case, as ``check`` judges it."""
         refused = item["message"] if item["verdict"] == "refused" else ""
         hints = (item["message"],) if item["verdict"] == "warning" else ()
@@ -68,7 +68,7 @@ class Row:
         """The scan's identity in the scene."""
         return self.examples[0].volumeId, self.examples[0].segmentationId
 
-    def after(self, other: Row | None) -> Row:
+    def after(self, other: ScanRow | None) -> ScanRow:
         """Return the row with what was chosen when the scene was looked at before; the picture is drawn anew."""
         ids = [example.segmentId for example in self.examples]
         if other is None or not other.decided or other.example is None or other.example.segmentId not in ids:
@@ -89,7 +89,7 @@ class Row:
             return self.refused
         return _("{} was not looked for in this scan.").format(label)
 
-    def guessed(self, name: str) -> Row:
+    def guessed(self, name: str) -> ScanRow:
         """Return the row with the outline of that name chosen, where a person has decided nothing.
 
         What a person corrected comes before what a model made, which is not ticked: it would teach the model its own
@@ -104,7 +104,7 @@ class Row:
         return replace(found, ticked=not found.obstacle("") and not uncorrected(found))
 
 
-def uncorrected(row: Row) -> bool:
+def uncorrected(row: ScanRow) -> bool:
     """Return whether the chosen outline of a scan was made by a model, and no person changed it."""
     return row.example is not None and row.example.uncorrected
 

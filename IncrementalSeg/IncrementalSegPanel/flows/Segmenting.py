@@ -15,7 +15,7 @@ from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.wire import events
-from IncrementalSegPanel.documents.Heads import Head
+from IncrementalSegPanel.documents.Heads import KnownStructure
 from IncrementalSegPanel.documents.Outcome import Outcome
 from IncrementalSegPanel.Failure import Remedy
 from IncrementalSegPanel.flows.Context import Context
@@ -36,7 +36,7 @@ class _Run:
     """One segmentation under way."""
 
     volume: Any
-    heads: list[Head]
+    heads: list[KnownStructure]
     folder: Path
     began: float = field(default_factory=time.monotonic)
     export: Any = None
@@ -74,12 +74,12 @@ class Segmenting:
         return parameters.inputVolume or self._context.bridge.shownVolume()
 
     @property
-    def heads(self) -> list[Head]:
+    def heads(self) -> list[KnownStructure]:
         """All structures of the open model."""
         return [] if self._context.model is None else list(self._context.model.heads)
 
     @property
-    def chosen(self) -> list[Head]:
+    def chosen(self) -> list[KnownStructure]:
         """The structures to be segmented; one that was learned since the choice is chosen."""
         parameters = self._context.parameters
         left = set() if parameters is None else set(parameters.leftOut)
@@ -204,7 +204,7 @@ class Segmenting:
         elif self.outcome is not None and self.outcome.uncertainty is not None:
             self.overlay.show(self.outcome.uncertainty, self.outcome.volume)
 
-    def correct(self, head: Head | None = None) -> None:
+    def correct(self, head: KnownStructure | None = None) -> None:
         """Open the Segment Editor on a structure, by default the first that was found."""
         if self.outcome is None:
             return
@@ -254,7 +254,7 @@ class Segmenting:
         self._request.ask("segment", arguments, lambda result: self._read(run, result), self._stop, self._takeEvent)
 
     def _takeEvent(self, event: events.Event) -> None:
-        if isinstance(event, events.Progress):
+        if isinstance(event, events.Progressed):
             ready = event.phase not in (Phase.STARTING, Phase.LOADING)
             share = _WRITTEN + (_SEGMENTED - _WRITTEN) * event.fraction
             self._say(phaseWords(event.phase), share if ready else None, event.eta)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.types import Json
-from IncrementalSegLib.wire.events import Event, Failed, Progress
+from IncrementalSegLib.wire.events import Event, Failed, Progressed
 from IncrementalSegPanel.Failure import Failure, Remedy
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.StepOptions import StepOptions
@@ -251,7 +251,7 @@ class Summary:
         return self.task.arguments(self._context.folder, self._context.folders.temporary)
 
     def _progressed(self, event: Event) -> None:
-        if isinstance(event, Progress):
+        if isinstance(event, Progressed):
             self.fraction = event.fraction
 
     def _failed(self, failed: Failed) -> None:

@@ -8,7 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from IncrementalSegPanel.documents.Lineage import Version
-from IncrementalSegPanel.documents.Retention import Row
+from IncrementalSegPanel.documents.Retention import RetentionRow
 from IncrementalSegPanel.Page import RESOURCES, Page
 from IncrementalSegPanel.pages.Plots import Chart
 from IncrementalSegPanel.pages.SideBySide import SideBySide
@@ -145,7 +145,7 @@ class ComparePage(Page):
         ui.differencesLabel.text = "\n".join(flow.differences)
 
 
-def _cells(number: int, row: Row) -> list[Cell]:
+def _cells(number: int, row: RetentionRow) -> list[Cell]:
     return [str(number), row.structure, (_icon(row.fate), row.verdict), row.dice, row.change]
 
 

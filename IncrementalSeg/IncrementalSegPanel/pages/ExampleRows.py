@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from IncrementalSegPanel import Fitting
 from IncrementalSegPanel.flows.Collecting import Collecting
-from IncrementalSegPanel.flows.Rows import Row
+from IncrementalSegPanel.flows.Rows import ScanRow
 from IncrementalSegPanel.pages.Discard import discard
 from IncrementalSegPanel.Wording import millilitres
 
@@ -48,7 +48,7 @@ class ExampleRows:
 class _Line:
     """One row."""
 
-    def __init__(self, flow: Collecting, number: int, row: Row) -> None:
+    def __init__(self, flow: Collecting, number: int, row: ScanRow) -> None:
         self._flow, self._number, self._examples = flow, number, row.examples
         self._path: object = None
         self.widget = qt.QFrame()
@@ -67,7 +67,7 @@ class _Line:
         """Take it out of the page."""
         discard(self.widget, self)
 
-    def render(self, row: Row) -> None:
+    def render(self, row: ScanRow) -> None:
         """Show the row as it is now."""
         refused = self._flow.refusal(row)
         for part in (self._box, self._choice):
@@ -93,7 +93,7 @@ class _Line:
         Fitting.breakLongWords((self._scan, self._facts, self._hints))
         self._draw(row)
 
-    def _draw(self, row: Row) -> None:
+    def _draw(self, row: ScanRow) -> None:
         self._picture.visible = bool(row.examples) or row.picture is not None
         if row.picture == self._path:
             return

@@ -8,7 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from IncrementalSegPanel import Fitting
-from IncrementalSegPanel.documents.Exemplars import Exemplar, ordersSentence
+from IncrementalSegPanel.documents.Exemplars import ListedExemplar, ordersSentence
 from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.pages.Plots import Chart
 from IncrementalSegPanel.scene.Pseudonyms import named
@@ -135,7 +135,7 @@ class ExemplarsPage(Page):
             self.session.reviewing.choose(self.session.reviewing.shown[row].id)
 
 
-def _tile(item: Exemplar, picture: Any, structure: str) -> Any:
+def _tile(item: ListedExemplar, picture: Any, structure: str) -> Any:
     """Return a picture with its mark or rank in words, and its structures."""
     names = ", ".join(item.structures)
     if len(names) > _MOST_LETTERS and len(item.structures) > 1:

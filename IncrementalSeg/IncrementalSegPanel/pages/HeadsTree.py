@@ -8,7 +8,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from IncrementalSegPanel.documents.Heads import Head, grouped
+from IncrementalSegPanel.documents.Heads import KnownStructure, grouped
 
 _SQUARE = 12
 """Side of a square of colour in pixels."""
@@ -29,7 +29,7 @@ class HeadsTree:
         self, tree: Any, search: Any, allButton: Any, noneButton: Any, changed: Callable[[set[str]], None]
     ) -> None:
         self._tree, self._search, self._changed = tree, search, changed
-        self._heads: list[Head] = []
+        self._heads: list[KnownStructure] = []
         tree.header().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         for column in range(1, tree.columnCount):
             tree.header().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
@@ -38,7 +38,7 @@ class HeadsTree:
         allButton.connect("clicked()", lambda: self._checkShown(True))
         noneButton.connect("clicked()", lambda: self._checkShown(False))
 
-    def render(self, heads: list[Head], chosen: list[Head]) -> None:
+    def render(self, heads: list[KnownStructure], chosen: list[KnownStructure]) -> None:
         """Show heads, of which some are checked."""
         self._tree.blockSignals(True)
         if heads != self._heads:
@@ -67,7 +67,7 @@ class HeadsTree:
         self._tree.addTopLevelItem(item)
         return item
 
-    def _items(self) -> Iterator[tuple[Head, Any]]:
+    def _items(self) -> Iterator[tuple[KnownStructure, Any]]:
         """Yield each head with its row."""
         known = {head.id: head for head in self._heads}
         root = self._tree.invisibleRootItem()
@@ -106,7 +106,7 @@ def square(color: tuple[int, int, int]) -> Any:
     return icon
 
 
-def _row(head: Head) -> Any:
+def _row(head: KnownStructure) -> Any:
     row = qt.QTreeWidgetItem()
     row.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
     row.setData(0, qt.Qt.UserRole, head.id)

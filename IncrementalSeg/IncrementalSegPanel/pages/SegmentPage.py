@@ -8,7 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from IncrementalSegPanel.documents.Heads import Head
+from IncrementalSegPanel.documents.Heads import KnownStructure
 from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.pages.HeadsTree import HeadsTree, square
 from IncrementalSegPanel.State import State
@@ -133,7 +133,7 @@ class SegmentPage(Page):
         if outcome.found:
             ui.resultTree.setCurrentItem(ui.resultTree.topLevelItem(0))
 
-    def _addRow(self, head: Head, text: str) -> None:
+    def _addRow(self, head: KnownStructure, text: str) -> None:
         row = qt.QTreeWidgetItem()
         row.setIcon(0, square(head.color))
         row.setText(0, head.name)
@@ -155,7 +155,7 @@ class SegmentPage(Page):
         """Show the scan that is chosen again, where the selector went to another by itself."""
         self.session.changed()
 
-    def _selected(self) -> Head:
+    def _selected(self) -> KnownStructure:
         """Return the structure that is selected, by default the first."""
         outcome, item = self.session.segmenting.outcome, self.ui.resultTree.currentItem()
         place = self.ui.resultTree.indexOfTopLevelItem(item) if item is not None else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from IncrementalSegLib.errors import Hint, OptionError, Set
+from IncrementalSegLib.errors import Hint, OptionError, OptionRef
 from IncrementalSegLib.store.manifest import Manifest
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
 from IncrementalSegLib.types import Json
@@ -27,7 +27,7 @@ def earlier_version(folder: ModelFolder, record: VersionRecord, number: int | No
         raise OptionError(
             f"Version {record.number} cannot be judged against {'itself' if number else 'nothing'}.",
             "" if number else "It has no version before it.",
-            Hint("Name another version with ", Set("against"), "."),
+            Hint("Name another version with ", OptionRef("against"), "."),
         )
     return folder.record(number)
 

@@ -29,7 +29,7 @@ from IncrementalSegLib.exemplars.memory import ORDERS, ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import TrainingPhase
-from IncrementalSegLib.progress import Part, Phase, Share, silent
+from IncrementalSegLib.progress import EstimatePart, Phase, Share, silent
 from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.sampling.prepare import prepare_case
 from IncrementalSegLib.sampling.reading import sample
@@ -60,7 +60,7 @@ class Measured:
         unjudged: Names of structures that no held-out scan will show.
     """
 
-    seconds: dict[Part, float]
+    seconds: dict[EstimatePart, float]
     steps: int
     memory: int | None
     disk: int
@@ -110,14 +110,14 @@ class DryRun:
         judging = self._judging(predictor, ctx, earlier)
         size = self._size(ctx, earlier, data, train)
         seconds = {
-            Part.READING: reading,
-            Part.PREPARING: preparing + train * begun,
-            Part.LEARNING: learning,
-            Part.SCORING: evaluating * (rounds + 1),
-            Part.CHECKPOINTS: checkpoint * (2 + rounds + learning // CHECKPOINT_SECONDS),
-            Part.REMEMBERING: train * remembering,
-            Part.JUDGING: judging,
-            Part.SAVING: checkpoint * size / written,
+            EstimatePart.READING: reading,
+            EstimatePart.PREPARING: preparing + train * begun,
+            EstimatePart.LEARNING: learning,
+            EstimatePart.SCORING: evaluating * (rounds + 1),
+            EstimatePart.CHECKPOINTS: checkpoint * (2 + rounds + learning // CHECKPOINT_SECONDS),
+            EstimatePart.REMEMBERING: train * remembering,
+            EstimatePart.JUDGING: judging,
+            EstimatePart.SAVING: checkpoint * size / written,
         }
         self.progress(Phase.MEASURING, 1.0)
         names = tuple(self.request.structures.by_id(item).name for item in data.unjudged)

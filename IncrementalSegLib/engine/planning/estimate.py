@@ -10,7 +10,7 @@ from IncrementalSegLib.engine.settings import StepCall
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.engine.step.setup import StepSetup
 from IncrementalSegLib.options import called_with
-from IncrementalSegLib.progress import Part
+from IncrementalSegLib.progress import EstimatePart
 from IncrementalSegLib.sampling.cases import Notes
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.notes import counted
@@ -32,7 +32,7 @@ class Estimate:
         notes: Case -> what a person should know of it; of many cases an evenly spread sample is read.
     """
 
-    seconds: dict[Part, float]
+    seconds: dict[EstimatePart, float]
     steps: int
     memory: int | None
     disk: int

@@ -10,7 +10,7 @@ from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.history import FORGOTTEN, History
 from IncrementalSegLib.engine.privacy.person import Person, mentions, without_person
 from IncrementalSegLib.engine.privacy.traces import find_traces
-from IncrementalSegLib.errors import Call, Hint, ModelError, UnknownNameError
+from IncrementalSegLib.errors import CommandRef, Hint, ModelError, UnknownNameError
 from IncrementalSegLib.files import encode_json
 from IncrementalSegLib.store.manifest import Manifest
 from IncrementalSegLib.store.rewrite import left_over, rewrite, sweep
@@ -75,7 +75,7 @@ def strip(model: str | Path) -> Json:
             Hint(
                 "Methods that rehearse have nothing of these structures to rehearse until exemplars are chosen again "
                 "from their scans: ",
-                Call("remember", {"model": str(folder.path), "data": "DATA", "method": "METHOD"}),
+                CommandRef("remember", {"model": str(folder.path), "data": "DATA", "method": "METHOD"}),
                 ".",
             )
         )
@@ -148,7 +148,7 @@ def _ready(folder: ModelFolder) -> None:
             "Its checkpoint holds data of its own.",
             Hint(
                 "Finish it with ",
-                Call("resume", {"model": str(folder.path)}),
+                CommandRef("resume", {"model": str(folder.path)}),
                 f", or give it up by deleting {unfinished.path}.",
             ),
         )

@@ -16,7 +16,7 @@ from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.scoring import Watch, score_cases
 from IncrementalSegLib.engine.settings import DATA, MODEL, CaseChoice, ReadingSettings, VersionSettings
-from IncrementalSegLib.errors import DataError, Hint, Set
+from IncrementalSegLib.errors import DataError, Hint, OptionRef
 from IncrementalSegLib.evaluation.metrics import StructureScore, summarise
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.options import CONFIG, called_with
@@ -124,7 +124,7 @@ def evaluate(call: EvaluateCall) -> Evaluation:
         warnings += tuple(
             Hint(
                 f"{name} was not scored: the data has no label of this name. Name the label: ",
-                Set("structures", f"{name}=LABEL IN DATA"),
+                OptionRef("structures", f"{name}=LABEL IN DATA"),
                 ".",
             )
             for name in record.structures.names
@@ -141,7 +141,7 @@ def common_names(known: StructureList, dataset: Dataset) -> list[StructureSpec]:
         raise DataError(
             f"The data names none of the model's structures ({', '.join(known.names)}).",
             f"It names {', '.join(dataset.names) or 'nothing'}.",
-            Hint("Say which is which: ", Set("structures", "NAME IN MODEL=LABEL IN DATA"), "."),
+            Hint("Say which is which: ", OptionRef("structures", "NAME IN MODEL=LABEL IN DATA"), "."),
         )
     return found
 

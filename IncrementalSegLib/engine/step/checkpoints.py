@@ -11,7 +11,7 @@ import torch
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.state import TrainingState
-from IncrementalSegLib.errors import Call, Hint, ModelError, Set
+from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionRef
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.store.unfinished import Unfinished
@@ -20,7 +20,7 @@ from IncrementalSegLib.types import Json
 
 log = logging.getLogger(__name__)
 
-RESTART = Set("restart", True)
+RESTART = OptionRef("restart", True)
 
 
 class Checkpoints:
@@ -77,7 +77,7 @@ class Checkpoints:
         self.store.remove()
 
 
-def unfinished_request(folder: ModelFolder) -> Json:
+def _unfinished_request(folder: ModelFolder) -> Json:
     """Return what the unfinished step of a model was asked to do; empty where there is none.
 
     A step whose version was written is finished: its checkpoint outlived it only because the process died.  It is
@@ -123,7 +123,7 @@ def refuse_unfinished(folder: ModelFolder) -> None:
     Raises:
         ModelError: One does.
     """
-    asked = unfinished_request(folder)
+    asked = _unfinished_request(folder)
     if not asked:
         return
     done, _ = Unfinished(folder.path).training()
@@ -132,7 +132,13 @@ def refuse_unfinished(folder: ModelFolder) -> None:
     raise ModelError(
         f"A step of {folder.path} is unfinished: {names}, {curve['steps']} of {curve['planned']} optimiser steps done.",
         "Beginning another one would lose it.",
-        Hint("Continue it with ", Call("resume", {"model": str(folder.path)}), ", or start again with ", RESTART, "."),
+        Hint(
+            "Continue it with ",
+            CommandRef("resume", {"model": str(folder.path)}),
+            ", or start again with ",
+            RESTART,
+            ".",
+        ),
     )
 
 
@@ -148,7 +154,7 @@ def check_parent(asked: Json, folder: ModelFolder) -> None:
             "Its result would silently undo what has changed since.",
             Hint(
                 "Go back with ",
-                Call("rollback", {"model": str(folder.path), "version": asked["parent"]}),
+                CommandRef("rollback", {"model": str(folder.path), "version": asked["parent"]}),
                 ", or start the step again with ",
                 RESTART,
                 ".",

@@ -13,7 +13,7 @@ from IncrementalSegLib.engine.settings import NormalisationChoice, StepSettings
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.split import FEWEST_CASES, Present, split, unjudged
-from IncrementalSegLib.errors import ModelError, Set
+from IncrementalSegLib.errors import ModelError, OptionRef
 from IncrementalSegLib.evaluation.domain import ScanFeatures
 from IncrementalSegLib.preprocessing.intensity import Normalisation, is_hounsfield
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
@@ -90,7 +90,7 @@ def read_step_data(
     require_voxels(train.prepared, names)
     blind = not_judged(request, held_out, read.present)
     if blind and len(request.cases.cases) >= FEWEST_CASES:
-        log.warning("%s", cannot_be_judged([names[item] for item in blind]))
+        log.warning("%s", _cannot_be_judged([names[item] for item in blind]))
     if find("output", request.method.output).exclusive:
         for warning in require_apart(train.prepared, names):
             log.warning(warning)
@@ -118,7 +118,7 @@ def not_judged(request: StepRequest, held_out: Sequence[Case], present: Present)
     return tuple(blind)
 
 
-def cannot_be_judged(names: Sequence[str]) -> str:
+def _cannot_be_judged(names: Sequence[str]) -> str:
     """Say of which structures no later step can measure what is kept."""
     return (
         f"No later step can measure whether {', '.join(names)} is kept: no held-out scan shows it. One patient alone "
@@ -230,6 +230,6 @@ def _normalisation(hounsfield: Sequence[bool]) -> Normalisation:
             len(hounsfield),
             count,
             "CT" if most else "scans without a common unit",
-            Set("normalisation", "zscore" if most else "ct"),
+            OptionRef("normalisation", "zscore" if most else "ct"),
         )
     return chosen

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from IncrementalSegLib.errors import Call, IncrementalSegError, MissingNeedError
+from IncrementalSegLib.errors import CommandRef, IncrementalSegError, MissingNeedError
 from IncrementalSegLib.exemplars.selection import select_exemplars
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, MethodOptions
@@ -105,7 +105,7 @@ def remember(
             torch.OutOfMemoryError,
             MemoryError,
         ) as error:  # a training must not be lost for its exemplars
-            log.warning("No exemplars were kept: %s Choose them later with %s.", error, Call("remember"))
+            log.warning("No exemplars were kept: %s Choose them later with %s.", error, CommandRef("remember"))
             found = {"failed": str(error)}
     method.remember(ctx)
     return found

@@ -16,7 +16,7 @@ from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.engine.step.unlabelled import find_unlabelled, say_what_is_lost
-from IncrementalSegLib.errors import Call, Hint, MissingNeedError, ModelError, OptionError, Set
+from IncrementalSegLib.errors import CommandRef, Hint, MissingNeedError, ModelError, OptionError, OptionRef
 from IncrementalSegLib.methods.base.method import Method
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.networks.text import TextEmbedding, text_embeddings
@@ -164,7 +164,7 @@ def _taught(
             raise ModelError(
                 f"The model already knows {known.named(request.name).name!r}.",
                 "A structure is taught once and improved afterwards.",
-                Hint("Add ", Set("improve", True), ", or teach it under another name (NEW NAME=LABEL IN DATA)."),
+                Hint("Add ", OptionRef("improve", True), ", or teach it under another name (NEW NAME=LABEL IN DATA)."),
             )
     same = {item.name: item for item in identities}
     fresh = [same.get(request.name) or request.create(number) for request in wanted]
@@ -180,7 +180,7 @@ def _text(
             reading = ", ".join(name for name in names("method") if find("method", name).reads_names)
             raise OptionError(
                 f"The method {method.registered_name!r} does not read names.",
-                todo=Hint("Leave out ", Set("text_embeddings"), f", or choose another method ({reading})."),
+                todo=Hint("Leave out ", OptionRef("text_embeddings"), f", or choose another method ({reading})."),
             )
         return {}
     found = text_embeddings([item.name for item in fresh], None if table is None else Path(table))
@@ -199,7 +199,7 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
     if network not in (None, own):
         raise ModelError(
             f"The model's network is {own}, not {network}.",
-            todo=Hint("Leave out ", Set("network"), ", or start another model."),
+            todo=Hint("Leave out ", OptionRef("network"), ", or start another model."),
         )
     if folder is not None:
         _check_needs(method, folder)
@@ -208,7 +208,7 @@ def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder |
 def _check_needs(method: Method[Any], folder: ModelFolder) -> None:
     """Refuse a method without the exemplars, prototypes or memory that it cannot keep old structures without."""
     name = method.registered_name
-    again = Call("remember", {"model": str(folder.path), "data": "OLD_DATA", "method": name})
+    again = CommandRef("remember", {"model": str(folder.path), "data": "OLD_DATA", "method": name})
     if "exemplars" in method.needs and not can_rehearse(folder):
         raise MissingNeedError(
             f"The method {name!r} rehearses exemplars, and the model holds none.",

@@ -24,7 +24,7 @@ from IncrementalSegLib.engine.step.setup import StepSetup, grow
 from IncrementalSegLib.engine.step.state import TrainingCurve
 from IncrementalSegLib.engine.step.training import build_monitor, train
 from IncrementalSegLib.engine.step.validator import Validator
-from IncrementalSegLib.errors import Call, IncrementalSegError
+from IncrementalSegLib.errors import CommandRef, IncrementalSegError
 from IncrementalSegLib.evaluation.retention import RetentionReport
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
@@ -75,7 +75,7 @@ def run_step(
         raise
     except Exception:  # a full disk, a scan that is gone: no reason to train again
         if unfinished.exists:
-            go_on = Call("resume", {"model": str(request.target.path)})
+            go_on = CommandRef("resume", {"model": str(request.target.path)})
             log.warning("The training so far is kept; %s continues it.", go_on)
         raise
 

@@ -15,7 +15,7 @@ from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.step.accumulation import double_micro_batches, micro_batches
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.state import Snapshot, TrainingCurve, TrainingState
-from IncrementalSegLib.errors import Call, Hint, ModelError, Set
+from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionRef
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, TrainingPhase
@@ -200,7 +200,7 @@ class Trainer:
                 raise ModelError(
                     f"The loss became {float(total.detach())} at step {self.curve.steps + 1}.",
                     "The training diverged, or a scan holds extreme values.",
-                    Hint("Look at the scans with ", Call("check"), ", or try another ", Set("seed"), "."),
+                    Hint("Look at the scans with ", CommandRef("check"), ", or try another ", OptionRef("seed"), "."),
                 )
             (total * share).backward()
             for name, term in terms.items():

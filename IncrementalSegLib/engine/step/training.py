@@ -15,7 +15,7 @@ from IncrementalSegLib.engine.step.setup import StepSetup
 from IncrementalSegLib.engine.step.state import TrainingCurve, TrainingState
 from IncrementalSegLib.engine.step.trainer import Trainer
 from IncrementalSegLib.engine.step.validator import Validator
-from IncrementalSegLib.errors import IncrementalSegError, Set
+from IncrementalSegLib.errors import IncrementalSegError, OptionRef
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.progress import duration
 from IncrementalSegLib.sampling.patches import PatchPool
@@ -44,7 +44,7 @@ def train(
             "The paper's width on a CPU: about %s for %d steps. A GPU, or %s, is far faster.",
             duration(trainer.time_step() * steps),
             steps,
-            Set("preset", "quick"),
+            OptionRef("preset", "quick"),
         )
     try:
         return trainer.run()

@@ -9,7 +9,7 @@ from typing import Any
 
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.sources import find_sources
-from IncrementalSegLib.errors import DataError, Hint, OptionError, Set
+from IncrementalSegLib.errors import DataError, Hint, OptionError, OptionRef
 from IncrementalSegLib.methods.base.method import Method
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Case
@@ -35,12 +35,12 @@ def find_unlabelled(path: str | Path | None, method: Method[Any], history: Histo
     """
     if path is None:
         return ()
-    leave = Hint("Leave out ", Set("unlabelled"), ".")
+    leave = Hint("Leave out ", OptionRef("unlabelled"), ".")
     if not method.draws_unlabelled:
         drawing = ", ".join(name for name in names("method") if find("method", name).draws_unlabelled)
         raise OptionError(
             f"The method {method.registered_name!r} does not draw unlabelled scans.",
-            todo=Hint("Leave out ", Set("unlabelled"), f", or choose another method ({drawing})."),
+            todo=Hint("Leave out ", OptionRef("unlabelled"), f", or choose another method ({drawing})."),
         )
     if not history.number:
         raise OptionError(
@@ -70,7 +70,7 @@ def say_what_is_lost(improved: Sequence[str]) -> None:
         "Nothing holds what the model finds in its earlier scans: %s may get worse there. %s names unlabelled scans "
         "like those, on which the previous model is distilled.",
         ", ".join(improved),
-        Set("unlabelled"),
+        OptionRef("unlabelled"),
     )
 
 

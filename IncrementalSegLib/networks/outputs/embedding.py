@@ -34,7 +34,7 @@ _SHORTEST = 1e-12  # square of the length below which a vector has no direction
 
 
 @dataclass(frozen=True)
-class Place:
+class DirectionRow:
     """Place and origin of a structure's direction.
 
     Attributes:
@@ -61,7 +61,7 @@ class Embedding(GrowingOutput):
     def __init__(self, config: SegmenterConfig) -> None:
         super().__init__()
         self.dimension = find("network", config.network).dimension
-        self.places: dict[StructureId, Place] = {}
+        self.places: dict[StructureId, DirectionRow] = {}
         self.layers = nn.ModuleDict()
         self.register_buffer("directions", torch.zeros(TEXT_WIDTH, TEXT_WIDTH))
 
@@ -82,10 +82,10 @@ class Embedding(GrowingOutput):
                 f"The model knows {TEXT_WIDTH} structures, and its network has a direction for no more.",
                 todo="Remove a structure, or start another model.",
             )
-        self.places[structure] = Place(free)
+        self.places[structure] = DirectionRow(free)
 
     @torch.no_grad()
-    def orient(self, structure: StructureId, embedding: TextEmbedding) -> Place:
+    def orient(self, structure: StructureId, embedding: TextEmbedding) -> DirectionRow:
         """Give a new structure its direction: the part of a text embedding beside all earlier directions.
 
         Args:
@@ -99,7 +99,7 @@ class Embedding(GrowingOutput):
         others = [place.row for item, place in self.places.items() if item != structure]
         found = next_direction(embedding, self.directions[others].double().cpu().numpy())
         self.directions[row] = torch.from_numpy(found.vector).to(self.directions)
-        self.places[structure] = Place(row, found.source, min(1.0, found.residual))
+        self.places[structure] = DirectionRow(row, found.source, min(1.0, found.residual))
         return self.places[structure]
 
     def remove(self, structure: StructureId) -> None:
@@ -120,7 +120,7 @@ class Embedding(GrowingOutput):
         Raises:
             ModelError: It does not fit the structures.
         """
-        places = {item: Place(**arrangement[item]) for item in self.places if item in arrangement}
+        places = {item: DirectionRow(**arrangement[item]) for item in self.places if item in arrangement}
         rows = {place.row for place in places.values()}
         if set(arrangement) != set(self.places) or len(rows) != len(places) or not rows <= set(range(TEXT_WIDTH)):
             raise ModelError(

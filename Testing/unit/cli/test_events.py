@@ -28,7 +28,7 @@ def test_standard_output_is_a_stream_of_events(learn):
     status, said, _ = learn("--json")
     assert status == 0
     assert isinstance(said[0], events.Hello)
-    assert next(event.phase for event in said if isinstance(event, events.Progress)) == "reading"
+    assert next(event.phase for event in said if isinstance(event, events.Progressed)) == "reading"
     assert any(isinstance(event, events.Metric) and event.name == "loss" for event in said)
     assert any(
         isinstance(event, events.Metric) and (event.name, event.structure) == ("dice", "liver") for event in said

@@ -42,7 +42,7 @@ def test_a_job_goes_from_asked_to_finished(world):
     job = world.client.submit("segment", {"model": "m"})
     assert world.sent == [requests.Request(job.id, "segment", {"model": "m"})]
     assert job.state == "waiting"
-    world.say(events.Hello("1", 1, 5), events.Progress(job.id, "starting", 0.0))
+    world.say(events.Hello("1", 1, 5), events.Progressed(job.id, "starting", 0.0))
     assert (job.state, job.progress.phase, world.client.hello.pid) == ("running", "starting", 5)
     end = events.Finished(job.id, {"outputs": []})
     assert world.say(end, events.Failed(job.id, "too late")) == [end, events.Failed(job.id, "too late")]
@@ -95,7 +95,7 @@ def test_a_job_that_does_not_stop_is_ended_by_force(world, wish, kept):
     job, other = world.client.submit("learn"), world.client.submit("segment")
     world.client.cancel(job.id, wish)
     assert world.sent[-1].arguments == {"job": job.id, "wish": wish}
-    world.say(events.Progress(job.id, "training", 0.1), events.Cancelling(job.id))
+    world.say(events.Progressed(job.id, "training", 0.1), events.Cancelling(job.id))
     assert job.state == "cancelling"
     assert world.wait(KILL_AFTER - 0.1) == []
     assert world.killed == 0

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from IncrementalSegLib.progress import Phase
-from IncrementalSegLib.wire.events import Metric, Preview, Progress
+from IncrementalSegLib.wire.events import Metric, Preview, Progressed
 from IncrementalSegLib.wire.reporter import Reporter
 
 
@@ -29,7 +29,7 @@ def test_a_second_of_progress_is_at_most_ten_events_and_loses_no_number(wire):
         wire.now = step / 1000
         wire.report("training", step / 2000, {"loss": step})
     found = wire.take()
-    assert 5 <= sum(isinstance(event, Progress) for event in found) <= 11
+    assert 5 <= sum(isinstance(event, Progressed) for event in found) <= 11
     assert 5 <= sum(isinstance(event, Metric) for event in found) <= 11
     wire.report("training", 0.6, {"dice": 0.5})
     assert wire.take() == [Metric("7", "dice", 0.5, "training", 0.6)]
@@ -86,7 +86,7 @@ def test_progress_and_time_left_are_those_of_the_whole_job(wire):
 @pytest.mark.parametrize(("fraction", "sent"), [(-1, 0), (2, 1), (math.nan, 0), (math.inf, 0)])
 def test_a_fraction_is_a_fraction(wire, fraction, sent):
     wire.report("reading", fraction)
-    assert wire.take() == [Progress("7", "reading", sent)]
+    assert wire.take() == [Progressed("7", "reading", sent)]
 
 
 def test_a_result_is_shown_with_its_volumes(wire):

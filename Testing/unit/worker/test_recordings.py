@@ -23,7 +23,7 @@ def test_a_worker_still_takes_the_requests_and_each_has_an_end(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_progress_never_goes_back(name):
     for exchange in read(name):
-        said = [event for event in exchange.events if isinstance(event, events.Progress)]
+        said = [event for event in exchange.events if isinstance(event, events.Progressed)]
         for before, after in itertools.pairwise(said):
             assert after.fraction >= before.fraction
             if before.eta is not None:

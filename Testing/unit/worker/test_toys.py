@@ -28,7 +28,7 @@ def test_jobs_are_done_in_order(toys):
     order = [event.job for event in toys.seen if getattr(event, "job", None) in (first.id, second.id)]
     assert order == [first.id] * order.count(first.id) + [second.id] * order.count(second.id)
     assert (first.end.result, second.end.result) == ({"name": "a"}, {"name": "b"})
-    progress = toys.of(first, events.Progress)
+    progress = toys.of(first, events.Progressed)
     assert (progress[0].phase, progress[1].phase) == ("starting", "Counting")
     assert len(toys.of(first, events.Metric)) <= 5
 
@@ -84,7 +84,7 @@ def test_a_running_job_is_cancelled_and_one_that_waits_with_it(toys, wish, kept)
     toys.client.cancel(running.id, wish)
     toys.until(lambda: running.end is not None, 5)
     assert running.end == events.Cancelled(running.id, kept)
-    assert toys.of(waiting, events.Progress, events.Finished) == []
+    assert toys.of(waiting, events.Progressed, events.Finished) == []
     assert [type(event) for event in toys.of(running, events.Cancelling, events.Cancelled)] == [
         events.Cancelling,
         events.Cancelled,
@@ -99,7 +99,7 @@ def test_what_shall_be_kept_goes_on_to_its_end(toys):
     toys.client.cancel(job.id, "keep")
     toys.until(lambda: job.end is not None, 5)
     assert job.end == events.Finished(job.id, {"wish": "keep"})
-    assert toys.of(job, events.Progress)[-1].phase == "saving"
+    assert toys.of(job, events.Progressed)[-1].phase == "saving"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

@@ -50,7 +50,7 @@ def model(world, worker):
                     options=FEW, device="cpu")  # fmt: skip
     assert job.state == "finished", job.end
     assert job.end.result["structures"] == ["liver"]
-    assert {"starting", "reading", "training", "saving"} <= {event.phase for event in worker.of(job, events.Progress)}
+    assert {"starting", "reading", "training", "saving"} <= {event.phase for event in worker.of(job, events.Progressed)}
     assert "loss" in {event.name for event in worker.of(job, events.Metric)}
     return world / "model"
 
@@ -62,7 +62,7 @@ def segment(worker, world, model, **more):
         "segment", model=str(model), scans=str(scan), output=str(world / "out"), device="cpu", overwrite=True, **more
     )
     assert job.state == "finished", job.end
-    return job, [event.phase for event in worker.of(job, events.Progress)]
+    return job, [event.phase for event in worker.of(job, events.Progressed)]
 
 
 def test_a_second_segmentation_finds_the_model_warm(worker, world, model):
