@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from IncrementalSegLib.cli.options import takes
-from IncrementalSegLib.cli.output import AsJson, DataPath, ModelPath, print_json, print_table, progress_bar, say
+from IncrementalSegLib.cli.output import HELP, AsJson, ModelPath, print_json, print_table, progress_bar, say
 from IncrementalSegLib.engine.settings import StepCall
 from IncrementalSegLib.progress import EstimatePart, duration
 
@@ -27,8 +28,8 @@ _PARTS = {
 @takes(StepCall)
 def command(
     model: ModelPath,
-    data: DataPath,
-    structures: Annotated[str, typer.Option(metavar="NAMES", help="As for learn, like every option here.")],
+    data: Annotated[list[Path], typer.Option(metavar="DATA", help=HELP["data"])],
+    structures: Annotated[list[str], typer.Option(metavar="NAMES", help="As for learn, like every option here.")],
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:

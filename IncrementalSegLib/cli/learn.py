@@ -36,8 +36,8 @@ _WITH_RESUME = {"resume", "events", "as_json", *fields_of(ResumeCall)} - {"data"
 def command(
     context: typer.Context,
     model: ModelPath,
-    data: Annotated[Path | None, typer.Option(metavar="DATA", help=HELP["data"])] = None,
-    structures: Annotated[str | None, typer.Option(metavar="NAMES", help=HELP["structures"])] = None,
+    data: Annotated[list[Path] | None, typer.Option(metavar="DATA", help=HELP["data"])] = None,
+    structures: Annotated[list[str] | None, typer.Option(metavar="NAMES", help=HELP["structures"])] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted step.")] = False,
     events: Annotated[bool, typer.Option("--events", help="Print one event per line, as a worker does.")] = False,
     as_json: AsJson = False,
@@ -54,7 +54,7 @@ def command(
             from IncrementalSegLib.engine.learn import resume as go_on
 
             result = go_on(model, **{name: settings[name] for name in settings if name in fields_of(ResumeCall)})
-        elif data is None or structures is None:
+        elif not data or not structures:
             raise typer.BadParameter("--data and --structures are needed")
         else:
             from IncrementalSegLib.engine.learn import learn

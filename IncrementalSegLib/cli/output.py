@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from IncrementalSegLib.cli.interrupt import Interrupt
-from IncrementalSegLib.engine.settings import StepCall
+from IncrementalSegLib.engine.settings import AdviseCall, StepCall
 from IncrementalSegLib.names import visible
 from IncrementalSegLib.options import fields_of
 from IncrementalSegLib.progress import Progress, about, phrase
@@ -28,7 +28,7 @@ ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the 
 HELP = {name: item.description for name, item in fields_of(StepCall).items()}
 """Of options that commands without a declaration of their own share with a step."""
 
-DataPath = Annotated[Path, typer.Option("--data", metavar="DATA", help=HELP["data"])]
+DataPath = Annotated[Path, typer.Option("--data", metavar="DATA", help=fields_of(AdviseCall)["data"].description)]
 CaseNames = Annotated[str | None, typer.Option("--cases", metavar="FILE|a,b,c", help=HELP["cases"])]
 Strict = Annotated[bool, typer.Option("--strict", help=HELP["strict"])]
 AcceptGrid = Annotated[bool, typer.Option("--accept-grid", help=HELP["accept_grid"])]

@@ -21,9 +21,10 @@ from IncrementalSegLib.engine.step.step import run_step
 from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionError, OptionRef
 from IncrementalSegLib.options import called_with
 from IncrementalSegLib.sampling.cases import Dataset
+from IncrementalSegLib.sampling.joint import listed_data, listed_structures
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
-from IncrementalSegLib.structures import Structure, StructureSpec, specs_of
+from IncrementalSegLib.structures import Structure, StructureSpec
 from IncrementalSegLib.types import Json
 
 log = logging.getLogger(__name__)
@@ -51,8 +52,8 @@ def learn(call: LearnCall) -> StepResult:
         if not call.restart:
             refuse_unfinished(folder)
         _warn_of_candidates(folder)
-        wanted = specs_of(call.structures)
-        request = resolve(folder, call.data, wanted, call, progress=call.progress)
+        data, lists = listed_data(call.data), listed_structures(call.structures)
+        request = resolve(folder, data, lists, call, progress=call.progress)
         if call.restart:  # only now, so that a wrong path costs nothing
             Unfinished(folder.path).remove()
         method = request.method
@@ -60,8 +61,8 @@ def learn(call: LearnCall) -> StepResult:
             call, method=method.registered_name, options=method.options.model_dump(mode="json", exclude_unset=True)
         )
         asked: Json = {
-            "data": None if isinstance(call.data, Dataset) else str(Path(call.data).absolute()),
-            "teach": [[item.name, item.label] for item in wanted],
+            "data": [None if isinstance(item, Dataset) else str(Path(item).absolute()) for item in data],
+            "teach": [[[item.name, item.label] for item in wanted] for wanted in lists],
             "cases": [case.id for case in request.cases.cases],
             "why": list(request.why),
             "settings": settings.to_json(),
@@ -100,7 +101,7 @@ def resume(call: ResumeCall) -> StepResult:
             return StepResult.of(folder, number)
         check_parent(asked, folder)
         source = call.data if call.data is not None else asked["data"]
-        if source is None:
+        if None in listed_data(source):
             raise OptionError(
                 "The step was begun with a data set in memory.",
                 todo=Hint("Pass it again with ", OptionRef("data"), "."),
@@ -109,7 +110,7 @@ def resume(call: ResumeCall) -> StepResult:
         request = resolve(
             folder,
             source,
-            [StructureSpec(name, label) for name, label in asked["teach"]],
+            [[StructureSpec(name, label) for name, label in wanted] for wanted in asked["teach"]],
             settings,
             cases=asked["cases"],
             identities=[Structure.from_json(item) for item in asked["structures"]],

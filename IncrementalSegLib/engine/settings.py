@@ -220,17 +220,21 @@ class AdviseCall(WorkSettings, ReadingSettings, CaseSettings):
     ] = None
 
 
+_OneData: TypeAlias = str | Path | InstanceOf[Dataset]
+_OneList: TypeAlias = str | Sequence[StructureSpec]
+
+
 @dataclass(frozen=True, config=CONFIG)
 class StepCall(WorkSettings, StepSettings):
     """The arguments of :func:`estimate`; a :class:`StructureSpec` may bring terminology and colour."""
 
     model: Annotated[str | Path, Field(description=_MODEL)]
-    data: Annotated[str | Path | InstanceOf[Dataset], Field(description=DATA)]
+    data: Annotated[_OneData | Sequence[_OneData], Field(description=f"{DATA} May be several.")]
     structures: Annotated[
-        str | Sequence[StructureSpec],
+        _OneList | Sequence[_OneList],
         Field(
             description='What was looked for in these cases: "femur, tibia=LABEL IN DATA". Everything else is '
-            "unknown there, not background."
+            "unknown there, not background. With several data sets, one list for each or one for all."
         ),
     ]
 
@@ -264,6 +268,6 @@ class ResumeCall(RunSettings, DeviceSettings):
     model: Annotated[str | Path, Field(description=MODEL)]
     _: KW_ONLY
     data: Annotated[
-        InstanceOf[Dataset] | None,
+        InstanceOf[Dataset] | Sequence[InstanceOf[Dataset]] | None,
         Field(description="The data set, needed only where `learn` was given one in memory."),
     ] = None

@@ -25,6 +25,7 @@ class PreparedCase:
         ignore: ``(D, H, W)`` bool, True where the scan holds no valid sample, or nobody looked for anything;
             ``None``: nowhere.
         place: Position of its voxels in the patient; ``None`` if unknown.
+        group: Modality and name of its data set, where a step learns from several; batches are balanced by them.
     """
 
     id: str
@@ -34,6 +35,7 @@ class PreparedCase:
     masks: Tensor
     ignore: Tensor | None = None
     place: Affine | None = None
+    group: tuple[str, str] = ("", "")
 
     def mask(self, structure: StructureId) -> Tensor:
         """Return the mask (D, H, W) of one structure that was looked for."""

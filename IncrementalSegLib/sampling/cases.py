@@ -38,6 +38,7 @@ class Case:
         holds: Names in the files of the case, where they alone say what was looked for: a structure that is not
             among them is unknown.  Empty where the data set itself says what was looked for.
         by_index: Take a label of the image's size voxel by voxel, wherever its header puts it.
+        source: Name of its data set, where a step learns from several.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Case:
     complete: bool = True
     holds: tuple[str, ...] = ()
     by_index: bool = False
+    source: str = ""
 
     def __post_init__(self) -> None:
         values: dict[str, tuple[int, ...]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from torch import Tensor
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.sampling.batch import Batch, PreparedCase
 from IncrementalSegLib.types import Source, StructureId
+
+T = TypeVar("T")
 
 FOREGROUND_SHARE = 0.5
 """Share of items that are drawn around a voxel of a structure to be learned; our own choice."""
@@ -24,11 +27,22 @@ class _Spot:
     voxels: Tensor
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Cases of one data set: their places in the pool, their slices, and where structures lie in them."""
+
+    cases: list[int]
+    slices: Tensor
+    spots: dict[StructureId, list[_Spot]]
+
+
 class PatchPool:
     """Draw batches from prepared cases.
 
     A 2-D network gets single slices along D, a 3-D network crops; both are padded with the image's
-    minimum, and the padding is ignored by every loss.
+    minimum, and the padding is ignored by every loss.  Of cases from several data sets each item is drawn from a
+    modality, a data set of it and, for half of the items, a structure there, each with equal probability; the order
+    is that of Chen et al., CVPR 2024 (Versatile).
 
     Args:
         cases: Prepared cases or exemplars.
@@ -50,12 +64,12 @@ class PatchPool:
         self.structures = tuple(structures)
         self.plan = plan
         self.source = source
-        self._slices = torch.tensor([case.image.shape[1] for case in self.cases])
-        self._spots = {item: spots for item in aim if (spots := _spots(self.cases, item))}
+        self._groups = _grouped(self.cases, aim)
 
     def __len__(self) -> int:
         """Return the number of slices (2-D) or cases (3-D)."""
-        return int(self._slices.sum()) if self.plan.dimension == 2 else len(self.cases)
+        slices = sum(case.image.shape[1] for case in self.cases)
+        return slices if self.plan.dimension == 2 else len(self.cases)
 
     def draw(self, size: int, generator: torch.Generator) -> Batch:
         """Draw ``size`` items."""
@@ -63,18 +77,20 @@ class PatchPool:
 
     def _place(self, generator: torch.Generator) -> tuple[int, list[int] | None]:
         """Choose a case and, for half of the items, a voxel of a structure to aim at."""
-        if self._spots and _uniform(generator) < FOREGROUND_SHARE:
-            keys = list(self._spots)
-            spots = self._spots[keys[_index(len(keys), generator)]]
+        modality = _one_of(self._groups, generator)
+        group = _one_of(modality, generator)
+        if group.spots and _uniform(generator) < FOREGROUND_SHARE:
+            keys = list(group.spots)
+            spots = group.spots[keys[_index(len(keys), generator)]]
             spot = spots[_index(len(spots), generator)]
             return spot.case, spot.voxels[_index(len(spot.voxels), generator)].tolist()
         if self.plan.dimension == 2:  # every slice alike, as in the paper
-            place = _index(len(self), generator)
-            ends = torch.cumsum(self._slices, 0)
+            place = _index(int(group.slices.sum()), generator)
+            ends = torch.cumsum(group.slices, 0)
             case = int(torch.searchsorted(ends, place, right=True))
-            depth = place - int(ends[case] - self._slices[case])
-            return case, [depth, -1, -1]
-        return _index(len(self.cases), generator), None
+            depth = place - int(ends[case] - group.slices[case])
+            return group.cases[case], [depth, -1, -1]
+        return group.cases[_index(len(group.cases), generator)], None
 
     def _item(
         self, index: int, voxel: list[int] | None, generator: torch.Generator
@@ -127,9 +143,29 @@ class PatchPool:
         )
 
 
-def _spots(cases: Sequence[PreparedCase], structure: StructureId) -> list[_Spot]:
+def _grouped(cases: Sequence[PreparedCase], aim: Sequence[StructureId]) -> list[list[_Group]]:
+    """Return the cases by modality and data set."""
+    places: dict[str, dict[str, list[int]]] = {}
+    for place, case in enumerate(cases):
+        modality, source = case.group
+        places.setdefault(modality, {}).setdefault(source, []).append(place)
+    return [
+        [
+            _Group(
+                chosen,
+                torch.tensor([cases[place].image.shape[1] for place in chosen]),
+                {item: spots for item in aim if (spots := _spots(cases, chosen, item))},
+            )
+            for chosen in sources.values()
+        ]
+        for sources in places.values()
+    ]
+
+
+def _spots(cases: Sequence[PreparedCase], chosen: Sequence[int], structure: StructureId) -> list[_Spot]:
     spots = []
-    for index, case in enumerate(cases):
+    for index in chosen:
+        case = cases[index]
         if structure in case.structures:
             voxels = case.mask(structure).nonzero()
             if len(voxels):
@@ -144,6 +180,11 @@ def _centered(size: int, room: int) -> slice:
 
 def _index(count: int, generator: torch.Generator) -> int:
     return int(torch.randint(count, (), generator=generator))
+
+
+def _one_of(items: Sequence[T], generator: torch.Generator) -> T:
+    """Choose one; a single one needs no chance, so that a step with one data set draws what it always drew."""
+    return items[_index(len(items), generator)] if len(items) > 1 else items[0]
 
 
 def _uniform(generator: torch.Generator) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.domain import TrainingDomain, scan_features
@@ -12,7 +12,7 @@ from IncrementalSegLib.engine.history import case_entry
 from IncrementalSegLib.engine.settings import NormalisationChoice, StepSettings
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
-from IncrementalSegLib.engine.step.split import FEWEST_CASES, Present, split, unjudged
+from IncrementalSegLib.engine.step.split import FEWEST_CASES, Present, split
 from IncrementalSegLib.errors import ModelError, OptionRef
 from IncrementalSegLib.evaluation.domain import ScanFeatures
 from IncrementalSegLib.preprocessing.intensity import Normalisation, is_hounsfield
@@ -108,8 +108,7 @@ def read_step_data(
 
 def not_judged(request: StepRequest, held_out: Sequence[Case], present: Present) -> tuple[StructureId, ...]:
     """Return the structures of a step that no held-out scan shows, neither in it nor in an earlier one."""
-    label_of = {item: name for name, item in request.structure_of.items()}
-    shown = [item for item in request.taught if not unjudged(held_out, [label_of.get(item, "")], present)]
+    shown = {request.structure_of[name] for case in held_out for name in present(case)}
     blind = []
     for item in request.taught:
         last = request.history.last_step(item)
@@ -135,6 +134,7 @@ class _Reading:
         self.prepared: dict[str, PreparedCase] = {}
         self.features: dict[str, ScanFeatures] = {}
         self._present: dict[str, frozenset[str]] = {}
+        self._hounsfield: dict[str, list[bool]] = {}
 
     def present(self, case: Case) -> frozenset[str]:
         """Return the label names that have a voxel in a case."""
@@ -151,7 +151,14 @@ class _Reading:
     def subset(self, cases: Sequence[Case], *, findable: bool) -> Subset:
         """Return cases that were read, with their entries in the history."""
         entries = [case_entry(case, self.request.structure_of, findable=findable) for case in cases]
-        return Subset(cases, [self.prepared[case.id] for case in cases], entries)
+        prepared = [replace(self.prepared[case.id], group=self._group(case.source)) for case in cases]
+        return Subset(cases, prepared, entries)
+
+    def _group(self, source: str) -> tuple[str, str]:
+        """Return the modality of most scans of a data set, and its name; of the only one nothing."""
+        found = self._hounsfield.get(source, [])
+        modality = "CT" if 2 * sum(found) > len(found) else "other"
+        return (modality, source) if source else ("", "")
 
     def scans_of(self, cases: Sequence[Case], *, strict: bool) -> Subset:
         """Return unlabelled cases with their scans; they are compared with each other alone."""
@@ -170,6 +177,8 @@ class _Reading:
             wanted = {self.request.structure_of[name]: masks[name] for name in sorted(case.looked_for)}
             self.prepared[case.id] = prepare(case, volume, wanted, self.plan)
             self.features[case.id] = scan_features(volume, self.prepared[case.id].image, self.plan)
+            if case.source:
+                self._hounsfield.setdefault(case.source, []).append(is_hounsfield(volume.array))
         self._present[case.id] = frozenset(name for name in case.looked_for if masks[name].any())
 
 

@@ -18,15 +18,14 @@ from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.engine.step.unlabelled import find_unlabelled, say_what_is_lost
 from IncrementalSegLib.errors import CommandRef, Hint, MissingNeedError, ModelError, OptionError, OptionRef
 from IncrementalSegLib.methods.base.method import Method
-from IncrementalSegLib.names import name_key
 from IncrementalSegLib.networks.text import TextEmbedding, text_embeddings
 from IncrementalSegLib.options import refusal
 from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Case, Dataset
-from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
+from IncrementalSegLib.sampling.joint import Data, Wanted, open_joint
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, create_or_open
-from IncrementalSegLib.structures import Structure, StructureList, StructureSpec, specs_of
+from IncrementalSegLib.structures import Structure, StructureList, StructureSpec
 from IncrementalSegLib.types import StructureId
 
 
@@ -76,8 +75,8 @@ class StepRequest:
 
 def resolve(
     model: str | Path | ModelFolder,
-    data: str | Path | Dataset,
-    structures: str | Sequence[StructureSpec],
+    data: Data | Sequence[Data],
+    structures: Wanted | Sequence[Wanted],
     settings: StepSettings | None = None,
     *,
     cases: Sequence[str] | None = None,
@@ -98,13 +97,12 @@ def resolve(
     opened = model if isinstance(model, ModelFolder) else create_or_open(model)
     folder = opened if opened.current else None
     parent = folder.record() if folder is not None else None
-    wanted = specs_of(structures)
     known = parent.structures if parent is not None else StructureList()
     history = History.of(folder) if folder is not None else History()
-    dataset = open_cases(data, asked.cases if cases is None else cases, accept_grid=asked.accept_grid)
+    chosen_cases = asked.cases if cases is None else cases
+    dataset, wanted, meanings = open_joint(data, structures, chosen_cases, accept_grid=asked.accept_grid)
     taught, listing = _taught(wanted, known, history.number + 1, asked.improve, identities)
-    dataset = without_forgotten(restrict_labels(dataset, wanted), history)
-    labels = {name_key(label): label for case in dataset.cases for label in case.looked_for}
+    dataset = without_forgotten(dataset, history)
     method = asked.method
     if method is None:
         choice = choose_method(opened, dataset.cases, lambda *_: progress(Phase.READING, 0.0))
@@ -124,11 +122,7 @@ def resolve(
         method=chosen,
         structures=listing,
         taught=tuple(item.id for item in taught),
-        structure_of={
-            labels[name_key(request.label)]: item.id
-            for request, item in zip(wanted, taught, strict=True)
-            if name_key(request.label) in labels
-        },
+        structure_of={label: listing.named(name).id for label, name in meanings.items()},
         cases=dataset,
         network=network,
         history=history,

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -38,6 +39,43 @@ def gen(seed=0):
 
 
 CORNER = (slice(0, 2), slice(0, 3), slice(0, 3))
+
+
+@pytest.mark.parametrize("patch", [(1, 16, 16), (8, 8, 8)])
+def test_modalities_then_data_sets_then_structures_are_drawn_alike(patch):
+    """One CT set of six scans; MR sets of one scan and of three, one of them with a structure of its own."""
+    few = {"one": ("MR", "few")}
+    groups = (
+        {f"ct{number}": ("CT", "large") for number in range(6)} | few | {f"mr{n}": ("MR", "other") for n in range(3)}
+    )
+    scans = []
+    for name, group in groups.items():
+        structure = SPLEEN if group[1] == "other" else LIVER
+        scan = numbered((8, 16, 16), [structure], [(slice(0, 1), slice(0, 3), slice(0, 3))], name)
+        scans.append(replace(scan, group=group))
+    pool = PatchPool(scans, [LIVER, SPLEEN], [LIVER, SPLEEN], plan(patch), "new")
+    drawn = pool.draw(2000, gen())
+    shares = {}
+    for name in drawn.cases:
+        shares[groups[name]] = shares.get(groups[name], 0) + 1 / 2000
+    assert shares == {
+        ("CT", "large"): pytest.approx(0.5, abs=0.04),
+        ("MR", "few"): pytest.approx(0.25, abs=0.04),
+        ("MR", "other"): pytest.approx(0.25, abs=0.04),
+    }
+    assert len(set(drawn.cases)) == 10
+    shown = drawn.label.flatten(2).any(2).sum(0)
+    assert shown[1] > 0.1 * 2000  # the spleen, which only a quarter of the items can show
+
+
+def test_cases_without_a_group_are_drawn_as_from_one_data_set():
+    scans = [numbered((4, 16, 16), [LIVER], [CORNER], name) for name in "abc"]
+    grouped = [replace(scan, group=("CT", "one")) for scan in scans]
+    one, other = (
+        PatchPool(item, [LIVER], [LIVER], plan((1, 16, 16)), "new").draw(9, gen()) for item in (scans, grouped)
+    )
+    assert one.cases == other.cases
+    assert torch.equal(one.image, other.image)
 
 
 def test_slices_come_whole_from_one_source():
