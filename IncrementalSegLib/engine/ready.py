@@ -125,4 +125,4 @@ class ReadyModel:
             on_features(features)
             self.warnings.extend(warnings_of(self.domain, features, self.structures, name))
 
-        return self.predictor.predict(volume, self.structures.ids, look=compare, **options)
+        return self.predictor.predict(volume, self.structures.ids, on_image=compare, **options)

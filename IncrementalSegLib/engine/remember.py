@@ -131,8 +131,8 @@ def _remember(folder: ModelFolder, call: RememberCall) -> VersionRecord:
 
 def _without_held_out(dataset: Dataset, history: History) -> Dataset:
     """Leave out what earlier steps held out, as at their end: these cases judge what is kept."""
-    aside = history.held_out
-    cases = tuple(case for case in dataset.cases if not aside or fingerprint(case.images) not in aside)
+    held_out = history.held_out
+    cases = tuple(case for case in dataset.cases if not held_out or fingerprint(case.images) not in held_out)
     if not cases:
         raise DataError(
             f"All {len(dataset.cases)} cases were held out for validation by the steps of this model.",

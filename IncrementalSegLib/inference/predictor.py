@@ -75,7 +75,7 @@ class Predictor:
         largest: bool = False,
         seed: int = 0,
         progress: Share = UNTOLD,
-        look: Callable[[Tensor], None] = lambda image: None,
+        on_image: Callable[[Tensor], None] = lambda image: None,
         revise: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> Prediction:
         """Segment a scan.
@@ -88,7 +88,7 @@ class Predictor:
             largest: Keep only the largest component of each structure.
             seed: Decides the dropout masks behind the uncertainty map.
             progress: Receives the share done.
-            look: Called with the scan as the network sees it, ``(C, D, H, W)``.
+            on_image: Called with the scan as the network sees it, ``(C, D, H, W)``.
             revise: Receives the same scan and the probability of each structure, ``(K, D, H, W)``, and returns those
                 that are decided on; the structures are those asked for, or all where they exclude each other.
 
@@ -98,7 +98,7 @@ class Predictor:
         wanted = self.model.structures if structures is None else tuple(structures)
         self.plan.check(volume, "The scan")
         image, ignore, record = forward(volume, self.plan)
-        look(image)
+        on_image(image)
         scored = self._scored(wanted)
         share = 1 / (1 + UNCERTAINTY_PASSES) if uncertainty else 1.0
         maps = self.probabilities(image, scored, progress.sub(0.0, share))

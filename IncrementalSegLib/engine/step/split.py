@@ -50,7 +50,7 @@ def split(
         none), each sorted by id.
 
     Raises:
-        DataError: Earlier steps set all of these cases aside.
+        DataError: All of these cases were held out by earlier steps.
     """
     ordered = sorted(cases, key=lambda case: case.id)
     prints: dict[str, str] = {}
@@ -75,9 +75,9 @@ def split(
     return [case for case in ordered if case.patient not in aside], [case for case in ordered if case.patient in aside]
 
 
-def unjudged(aside: Sequence[Case], names: Iterable[str], present: Present) -> list[str]:
+def unjudged(held_out: Sequence[Case], names: Iterable[str], present: Present) -> list[str]:
     """Return the label names that no held-out case shows, so that no later step can measure what is kept of them."""
-    return [name for name in names if not any(name in present(case) for case in aside)]
+    return [name for name in names if not any(name in present(case) for case in held_out)]
 
 
 def _choose(
