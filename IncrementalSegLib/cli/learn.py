@@ -88,7 +88,7 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
     made = result.to_json()
     scores = made["validation"]
     rows = [(name, number(score["validation_dice"]), score["cases"]) for name, score in scores.items()]
-    print_table("Dice on the held-out cases", ("structure", "Dice", "cases"), rows)
+    print_table("Dice on the held-out cases (on the model's grid)", ("structure", "Dice", "cases"), rows)
     early = f", ended early after {curve.steps} of {curve.planned}" if curve.steps < curve.planned else ""
     say(
         f"Version {record.number} of {model} knows {', '.join(record.structures.names)} "

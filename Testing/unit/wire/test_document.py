@@ -40,8 +40,8 @@ def test_every_request_is_listed():
 
 
 def test_the_figures_are_those_of_the_code():
-    assert f"says nothing for {client.DEAD_AFTER:.0f} s" in TEXT
-    assert f"not ended after {client.KILL_AFTER:.0f} s" in TEXT
+    assert f"is silent for {client.DEAD_AFTER:.0f} s" in TEXT
+    assert f"{client.KILL_AFTER:.0f} s after `pause`" in TEXT
     assert f"has {server.GRACE:.0f} s to write" in TEXT
     assert server.PATIENCE * server.BEAT == 600
 
