@@ -101,17 +101,17 @@ class _Score(BaseModel):
     cases: _Count = 0
 
 
-class _Place(BaseModel):
-    row: _Count
+class _TextCode(BaseModel):
     source: _Called
-    residual: _Fraction
+    row: _Count | None = None
+    residual: _Fraction | None = None
 
 
 class _Architecture(BaseModel):
     config: SegmenterConfig
     trunks: _Count
     trunk_of: dict[_Uuid, _Count]
-    output: dict[_Uuid, _Place] = {}
+    output: dict[_Uuid, _TextCode] = {}
 
 
 class _RecordDocument(BaseModel):

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.outputs.dynamic import NUMBERS, Dynamic
 from IncrementalSegLib.networks.text import TEXT_WIDTH, TextEmbedding
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.types import StructureId
+from IncrementalSegLib.types import Json, StructureId
 
 CODE = 256
 """Width of a code."""
@@ -36,6 +37,10 @@ class DynamicText(Dynamic):
     All weights are shared; a structure more is a vector more.
     """
 
+    def __init__(self, config: SegmenterConfig) -> None:
+        super().__init__(config)
+        self.sources: dict[StructureId, str] = {}
+
     def add(self, structure: StructureId, channels: int) -> None:
         """Add a structure without a text embedding, and what all structures share before the first."""
         super().add(structure, channels)
@@ -51,6 +56,20 @@ class DynamicText(Dynamic):
         """Take the text embeddings of structures."""
         for structure, found in text.items():
             self.codes[structure].get_buffer("embedding").copy_(torch.from_numpy(found.vector))
+            self.sources[structure] = found.source
+
+    def remove(self, structure: StructureId) -> None:
+        """Remove one text embedding."""
+        super().remove(structure)
+        self.sources.pop(structure, None)
+
+    def arrangement(self) -> Json:
+        """Return the source of each structure's text embedding."""
+        return {structure: {"source": source} for structure, source in self.sources.items()}
+
+    def arrange(self, arrangement: Json) -> None:
+        """Take the sources of :meth:`arrangement`."""
+        self.sources = {structure: entry["source"] for structure, entry in arrangement.items()}
 
     def selected(self, structures: Sequence[StructureId]) -> Tensor:
         """Return the share ``(K, NUMBERS)`` of each structure's code in the numbers of its head."""

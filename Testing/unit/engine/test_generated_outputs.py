@@ -42,12 +42,20 @@ def test_one_structure_is_segmented_alone_with_its_uncertainty(taught, tmp_path)
     assert len(list(tmp_path.iterdir())) >= 2
 
 
+def test_the_record_says_where_text_embeddings_come_from(taught):
+    record = open_model(taught / "model").record()
+    found = record.architecture.get("output", {})
+    assert set(found) == (set(record.structures.ids) if record.output == "dynamic-text" else set())
+    assert all(entry["source"] == "seeded" or entry["source"].startswith("wordllama ") for entry in found.values())
+
+
 def test_removing_a_structure_leaves_the_other_one(taught, tmp_path):
     model = shutil.copytree(taught / "model", tmp_path / "model")
     before = scores(model, "scapula")
     record = remove_structure(open_model(model), "humerus")
     assert [item.name for item in record.structures] == ["scapula"]
     assert torch.equal(scores(model, "scapula"), before)
+    assert set(record.architecture.get("output", {})) <= {record.structures.named("scapula").id}
 
 
 def test_a_package_holds_all_that_the_heads_need(taught, tmp_path):
