@@ -212,11 +212,6 @@ def parse_names(text: str) -> list[StructureSpec]:
     return specs_of([StructureSpec(name, label) for name, label in pairs])
 
 
-def write_names(requests: Iterable[StructureSpec]) -> str:
-    """Return the text that :func:`parse_names` reads."""
-    return ", ".join(f"{_quoted(item.name)}={_quoted(item.label)}" for item in requests)
-
-
 def split_names(text: str, separator: str) -> list[tuple[str, str]]:
     """Split ``NAME`` or ``NAME=VALUE`` at a separator; double quotes around either protect what is in them.
 
@@ -237,10 +232,6 @@ def split_names(text: str, separator: str) -> list[tuple[str, str]]:
         found.append((_unquoted(name) or plain_name.strip(), _unquoted(value) or plain_value.strip()))
         at = match.end() + 1
     return found
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"' if set(name) & set(',;="') else name
 
 
 def _unquoted(text: str) -> str:
