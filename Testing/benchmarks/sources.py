@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,10 +103,13 @@ class SourceScans:
     def _stage(self, stage: Stage, seed: int) -> list[Dataset]:
         keys = [source.domain for source in stage.sources]
         shares = {key: iter(self.domains[key].parts(keys.count(key), seed)) for key in dict.fromkeys(keys)}
-        return [
-            restrict_labels(self._dataset(next(shares[key])), [StructureSpec(name, name) for name in source.structures])
-            for key, source in zip(keys, stage.sources, strict=True)
-        ]
+        found = []
+        for number, source in enumerate(stage.sources):
+            called = f"{source.domain} {number}" if len(stage.sources) > 1 else ""  # a step balances several
+            cases = (replace(case, source=called) for case in next(shares[source.domain]))
+            wanted = [StructureSpec(name, name) for name in source.structures]
+            found.append(restrict_labels(self._dataset(cases), wanted))
+        return found
 
     def _complete(self, sides: Iterable[Sequence[Case]]) -> Dataset:
         whole = self._dataset(case for side in sides for case in side)

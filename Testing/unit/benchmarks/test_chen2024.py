@@ -55,6 +55,8 @@ def test_each_source_teaches_its_own_structures_on_its_own_patients(tmp_path: Pa
     known = [{case.looked_for for case in dataset.cases} for dataset in (bones, muscles, other)]
     assert known == [{frozenset(source.structures)} for source in joint.stages[0].sources]
     assert [len(dataset.cases) for dataset in (bones, muscles, other)] == [2, 2, 4]
+    called = [{case.source for case in dataset.cases} for dataset in (bones, muscles, other)]
+    assert called == [{"A 0"}, {"A 1"}, {"C 2"}]
     whole = {case.id for case in scans.of_stage(0).cases}
     assert len(whole) == 8
     assert whole.isdisjoint(scans.test)
