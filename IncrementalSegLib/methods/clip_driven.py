@@ -9,6 +9,7 @@ from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.generated_heads import GeneratedHeads, GeneratedOptions
 from IncrementalSegLib.networks.outputs.dynamic_text import DynamicText
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.networks.text import seeded_embedding
 from IncrementalSegLib.registry import register
 from IncrementalSegLib.types import StructureId
 
@@ -24,4 +25,4 @@ class ClipDriven(GeneratedHeads[GeneratedOptions]):
     def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
         """Add the structures with their text embeddings."""
         model.add(new)
-        cast(DynamicText, model.output).read({item: ctx.text[item] for item in new})
+        cast(DynamicText, model.output).read({item: ctx.text.get(item) or seeded_embedding(item) for item in new})
