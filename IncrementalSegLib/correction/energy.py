@@ -2,11 +2,11 @@
 
 With probabilities θ_m of C classes at the node m, prior probabilities θ̄_m, and strokes a_m of the weight λ_m:
 
-    G = Σ_m u_m KL(θ_m ‖ θ̄_m) + Σ_{m,n} w_mn ½ [KL(θ_m ‖ θ_n) + KL(θ_n ‖ θ_m)] - Σ_m λ_m a_m · ln θ_m
+    G = Σ_m KL(θ_m ‖ θ̄_m) + Σ_{m,n} w_mn ½ [KL(θ_m ‖ θ_n) + KL(θ_n ‖ θ_m)] - Σ_m λ_m a_m · ln θ_m
 
-As written, the second sum counts each pair of neighbours twice.  u_m = 1 in the paper; a smaller one lets strokes
-spread farther.  Every term is convex in all θ together, and the first strictly: there is one minimum.  A pair adds
-w (θ_m - θ_n)·(ln θ_m - ln θ_n), so that energy and gradient are products with the Laplacian of the graph.
+As written, the second sum counts each pair of neighbours twice.  Every term is convex in all θ together, and the first
+strictly: there is one minimum.  A pair adds w (θ_m - θ_n)·(ln θ_m - ln θ_n), so that energy and gradient are products
+with the Laplacian of the graph.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ class Energy:
         strokes: λ_m a_m, ``(N, C)``; a row of 0 where nothing was drawn.
         edges: ``(E, 2)``, each pair once.
         weights: w, ``(E,)``.
-        trust: u, ``(N, 1)``, greater than 0.
         unary: ``published``: KL(θ ‖ θ̄), Eq. 12; ``code``: KL(θ̄ ‖ θ), as in the authors' code.
     """
 
@@ -47,7 +46,6 @@ class Energy:
     strokes: Numbers
     edges: NDArray[np.int64]
     weights: Numbers
-    trust: Numbers
     unary: Literal["published", "code"] = "published"
 
     @cached_property
@@ -106,23 +104,23 @@ class Energy:
         pulled, inner = both[:, :classes], both[:, classes:]
         fixed = self.strokes
         if self.unary == "published":
-            inner += self.trust * (logs - np.log(self.prior))
+            inner += logs - np.log(self.prior)
         else:
-            fixed = fixed + self.trust * self.prior
+            fixed = fixed + self.prior
         value = float(np.vdot(theta, inner) - np.vdot(fixed, logs))
         gradient = theta * (inner - (theta * inner).sum(axis=1, keepdims=True))
         gradient += pulled + fixed.sum(axis=1, keepdims=True) * theta - fixed
         if self.unary == "code":
-            value += float(np.vdot(self.trust * self.prior, np.log(self.prior)))
+            value += float(np.vdot(self.prior, np.log(self.prior)))
         return value, gradient
 
     def _newton(self, theta: Numbers, gradient: Numbers) -> Numbers:
         """Return the step H⁻¹(-gradient) by conjugate gradients.
 
-        H v = θ (u + λ) v + Σ_n w_mn (θ_m + θ_n) (v_m - v_n), class by class.
+        H v = θ (1 + λ) v + Σ_n w_mn (θ_m + θ_n) (v_m - v_n), class by class.
         """
         fisher, around = theta + 1e-6, self._adjacency
-        diagonal = fisher * (self.trust + self.strokes.sum(axis=1, keepdims=True))
+        diagonal = fisher * (1 + self.strokes.sum(axis=1, keepdims=True))
         diagonal += fisher * self._degrees + around @ fisher
         step, rest = np.zeros_like(gradient), -gradient
         scaled = rest / diagonal

@@ -19,7 +19,7 @@ REGIONS = 10_000
 SIMILARITY = 10.0
 """Decay k of exp(-k |r - r'|^2) (Eq. 13): that of the authors' code, whose colours also have the range 0..1."""
 
-_VOXELS = 30  # of a region where there are fewer than REGIONS; the authors' superpixels have about 50 pixels
+_VOXELS = 15  # of a region where there are fewer than REGIONS; with 30 strokes harm a good outline
 _COMPACTNESS = 0.1  # the authors' 10, at intensities of 0..1 in place of 0..100
 _ITERATIONS = 8  # as the authors
 _LARGEST = 2_000_000  # voxels; of a larger image every n-th along each axis is enough

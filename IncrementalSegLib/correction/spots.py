@@ -71,8 +71,9 @@ def find_spots(
     """
     rest = np.where(uncertainty >= least, uncertainty, 0).astype(np.float32)
     radius = _REACH * float(np.max(np.multiply(uncertainty.shape, spacing)))
-    steps = tuple(int(radius // step) for step in spacing)
-    density = _density(rest, steps)
+    widths = tuple(radius / step / 2 for step in spacing)
+    steps = tuple(int(2 * width + 0.5) for width in widths)  # where the Gaussian ends
+    density = _density(rest, widths)
     spots: list[Spot] = []
     while len(spots) < count:
         at = np.unravel_index(int(np.argmax(density)), density.shape)
@@ -82,14 +83,14 @@ def find_spots(
         rest[spot.box][spot.mask] = 0
         changed = _grown(spot.box, steps, rest.shape)
         seen = _grown(changed, steps, rest.shape)
-        density[changed] = _density(rest[seen], steps)[_within(changed, seen)]
+        density[changed] = _density(rest[seen], widths)[_within(changed, seen)]
         spots.append(spot)
     return sorted(spots, key=lambda spot: spot.weight, reverse=True)
 
 
-def _density(uncertain: NDArray[np.float32], steps: Steps) -> NDArray[np.float32]:
-    """Return the mean over the box of ``steps`` to either side of each uncertain voxel, and 0 at all others."""
-    mean = ndimage.uniform_filter(uncertain, size=[2 * step + 1 for step in steps], mode="constant")
+def _density(uncertain: NDArray[np.float32], widths: tuple[float, ...]) -> NDArray[np.float32]:
+    """Return the Gaussian mean, of these widths, around each uncertain voxel, and 0 at all others."""
+    mean = ndimage.gaussian_filter(uncertain, widths, mode="constant", truncate=2.0)
     return np.where(uncertain > 0, mean, 0)
 
 

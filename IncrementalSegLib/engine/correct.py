@@ -115,12 +115,18 @@ def predict_with(
         name: Name of the scan.
         progress: Receives the share done.
     """
-    prediction = ready.predict(volume, name, revise=_revision(strokes, ready, volume), progress=progress)
+    prediction = ready.predict(volume, name, revise=revision(strokes, ready, volume), progress=progress)
     return replace(prediction, mask=strokes.imposed(prediction.mask))
 
 
-def _revision(strokes: Strokes, ready: ReadyModel, volume: Volume) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a function that spreads the strokes on the model's grid."""
+def revision(strokes: Strokes, ready: ReadyModel, volume: Volume) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a function for ``revise`` of a prediction, which spreads the strokes on the model's grid.
+
+    Args:
+        strokes: On the grid of the scan, of all structures asked for.
+        ready: The model.
+        volume: The scan.
+    """
     plan, segmenter = ready.loaded.plan, ready.loaded.segmenter
     order, _ = plan.turning(volume.grid)
     one, two, three = (wanted or volume.grid.steps[axis] for wanted, axis in zip(plan.spacing, order, strict=True))

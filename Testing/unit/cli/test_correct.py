@@ -100,3 +100,23 @@ def test_strokes_that_are_not_there_are_refused(taught, scan, command, tmp_path)
     said = command("correct", taught, scan, "--strokes", "nowhere.seg.nrrd", "--output", tmp_path / "a.seg.nrrd")
     assert said.status == 1
     assert "nowhere.seg.nrrd" in said.err
+
+
+def test_a_simulated_user_raises_dice_and_what_it_needs_is_said(taught, data, command):
+    found = command(
+        "correct", taught, "--simulate", data, "--cases", "c0,c1", "--spots", 4, "--rounds", 2, "--json"
+    ).json
+    assert [case["case"] for case in found["cases"]] == ["c0", "c1"]
+    before, first, second = found["dice"]["liver"]
+    assert second >= first > before
+    assert found["dice"]["liver"][-1] != found["strokes_only"]["liver"][-1]
+    assert found["strokes_only"]["liver"][0] == before
+    said = command("correct", taught, "--simulate", data, "--cases", "c0", "--spots", 2, "--rounds", 1).out
+    assert "strokes alone" in said
+
+
+@pytest.mark.parametrize("arguments", [("SCAN",), ("SCAN", "--simulate", "x"), ()])
+def test_a_scan_and_a_simulation_are_not_mixed(taught, scan, command, arguments):
+    said = command("correct", taught, *(scan if item == "SCAN" else item for item in arguments))
+    assert said.status == 2
+    assert "--simulate" in said.err

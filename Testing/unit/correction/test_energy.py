@@ -19,7 +19,7 @@ def written_out(energy, theta):
     total = 0.0
     for node, row in enumerate(theta):
         pair = (row, energy.prior[node])
-        total += energy.trust[node, 0] * (kl(*pair) if energy.unary == "published" else kl(*reversed(pair)))
+        total += kl(*pair) if energy.unary == "published" else kl(*reversed(pair))
         total -= sum(stroke * np.log(p) for stroke, p in zip(energy.strokes[node], row, strict=True))
     for (one, two), weight in zip(energy.edges, energy.weights, strict=True):
         for first, second in ((one, two), (two, one)):
@@ -31,7 +31,7 @@ def drawn(rng, nodes, classes, edges, unary="published"):
     prior = floored(rng.dirichlet(np.ones(classes), size=nodes))
     strokes = np.zeros((nodes, classes))
     strokes[0, 1], strokes[-1, 0] = 10.0, 10.0
-    return Energy(prior, strokes, np.array(edges), rng.random(len(edges)), rng.uniform(0.2, 1, (nodes, 1)), unary)
+    return Energy(prior, strokes, np.array(edges), rng.random(len(edges)), unary)
 
 
 RING = [(0, 1), (1, 2), (2, 3), (3, 4), (0, 4)]
@@ -101,7 +101,7 @@ def test_the_minimum_is_that_of_a_dense_solver(rng, classes, unary):
 def test_a_node_alone_keeps_its_prior_and_takes_its_stroke():
     prior = floored(np.array([[0.7, 0.3], [0.999, 0.001]]))
     strokes = np.array([[0.0, 0.0], [0.0, 100.0]])
-    alone = Energy(prior, strokes, np.zeros((0, 2), np.int64), np.zeros(0), np.ones((2, 1)))
+    alone = Energy(prior, strokes, np.zeros((0, 2), np.int64), np.zeros(0))
     kept, taken = np.exp(alone.minimum(tolerance=1e-10))
     assert kept == pytest.approx([0.7, 0.3], abs=1e-4)
     assert taken[1] > 0.99
@@ -120,8 +120,8 @@ def test_ten_thousand_regions_take_less_than_a_tenth_of_a_second(rng):
     edges = np.concatenate([np.stack([one.ravel(), two.ravel()], axis=1) for one, two in pairs])
     prior = floored(rng.dirichlet((0.3, 0.3), size=side**3))
     strokes = np.zeros_like(prior)
-    strokes[rng.choice(len(prior), 60, replace=False), 1] = 100.0
-    energy = Energy(prior, strokes, edges, rng.random(len(edges)), np.full((len(prior), 1), 0.5))
+    strokes[rng.choice(len(prior), 60, replace=False), 1] = 10.0
+    energy = Energy(prior, strokes, edges, rng.random(len(edges)))
     energy.minimum()
     times = []
     for _ in range(5):
