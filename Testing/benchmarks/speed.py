@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -84,7 +84,38 @@ def main(
 ) -> None:
     """Measure speed as ratios; run it alone, with OMP_NUM_THREADS=1 on a CPU."""
     with progress_bar() as progress:
-        result = measure(device, pairs, progress, classes=classes)
+        report(out, measure(device, pairs, progress, classes=classes))
+
+
+def measure(
+    device: DeviceName = "auto", pairs: int = 15, progress: Progress = silent, *, classes: bool = False
+) -> Json:
+    """Return what :func:`ratios` does for the heads, or for the class family."""
+    bench = Bench(start(device))
+    return ratios(bench.runtime, class_pairs(bench) if classes else head_pairs(bench), pairs, progress)
+
+
+def ratios(runtime: Runtime, timed: Iterable[Pair], pairs: int, progress: Progress = silent) -> Json:
+    """Time pairs against each other and return ``{"device", "precision", "threads", "torch", "ratios"}``."""
+    found: list[Json] = []
+    for pair in timed:
+        progress(f"Measuring {pair.name}", 0.0)
+        ratio = compare(pair.name, pair.one, pair.other, pairs, pair.limit).to_json()
+        if pair.losses is not None:
+            one, other = map(kept_bytes, pair.losses)
+            ratio["memory"] = round(one / other, 3)
+        found.append(ratio)
+    return {
+        "device": runtime.name,
+        "precision": runtime.precision,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "ratios": found,
+    }
+
+
+def report(out: Path, result: Json) -> None:
+    """Write the ratios and print them."""
     write_json(out, result)
     rows = [
         (row["name"], row["median"], "{} to {}".format(*row["quartiles"]), row["limit"], row.get("memory"))
@@ -92,28 +123,6 @@ def main(
     ]
     columns = ("ratio", "median", "quartiles", "limit", "memory")
     print_table(f"{result['device']}, {result['precision']}", columns, rows)
-
-
-def measure(
-    device: DeviceName = "auto", pairs: int = 15, progress: Progress = silent, *, classes: bool = False
-) -> Json:
-    """Return ``{"device", "precision", "threads", "torch", "ratios"}`` for the heads, or for the class family."""
-    bench = Bench(start(device))
-    ratios: list[Json] = []
-    for pair in class_pairs(bench) if classes else head_pairs(bench):
-        progress(f"Measuring {pair.name}", 0.0)
-        ratio = compare(pair.name, pair.one, pair.other, pairs, pair.limit).to_json()
-        if pair.losses is not None:
-            one, other = map(kept_bytes, pair.losses)
-            ratio["memory"] = round(one / other, 3)
-        ratios.append(ratio)
-    return {
-        "device": bench.runtime.name,
-        "precision": bench.runtime.precision,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "ratios": ratios,
-    }
 
 
 class TrainingStep:
