@@ -69,17 +69,15 @@ def test_each_term_is_convex(rng):
 @pytest.mark.parametrize("unary", ["published", "code"])
 def test_the_minimum_is_that_of_all_values_on_a_grid(rng, unary):
     energy = drawn(rng, 3, 2, [(0, 1), (1, 2)], unary)
-    shares = np.concatenate(
-        [np.geomspace(1e-5, 0.02, 25), np.linspace(0.03, 0.97, 48), 1 - np.geomspace(0.02, 1e-5, 25)]
-    )
+    shares = np.concatenate([np.geomspace(1e-5, 0.02, 7), np.linspace(0.05, 0.95, 19), 1 - np.geomspace(0.02, 1e-5, 7)])
     values = {
         triple: energy.slope(np.log(np.stack([1 - np.array(triple), np.array(triple)], axis=1)))[0]
-        for triple in itertools.product(shares[::2], shares, shares[::2])
+        for triple in itertools.product(shares, repeat=3)
     }
     best = min(values, key=values.get)
     found = np.exp(energy.minimum(tolerance=1e-10))[:, 1]
     assert energy.slope(np.log(np.stack([1 - found, found], axis=1)))[0] <= values[best]
-    assert found == pytest.approx(best, abs=0.04)
+    assert found == pytest.approx(best, abs=0.06)
 
 
 @pytest.mark.parametrize("unary", ["published", "code"])

@@ -93,6 +93,15 @@ def test_strokes_that_contradict_each_other_are_refused(drawn):
         read_strokes(drawn(spleen=[voxel], background=[voxel]), GRID, KNOWN, exclusive=False)
 
 
+def test_strokes_on_a_picture_need_its_size_only(drawn):
+    picture = Grid((1, 10, 12), planar=True)
+    strokes = read_strokes(drawn(replace(picture, planar=False), liver=[(0, 3, 4)]), picture, KNOWN, exclusive=True)
+    assert np.argwhere(strokes.known).tolist() == [[0, 3, 4]]
+    smaller = Grid((1, 10, 11))
+    with pytest.raises(GeometryError, match="on another grid than the scan: size 11 x 10"):
+        read_strokes(drawn(smaller, liver=[(0, 3, 4)]), picture, KNOWN, exclusive=True)
+
+
 def test_a_file_without_names_is_refused(tmp_path):
     import SimpleITK as sitk
     from scans import image_of
