@@ -40,6 +40,12 @@ def command(
     version: Annotated[int | None, typer.Option(metavar="N", help="The current one by default.")] = None,
     format: Annotated[Format | None, typer.Option(help="As the name of the output says, else seg.nrrd.")] = None,  # noqa: A002
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write a map of uncertainty, 0..1.")] = False,
+    similarity: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Also write how similar each voxel is to them (method cfil).")
+    ] = None,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Also write a mask of voxels similar to nothing known (method cfil).")
+    ] = False,
     largest_component: Annotated[
         bool, typer.Option("--largest-component", help="Keep only the largest component of each structure.")
     ] = False,
@@ -60,6 +66,8 @@ def command(
             version=version,
             format=None if format is None else format.value,
             uncertainty=uncertainty,
+            similarity=similarity,
+            unknown=unknown,
             largest_component=largest_component,
             overwrite=overwrite,
             strict=strict,

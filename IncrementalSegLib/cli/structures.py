@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table
+from IncrementalSegLib.cli.output import AsJson, ModelPath, number, print_json, print_table
+
+if TYPE_CHECKING:
+    from IncrementalSegLib.store.versions import ModelFolder
 
 
 def command(
@@ -14,6 +17,9 @@ def command(
     action: Annotated[
         list[str] | None, typer.Argument(metavar="[rename A B | remove A]", help="Makes a new version.")
     ] = None,
+    neighbours: Annotated[
+        bool, typer.Option("--neighbours", help="List which structures the network finds alike (method cfil).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the structures of MODEL, rename one or remove one."""
@@ -31,6 +37,9 @@ def command(
             remove_structure(model, name)
         case other:
             raise typer.BadParameter(f"{' '.join(other)!r}: write rename A B, or remove A")
+    if neighbours:
+        _show_neighbours(folder, as_json)
+        return
     record = folder.record()
     if as_json:
         print_json({"version": record.number, "structures": [item.to_json() for item in record.structures]})
@@ -39,6 +48,17 @@ def command(
         (item.name, item.step, "#" + bytes(item.color).hex(), _code(item.terminology)) for item in record.structures
     ]
     print_table(f"Version {record.number}", ("structure", "step", "colour", "terminology"), rows)
+
+
+def _show_neighbours(folder: ModelFolder, as_json: bool) -> None:
+    from IncrementalSegLib.engine.neighbours import neighbours
+
+    found = neighbours(folder)
+    if as_json:
+        print_json({"version": folder.current, "neighbours": [vars(item) for item in found]})
+        return
+    rows = [(item.one, item.other, number(item.cosine, 2)) for item in found]
+    print_table("Alike to the network, most alike first", ("structure", "structure", "cosine"), rows)
 
 
 def _code(terminology: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -93,20 +94,30 @@ def check_names(files: Sequence[Path]) -> None:
             )
 
 
-def files_of(path: Path, uncertainty: bool = False) -> list[Path]:
-    """Return all files of a result: itself, the names of its values, the map of uncertainty."""
+def files_of(path: Path, maps: Sequence[str] = ()) -> list[Path]:
+    """Return all files of a result: itself, the names of its values, and its maps, called after what they show."""
     files = [path]
     if not path.name.lower().endswith(".seg.nrrd"):
         files.append(value_table(path))
-    if uncertainty:
-        files.append(path.with_name(f"{name_of(path)}-uncertainty{'.nrrd' if 'nrrd' in path.name else '.nii.gz'}"))
-    return files
+    ending = ".nrrd" if "nrrd" in path.name else ".nii.gz"
+    tidy = [re.sub(r"[^\w-]+", "_", name) for name in maps]
+    return [*files, *(path.with_name(f"{name_of(path)}-{name}{ending}") for name in tidy)]
+
+
+def similarity_map(name: str) -> str:
+    """Return the name of the map that shows the cosine with a structure."""
+    return f"similarity-{name}"
 
 
 def write_result(
-    path: Path, prediction: Prediction, grid: Grid, structures: StructureList, warnings: list[str]
+    path: Path,
+    prediction: Prediction,
+    grid: Grid,
+    structures: StructureList,
+    warnings: list[str],
+    alike: StructureList | None = None,
 ) -> list[Path]:
-    """Write the outlines of a scan, and its map of uncertainty where there is one.
+    """Write the outlines of a scan, and its maps of uncertainty, similarity and unknown voxels where there are some.
 
     Args:
         path: File of the outlines; its ending says the format.
@@ -114,6 +125,7 @@ def write_result(
         grid: The grid of the scan.
         structures: The structures to write.
         warnings: Overlaps that the format cannot hold are appended here.
+        alike: The structures of the maps of similarity.
 
     Returns:
         The files.
@@ -127,13 +139,20 @@ def write_result(
         raise DataError(
             f"The folder {path.parent} cannot be made ({error.strerror}).", todo="Choose another."
         ) from error
-    files = files_of(path, prediction.uncertainty is not None)
+    maps: dict[str, NDArray[np.generic]] = {}
+    if prediction.uncertainty is not None:
+        maps["uncertainty"] = prediction.uncertainty
+    for item in alike or ():
+        maps[similarity_map(item.name)] = prediction.similarity[item.id]
+    if prediction.unknown is not None:
+        maps["unknown"] = prediction.unknown.astype(np.uint8)
+    files = files_of(path, list(maps))
     if path.name.lower().endswith(".seg.nrrd"):
         write_seg_nrrd(path, prediction.mask, grid, structures)
     else:
         warnings += write_label_map(path, prediction.mask, grid, structures)
-    if prediction.uncertainty is not None:
-        write_volume(files[-1], Volume(prediction.uncertainty[np.newaxis], grid))
+    for file, shown in zip(files[len(files) - len(maps) :], maps.values(), strict=True):
+        write_volume(file, Volume(shown[np.newaxis], grid))
     return files
 
 

@@ -19,15 +19,18 @@ from IncrementalSegLib.engine.results import (
     keep_files,
     millilitres,
     place_results,
+    similarity_map,
     write_result,
 )
 from IncrementalSegLib.engine.settings import MODEL, StrictSettings, VersionSettings
 from IncrementalSegLib.engine.sources import find_sources
-from IncrementalSegLib.errors import IncrementalSegError
+from IncrementalSegLib.errors import IncrementalSegError, ModelError
 from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.inference.predictor import embedding_of
 from IncrementalSegLib.options import CONFIG, called_with
 from IncrementalSegLib.progress import Phase, Share
-from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.structures import StructureList, parse_names
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.volume import Grid
 
@@ -100,6 +103,15 @@ class SegmentCall(VersionSettings, StrictSettings):
     uncertainty: Annotated[bool, Field(description="Also write a map of uncertainty, 0..1, beside each result.")] = (
         False
     )
+    similarity: Annotated[
+        str | None,
+        Field(
+            description="Names, comma-separated: also write how similar each voxel is to them (cosine, method cfil)."
+        ),
+    ] = None
+    unknown: Annotated[
+        bool, Field(description="Also write a mask of voxels similar to nothing that the model knows (method cfil).")
+    ] = False
     overwrite: Annotated[bool, Field(description="Results may replace files, but never a scan.")] = False
     on_result: Annotated[
         SkipValidation[OnResult | None], Field(description="Called with each result as soon as it is written.")
@@ -124,9 +136,17 @@ def segment(call: SegmentCall) -> SegmentResult:
     warnings: list[str] = []
     sources = find_sources(call.scans, warnings)
     target = place_results(Path(call.output), sources, call.format)
-    files = [file for source in sources for file in files_of(target(source), call.uncertainty)]
+    alike = _compared(call)
+    maps = [
+        *(["uncertainty"] if call.uncertainty else []),
+        *map(similarity_map, alike.names),
+        *(["unknown"] if call.unknown else []),
+    ]
+    files = [file for source in sources for file in files_of(target(source), maps)]
     keep_files(files, [path for source in sources for path in source.paths], call.overwrite)
     ready = ReadyModel.open(call.model, call.structures, call.version, call.device, call.loader, warnings)
+    if alike or call.unknown:
+        _check_calibrated(ready, call.unknown)
     chosen, names = ready.structures, [source.name for source in sources]
     result = SegmentResult(scans=names, millilitres={item.name: [] for item in chosen}, warnings=warnings)
     for number, source in enumerate(sources):
@@ -135,14 +155,20 @@ def segment(call: SegmentCall) -> SegmentResult:
         report = segmenting.sub(number / len(sources), (number + 1) / len(sources))
         report(0.0)
         try:
-            check_names(files_of(path, call.uncertainty))
+            check_names(files_of(path, maps))
             volume = ready.read(source, call.strict)
             prediction = ready.predict(
-                volume, source.name, uncertainty=call.uncertainty, largest=call.largest_component, progress=report
+                volume,
+                source.name,
+                uncertainty=call.uncertainty,
+                similarity=alike.ids,
+                unknown=call.unknown,
+                largest=call.largest_component,
+                progress=report,
             )
             grid = volume.grid
             del volume  # a large scan and its result do not fit twice
-            result.outputs += write_result(path, prediction, grid, chosen, warnings)
+            result.outputs += write_result(path, prediction, grid, chosen, warnings, alike)
         except IncrementalSegError as error:
             if len(sources) == 1:
                 raise
@@ -154,6 +180,25 @@ def segment(call: SegmentCall) -> SegmentResult:
         if call.on_result is not None:
             call.on_result(str(path), source.name, found)
     return result
+
+
+def _compared(call: SegmentCall) -> StructureList:
+    """Return the structures that voxels are compared with."""
+    if call.similarity is None:
+        return StructureList()
+    known = open_model(call.model).record(call.version).structures
+    return known.select([item.name for item in parse_names(call.similarity)])
+
+
+def _check_calibrated(ready: ReadyModel, unknown: bool) -> None:
+    """Refuse a model that has no cosines, or that does not know yet how small they are where it knows nothing."""
+    output = embedding_of(ready.loaded.segmenter)
+    if unknown and float(output.known_above) <= -1:
+        raise ModelError(
+            "The model cannot tell what is unknown to it.",
+            "Its threshold is calibrated at the end of a step.",
+            "Teach or improve a structure first.",
+        )
 
 
 def _measure(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ class Prediction:
         probability: Uuid -> ``(D, H, W)`` float16, 0..1; empty where it was not asked for.
         mask: Uuid -> ``(D, H, W)`` bool.
         uncertainty: ``(D, H, W)`` float32, 0 (certain) .. 1, or ``None`` where it was not asked for.
+        similarity: Uuid -> ``(D, H, W)`` float32, the cosine with its direction; empty where it was not asked for.
+        unknown: ``(D, H, W)`` bool, voxels similar to nothing that the model knows, or ``None``.
         exclusive: At most one structure can lie at a voxel.
     """
 
@@ -25,3 +27,5 @@ class Prediction:
     mask: dict[StructureId, NDArray[np.bool_]]
     uncertainty: NDArray[np.float32] | None
     exclusive: bool
+    similarity: dict[StructureId, NDArray[np.float32]] = field(default_factory=dict)
+    unknown: NDArray[np.bool_] | None = None

@@ -13,10 +13,12 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor
 from torch.nn import functional as F
 
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.inference.budget import MemoryBudget, on_device
 from IncrementalSegLib.inference.postprocess import largest_component
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.networks.decision import decide
+from IncrementalSegLib.networks.outputs.embedding import Embedding
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.pipeline import forward, inverse
 from IncrementalSegLib.preprocessing.plan import Plan
@@ -72,6 +74,8 @@ class Predictor:
         *,
         probability: bool = False,
         uncertainty: bool = False,
+        similarity: Sequence[StructureId] = (),
+        unknown: bool = False,
         largest: bool = False,
         seed: int = 0,
         progress: Share = UNTOLD,
@@ -85,6 +89,8 @@ class Predictor:
             structures: Uuids; all by default.
             probability: Also return how probable each structure is at each voxel, 2 bytes each.
             uncertainty: Also return a map of uncertainty.
+            similarity: Structures of which the cosine is returned too.
+            unknown: Also return which voxels are similar to nothing.
             largest: Keep only the largest component of each structure.
             seed: Decides the dropout masks behind the uncertainty map.
             progress: Receives the share done.
@@ -94,6 +100,7 @@ class Predictor:
 
         Raises:
             DataError: The scan does not fit the model's plan.
+            ModelError: Similarities are asked for, and the model's output has none.
         """
         wanted = self.model.structures if structures is None else tuple(structures)
         self.plan.check(volume, "The scan")
@@ -119,11 +126,21 @@ class Predictor:
             if ignore is not None:
                 spread = spread.masked_fill(ignore, 0.0)
             entropy = inverse(spread[None], record, lambda slab: slab.clamp(0, 1))[0]
+        cosines, strange = {}, None
+        if similarity or unknown:
+            found = inverse(self.similarities(image, similarity), record, lambda slab: slab)
+            cosines = dict(zip(similarity, found, strict=False))
+            if unknown:
+                strange = found[-1] < float(embedding_of(self.model).known_above)
+                if volume.unlabelled is not None:
+                    strange[volume.unlabelled] = False
         return Prediction(
             probability={} if likely is None else dict(zip(wanted, likely, strict=True)),
             mask={item: largest_component(masks[row]) if largest else masks[row] for row, item in enumerate(wanted)},
             uncertainty=entropy,
             exclusive=self.model.exclusive,
+            similarity=cosines,
+            unknown=strange,
         )
 
     @torch.no_grad()
@@ -134,6 +151,16 @@ class Predictor:
             return self.model.probabilities(self.model(batch, structures).logits, structures)
 
         return self._run(image, score, progress)
+
+    @torch.no_grad()
+    def similarities(self, image: Tensor, structures: Sequence[StructureId], progress: Share = UNTOLD) -> Tensor:
+        """Return ``(K + 1, D, H, W)`` on the CPU: the cosine with each structure, then the largest with anything.
+
+        Raises:
+            ModelError: The model's output has no cosines.
+        """
+        output = embedding_of(self.model)
+        return self._run(image, lambda batch: output.similarities(self.model(batch).logits, structures), progress)
 
     def masks(self, image: Tensor, structures: Sequence[StructureId], progress: Share = UNTOLD) -> Tensor:
         """Return ``(K, D, H, W)`` bool on the CPU for a prepared image ``(C, D, H, W)``, on its grid."""
@@ -238,6 +265,21 @@ class Predictor:
             padding += [start, room - size - start]
         where = tuple(slice(start, start + size) for start, size in zip(starts, image.shape[1:], strict=True))
         return F.pad(image, padding, value=float(image.amin())), where
+
+
+def embedding_of(model: Segmenter) -> Embedding:
+    """Return the output of a model of the embedding family.
+
+    Raises:
+        ModelError: It is of another family.
+    """
+    if not isinstance(model.output, Embedding):
+        raise ModelError(
+            "The model has no directions of structures to compare voxels with.",
+            f"Its output is {model.config.output}, not embedding.",
+            "Teach a model with the method cfil.",
+        )
+    return model.output
 
 
 def _entropy(probability: Tensor) -> Tensor:

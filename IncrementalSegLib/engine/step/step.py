@@ -14,6 +14,7 @@ from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.engine.settings import RunSettings, StepSettings
+from IncrementalSegLib.engine.step.calibration import calibrate
 from IncrementalSegLib.engine.step.checkpoints import Checkpoints
 from IncrementalSegLib.engine.step.data import StepData, read_step_data
 from IncrementalSegLib.engine.step.remembering import remember
@@ -118,6 +119,7 @@ def _finish(
     ctx.model.eval()
     request, settings = setup.request, setup.settings
     earlier = ctx.exemplars  # without those of this step
+    calibrate(predictor, data.held_out.prepared or data.train.prepared)
     selection = remember_step(setup, ctx, data)
     scores = _scores(predictor, data, ctx)
     pictures: Pictures | None = {} if report is not None else None

@@ -55,10 +55,16 @@ class Embedding(GrowingOutput):
     """Features of unit length, and a buffer of orthonormal directions; up to 512 structures.
 
     A structure that was added has no direction yet: :meth:`orient` gives it one.
+
+    Attributes:
+        directions: ``(512, 512)``, one row per structure, zero where free.
+        known_above: Cosine below which a voxel is similar to nothing, not even to the background; -1 until it is
+            calibrated.
     """
 
     exclusive = True
     directions: Tensor
+    known_above: Tensor
 
     def __init__(self, config: SegmenterConfig) -> None:
         super().__init__()
@@ -66,6 +72,7 @@ class Embedding(GrowingOutput):
         self.places: dict[StructureId, DirectionRow] = {}
         self.layers = nn.ModuleDict()
         self.register_buffer("directions", torch.zeros(TEXT_WIDTH, TEXT_WIDTH))
+        self.register_buffer("known_above", torch.tensor(-1.0))
 
     def add(self, structure: StructureId, channels: int) -> None:
         """Reserve a free row, and make the layers before the first.
@@ -171,6 +178,13 @@ class Embedding(GrowingOutput):
             one, two = hidden.float(), other_hidden.float()
             lengths = self._products(one, self, one) * other._products(two, other, two)
             return self._products(one, other, two) / lengths.clamp_min(_SHORTEST).sqrt()
+
+    def similarities(self, logits: Tensor, structures: Sequence[StructureId]) -> Tensor:
+        """Return the cosines ``(B, K + 1, *S)`` with each structure asked for, then the largest with anything."""
+        cosines = logits.float() * TEMPERATURE
+        order = list(self.places)
+        chosen = cosines[:, [1 + order.index(item) for item in structures]]
+        return torch.cat([chosen, cosines.amax(1, keepdim=True)], dim=1)
 
     def probabilities(self, logits: Tensor, structures: Sequence[StructureId]) -> Tensor:
         """Return the probability ``(B, K, *S)`` of each structure asked for, in float32."""

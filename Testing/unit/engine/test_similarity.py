@@ -1,0 +1,103 @@
+"""Reading the features: maps of similarity, unknown voxels with a calibrated threshold, and structures alike."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny import FEW
+
+from IncrementalSegLib.cli.app import main
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.neighbours import neighbours
+from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.segment import segment
+from IncrementalSegLib.errors import ModelError, UnknownNameError
+from IncrementalSegLib.networks.outputs.embedding import TEMPERATURE
+from IncrementalSegLib.preprocessing.pipeline import forward
+from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.volumes.io import read_volume
+
+STEP = {"method": "cfil", "options": FEW, "preset": "quick", "steps": 4, "device": "cpu", "accept": "always"}
+
+
+@pytest.fixture(scope="module")
+def known(small_presets, data, tmp_path_factory):
+    """A model that knows humerus and scapula; do not write to it."""
+    model = tmp_path_factory.mktemp("alike") / "model"
+    learn(model, data / "both", "humerus, scapula", **STEP)
+    return model
+
+
+def predictor(model):
+    runtime = start("cpu")
+    return load(open_model(model), runtime).predictor(runtime)
+
+
+def test_the_map_is_the_cosine_with_the_direction_on_the_grid_of_the_scan(known, data, tmp_path):
+    scan = open_data(data / "both").cases[0].images[0]
+    result = segment(known, scan, tmp_path, device="cpu", similarity="Scapula", unknown=True)
+    names = [path.name.partition("-")[2] for path in result.outputs[1:]]
+    assert names == ["similarity-scapula.nrrd", "unknown.nrrd"]
+    shown, volume = read_volume([result.outputs[1]]), read_volume([scan])
+    assert shown.grid == volume.grid
+    predict = predictor(known)
+    image, _, _ = forward(volume, predict.plan)
+    with torch.no_grad(), predict.autocast():
+        logits = predict.model(image[:, 2].float().unsqueeze(0)).logits.float()
+    expected = logits[0, 2] * TEMPERATURE  # background, humerus, scapula
+    found = predict.similarities(image, predict.model.structures)
+    torch.testing.assert_close(found[1, 2], expected, atol=0.02, rtol=0)
+    torch.testing.assert_close(found[2, 2], logits[0].amax(0) * TEMPERATURE, atol=0.02, rtol=0)
+    assert -1.01 < shown.array.min() < shown.array.max() < 1.01
+    assert abs(float(shown.array.mean()) - float(found[1].mean())) < 0.05
+
+
+def test_the_threshold_leaves_one_percent_of_the_held_out_voxels(known, data):
+    record = open_model(known).record()
+    held_out = {entry["case"] for entry in record.step["held_out"]}
+    predict = predictor(known)
+    (case,) = (case for case in open_data(data / "both").cases if case.id in held_out)
+    largest = predict.similarities(forward(read_volume(case.images), predict.plan)[0], ())[-1]
+    threshold = float(predict.model.output.known_above)
+    assert float((largest < threshold).float().mean()) == pytest.approx(0.01, abs=0.005)
+    assert -1 < threshold < 1
+
+
+def test_what_lies_below_the_threshold_is_unknown(known, data):
+    predict = predictor(known)
+    volume = read_volume(open_data(data / "both").cases[0].images)
+    for threshold, share in ((-1.0, 0.0), (2.0, 1.0)):
+        predict.model.output.known_above.fill_(threshold)
+        assert predict.predict(volume, unknown=True).unknown.mean() == share
+
+
+def test_another_family_and_an_unknown_name_are_refused(known, taught, data, tmp_path):
+    scan = open_data(data / "both").cases[0].images[0]
+    with pytest.raises(ModelError, match="output is heads, not embedding"):
+        segment(taught, scan, tmp_path, device="cpu", similarity="humerus")
+    with pytest.raises(UnknownNameError, match="tibia"):
+        segment(known, scan, tmp_path, device="cpu", similarity="tibia")
+    with pytest.raises(ModelError, match="not embedding"):
+        neighbours(open_model(taught))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_structures_of_one_mean_are_the_nearest_neighbours(known, tmp_path, capsys, monkeypatch):
+    model = shutil.copytree(known, tmp_path / "model")
+    folder = open_model(model)
+    means = folder.tensors("prototypes")
+    first, second = folder.record().structures.ids
+    (pair,) = neighbours(folder)
+    assert {pair.one, pair.other} == {"humerus", "scapula"}
+    assert pair.cosine < 0.9999
+    folder.edit({"action": "test"}, tensors={"prototypes": means | {second: means[first].clone()}})
+    assert neighbours(folder)[0] == replace(pair, cosine=pytest.approx(1))
+    monkeypatch.setattr("sys.argv", ["incrementalseg", "structures", str(model), "--neighbours", "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    assert np.isclose(json.loads(capsys.readouterr().out)["neighbours"][0]["cosine"], 1)
