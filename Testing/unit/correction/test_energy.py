@@ -111,7 +111,8 @@ def test_probabilities_of_zero_are_raised():
     assert raised[0, 1] == pytest.approx(FLOOR, rel=0.01)
 
 
-def test_ten_thousand_regions_take_less_than_a_tenth_of_a_second(rng):
+def test_the_minimum_of_ten_thousand_regions_takes_few_evaluations_of_the_energy(rng):
+    """Both are timed in turn, so that a busy machine slows both; the ratio is about 42."""
     side = 22
     numbers = np.arange(side**3).reshape(side, side, side)
     pairs = [(numbers.take(range(side - 1), axis), numbers.take(range(1, side), axis)) for axis in range(3)]
@@ -120,10 +121,15 @@ def test_ten_thousand_regions_take_less_than_a_tenth_of_a_second(rng):
     strokes = np.zeros_like(prior)
     strokes[rng.choice(len(prior), 60, replace=False), 1] = 10.0
     energy = Energy(prior, strokes, edges, rng.random(len(edges)))
-    energy.minimum()
-    times = []
+    logs = energy.minimum()  # also builds the graph
+    solving, evaluating = [], []
     for _ in range(5):
-        start = time.process_time()
-        energy.minimum()
-        times.append(time.process_time() - start)
-    assert min(times) < 0.1 * 2  # twice, for slower machines than the one that was measured
+        solving.append(seconds(energy.minimum))
+        evaluating.append(seconds(lambda: [energy.slope(logs) for _ in range(20)]) / 20)
+    assert min(solving) < 130 * min(evaluating)
+
+
+def seconds(work):
+    start = time.process_time()
+    work()
+    return time.process_time() - start
