@@ -67,13 +67,7 @@ class Cfil(DrawsUnlabelled[CfilOptions], SoftmaxClasses[CfilOptions]):
         """Return the distillation of the outputs and, where it is wanted, of the feature vectors."""
         terms = {}
         if self.options.distillation:
-            term = unbiased_distillation(
-                outputs.student.logits,
-                outputs.teacher.logits,
-                outputs.student_columns,
-                outputs.teacher_columns,
-                target.valid,
-            )
+            term = unbiased_distillation(*outputs.logits_and_columns, target.valid)
             terms["distillation"] = self.options.distillation * term
         if self.options.feature_distillation:
             assert ctx.teacher_model is not None

@@ -34,13 +34,7 @@ class Ilt(SoftmaxClasses[IltOptions]):
         """Return the distillations of output and features."""
         terms: dict[str, Tensor] = {}
         if self.options.distillation:
-            term = distillation(
-                outputs.student.logits,
-                outputs.teacher.logits,
-                outputs.student_columns,
-                outputs.teacher_columns,
-                target.valid,
-            )
+            term = distillation(*outputs.logits_and_columns, target.valid)
             terms["distillation"] = self.options.distillation * term
         if self.options.features:
             now, before = outputs.student.features.abstraction, outputs.teacher.features.abstraction

@@ -49,10 +49,7 @@ class Inseg(PrototypeClasses[InsegOptions]):
         if options.distillation:
             hidden = self.hidden(target, ctx)
             term = compatible_distillation(
-                outputs.student.logits,
-                outputs.teacher.logits,
-                student_columns=outputs.student_columns,
-                teacher_columns=outputs.teacher_columns,
+                *outputs.logits_and_columns,
                 column=target.column,
                 hidden=hidden,
                 valid=target.valid,

@@ -33,13 +33,5 @@ class Lwf(SoftmaxClasses[LwfOptions]):
         """Return the distillation over the background and the old structures."""
         if not self.options.distillation:
             return {}
-        logits, teacher, temperature = outputs.student.logits, outputs.teacher.logits, self.options.temperature
-        term = distillation(
-            logits,
-            teacher,
-            student_columns=outputs.student_columns,
-            teacher_columns=outputs.teacher_columns,
-            valid=target.valid,
-            temperature=temperature,
-        )
+        term = distillation(*outputs.logits_and_columns, target.valid, temperature=self.options.temperature)
         return {"distillation": self.options.distillation * term}

@@ -81,13 +81,7 @@ class Pcdd(PrototypeClasses[PcddOptions]):
         options = self.options
         terms: dict[str, Tensor] = {}
         if options.base == "mib" and options.distillation:
-            term = unbiased_distillation(
-                outputs.student.logits,
-                outputs.teacher.logits,
-                outputs.student_columns,
-                outputs.teacher_columns,
-                target.valid,
-            )
+            term = unbiased_distillation(*outputs.logits_and_columns, target.valid)
             terms["distillation"] = options.distillation * term
         if options.lambda_orcd or options.lambda_crcd or options.lambda_ll or options.lambda_lg:
             regions = self._regions(outputs, target)

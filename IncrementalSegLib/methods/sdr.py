@@ -48,13 +48,7 @@ class Sdr(PrototypeClasses[SdrOptions]):
         options = self.options
         terms: dict[str, Tensor] = {}
         if options.distillation:
-            term = unbiased_distillation(
-                outputs.student.logits,
-                outputs.teacher.logits,
-                outputs.student_columns,
-                outputs.teacher_columns,
-                target.valid,
-            )
+            term = unbiased_distillation(*outputs.logits_and_columns, target.valid)
             terms["distillation"] = options.distillation * term
         if options.matching or options.attraction or options.repulsion or options.sparsity:
             found = completed(outputs, target)

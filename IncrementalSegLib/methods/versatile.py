@@ -52,6 +52,5 @@ class Versatile(DrawsUnlabelled[VersatileOptions], SoftmaxClasses[VersatileOptio
         """Return the unbiased distillation."""
         if not self.options.distillation:
             return {}
-        logits, teacher = outputs.student.logits, outputs.teacher.logits
-        term = unbiased_distillation(logits, teacher, outputs.student_columns, outputs.teacher_columns, target.valid)
+        term = unbiased_distillation(*outputs.logits_and_columns, target.valid)
         return {"distillation": self.options.distillation * term}

@@ -67,6 +67,11 @@ class Outputs:
     teacher_columns: list[int]
 
     @property
+    def logits_and_columns(self) -> tuple[Tensor, Tensor, list[int], list[int]]:
+        """Logits of both models, and the columns of the old structures in each, as distillations take them."""
+        return self.student.logits, self.teacher.logits, self.student_columns, self.teacher_columns
+
+    @property
     def teacher_probability(self) -> Tensor:
         """Probability ``(B, 1 + K, *S)`` float32 by the previous model: the background, then the K old structures."""
         return merged_log_softmax(self.teacher.logits, self.teacher_columns).exp()
