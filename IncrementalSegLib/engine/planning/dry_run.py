@@ -17,7 +17,7 @@ from torch import Tensor
 from IncrementalSegLib.engine.domain import TrainingDomain
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
-from IncrementalSegLib.engine.step.data import StepData, Subset, model_plan, not_judged
+from IncrementalSegLib.engine.step.data import StepData, Subset, model_plan, not_judged, read_unlabelled
 from IncrementalSegLib.engine.step.setup import StepSetup, grow
 from IncrementalSegLib.engine.step.split import split
 from IncrementalSegLib.engine.step.state import Snapshot
@@ -150,8 +150,13 @@ class DryRun:
             lambda: [prepare_case(case, request.structure_of, plan, self.reader.read) for case in read]
         )
         hashing, _ = self._timed(lambda: [fingerprint(case.images) for case in read])
+        few_unlabelled = _spread(request.unlabelled, TRAINING_CASES)
+        extra, unlabelled = self._timed(
+            lambda: read_unlabelled(few_unlabelled, plan, silent, strict=self.settings.strict)
+        )
         data = StepData(
             plan=plan,
+            unlabelled=unlabelled,
             train=Subset(training, prepared[: len(few)]),
             held_out=Subset(held_out, prepared[len(few) :]),
             domain=TrainingDomain(),
@@ -159,8 +164,12 @@ class DryRun:
         )
         factor = (len(training) + len(held_out)) / len(read)
         self._read_notes(case for case in sample(request.cases.cases, self.settings.strict) if case not in read)
-        seconds = splitting + factor * (planning + reading + hashing)
+        seconds = splitting + factor * (planning + reading + hashing) + self._unlabelled_factor(unlabelled) * extra
         return data, len(training) / len(few), len(held_out) / max(1, len(few_held_out)), seconds
+
+    def _unlabelled_factor(self, unlabelled: Subset) -> float:
+        """Return how many times as many unlabelled cases the step has."""
+        return len(self.request.unlabelled) / max(1, len(unlabelled.cases))
 
     def _read_notes(self, others: Iterable[Case]) -> None:
         """Read further cases for what a person should know of them."""
@@ -239,7 +248,10 @@ class DryRun:
         except ImportError:  # Windows
             return None
         unit = 1 if sys.platform == "darwin" else 1024
-        unread = (share - 1) * sum(case.image.nbytes + case.masks.nbytes for case in data.train.prepared)
+        read = ((share, data.train), (self._unlabelled_factor(data.unlabelled), data.unlabelled))
+        unread = sum(
+            (factor - 1) * (case.image.nbytes + case.masks.nbytes) for factor, part in read for case in part.prepared
+        )
         return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit + unread)
 
     def _timed(self, work: Callable[[], T]) -> tuple[float, T]:

@@ -101,9 +101,30 @@ def read_step_data(
         train=train,
         held_out=read.subset(held_out, findable=True),
         domain=domain,
-        unlabelled=read.scans_of(request.unlabelled, strict=settings.strict),
+        unlabelled=read_unlabelled(request.unlabelled, plan, progress, strict=settings.strict),
         unjudged=blind,
     )
+
+
+def read_unlabelled(cases: Sequence[Case], plan: Plan, progress: Progress, *, strict: bool) -> Subset:
+    """Return unlabelled cases with their scans; they are compared with each other alone.
+
+    Args:
+        cases: Cases without labels.
+        plan: The model's plan.
+        progress: Receives progress.
+        strict: A note on a scan is an error.
+
+    Raises:
+        DataError: A scan cannot be read or does not fit the plan.
+    """
+    reader, prepared = CaseReader(strict=strict), []
+    for done, case in enumerate(cases):
+        progress(Phase.READING, done / len(cases))
+        with naming(case):
+            prepared.append(prepare(case, reader.scan(case), {}, plan))
+    reader.finish()
+    return Subset(cases, prepared, [case_entry(case, {}, findable=False) for case in cases])
 
 
 def not_judged(request: StepRequest, held_out: Sequence[Case], present: Present) -> tuple[StructureId, ...]:
@@ -159,16 +180,6 @@ class _Reading:
         found = self._hounsfield.get(source, [])
         modality = "CT" if 2 * sum(found) > len(found) else "other"
         return (modality, source) if source else ("", "")
-
-    def scans_of(self, cases: Sequence[Case], *, strict: bool) -> Subset:
-        """Return unlabelled cases with their scans; they are compared with each other alone."""
-        reader, prepared = CaseReader(strict=strict), []
-        for done, case in enumerate(cases):
-            self.progress(Phase.READING, done / len(cases))
-            with naming(case):
-                prepared.append(prepare(case, reader.scan(case), {}, self.plan))
-        reader.finish()
-        return Subset(cases, prepared, [case_entry(case, {}, findable=False) for case in cases])
 
     def _read(self, case: Case) -> None:
         self.progress(Phase.READING, len(self.prepared) / len(self.request.cases.cases))

@@ -5,6 +5,7 @@ from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.planning.dry_run import DryRun
 from IncrementalSegLib.engine.planning.estimate import estimate
 from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.wire.timing import PARTS
 
@@ -57,6 +58,20 @@ def test_time_grows_with_cases_and_steps(small_presets, data, tmp_path, monkeypa
     assert found.seconds["checkpoints"] == 2 + 6
     assert found.seconds["reading"] == 1 + 3  # splitting; planning, reading and hashing of all five cases
     assert found.seconds["remembering"] == 1
+
+
+def test_unlabelled_scans_are_read_and_drawn(small_presets, data, tmp_path, monkeypatch):
+    model, plan = tmp_path / "model", PLAN | {"method": "cfil"}
+    learn(model, data / "humerus", "humerus", **plan)
+    drawn = []
+    monkeypatch.setattr(DryRun, "_timed", lambda self, work: (1.0, work()))
+    monkeypatch.setattr(DryRun, "_step_seconds", lambda self, trainer: drawn.append(set(trainer.pools)) or 0.5)
+    without, found = (
+        estimate(model, data / "both", "scapula", unlabelled=scans, **plan) for scans in (None, data / "scapula")
+    )
+    assert drawn == [{"new"}, {"new", "unlabelled"}]
+    scans = len(open_data(data / "scapula").cases)
+    assert found.seconds["reading"] - without.seconds["reading"] == pytest.approx(scans / min(scans, 4))
 
 
 def test_what_learn_refuses_is_refused(small_presets, data, taught):
