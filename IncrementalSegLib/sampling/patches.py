@@ -20,7 +20,7 @@ FOREGROUND_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class _Spot:
+class _Foreground:
     """Voxels (N, 3) of one structure in one case, thinned out."""
 
     case: int
@@ -29,11 +29,11 @@ class _Spot:
 
 @dataclass(frozen=True)
 class _Group:
-    """Cases of one data set: their places in the pool, their slices, and where structures lie in them."""
+    """Cases of one data set: their places in the pool, their slices, and the foreground of structures in them."""
 
     cases: list[int]
     slices: Tensor
-    spots: dict[StructureId, list[_Spot]]
+    foreground: dict[StructureId, list[_Foreground]]
 
 
 class PatchPool:
@@ -47,7 +47,7 @@ class PatchPool:
     Args:
         cases: Prepared cases or exemplars.
         structures: All structures of the model, in the order of ``Batch.label``.
-        aim: Structures around which half of the items are drawn.
+        targets: Structures around which half of the items are drawn.
         plan: The model's plan.
         source: Name of the pool.
     """
@@ -56,7 +56,7 @@ class PatchPool:
         self,
         cases: Sequence[PreparedCase],
         structures: Sequence[StructureId],
-        aim: Sequence[StructureId],
+        targets: Sequence[StructureId],
         plan: Plan,
         source: Source,
     ) -> None:
@@ -64,7 +64,7 @@ class PatchPool:
         self.structures = tuple(structures)
         self.plan = plan
         self.source = source
-        self._groups = _grouped(self.cases, aim)
+        self._groups = _grouped(self.cases, targets)
 
     def __len__(self) -> int:
         """Return the number of slices (2-D) or cases (3-D)."""
@@ -73,17 +73,17 @@ class PatchPool:
 
     def draw(self, size: int, generator: torch.Generator) -> Batch:
         """Draw ``size`` items."""
-        return self._collate([self._item(*self._place(generator), generator) for _ in range(size)])
+        return self._collate([self._item(*self._pick(generator), generator) for _ in range(size)])
 
-    def _place(self, generator: torch.Generator) -> tuple[int, list[int] | None]:
-        """Choose a case and, for half of the items, a voxel of a structure to aim at."""
+    def _pick(self, generator: torch.Generator) -> tuple[int, list[int] | None]:
+        """Choose a case and, for half of the items, a voxel of a target."""
         modality = _one_of(self._groups, generator)
         group = _one_of(modality, generator)
-        if group.spots and _uniform(generator) < FOREGROUND_SHARE:
-            keys = list(group.spots)
-            spots = group.spots[keys[_index(len(keys), generator)]]
-            spot = spots[_index(len(spots), generator)]
-            return spot.case, spot.voxels[_index(len(spot.voxels), generator)].tolist()
+        if group.foreground and _uniform(generator) < FOREGROUND_SHARE:
+            keys = list(group.foreground)
+            parts = group.foreground[keys[_index(len(keys), generator)]]
+            part = parts[_index(len(parts), generator)]
+            return part.case, part.voxels[_index(len(part.voxels), generator)].tolist()
         if self.plan.dimension == 2:  # every slice alike, as in the paper
             place = _index(int(group.slices.sum()), generator)
             ends = torch.cumsum(group.slices, 0)
@@ -143,7 +143,7 @@ class PatchPool:
         )
 
 
-def _grouped(cases: Sequence[PreparedCase], aim: Sequence[StructureId]) -> list[list[_Group]]:
+def _grouped(cases: Sequence[PreparedCase], targets: Sequence[StructureId]) -> list[list[_Group]]:
     """Return the cases by modality and data set."""
     places: dict[str, dict[str, list[int]]] = {}
     for place, case in enumerate(cases):
@@ -154,7 +154,7 @@ def _grouped(cases: Sequence[PreparedCase], aim: Sequence[StructureId]) -> list[
             _Group(
                 chosen,
                 torch.tensor([cases[place].image.shape[1] for place in chosen]),
-                {item: spots for item in aim if (spots := _spots(cases, chosen, item))},
+                {item: parts for item in targets if (parts := _foreground(cases, chosen, item))},
             )
             for chosen in sources.values()
         ]
@@ -162,15 +162,15 @@ def _grouped(cases: Sequence[PreparedCase], aim: Sequence[StructureId]) -> list[
     ]
 
 
-def _spots(cases: Sequence[PreparedCase], chosen: Sequence[int], structure: StructureId) -> list[_Spot]:
-    spots = []
+def _foreground(cases: Sequence[PreparedCase], chosen: Sequence[int], structure: StructureId) -> list[_Foreground]:
+    parts = []
     for index in chosen:
         case = cases[index]
         if structure in case.structures:
             voxels = case.mask(structure).nonzero()
             if len(voxels):
-                spots.append(_Spot(index, voxels[:: max(1, len(voxels) // 2000)]))
-    return spots
+                parts.append(_Foreground(index, voxels[:: max(1, len(voxels) // 2000)]))
+    return parts
 
 
 def _centered(size: int, room: int) -> slice:
