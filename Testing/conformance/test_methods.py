@@ -80,7 +80,7 @@ def test_it_is_documented(name):
     assert kind.source == "own" or len(kind.source) > 10
     assert kind.registered_name == name
     own = {need for need in kind.needs if need.startswith("memory:")}
-    assert kind.needs - own <= {"teacher", "exemplars", "prototypes", "unlabelled"}
+    assert kind.needs - own <= {"teacher", "exemplars", "prototypes"}
     schema = json.loads(json.dumps(kind.Options.model_json_schema(), allow_nan=False))
     assert set(schema["properties"]) == set(kind.Options.model_fields)
     for option, entry in schema["properties"].items():

@@ -61,9 +61,9 @@ class Method(ABC, Generic[OptionsT]):
         Options: Class of the options, taken from the generic parameter.
         output: Form of the output, must match the model's: ``heads``, ``classes``, ``embedding``, ``dynamic`` or
             ``dynamic-text``.
-        needs: Requirements of the second and later steps: ``teacher``, ``exemplars``, ``prototypes``,
-            ``unlabelled``, or ``memory:NAME`` for something that :meth:`remember` of this method leaves under
-            :meth:`key`.  The first step of a model needs nothing.
+        needs: Requirements of the second and later steps: ``teacher``, ``exemplars``, ``prototypes``, or
+            ``memory:NAME`` for something that :meth:`remember` of this method leaves under :meth:`key`.  The first
+            step of a model needs nothing.
         draws_unlabelled: Whether the method draws batches from unlabelled scans, where there are some.
         reads_names: Whether the method makes something of the names of new structures, found in ``ctx.text``.
         retains: Whether the method keeps old structures; ``False`` for the lower bounds of comparisons.
