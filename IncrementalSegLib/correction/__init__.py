@@ -1,1 +1,1 @@
-"""Corrections of a predicted scan: uncertain spots, strokes and their propagation, on arrays; runs no network."""
+"""Corrections of a predicted scan: uncertain spots, strokes and their propagation; runs no network."""
