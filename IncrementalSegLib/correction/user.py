@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from IncrementalSegLib.correction.spots import Spot, find_spots
 from IncrementalSegLib.correction.strokes import Strokes
 from IncrementalSegLib.types import StructureId
-
-Mask = NDArray[np.bool_]
+from IncrementalSegLib.volumes.labels import Mask
 
 _RADIUS = 2.0  # of a stroke, in finest voxels: as the clicks in the authors' code
 _CERTAIN = 1e-3  # uncertainty of voxels that are wrong and certain

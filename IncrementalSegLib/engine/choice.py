@@ -35,7 +35,7 @@ class StructureAdvice:
 
     Attributes:
         name: Of the structure.
-        distance: Median over the new scans, or ``None`` where the model does not know what taught it.
+        distance: Median over the new scans, or ``None`` where its training scans are not described.
         exemplars: Number of exemplars that show it and can be rehearsed.
     """
 
@@ -115,7 +115,7 @@ def choose_method(
 
 
 def _missing(folder: ModelFolder) -> frozenset[str]:
-    """Return what methods may need and the model does not hold."""
+    """Return the needs of methods that the model does not fulfil."""
     absent = {"exemplars": not can_rehearse(folder), "prototypes": bool(without_prototype(folder))}
     return frozenset(need for need, missing in absent.items() if missing)
 
@@ -123,7 +123,7 @@ def _missing(folder: ModelFolder) -> frozenset[str]:
 def _look(
     cases: Sequence[Case], plan: Plan | None, progress: Progress, reader: CaseReader | None, strict: bool
 ) -> tuple[list[ScanFeatures], list[str]]:
-    """Return what the scans look like, and why cases cannot be used."""
+    """Return the features of the scans, and reasons why cases cannot be used."""
     found: list[ScanFeatures] = []
     refusals: list[str] = []
     chosen = {case.id for case in sample(cases)}
@@ -237,7 +237,7 @@ def _undescribed(names: Sequence[str]) -> str:
 
 
 def _comparison(structures: Sequence[StructureAdvice], farthest: float | None) -> str:
-    """Say how far the scans are from those that taught, and from which."""
+    """Say how far the scans are from the training scans, and of which structures."""
     if farthest is None:
         return _undescribed([item.name for item in structures])
     close = word(farthest)

@@ -54,12 +54,12 @@ _ADVICE: dict[Closeness, str] = {
 
 @dataclass(frozen=True)
 class DomainGroup:
-    """Scans that taught the same structures in one step.
+    """Training scans of the same structures in one step.
 
     Attributes:
         step: Number of the step.
-        structures: Uuids that they taught.
-        domain: What they look like.
+        structures: Uuids of these structures.
+        domain: The scans, as aggregates.
     """
 
     step: int
@@ -72,7 +72,7 @@ class TrainingDomain:
     """The training scans of a model, as aggregates; carried from version to version.
 
     Attributes:
-        groups: Scans that taught the same structures, oldest step first.
+        groups: Training scans by step and structures, oldest step first.
     """
 
     groups: tuple[DomainGroup, ...] = ()
@@ -90,7 +90,7 @@ class TrainingDomain:
             plan = plan_of(folder.record(number))
             return read_document(folder, DOCUMENT, number, lambda document: cls.from_json(document, plan))
         except ModelError as error:
-            doubt(f"How new scans differ from those that taught the model is not known: {error}")
+            doubt(f"New scans cannot be compared with the training scans: {error}")
             return cls()
 
     @classmethod
@@ -118,8 +118,8 @@ class TrainingDomain:
 
         Args:
             step: Its number.
-            scans: Features of each scan, and the structures that it taught; structures that the same
-                scans taught share one entry.
+            scans: Features of each scan, and the structures that it trained; structures with the same
+                scans share one entry.
         """
         ids = dict.fromkeys(item for _, structures in scans for item in structures)
         groups: dict[tuple[int, ...], list[StructureId]] = {}
@@ -133,7 +133,7 @@ class TrainingDomain:
         return TrainingDomain((*self.groups, *fresh))
 
     def nearest(self, scan: ScanFeatures, structure: StructureId) -> tuple[Distance, Domain] | None:
-        """Return how far a scan is from the nearest group that taught a structure, and the group."""
+        """Return how far a scan is from the nearest group of a structure, and the group."""
         found = [(item.domain.distance(scan), item.domain) for item in self.groups if structure in item.structures]
         return min(found, key=lambda pair: pair[0].largest, default=None)
 
@@ -270,7 +270,7 @@ def _reason(scan: ScanFeatures, distance: Distance, domain: Domain) -> str:
 
 
 def _against(values: Sequence[float], ranges: Sequence[tuple[float, float]]) -> str:
-    """Return the length that is farthest outside, and what those that taught had."""
+    """Return the length that is farthest outside, and its range in the training scans."""
     triples = [(value, low, high) for value, (low, high) in zip(values, ranges, strict=True)]
     value, low, high = max(triples, key=lambda item: max(item[1] / item[0], item[0] / item[2]))
     least, most = f"{low:.3g}", f"{high:.3g}"

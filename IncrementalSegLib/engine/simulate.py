@@ -10,7 +10,7 @@ import numpy as np
 
 from IncrementalSegLib.correction.regions import require_slic
 from IncrementalSegLib.correction.strokes import Strokes
-from IncrementalSegLib.correction.user import Mask, draw_strokes
+from IncrementalSegLib.correction.user import draw_strokes
 from IncrementalSegLib.engine.correct import revision
 from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.ready import ReadyModel
@@ -22,6 +22,7 @@ from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.structures import StructureSpec
 from IncrementalSegLib.types import DeviceName, Json, StructureId
+from IncrementalSegLib.volumes.labels import Mask
 from IncrementalSegLib.volumes.volume import Volume
 
 Scores = dict[str, list[float | None]]
@@ -33,7 +34,7 @@ class CaseSimulation:
     """A corrected case.
 
     Attributes:
-        case: Name of the case.
+        case: Id of the case.
         dice: Dice before and after each round.
         strokes_only: Dice if the strokes held and nothing else changed: the rest is due to the propagation.
         voxels: Voxels under the strokes of all rounds.
@@ -130,6 +131,7 @@ def simulate(
         raise DataError(
             f"In none of the cases all structures of the model ({', '.join(names)}) were looked for.",
             "The simulated user has to know them all.",
+            "Use a data set in which every one of them is labelled.",
         )
     return Simulation(spots, rounds, tuple(found), ready.warnings)
 

@@ -36,7 +36,7 @@ _LOOKS = ("contrast", "texture", "layout")
 _TYPICAL = {"contrast": 0.1, "texture": 0.1, "layout": 0.2, "intensity": 0.35}
 """Deviation within one kind of scans, to which the deviations of few scans are drawn; measured on five sets."""
 _SPACING_STEP, _EXTENT_STEP = math.log(1.25), math.log(1.5)
-"""A spacing 1.25 times outside the range of those that taught is at distance 1, an extent 1.5 times outside."""
+"""A spacing 1.25 times outside the range of the training scans is at distance 1, an extent 1.5 times outside."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Distance:
 
 @dataclass(frozen=True)
 class Domain:
-    """The scans that taught, as aggregates.
+    """Training scans, as aggregates.
 
     Attributes:
         scans: Their number.
@@ -106,7 +106,7 @@ class Domain:
 
     @classmethod
     def of(cls, scans: Sequence[ScanFeatures]) -> Domain:
-        """Describe scans that teach together.
+        """Describe the scans of one group.
 
         Args:
             scans: At least one.
@@ -125,7 +125,7 @@ class Domain:
         )
 
     def distance(self, scan: ScanFeatures) -> Distance:
-        """Return how far a scan is from those that taught."""
+        """Return the distance of a scan from the training scans."""
         looks = {name: self.spreads[name].distance(values) for name, values in scan.looks.items()}
         return Distance(
             features=self.shape.distance(_weighed(scan.looks)),

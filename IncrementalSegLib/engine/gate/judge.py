@@ -129,7 +129,7 @@ def _mean_drop(scores: Scores) -> float | None:
 
 
 def _proxy(scorer: Scorer, structure: StructureId, inputs: GateInputs) -> tuple[EvidenceKind, Scores, str]:
-    """Judge a structure by what taught it, else by how far both versions agree; say how."""
+    """Judge a structure by its exemplars, else by the agreement of both versions; say how."""
     if found := scorer.on_exemplars(structure, inputs.exemplars):
         return "exemplars", found, "by exemplars it was trained on"
     if found := scorer.agreement_on_exemplars(structure, inputs.exemplars):

@@ -126,7 +126,7 @@ def check_memories(
 
 
 def check_domain(record: VersionRecord, document: Json, package: Path) -> None:
-    """Check that scans can be compared with those that taught.
+    """Check that scans can be compared with the training scans.
 
     Raises:
         ModelError: The numbers are not those of such scans.

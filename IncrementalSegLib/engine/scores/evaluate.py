@@ -134,7 +134,11 @@ def evaluate(call: EvaluateCall) -> Evaluation:
 
 
 def common_names(known: StructureList, dataset: Dataset) -> list[StructureSpec]:
-    """Return the structures that the data names too."""
+    """Return the structures that the data names too.
+
+    Raises:
+        DataError: It names none.
+    """
     labels = {name_key(name): name for name in dataset.names}
     found = [StructureSpec(item.name, labels[name_key(item.name)]) for item in known if name_key(item.name) in labels]
     if not found:

@@ -157,7 +157,7 @@ class TrainingMonitor:
                     volume, masks = scan.read()
                     case = Case(scan.case, scan.patient, (), frozenset())
                     scans.append(prepare(case, volume, masks, plan))
-                except IncrementalSegError as error:  # the gate says it aloud
+                except IncrementalSegError as error:  # the gate reports it
                     log.info("The scan %s is skipped: %s", scan.case, error)
         judged = {item for scan in scans for item in scan.structures}
         rest = [item for item in past.structures if item not in judged]

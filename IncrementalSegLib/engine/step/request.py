@@ -15,7 +15,7 @@ from IncrementalSegLib.engine.choice import choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
-from IncrementalSegLib.engine.step.unlabelled import find_unlabelled, say_what_is_lost
+from IncrementalSegLib.engine.step.unlabelled import find_unlabelled, warn_of_forgetting
 from IncrementalSegLib.errors import CommandRef, Hint, MissingNeedError, ModelError, OptionError, OptionRef
 from IncrementalSegLib.methods.base.method import Method
 from IncrementalSegLib.networks.text import TextEmbedding, text_embeddings
@@ -112,7 +112,7 @@ def resolve(
     if parent is not None:
         _check_fit(chosen, parent, folder, asked.network)
     if asked.improve and asked.unlabelled is None and chosen.draws_unlabelled:
-        say_what_is_lost([item.name for item in taught])
+        warn_of_forgetting([item.name for item in taught])
     network = asked.network or (parent.architecture["config"]["network"] if parent is not None else "unet2d")
     find("network", network)
     return StepRequest(

@@ -89,7 +89,7 @@ def build_trainer(
 
 
 def build_monitor(setup: StepSetup, ctx: StepContext, data: StepData, run: RunSettings) -> TrainingMonitor | None:
-    """Return the monitor of a training, or ``None`` where nobody wants to know."""
+    """Return the monitor of a training, or ``None`` without an ``on_validation``."""
     if run.on_validation is None:
         return None
     request, past = setup.request, None

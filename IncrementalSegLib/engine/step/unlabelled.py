@@ -1,4 +1,4 @@
-"""Unlabelled scans of earlier domains, on which a method holds the previous model's opinion."""
+"""Unlabelled scans of earlier domains, on which a method distils the previous model."""
 
 from __future__ import annotations
 
@@ -35,16 +35,18 @@ def find_unlabelled(path: str | Path | None, method: Method[Any], history: Histo
     """
     if path is None:
         return ()
-    leave = Hint("Leave out ", OptionRef("unlabelled"), ".")
+    option = OptionRef("unlabelled")
     if not method.draws_unlabelled:
         drawing = ", ".join(name for name in names("method") if find("method", name).draws_unlabelled)
         raise OptionError(
             f"The method {method.registered_name!r} does not draw unlabelled scans.",
-            todo=Hint("Leave out ", OptionRef("unlabelled"), f", or choose another method ({drawing})."),
+            todo=Hint("Leave out ", option, f", or choose another method ({drawing})."),
         )
     if not history.number:
         raise OptionError(
-            "A model's first step cannot use unlabelled scans.", "There is no previous model to distil on them.", leave
+            "A model's first step cannot use unlabelled scans.",
+            "There is no previous model to distil on them.",
+            Hint("Leave out ", option, "."),
         )
     cases = _cases(Path(path))
     barred = history.held_out | history.forgotten
@@ -64,11 +66,11 @@ def find_unlabelled(path: str | Path | None, method: Method[Any], history: Histo
     return kept
 
 
-def say_what_is_lost(improved: Sequence[str]) -> None:
-    """Warn that an improvement without unlabelled scans holds nothing of the earlier ones."""
+def warn_of_forgetting(improved: Sequence[str]) -> None:
+    """Warn that an improvement without unlabelled scans may forget earlier domains."""
     log.warning(
-        "Nothing holds what the model finds in its earlier scans: %s may get worse there. %s names unlabelled scans "
-        "like those, on which the previous model is distilled.",
+        "The new labels say nothing about earlier domains: %s may get worse there. %s takes unlabelled scans of those "
+        "domains, on which the previous model is distilled.",
         ", ".join(improved),
         OptionRef("unlabelled"),
     )

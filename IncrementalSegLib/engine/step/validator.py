@@ -1,4 +1,4 @@
-"""Validation during training: the new structures on the held-out cases, and whoever watches."""
+"""Validation during training: the new structures on the held-out cases."""
 
 from __future__ import annotations
 
