@@ -58,37 +58,32 @@ def split(
         with naming(case):
             prints[case.id] = fingerprint(case.images)
     patients = sorted({case.patient for case in ordered})
-    aside = {case.patient for case in ordered if prints.get(case.id) in held_out}
-    if patients and aside == set(patients):
+    held = {case.patient for case in ordered if prints.get(case.id) in held_out}
+    if patients and held == set(patients):
         raise DataError(
             f"All {len(ordered)} cases were held out for validation by earlier steps of this model.",
             "Used for training, they could no longer show whether older structures are kept.",
             "Choose other cases, or add some.",
         )
     if len(ordered) >= FEWEST_CASES and len(patients) > 1:
-        known = aside | {case.patient for case in ordered if prints.get(case.id) in trained}
+        known = held | {case.patient for case in ordered if prints.get(case.id) in trained}
         fresh = [patient for patient in patients if patient not in known]
-        most = len(fresh) - (len(known) == len(aside))  # somebody must train
-        wanted = min(max(1, round(HELD_OUT_SHARE * len(patients))) - len(aside), most)
-        limit = min(int(MOST_SHARE * len(patients)) - len(aside), most)
-        aside |= _choose(ordered, fresh, aside=aside, count=max(0, wanted), most=limit, seed=seed, present=present)
-    return [case for case in ordered if case.patient not in aside], [case for case in ordered if case.patient in aside]
-
-
-def unjudged(held_out: Sequence[Case], names: Iterable[str], present: Present) -> list[str]:
-    """Return the label names that no held-out case shows, so that no later step can measure what is kept of them."""
-    return [name for name in names if not any(name in present(case) for case in held_out)]
+        most = len(fresh) - (len(known) == len(held))  # somebody must train
+        wanted = min(max(1, round(HELD_OUT_SHARE * len(patients))) - len(held), most)
+        limit = min(int(MOST_SHARE * len(patients)) - len(held), most)
+        held |= _choose(ordered, fresh, held_out=held, count=max(0, wanted), most=limit, seed=seed, present=present)
+    return [case for case in ordered if case.patient not in held], [case for case in ordered if case.patient in held]
 
 
 def _choose(
-    cases: Sequence[Case], fresh: Sequence[str], aside: Set[str], count: int, most: int, seed: int, present: Present
+    cases: Sequence[Case], fresh: Sequence[str], held_out: Set[str], count: int, most: int, seed: int, present: Present
 ) -> set[str]:
     """Return the patients of ``fresh`` to hold out, ``count`` of them unless rare structures need others.
 
     Args:
         cases: All cases.
         fresh: Patients that may be held out.
-        aside: Patients that are held out already.
+        held_out: Patients that are held out already.
         count: How many more.
         most: How many more at most.
         seed: Decides the choice.
@@ -109,22 +104,24 @@ def _choose(
 
     def worth(chosen: Iterable[str]) -> tuple[int, int, int]:
         taken = set(chosen)
-        judged = sum(bool(own & (aside | taken)) for own in holders.values())
+        judged = sum(bool(own & (held_out | taken)) for own in holders.values())
         return judged, min(len(taken), count), -len(taken)
 
-    first = aside | set(order[:count])
+    first = held_out | set(order[:count])
     if all(shown(name, first, True) and shown(name, first, False) for name in names):
         return set(order[:count])
     holders = {name: {case.patient for case in cases if name in found(case)} for name in names}
     orders = [order, *([fresh[index] for index in rng.permutation(len(fresh))] for _ in range(_TRIES))]
-    return set(max((_cover(order, holders, aside, count, most) for order in orders), key=worth))
+    return set(max((_cover(order, holders, held_out, count, most) for order in orders), key=worth))
 
 
-def _cover(order: Sequence[str], holders: Mapping[str, Set[str]], aside: Set[str], count: int, most: int) -> list[str]:
-    """Choose patients one by one: whoever shows most of what nobody aside shows yet, and is not needed to train."""
+def _cover(
+    order: Sequence[str], holders: Mapping[str, Set[str]], held_out: Set[str], count: int, most: int
+) -> list[str]:
+    """Choose patients one by one: each shows most that no held-out one shows; none is needed to train."""
     chosen: list[str] = []
     while len(chosen) < most:
-        gone = aside | set(chosen)
+        gone = held_out | set(chosen)
         missing = [name for name, own in holders.items() if not own & gone]
         free = [
             patient
