@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from torch import Tensor
 
 from IncrementalSegLib.correction.propagation import propagate
 from IncrementalSegLib.correction.regions import require_slic
 from IncrementalSegLib.correction.strokes import Strokes, read_strokes
-from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.results import Format, files_of, keep_files, millilitres, place_results, write_result
+from IncrementalSegLib.engine.settings import FORMAT, MODEL, SCAN, VersionChoice
 from IncrementalSegLib.engine.sources import one_source
 from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.options import CONFIG, called_with
 from IncrementalSegLib.preprocessing.pipeline import forward_mask
-from IncrementalSegLib.progress import UNTOLD, Phase, Progress, Share, silent
-from IncrementalSegLib.types import DeviceName, Json
+from IncrementalSegLib.progress import UNTOLD, Phase, Share
+from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.volume import Volume
 
 Rule = Literal["propagate-only"]
@@ -54,35 +57,34 @@ class CorrectResult:
         }
 
 
-def correct(
-    model: str | Path,
-    scan: str | Path,
-    strokes: str | Path,
-    output: str | Path,
-    *,
-    method: Rule = "propagate-only",
-    version: int | None = None,
-    format: Format | None = None,  # noqa: A002
-    overwrite: bool = False,
-    device: DeviceName = "auto",
-    progress: Progress = silent,
-    loader: Loader = load,
-) -> CorrectResult:
+@pydantic_dataclass(frozen=True, config=CONFIG)
+class CorrectCall(VersionChoice):
+    """The arguments of :func:`correct`."""
+
+    model: Annotated[str | Path, Field(description=MODEL)]
+    scan: Annotated[str | Path, Field(description=SCAN)]
+    strokes: Annotated[
+        str | Path,
+        Field(
+            description="A .seg.nrrd on the scan's grid: one segment per structure, named like it, and background. "
+            "What was painted holds in the result."
+        ),
+    ]
+    output: Annotated[str | Path, Field(description="A file name or a folder.")]
+    _: KW_ONLY
+    method: Annotated[Rule, Field(description="propagate-only: the model learns nothing.")] = "propagate-only"
+    format: Annotated[Format | None, Field(description=FORMAT)] = None
+    overwrite: Annotated[
+        bool, Field(description="The result may replace a file, but never the scan or the strokes.")
+    ] = False
+
+
+@called_with(CorrectCall)
+def correct(call: CorrectCall) -> CorrectResult:
     """Segment a scan and correct the result with strokes, which spread to what looks like them; the model stays.
 
-    Args:
-        model: The model's folder.
-        scan: A file, a DICOM folder, or files of several channels joined by ``;``.
-        strokes: ``.seg.nrrd`` on the scan's grid: one segment per structure, named like it, and ``background``.
-            What was painted holds in the result.
-        output: A file name or a folder.
-        method: ``propagate-only``.
-        version: Version of the model; the current one by default.
-        format: ``seg.nrrd`` or ``nii.gz``; by default as the name of the output says, else ``seg.nrrd``.
-        overwrite: The result may replace a file, but never the scan or the strokes.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        progress: Receives progress.
-        loader: Loads the model.
+    Returns:
+        Files, volumes and warnings.
 
     Raises:
         IncrementalSegError: Something named is unknown, cannot be read, does not fit or would be lost, or the strokes
@@ -90,20 +92,20 @@ def correct(
     """
     require_slic()
     warnings: list[str] = []
-    source = one_source(scan, warnings)
-    path = place_results(Path(output), [source], format)(source)
-    keep_files(files_of(path), [*source.paths, Path(strokes)], overwrite)
-    ready = ReadyModel.open(model, None, version, device, loader, warnings)
+    source, strokes = one_source(call.scan, warnings), Path(call.strokes)
+    path = place_results(Path(call.output), [source], call.format)(source)
+    keep_files(files_of(path), [*source.paths, strokes], call.overwrite)
+    ready = ReadyModel.open(call.model, None, call.version, call.device, warnings=warnings)
     volume = ready.read(source)
-    drawn = read_strokes(Path(strokes), volume.grid, ready.structures, ready.loaded.segmenter.exclusive)
-    segmenting = Share.of(progress, Phase.SEGMENTING.of(source.name))
-    prediction = predict_with(drawn, ready, volume, source.name, segmenting)
+    drawn = read_strokes(strokes, volume.grid, ready.structures, ready.loaded.segmenter.exclusive)
+    segmenting = Share.of(call.progress, Phase.SEGMENTING.of(source.name))
+    prediction = _predict_with(drawn, ready, volume, source.name, segmenting)
     outputs = write_result(path, prediction, volume.grid, ready.structures, warnings)
     found = {item.name: millilitres(prediction.mask[item.id], volume.grid) for item in ready.structures}
     return CorrectResult(source.name, outputs, found, warnings)
 
 
-def predict_with(
+def _predict_with(
     strokes: Strokes, ready: ReadyModel, volume: Volume, name: str, progress: Share = UNTOLD
 ) -> Prediction:
     """Predict a scan with strokes, which hold in the masks.

@@ -22,7 +22,7 @@ from IncrementalSegLib.engine.results import (
     similarity_map,
     write_result,
 )
-from IncrementalSegLib.engine.settings import MODEL, StrictSettings, VersionSettings
+from IncrementalSegLib.engine.settings import FORMAT, MODEL, NAMES, SCANS, StrictSettings, VersionSettings
 from IncrementalSegLib.engine.sources import find_sources
 from IncrementalSegLib.errors import IncrementalSegError, ModelError
 from IncrementalSegLib.inference.prediction import Prediction
@@ -88,17 +88,14 @@ class SegmentCall(VersionSettings, StrictSettings):
     model: Annotated[str | Path, Field(description=MODEL)]
     scans: Annotated[
         str | Path | Sequence[str | Path],
-        Field(description="Files, DICOM folders or folders of scans; channels of one scan are joined by ;."),
+        Field(description=SCANS),
     ]
     output: Annotated[str | Path, Field(description="A folder for several scans; a file name or folder for one.")]
     _: KW_ONLY
-    structures: Annotated[str | None, Field(description="Names, comma-separated; all by default.")] = None
+    structures: Annotated[str | None, Field(description=NAMES)] = None
     format: Annotated[
         Format | None,
-        Field(
-            description="seg.nrrd (names, colours, overlapping structures) or nii.gz (one integer map); by default as "
-            "the name of the output says, else seg.nrrd."
-        ),
+        Field(description=FORMAT),
     ] = None
     uncertainty: Annotated[bool, Field(description="Also write a map of uncertainty, 0..1, beside each result.")] = (
         False

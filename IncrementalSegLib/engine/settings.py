@@ -196,16 +196,29 @@ class RunSettings(WorkSettings):
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
-class VersionSettings(DeviceSettings, WorkSettings):
-    """The version that scans are segmented with."""
+class VersionChoice(DeviceSettings, WorkSettings):
+    """The choice among the versions of a model, for work on scans."""
 
     version: Annotated[int | None, Field(description="Version of the model; the current one by default.")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class VersionSettings(VersionChoice):
+    """Options for segmenting with a version."""
+
     largest_component: Annotated[bool, Field(description="Keep only the largest component of each structure.")] = False
 
 
 MODEL = "The model's folder."
 _MODEL = "The model's folder; the first step creates it."
 DATA = "A data set: nnU-Net or Decathlon folder, or a manifest."
+SCAN = "A file, a DICOM folder, or files of several channels joined by ;."
+SCANS = "Files, DICOM folders or folders of scans; channels of one scan are joined by ;."
+NAMES = "Names, comma-separated; all by default."
+FORMAT = (
+    "seg.nrrd (names, colours, overlapping structures) or nii.gz (one integer map); by default as the name of the "
+    "output says, else seg.nrrd."
+)
 
 
 @dataclass(frozen=True, config=CONFIG)

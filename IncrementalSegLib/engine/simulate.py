@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, InstanceOf
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from IncrementalSegLib.correction.regions import require_slic
 from IncrementalSegLib.correction.strokes import Strokes
 from IncrementalSegLib.correction.user import draw_strokes
 from IncrementalSegLib.engine.correct import revision
-from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.ready import ReadyModel
-from IncrementalSegLib.errors import DataError, OptionError
+from IncrementalSegLib.engine.settings import MODEL, CaseChoice, VersionChoice
+from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import score
-from IncrementalSegLib.progress import UNTOLD, Phase, Progress, Share, silent
+from IncrementalSegLib.options import CONFIG, called_with
+from IncrementalSegLib.progress import UNTOLD, Phase, Share
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.structures import StructureSpec
-from IncrementalSegLib.types import DeviceName, Json, StructureId
+from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.labels import Mask
 from IncrementalSegLib.volumes.volume import Volume
 
@@ -79,40 +83,38 @@ class Simulation:
         }
 
 
-def simulate(
-    model: str | Path,
-    data: str | Path | Dataset,
-    *,
-    cases: str | None = None,
-    spots: int = 16,
-    rounds: int = 2,
-    version: int | None = None,
-    device: DeviceName = "auto",
-    progress: Progress = silent,
-    loader: Loader = load,
-) -> Simulation:
+@pydantic_dataclass(frozen=True, config=CONFIG)
+class SimulateCall(VersionChoice, CaseChoice):
+    """The arguments of :func:`simulate`."""
+
+    model: Annotated[str | Path, Field(description=MODEL)]
+    data: Annotated[
+        str | Path | InstanceOf[Dataset],
+        Field(
+            description="A data set whose labels are named like the structures of the model; cases in which one of "
+            "them was not looked for are left out."
+        ),
+    ]
+    _: KW_ONLY
+    spots: Annotated[int, Field(ge=1, description="Largest number of strokes per round.")] = 16
+    rounds: Annotated[
+        int, Field(ge=1, description="Rounds per case; the outline is predicted again from the strokes of all rounds.")
+    ] = 2
+
+
+@called_with(SimulateCall)
+def simulate(call: SimulateCall) -> Simulation:
     """Let a simulated user correct labelled cases by strokes that only propagate; nothing is written or learned.
 
-    Args:
-        model: The model's folder.
-        data: A data set whose labels are named like the structures of the model; all were looked for in each case.
-        cases: Case ids, comma-separated, or a file with one id per line; all by default.
-        spots: Largest number of strokes per round.
-        rounds: Rounds per case; the outline is predicted again from the strokes of all rounds.
-        version: Version of the model; the current one by default.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        progress: Receives progress.
-        loader: Loads the model.
+    Returns:
+        Dice before and after each round.
 
     Raises:
         IncrementalSegError: Something named is unknown, does not fit or cannot be read.
     """
-    for name, number in (("spots", spots), ("rounds", rounds)):
-        if number < 1:
-            raise OptionError(f"The number of {name} is {number}.", todo="Ask for at least one.")
     require_slic()
-    dataset = open_cases(data, cases)
-    ready = ReadyModel.open(model, None, version, device, loader)
+    dataset = open_cases(call.data, call.cases)
+    ready = ReadyModel.open(call.model, None, call.version, call.device)
     names = ready.structures.names
     dataset = restrict_labels(dataset, [StructureSpec(name, name) for name in names])
     reader, found = CaseReader(dataset), []
@@ -121,11 +123,11 @@ def simulate(
             lacking = ", ".join(name for name in names if name not in case.looked_for)
             ready.warnings.append(f"{case.id} is left out: {lacking} was not looked for in it.")
             continue
-        segmenting = Share.of(progress, Phase.SEGMENTING.of(case.id))
+        segmenting = Share.of(call.progress, Phase.SEGMENTING.of(case.id))
         share = segmenting.sub(number / len(dataset.cases), (number + 1) / len(dataset.cases))
         volume, masks = reader.read(case)
         truth = {ready.structures.named(name).id: mask for name, mask in masks.items()}
-        found.append(_correct_case(case, volume, truth, ready, spots, rounds, share))
+        found.append(_correct_case(case, volume, truth, ready, call.spots, call.rounds, share))
     reader.finish()
     if not found:
         raise DataError(
@@ -133,7 +135,7 @@ def simulate(
             "The simulated user has to know them all.",
             "Use a data set in which every one of them is labelled.",
         )
-    return Simulation(spots, rounds, tuple(found), ready.warnings)
+    return Simulation(call.spots, call.rounds, tuple(found), ready.warnings)
 
 
 def _correct_case(

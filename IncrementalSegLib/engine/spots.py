@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from IncrementalSegLib.correction.spots import Spot, find_spots
 from IncrementalSegLib.correction.strokes import BACKGROUND
-from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.ready import ReadyModel
+from IncrementalSegLib.engine.settings import MODEL, NAMES, SCAN, VersionChoice
 from IncrementalSegLib.engine.sources import one_source
-from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.inference.prediction import Prediction
-from IncrementalSegLib.progress import Phase, Progress, Share, silent
+from IncrementalSegLib.options import CONFIG, called_with
+from IncrementalSegLib.progress import Phase, Share
 from IncrementalSegLib.structures import StructureList
-from IncrementalSegLib.types import DeviceName, Json
+from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.volume import Grid
 
 COUNT = 16
@@ -64,30 +68,25 @@ class SpotsResult:
         return {"scan": self.scan, "coordinates": "LPS", "spots": spots, "warnings": self.warnings}
 
 
-def spots(
-    model: str | Path,
-    scan: str | Path,
-    *,
-    count: int = COUNT,
-    structures: str | None = None,
-    version: int | None = None,
-    device: DeviceName = "auto",
-    progress: Progress = silent,
-    loader: Loader = load,
-) -> SpotsResult:
+@pydantic_dataclass(frozen=True, config=CONFIG)
+class SpotsCall(VersionChoice):
+    """The arguments of :func:`spots`."""
+
+    model: Annotated[str | Path, Field(description=MODEL)]
+    scan: Annotated[str | Path, Field(description=SCAN)]
+    _: KW_ONLY
+    count: Annotated[int, Field(ge=1, description="Largest number of spots.")] = COUNT
+    structures: Annotated[str | None, Field(description=NAMES)] = None
+
+
+@called_with(SpotsCall)
+def spots(call: SpotsCall) -> SpotsResult:
     """List the uncertain spots of a scan, by size times mean uncertainty; nothing is written.
 
     The uncertainty is that of ``segment(..., uncertainty=True)``.
 
-    Args:
-        model: The model's folder.
-        scan: A file, a DICOM folder, or files of several channels joined by ``;``.
-        count: Largest number of spots.
-        structures: Names, comma-separated; all by default.
-        version: Version of the model; the current one by default.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        progress: Receives progress.
-        loader: Loads the model.
+    Returns:
+        The spots, the first to be corrected first.
 
     Raises:
         IncrementalSegError: Something named is unknown, or the scan cannot be read or does not fit.
@@ -97,16 +96,14 @@ def spots(
         >>> len(found.spots) <= 3
         True
     """
-    if count < 1:
-        raise OptionError(f"The number of spots is {count}.", todo="Ask for at least one.")
     warnings: list[str] = []
-    source = one_source(scan, warnings)
-    ready = ReadyModel.open(model, structures, version, device, loader, warnings)
-    segmenting = Share.of(progress, Phase.SEGMENTING.of(source.name))
+    source = one_source(call.scan, warnings)
+    ready = ReadyModel.open(call.model, call.structures, call.version, call.device, warnings=warnings)
+    segmenting = Share.of(call.progress, Phase.SEGMENTING.of(source.name))
     volume = ready.read(source)
     prediction = ready.predict(volume, source.name, probability=True, uncertainty=True, progress=segmenting)
     assert prediction.uncertainty is not None
-    found = find_spots(prediction.uncertainty, volume.grid.steps, count)
+    found = find_spots(prediction.uncertainty, volume.grid.steps, call.count)
     reports = tuple(_report(spot, prediction, volume.grid, ready.structures) for spot in found)
     return SpotsResult(source.name, reports, warnings)
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from scipy import ndimage
 
-from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.ready import ReadyModel
+from IncrementalSegLib.engine.settings import MODEL, NAMES, SCANS, VersionChoice
 from IncrementalSegLib.engine.sources import find_sources
 from IncrementalSegLib.errors import IncrementalSegError
 from IncrementalSegLib.evaluation.domain import FAR, NEAR, ScanFeatures, word
 from IncrementalSegLib.inference.prediction import Prediction
-from IncrementalSegLib.progress import Phase, Progress, Share, silent
-from IncrementalSegLib.types import DeviceName, Json
+from IncrementalSegLib.options import CONFIG, called_with
+from IncrementalSegLib.progress import Phase, Share
+from IncrementalSegLib.types import Json
 
 
 @dataclass(frozen=True)
@@ -59,30 +63,26 @@ class SuggestResult:
         return {"scans": [vars(item) for item in self.suggestions], "warnings": self.warnings, "failed": failed}
 
 
-def suggest(
-    model: str | Path,
-    scans: str | Path | Sequence[str | Path],
-    *,
-    structures: str | None = None,
-    version: int | None = None,
-    device: DeviceName = "auto",
-    progress: Progress = silent,
-    loader: Loader = load,
-) -> SuggestResult:
+@pydantic_dataclass(frozen=True, config=CONFIG)
+class SuggestCall(VersionChoice):
+    """The arguments of :func:`suggest`."""
+
+    model: Annotated[str | Path, Field(description=MODEL)]
+    scans: Annotated[str | Path | Sequence[str | Path], Field(description=SCANS)]
+    _: KW_ONLY
+    structures: Annotated[str | None, Field(description=NAMES)] = None
+
+
+@called_with(SuggestCall)
+def suggest(call: SuggestCall) -> SuggestResult:
     """Order scans by what their correction would teach; nothing is written.
 
     The order is by mean uncertainty, times the distance from the training scans where that is more than 1.  The
     factor ends at 1.5, from where on a scan is unlike them: farther away it is more likely to be of another kind
     than to teach more.  Both are our own choice.
 
-    Args:
-        model: The model's folder.
-        scans: Files, DICOM folders or folders of scans.
-        structures: Names, comma-separated; all by default.
-        version: Version of the model; the current one by default.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        progress: Receives progress.
-        loader: Loads the model.
+    Returns:
+        The scans, the first to be corrected first.
 
     Raises:
         IncrementalSegError: Something named is unknown, or the only scan cannot be read or does not fit.
@@ -92,12 +92,12 @@ def suggest(
         'scan'
     """
     warnings: list[str] = []
-    sources = find_sources(scans, warnings)
-    ready = ReadyModel.open(model, structures, version, device, loader, warnings)
+    sources = find_sources(call.scans, warnings)
+    ready = ReadyModel.open(call.model, call.structures, call.version, call.device, warnings=warnings)
     found: list[Suggestion] = []
     failed: dict[str, IncrementalSegError] = {}
     for number, source in enumerate(sources):
-        segmenting = Share.of(progress, Phase.SEGMENTING.of(source.name))
+        segmenting = Share.of(call.progress, Phase.SEGMENTING.of(source.name))
         report = segmenting.sub(number / len(sources), (number + 1) / len(sources))
         features: list[ScanFeatures] = []
         try:
