@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -59,7 +60,7 @@ def text_embeddings(names: Sequence[str], table: Path | None = None) -> dict[str
 
     Raises:
         OptionError: The table cannot be read, has vectors of several lengths or of more than 512 values, a value that
-            is not finite, a vector of zeros, or one vector for two of the names.
+            is not finite, a vector of zeros, a name twice, or one vector for two of the names.
         UnknownNameError: A name is not in the table.
     """
     if table is not None:
@@ -113,7 +114,7 @@ def _from_table(names: Sequence[str], path: Path) -> dict[str, TextEmbedding]:
             why = "Every structure of the step needs one."
             raise UnknownNameError(f"text embedding in {path.name}", name, rows, why)
     _check_rows(rows, path)
-    unit = {name: vector / np.linalg.norm(vector) for name, vector in rows.items()}
+    unit = {name: _unit(vector) for name, vector in rows.items()}
     # As if the table had one more row, of zeros: of n rows minus their mean one would depend on the others.
     centre = np.sum([unit[name] for name in sorted(unit)], axis=0) / (len(unit) + 1)
     found = {name: unit[spelled[name_key(name)]] for name in names}
@@ -129,7 +130,7 @@ def _read_table(path: Path) -> tuple[dict[str, Vector], str]:
             loaded: Mapping[str, Any] = safetensors.numpy.load(data)
             rows: Iterable[tuple[str, Any]] = loaded.items()
         elif path.suffix == ".npy":
-            array = np.load(path, allow_pickle=False)
+            array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
             listed = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
             names = [line.strip() for line in listed if line.strip()]
             if array.ndim != 2 or len(array) != len(names):
@@ -143,9 +144,30 @@ def _read_table(path: Path) -> tuple[dict[str, Vector], str]:
                 f"{path.name} is not a table of text embeddings.",
                 todo="Use .safetensors with a tensor per name, or .npy with the names in a .txt beside it.",
             )
-        return {name: np.asarray(row, dtype=np.float64) for name, row in rows}, hashlib.sha256(data).hexdigest()
-    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        return _by_name(rows, path), hashlib.sha256(data).hexdigest()
+    except (OSError, ValueError, KeyError, MemoryError, safetensors.SafetensorError) as error:
         raise OptionError(f"The text embeddings {path} cannot be read ({error}).") from error
+
+
+def _by_name(rows: Iterable[tuple[str, Any]], path: Path) -> dict[str, Vector]:
+    found: dict[str, Vector] = {}
+    spelled: dict[str, str] = {}
+    for name, row in rows:
+        other = spelled.setdefault(name_key(name), name)
+        if name in found or other != name:
+            raise OptionError(
+                f"{path.name} has two text embeddings for {name!r}"
+                + (f", one of them as {other!r}." if other != name else "."),
+                "Letter case and blanks do not tell names apart.",
+                "Keep the right one.",
+            )
+        if row.dtype.kind not in "iuf":
+            raise OptionError(
+                f"The text embedding of {name!r} in {path.name} holds {row.dtype} in place of real numbers.",
+                todo="Save it as float32.",
+            )
+        found[name] = np.asarray(row, dtype=np.float64)
+    return found
 
 
 def _check_rows(rows: Mapping[str, Vector], path: Path) -> None:
@@ -174,6 +196,13 @@ def _refuse_twins(found: Mapping[str, Vector], path: Path) -> None:
                     "The network tells structures apart by it.",
                     "Embed texts that differ, for example with left and right in them.",
                 )
+
+
+def _unit(vector: Vector) -> Vector:
+    """Return a vector that is not zero with unit length, however small or large its values are."""
+    scaled = vector / np.abs(vector).max()
+    unit: Vector = scaled / np.linalg.norm(scaled)
+    return unit
 
 
 def _prepared(vector: Vector) -> Vector:

@@ -74,15 +74,44 @@ def test_a_bad_table_is_refused(rows, message, tmp_path):
         text_embeddings(["liver", "spleen"], tmp_path / "bad.safetensors")
 
 
+@pytest.mark.parametrize("names", ["liver\nspleen\nliver", "liver\nspleen\n Liver"])
+def test_a_name_that_stands_twice_is_refused(names, tmp_path):
+    np.save(tmp_path / "clip.npy", vectors())
+    (tmp_path / "clip.txt").write_text(names, encoding="utf-8")
+    with pytest.raises(OptionError, match="two text embeddings"):
+        text_embeddings(["liver", "spleen"], tmp_path / "clip.npy")
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_the_size_of_the_values_does_not_matter(scale, table, tmp_path):
+    save_file(
+        {name: scale * row.astype(float) for name, row in zip(NAMES, vectors(), strict=True)},
+        tmp_path / "s.safetensors",
+    )
+    expected, found = text_embeddings(NAMES, table), text_embeddings(NAMES, tmp_path / "s.safetensors")
+    for name in NAMES:
+        assert found[name].vector == pytest.approx(expected[name].vector)
+
+
 def test_a_missing_name_is_named_with_the_nearest(table):
     with pytest.raises(UnknownNameError, match=r"'left kidny'.*Did you mean 'left kidney'"):
         text_embeddings(["left kidny"], table)
 
 
-@pytest.mark.parametrize("name", ["none.safetensors", "table.csv", "broken.npy"])
+@pytest.mark.parametrize(
+    "name", ["none.safetensors", "table.csv", "broken.npy", "empty.npy", "archive.npy", "huge.npy", "complex.npy"]
+)
 def test_an_unreadable_table_is_refused(name, tmp_path):
     (tmp_path / "table.csv").write_text("liver,1", encoding="utf-8")
     (tmp_path / "broken.npy").write_bytes(b"x")
+    (tmp_path / "empty.npy").write_bytes(b"")
+    with (tmp_path / "archive.npy").open("wb") as file:
+        np.savez(file, vectors())
+    with (tmp_path / "huge.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (3, 1 << 42)})
+    np.save(tmp_path / "complex.npy", vectors() * (1 + 1j))
+    for file in [*tmp_path.glob("*.npy")]:
+        file.with_suffix(".txt").write_text("\n".join(NAMES), encoding="utf-8")
     with pytest.raises(OptionError):
         text_embeddings(["liver"], tmp_path / name)
 
