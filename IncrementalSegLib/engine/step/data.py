@@ -13,6 +13,7 @@ from IncrementalSegLib.engine.settings import NormalisationChoice, StepSettings
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.split import FEWEST_CASES, Present, split
+from IncrementalSegLib.engine.step.unlabelled import without_held_out
 from IncrementalSegLib.errors import ModelError, OptionRef
 from IncrementalSegLib.evaluation.domain import ScanFeatures
 from IncrementalSegLib.preprocessing.intensity import Normalisation, is_hounsfield
@@ -96,12 +97,14 @@ def read_step_data(
             log.warning(warning)
     domain = TrainingDomain.of(request.folder, None, log.warning) if request.folder is not None else TrainingDomain()
     domain = domain.with_step(request.step, [(read.features[case.id], case.structures) for case in train.prepared])
+    judging = read.subset(held_out, findable=True)
+    unlabelled = without_held_out(request.unlabelled, {entry["sha256"] for entry in judging.entries})
     return StepData(
         plan=plan,
         train=train,
-        held_out=read.subset(held_out, findable=True),
+        held_out=judging,
         domain=domain,
-        unlabelled=read_unlabelled(request.unlabelled, plan, progress, strict=settings.strict),
+        unlabelled=read_unlabelled(unlabelled, plan, progress, strict=settings.strict),
         unjudged=blind,
     )
 

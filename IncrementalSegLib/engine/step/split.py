@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 
 import numpy as np
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.sampling.cases import Case, naming
 from IncrementalSegLib.store.manifest import fingerprint
+
+log = logging.getLogger(__name__)
 
 HELD_OUT_SHARE = 0.2
 """Share of the patients that is held out."""
@@ -34,6 +38,7 @@ def split(
 ) -> tuple[list[Case], list[Case]]:
     """Split by patient into training cases and held-out cases.
 
+    Cases of one content are of one patient, whatever the data set calls them.
     Cases held out by an earlier step stay held out, because they judge what is kept; training cases of earlier
     steps are never held out, because their scores would be optimistic.  Each structure is shown by a training patient
     and, if two patients or more show it, by one held out; this may need more than 20 % of the patients.
@@ -52,11 +57,12 @@ def split(
     Raises:
         DataError: All of these cases were held out by earlier steps.
     """
-    ordered = sorted(cases, key=lambda case: case.id)
+    original = sorted(cases, key=lambda case: case.id)
     prints: dict[str, str] = {}
-    for case in ordered if trained or held_out else ():
+    for case in original:
         with naming(case):
             prints[case.id] = fingerprint(case.images)
+    ordered = _by_person(original, prints)
     patients = sorted({case.patient for case in ordered})
     held = {case.patient for case in ordered if prints.get(case.id) in held_out}
     if patients and held == set(patients):
@@ -72,7 +78,28 @@ def split(
         wanted = min(max(1, round(HELD_OUT_SHARE * len(patients))) - len(held), most)
         limit = min(int(MOST_SHARE * len(patients)) - len(held), most)
         held |= _choose(ordered, fresh, held_out=held, count=max(0, wanted), most=limit, seed=seed, present=present)
-    return [case for case in ordered if case.patient not in held], [case for case in ordered if case.patient in held]
+    judging = {case.id for case in ordered if case.patient in held}
+    return [case for case in original if case.id not in judging], [case for case in original if case.id in judging]
+
+
+def _by_person(ordered: Sequence[Case], prints: Mapping[str, str]) -> list[Case]:
+    """Return the cases, with one patient for all that share a scan, and say which scans are there twice."""
+    first: dict[str, Case] = {}
+    person = {case.patient: case.patient for case in ordered}
+    twins = []
+    for case in ordered:
+        twin = first.setdefault(prints[case.id], case)
+        if twin is not case:
+            twins.append(f"{case.id} ({twin.id})")
+            old, new = person[case.patient], person[twin.patient]
+            person = {name: new if other == old else other for name, other in person.items()}
+    if twins:
+        log.warning(
+            "The same scan is there more than once: %s. It counts as one patient, but each copy has a score of its "
+            "own. Leave one out, unless other structures are outlined in it.",
+            ", ".join(twins[:5]) + (", ..." if len(twins) > 5 else ""),
+        )
+    return [replace(case, patient=person[case.patient]) for case in ordered]
 
 
 def _choose(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,23 @@ def find_unlabelled(path: str | Path | None, method: Method[Any], history: Histo
     if len(kept) < len(cases):
         log.warning(
             "%d of %d unlabelled scans are left out: they judge older structures, or the model has to forget them.",
+            len(cases) - len(kept),
+            len(cases),
+        )
+    return kept
+
+
+def without_held_out(cases: Sequence[Case], held_out: Set[str]) -> list[Case]:
+    """Return the cases without those that the step itself holds out, with a warning.
+
+    Args:
+        cases: The cases of ``--unlabelled``.
+        held_out: Fingerprints of the held-out cases.
+    """
+    kept = [case for case in cases if fingerprint(case.images) not in held_out]
+    if len(kept) < len(cases):
+        log.warning(
+            "%d of %d unlabelled scans are left out: they are held out in this step.",
             len(cases) - len(kept),
             len(cases),
         )

@@ -11,6 +11,14 @@ from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.store.manifest import fingerprint
 
 
+@pytest.fixture(autouse=True)
+def files(tmp_path, monkeypatch):
+    """A hundred files, each with its own content, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(100):
+        Path(f"{number}.nii").write_bytes(bytes([number]))
+
+
 def cases(patients):
     return [
         Case(f"case{number:02d}", name, (Path(f"{number}.nii"),), frozenset({"A"}))
@@ -39,6 +47,18 @@ def test_a_patient_is_never_on_both_sides(seed):
 
 def test_cases_of_one_patient_cannot_be_split():
     assert split(cases(["p"] * 6), 0) == (cases(["p"] * 6), [])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_scan_under_two_names_is_never_on_both_sides(seed, caplog):
+    everyone = cases([f"p{number}" for number in range(20)])
+    for number in range(10):
+        Path(f"{number + 10}.nii").write_bytes(Path(f"{number}.nii").read_bytes())
+    training, held = split(everyone, seed)
+    assert len(held) == 4
+    assert {fingerprint(case.images) for case in training}.isdisjoint(fingerprint(case.images) for case in held)
+    assert {case.patient for case in [*training, *held]} == {case.patient for case in everyone}
+    assert "case10 (case00)" in caplog.text
 
 
 def test_the_seed_decides_and_the_order_of_cases_does_not():

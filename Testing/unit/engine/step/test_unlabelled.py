@@ -84,6 +84,15 @@ def test_scans_that_judge_are_left_out(model, data, caplog):
     assert f"{len(judges)} of 5 unlabelled scans are left out" in caplog.text
 
 
+def test_what_the_step_holds_out_is_not_drawn(model, data, caplog):
+    with caplog.at_level(logging.WARNING):
+        record = learn(model, data / "both", "scapula", unlabelled=data / "both", **STEP).record
+    training, held_out = ({entry["sha256"] for entry in record.step[pool]} for pool in ("training", "held_out"))
+    assert held_out
+    assert training.isdisjoint(held_out)
+    assert "held out in this step" in caplog.text
+
+
 def test_an_interrupted_step_goes_on_with_them(model, data, monkeypatch):
     whole = shutil.copytree(model, model.parent / "whole")
     step = STEP | {"unlabelled": data / "scapula"}
