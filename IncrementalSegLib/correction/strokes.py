@@ -74,7 +74,8 @@ def read_strokes(path: Path, grid: Grid, structures: StructureList, exclusive: b
             "Without their names it is not known of which structure a stroke is.",
             "Save them from the Segment Editor as .seg.nrrd.",
         )
-    masks = {name: content.segment(name) for name in dict.fromkeys(name for name, _, _ in content.segments)}
+    spelled = {name_key(name): name for name, _, _ in content.segments}
+    masks = {name: content.segment(name) for name in spelled.values()}
     masks = {name: mask for name, mask in masks.items() if mask.any()}
     if not masks:
         raise DataError(

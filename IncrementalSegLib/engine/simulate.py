@@ -21,7 +21,7 @@ from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import score
 from IncrementalSegLib.options import CONFIG, called_with
 from IncrementalSegLib.progress import UNTOLD, Phase, Share
-from IncrementalSegLib.sampling.cases import Case, Dataset
+from IncrementalSegLib.sampling.cases import Case, Dataset, naming
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.structures import StructureSpec
@@ -127,7 +127,8 @@ def simulate(call: SimulateCall) -> Simulation:
         share = segmenting.sub(number / len(dataset.cases), (number + 1) / len(dataset.cases))
         volume, masks = reader.read(case)
         truth = {ready.structures.named(name).id: mask for name, mask in masks.items()}
-        found.append(_correct_case(case, volume, truth, ready, call.spots, call.rounds, share))
+        with naming(case):
+            found.append(_correct_case(case, volume, truth, ready, call.spots, call.rounds, share))
     reader.finish()
     if not found:
         raise DataError(

@@ -45,6 +45,12 @@ def test_each_stroke_tells_the_whole_truth_of_its_voxels(drawn):
     assert held["other"].all()
 
 
+def test_two_segments_of_one_name_are_one_stroke(drawn):
+    path = drawn(Liver=[(0, 1, 2)], liver=[(3, 4, 5)])
+    strokes = read_strokes(path, GRID, KNOWN, exclusive=True)
+    assert np.argwhere(strokes.painted[LIVER]).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
 def test_strokes_that_slicer_cropped_lie_where_they_were_painted(drawn):
     cropped = replace(GRID, shape=(1, 2, 3), origin=GRID.position((2, 4, 6)))
     strokes = read_strokes(drawn(cropped, spleen=[(0, 1, 2)]), GRID, KNOWN, exclusive=False)
