@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import cast
 
@@ -13,6 +14,8 @@ from IncrementalSegLib.networks.text import seeded_embedding
 from IncrementalSegLib.registry import register
 from IncrementalSegLib.types import StructureId
 
+log = logging.getLogger(__name__)
+
 
 @register("method", "clip-driven")
 class ClipDriven(GeneratedHeads[GeneratedOptions]):
@@ -23,6 +26,16 @@ class ClipDriven(GeneratedHeads[GeneratedOptions]):
     source = "Liu et al., ICCV 2023 (CLIP-driven), Sec. 3; distillation in later steps is our own extension"
 
     def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
-        """Add the structures with their text embeddings."""
+        """Add the structures with their text embeddings; one that tells nothing apart gives way to the name's hash."""
         model.add(new)
-        cast(DynamicText, model.output).read({item: ctx.text.get(item) or seeded_embedding(item) for item in new})
+        output = cast(DynamicText, model.output)
+        for structure in new:
+            embedding = ctx.text.get(structure) or seeded_embedding(structure)
+            if not output.tells_apart(embedding):
+                log.warning(
+                    "The text embedding of %r is that of an earlier structure, or says nothing. It gets one without "
+                    "meaning; a name or a table that tells it apart would be better.",
+                    embedding.name,
+                )
+                embedding = seeded_embedding(embedding.name)
+            output.read({structure: embedding})

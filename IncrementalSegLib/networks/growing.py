@@ -40,6 +40,10 @@ class GrowingOutput(nn.Module):
     def arrange(self, arrangement: Json) -> None:
         """Apply :meth:`arrangement` to an output with the same structures."""
 
+    def fault(self) -> str:
+        """Return what is wrong with weights that came from elsewhere, beside their shapes; usually nothing."""
+        return ""
+
     @abstractmethod
     def forward(self, features: Features, structures: Sequence[StructureId]) -> Tensor:
         """Return logits in the form of this output for what one trunk saw.

@@ -51,8 +51,13 @@ def check_weights(record: VersionRecord, weights: Mapping[str, Tensor], package:
     require(set(trunk_of) == set(record.structures.ids), "its network and its list of structures differ")
     used = len(trunks) == record.architecture["trunks"] == max(trunks) + 1
     require(used, "its trunks are not those that its structures use")
-    with torch.device("meta"):
-        expected = Segmenter.from_architecture(record.architecture).state_dict()
+    try:
+        with torch.device("meta"):
+            network = Segmenter.from_architecture(record.architecture)
+    except ModelError as error:
+        raise refused(package, error.what.rstrip(".").lower()) from error
+    require(record.output == config.output, f"its output is called {record.output} and is {config.output}")
+    expected = network.state_dict()
     unlike = sorted(set(expected) ^ set(weights))
     require(not unlike, f"its weights do not fit its network: {''.join(unlike[:1])!r} is missing or unknown")
     for name, item in expected.items():
@@ -60,6 +65,9 @@ def check_weights(record: VersionRecord, weights: Mapping[str, Tensor], package:
         same = (found.shape, found.dtype) == (item.shape, item.dtype)
         require(same, f"its weights do not fit its network: {name} is {_form(found)} instead of {_form(item)}")
         require(not (name.endswith("running_var") and bool((found < 0).any())), f"{name} is a negative variance")
+    network.load_state_dict(dict(weights), assign=True)
+    fault = network.output.fault()
+    require(not fault, fault)
 
 
 def check_plan(record: VersionRecord, package: Path) -> None:

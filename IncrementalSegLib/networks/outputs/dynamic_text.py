@@ -19,6 +19,8 @@ from IncrementalSegLib.types import Json, StructureId
 CODE = 256
 """Width of a code."""
 
+_SAME = 1e-3  # distance of two unit vectors that count as one
+
 
 class Name(nn.Module):
     """The text embedding of one structure; it is not trained."""
@@ -58,6 +60,13 @@ class DynamicText(Dynamic):
             self.codes[structure].get_buffer("embedding").copy_(torch.from_numpy(found.vector))
             self.sources[structure] = found.source
 
+    @torch.no_grad()
+    def tells_apart(self, embedding: TextEmbedding) -> bool:
+        """Return whether a text embedding differs from zero and from those of all structures that have one."""
+        known = [code.get_buffer("embedding").double().cpu() for code in self.codes.values()]
+        others = torch.stack([*known, torch.zeros(TEXT_WIDTH, dtype=torch.float64)])
+        return bool((others - torch.from_numpy(embedding.vector)).norm(dim=1).min() > _SAME)
+
     def remove(self, structure: StructureId) -> None:
         """Remove one text embedding."""
         super().remove(structure)
@@ -70,6 +79,13 @@ class DynamicText(Dynamic):
     def arrange(self, arrangement: Json) -> None:
         """Take the sources of :meth:`arrangement`."""
         self.sources = {structure: entry["source"] for structure, entry in arrangement.items()}
+
+    def fault(self) -> str:
+        """Return which text embeddings cannot be those of its structures, if any."""
+        if set(self.sources) != set(self.codes):
+            return "its text embeddings are not those of its structures"
+        lengths = torch.stack([code.get_buffer("embedding").norm() for code in self.codes.values()])
+        return "its text embeddings are not of unit length" if (lengths - 1).abs().max() > _SAME else ""
 
     def selected(self, structures: Sequence[StructureId]) -> Tensor:
         """Return the share ``(K, NUMBERS)`` of each structure's code in the numbers of its head."""

@@ -32,6 +32,8 @@ all voxels lie in a space of as many dimensions as the trunk has features, 16 in
 step takes a third longer."""
 
 _JITTER = 1e-7  # of the mean on the diagonal; keeps the Gram matrix positive in single precision
+_OFF = 1e-4  # most that a product of two directions may be off, by rounding
+
 _SHORTEST = 1e-12  # square of the length below which a vector has no direction
 
 
@@ -129,14 +131,22 @@ class Embedding(GrowingOutput):
         Raises:
             ModelError: It does not fit the structures.
         """
-        places = {item: DirectionRow(**arrangement[item]) for item in self.places if item in arrangement}
+        complete = {item: entry for item, entry in arrangement.items() if "row" in entry}
+        places = {item: DirectionRow(**complete[item]) for item in self.places if item in complete}
         rows = {place.row for place in places.values()}
-        if set(arrangement) != set(self.places) or len(rows) != len(places) or not rows <= set(range(TEXT_WIDTH)):
+        whole = set(arrangement) == set(self.places) == set(places)
+        if not whole or len(rows) != len(places) or not rows <= set(range(TEXT_WIDTH)):
             raise ModelError(
                 "The directions of the network are not those of its structures.",
                 todo="The model folder is damaged; go back to another version.",
             )
         self.places = places
+
+    def fault(self) -> str:
+        """Return that the directions of the structures are not orthonormal, if so."""
+        chosen = self.directions[[place.row for place in self.places.values()]].double()
+        off = (chosen @ chosen.T - torch.eye(len(chosen), dtype=torch.float64)).abs().max()
+        return "the directions of its structures are not orthonormal" if off > _OFF else ""
 
     def forward(self, features: Features, structures: Sequence[StructureId]) -> Tensor:
         """Return the cosines ``(B, 1 + N, *S)`` with the background and all N structures over the temperature.

@@ -1,14 +1,18 @@
 """A model of the embedding family on the disk: learn, remove, learn again, pass on; what its record says of names."""
 
+import json
+
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from packages import members, sealed
+from safetensors.numpy import load, save, save_file
 from tiny import FEW, tree
 
 from IncrementalSegLib.engine.exemplars import remove_structure
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
 from IncrementalSegLib.engine.segment import segment
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.store.versions import open_model
 
 STEP = {"method": "cfil", "options": FEW, "preset": "quick", "steps": 2, "device": "cpu", "accept": "always"}
@@ -65,3 +69,26 @@ def test_a_package_of_it_finds_the_same(chain, data, tmp_path):
     assert found[0] == found[1]
     learn(tmp_path / "again", data / "humerus", "arm=humerus", **STEP)
     assert open_model(tmp_path / "again").record().structures.names == ("scapula", "blade", "arm")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda record, rows, directions: rows[1].update(row=rows[0]["row"]), "was refused.*directions"),
+        (lambda record, rows, directions: rows[1].pop("row"), "was refused.*directions"),
+        (lambda record, rows, directions: rows[1].update(row=9), "not orthonormal"),
+        (lambda record, rows, directions: directions.__imul__(2), "not orthonormal"),
+        (lambda record, rows, directions: record.update(output="heads"), "output is called heads"),
+    ],
+)
+def test_a_damaged_package_is_refused(chain, tmp_path, damage, message):
+    export_package(chain, tmp_path / "model.iseg")
+    content = members((tmp_path / "model.iseg").read_bytes())
+    record, weights = json.loads(content["record.json"]), load(content["weights.safetensors"])
+    weights["output.directions"] = weights["output.directions"].copy()
+    damage(record, [*record["architecture"]["output"].values()], weights["output.directions"])
+    content |= {"record.json": json.dumps(record).encode(), "weights.safetensors": save(weights)}
+    (tmp_path / "bad.iseg").write_bytes(sealed(content))
+    with pytest.raises(ModelError, match=message):
+        import_package(tmp_path / "bad.iseg", tmp_path / "again")
+    assert not (tmp_path / "again").exists()

@@ -1,5 +1,7 @@
 """Heads generated from text embeddings: what a name gives, and that it stays with its structure."""
 
+from dataclasses import replace
+
 import torch
 from tiny import BAR, DISC, SQUARE, TEXT, segmenter
 from torch.nn import functional as F
@@ -39,6 +41,13 @@ def test_names_of_one_embedding_have_one_output_and_others_differ():
         found = model(IMAGE).logits
     assert torch.equal(found[:, 0], found[:, 2])
     assert not torch.allclose(found[:, 0], found[:, 1])
+
+
+def test_an_embedding_that_tells_nothing_apart_is_known():
+    output = network().output
+    assert output.tells_apart(TEXT[BAR])
+    assert not output.tells_apart(TEXT[DISC])
+    assert not output.tells_apart(replace(TEXT[BAR], vector=0 * TEXT[BAR].vector))
 
 
 def test_a_structure_more_adds_a_vector_and_changes_no_output():
