@@ -29,6 +29,9 @@ _Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 _Positive = Annotated[float, Field(gt=0, le=1e12)]
 _Byte = Annotated[int, Field(ge=0, le=255)]
 _Text = Annotated[str, StringConstraints(max_length=1000)]
+_EmbeddingSource = Annotated[
+    str, StringConstraints(pattern=r"^(seeded|table [0-9a-f]{64}|wordllama [0-9][0-9a-z.+]{0,30})$")
+]
 
 
 def _tamed(value: object) -> object:
@@ -102,7 +105,7 @@ class _Score(BaseModel):
 
 
 class _TextCode(BaseModel):
-    source: _Called
+    source: _EmbeddingSource
     row: _Count | None = None
     residual: _Fraction | None = None
 
