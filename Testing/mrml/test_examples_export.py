@@ -233,7 +233,7 @@ def test_refusals_are_sentences(tmp_path, bridge, defer):
     segmentation(scan(), liver=BOX, empty=(slice(0, 0), *BOX[1:]))
     good, empty = bridge.candidates()
     assert "No example" in export(bridge, [], "liver", tmp_path / "a", defer).error.what
-    assert "cannot teach" in export(bridge, [good, empty], "liver", tmp_path / "a", defer).error.what
+    assert "cannot be used for teaching" in export(bridge, [good, empty], "liver", tmp_path / "a", defer).error.what
     assert "cannot be the name" in export(bridge, [good], "liver; left", tmp_path / "a", defer).error.what
     assert not (tmp_path / "a").exists()
     (tmp_path / "used").mkdir()
