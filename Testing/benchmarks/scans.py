@@ -13,11 +13,10 @@ from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data, restrict_labels
 from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.structures import StructureSpec
+from Testing.benchmarks.dealing import deal_patients, of_patients
 from Testing.benchmarks.phantoms import PEOPLE, phantoms
 from Testing.benchmarks.protocol import Protocol, Source
 from Testing.benchmarks.sources import SourceScans
-
-_VALIDATION_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -131,19 +130,10 @@ def scans_for(protocol: Protocol, seed: int, store: Path, data: Path | None) -> 
         return Scans(protocol, tuple(map(sources.of_stage, stages)), (sources.test(),) * len(stages), sources)
     if not protocol.data.folder:
         return _phantoms(protocol, seed, store)
-    dataset, asked = open_data(_place(protocol, data)), protocol.data
-    patients = sorted({case.patient for case in dataset.cases})
-    if len(patients) <= asked.test_volumes:
-        raise DataError(
-            f"{protocol.name} has {asked.test_volumes} test patients; the data set has {len(patients)} in all.",
-            todo="Use the whole data set.",
-        )
-    dealt = np.random.default_rng(asked.seed).permutation(patients).tolist()
-    test, others = dealt[: asked.test_volumes], dealt[asked.test_volumes :]
-    if protocol.validation:
-        count = max(1, round(_VALIDATION_SHARE * len(others)))
-        test, others = others[:count], others[count:]
-    return Scans(protocol, _deal(_of(dataset, others), protocol, seed), (_of(dataset, test),) * len(protocol.stages))
+    dataset = open_data(_place(protocol, data))
+    train, test = deal_patients(dataset.cases, protocol.data, validation=protocol.validation)
+    pool, measured = replace(dataset, cases=train), replace(dataset, cases=test)
+    return Scans(protocol, _deal(pool, protocol, seed), (measured,) * len(protocol.stages))
 
 
 def _place(protocol: Protocol, data: Path | None) -> Path:
@@ -151,10 +141,6 @@ def _place(protocol: Protocol, data: Path | None) -> Path:
     if data is None:
         raise DataError(f"{protocol.name} runs on real scans.", todo=f"Name the folder that holds {folder}: --data.")
     return data / folder if (data / folder).is_dir() else data
-
-
-def _of(dataset: Dataset, patients: Collection[str]) -> Dataset:
-    return replace(dataset, cases=tuple(case for case in dataset.cases if case.patient in patients))
 
 
 def _deal(pool: Dataset, protocol: Protocol, seed: int) -> tuple[Dataset, ...]:
@@ -175,7 +161,7 @@ def _deal(pool: Dataset, protocol: Protocol, seed: int) -> tuple[Dataset, ...]:
         parts = np.split(order[: ends[-1]], ends[:-1])
     else:
         parts = np.array_split(order, len(stages))
-    return tuple(_of(pool, part.tolist()) for part in parts)
+    return tuple(replace(pool, cases=of_patients(pool.cases, part.tolist())) for part in parts)
 
 
 def _phantoms(protocol: Protocol, seed: int, store: Path) -> Scans:

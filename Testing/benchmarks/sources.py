@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data, restrict_labels
 from IncrementalSegLib.structures import StructureSpec
+from Testing.benchmarks.dealing import deal_patients, of_patients
 from Testing.benchmarks.phantoms import PEOPLE, phantoms
 from Testing.benchmarks.protocol import Protocol, Source, Stage
 
@@ -24,15 +25,19 @@ class Domain:
         structures: All structures of the protocol.
         store: Folder for phantoms.
         data: The folder that holds the data sets.
+        validation: The test patients are left out, and others are the test, for choosing options.
 
     Raises:
         DataError: The data set is not there or has too few patients.
     """
 
-    def __init__(self, source: Source, structures: Sequence[str], store: Path, data: Path | None) -> None:
+    def __init__(
+        self, source: Source, structures: Sequence[str], store: Path, data: Path | None, *, validation: bool
+    ) -> None:
         asked = source.data
         if not asked.folder:
-            sides = ((asked.volumes, asked.seed), (asked.test_volumes, asked.seed + PEOPLE))
+            apart = 5 if validation else 1  # no people of another domain
+            sides = ((asked.volumes, asked.seed), (asked.test_volumes, asked.seed + apart * PEOPLE))
             train, test = (
                 phantoms(store, volumes, source.scanner, structures, people, asked.size) for volumes, people in sides
             )
@@ -43,21 +48,13 @@ class Domain:
                     f"The data set {asked.folder} is not there.", todo="Name the folder that holds it: --data."
                 )
             cases = open_data(data / asked.folder).cases
-            patients = sorted({case.patient for case in cases})
-            if len(patients) <= asked.test_volumes:
-                raise DataError(
-                    f"{asked.test_volumes} patients of {asked.folder} measure; there are {len(patients)} in all.",
-                    todo="Use the whole data set.",
-                )
-            dealt = np.random.default_rng(asked.seed).permutation(patients).tolist()
-            self.test = _of(cases, dealt[: asked.test_volumes])
-            self.train = _of(cases, dealt[asked.test_volumes :])
+            self.train, self.test = deal_patients(cases, asked, validation=validation)
 
     def parts(self, count: int, seed: int) -> list[tuple[Case, ...]]:
         """Share the training scans out by patient."""
         patients = sorted({case.patient for case in self.train})
         order = np.random.default_rng(seed).permutation(patients)
-        return [_of(self.train, part.tolist()) for part in np.array_split(order, count)]
+        return [of_patients(self.train, part.tolist()) for part in np.array_split(order, count)]
 
 
 class SourceScans:
@@ -76,7 +73,10 @@ class SourceScans:
     def __init__(self, protocol: Protocol, seed: int, store: Path, data: Path | None) -> None:
         self.protocol = protocol
         sources = [source for stage in protocol.stages for source in stage.sources]
-        self.domains = {item.domain: Domain(item, protocol.structures, store, data) for item in sources}
+        self.domains = {
+            item.domain: Domain(item, protocol.structures, store, data, validation=protocol.validation)
+            for item in sources
+        }
         self.stages = [self._stage(stage, seed) for stage in protocol.stages]
 
     def of_stage(self, number: int) -> Dataset:
@@ -117,7 +117,3 @@ class SourceScans:
 
     def _dataset(self, cases: Iterable[Case]) -> Dataset:
         return Dataset(self.protocol.name, Path(self.protocol.name), self.protocol.structures, tuple(cases))
-
-
-def _of(cases: Sequence[Case], patients: Collection[str]) -> tuple[Case, ...]:
-    return tuple(case for case in cases if case.patient in patients)

@@ -38,6 +38,8 @@ BASELINES = ("dodnet", "clip-driven", "versatile")
 
 OURS = "cfil"
 
+_VALIDATION = "-validation"
+
 _KNOWN = tuple(name for name in (OURS, *BASELINES) if name in names("method"))
 
 CT, MR = Data("abdomen-ct-btcv", 6, 2026), Data("abdomen-mr-chaos", 5, 2026)
@@ -127,6 +129,14 @@ PROTOCOLS = (
 )
 
 
+def read(name: str) -> Protocol | None:
+    """Return a protocol for choosing options: a listed one whose name is followed by ``-validation``."""
+    listed = {protocol.name: protocol for protocol in PROTOCOLS}.get(name.removesuffix(_VALIDATION))
+    if listed is None or not name.endswith(_VALIDATION):
+        return None
+    return replace(listed, name=name, title=f"{listed.title}; validation", validation=True)
+
+
 def tables(results: Results) -> list[str]:
     """Return Dice by method and domain, or old, new and all structures where there is one domain."""
     protocol, everything = results.protocol, results.protocol.structures
@@ -154,7 +164,7 @@ def tables(results: Results) -> list[str]:
 def claims(results: Results) -> Iterator[Claim]:
     """Yield the claims about a protocol."""
     found, protocol = results.outcomes, results.protocol
-    if protocol.name.endswith("-joint"):
+    if len(protocol.stages) == 1:
         for name in BASELINES:
             above = found[OURS].against(found.get(name), protocol.structures) if OURS in found else None
             if above is not None:
@@ -194,4 +204,5 @@ PAPER = Paper(
     tables,
     claims,
     notes=("text embeddings are the default ones: of WordLlama where it is installed, else of the name's hash",),
+    read=read,
 )

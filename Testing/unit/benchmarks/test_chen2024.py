@@ -120,3 +120,13 @@ def test_a_data_set_that_is_not_there_is_named(tmp_path: Path) -> None:
     for data in (None, tmp_path):
         with pytest.raises(DataError, match="abdomen-ct-btcv is not there"):
             scans_for(PAPER.find("abdomen-joint"), 0, tmp_path, data)
+
+
+def test_options_are_chosen_on_other_people_than_those_of_the_test(tmp_path: Path) -> None:
+    test, choice = (opened(small(name), tmp_path) for name in ("phantom-domains", "phantom-domains-validation"))
+    assert choice.protocol.validation
+    train = {case.id for scans in choice.teaching for case in scans.cases}
+    assert train == {case.id for scans in test.teaching for case in scans.cases}
+    people = [{name.split("_")[-2] for name in names} for names in (test.test, choice.test, train)]
+    assert people == [{"7000", "9000"}, {"11000", "13000"}, {"6000", "8000"}]
+    assert PAPER.read("nothing-validation") is None
