@@ -120,8 +120,8 @@ class Bridge(Protocol):
     def readSegmentation(self, path: Path, defer: Defer) -> Work:
         """Read what the worker outlined."""
 
-    def readUncertainty(self, path: Path, defer: Defer) -> Work:
-        """Read the worker's map of uncertainty."""
+    def readMap(self, path: Path, defer: Defer) -> Work:
+        """Read a map that the worker wrote."""
 
     def showSegmentation(self, source: Any, volumeNode: Any, structures: Iterable[Structure]) -> Any:
         """Show what was read over its scan, and return the segmentation."""
@@ -129,10 +129,10 @@ class Bridge(Protocol):
     def undoSegmentation(self) -> Any:
         """Take back what was shown last; ``taken`` and ``kept`` say what came of it."""
 
-    def showUncertainty(self, source: Any, volumeNode: Any) -> Any:
-        """Show a map of uncertainty over its scan."""
+    def showMap(self, source: Any, volumeNode: Any, title: str) -> Any:
+        """Show a map over its scan."""
 
-    def hideUncertainty(self) -> None:
+    def hideMap(self) -> None:
         """Remove the map."""
 
     def candidates(self, structureName: str | None = None) -> Sequence[Any]:

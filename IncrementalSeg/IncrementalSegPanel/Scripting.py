@@ -72,6 +72,7 @@ class Scripting:
         model: str | Path | None = None,
         segmentationNode: Any = None,
         uncertainty: bool = False,
+        similarity: str | None = None,
     ) -> Any:
         """Segment a scan of the scene.
 
@@ -81,6 +82,8 @@ class Scripting:
             model: Folder or name; by default the open one.
             segmentationNode: Where the segments are put; by default the result of that scan, or a new one.
             uncertainty: Also show a map of uncertainty.
+            similarity: Name of a structure: also show how similar each voxel is to it, in place of the uncertainty
+                (models of the method ``cfil``).
 
         Returns:
             The segmentation node.
@@ -98,6 +101,8 @@ class Scripting:
         with tempfile.TemporaryDirectory(prefix="segment-", dir=self.tools.folders.temporary) as work:
             scan = self._written(lambda: self.tools.bridge.exportVolume(volumeNode, Path(work), defer))
             wanted: Json = {"model": str(folder), "scans": str(scan), "output": str(Path(work) / "result")}
+            if similarity is not None:
+                wanted["similarity"] = similarity
             if structures is not None:
                 wanted["structures"] = ", ".join(structures)
             result = self.do("segment", **wanted, uncertainty=uncertainty)
@@ -108,7 +113,8 @@ class Scripting:
             found = [item for item in known if item.name in result["structures"]]
             node = self.tools.bridge.showSegmentation(output, volumeNode, found, segmentationNode)
             if maps:
-                self.tools.bridge.showUncertainty(maps[0], volumeNode)
+                shown = _("uncertainty") if similarity is None else _("similarity to {name}").format(name=similarity)
+                self.tools.bridge.showMap(maps[-1], volumeNode, shown)
         return node
 
     def teach(

@@ -128,7 +128,7 @@ class Predictor:
             entropy = inverse(spread[None], record, lambda slab: slab.clamp(0, 1))[0]
         cosines, strange = {}, None
         if similarity or unknown:
-            found = inverse(self.similarities(image, similarity), record, lambda slab: slab)
+            found = inverse(self.similarities(image, similarity), record, lambda slab: slab.clamp(-1, 1))
             cosines = dict(zip(similarity, found, strict=False))
             if unknown:
                 strange = found[-1] < float(embedding_of(self.model).known_above)

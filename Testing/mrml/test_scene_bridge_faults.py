@@ -40,7 +40,10 @@ def test_a_scan_that_is_gone_is_a_sentence(tmp_path, bridge, scan):
     path = written(tmp_path, bridge, scan)
     slicer.mrmlScene.RemoveNode(scan)
     nodes = slicer.mrmlScene.GetNumberOfNodes()
-    for show in (lambda: bridge.showSegmentation(path, scan, STRUCTURES), lambda: bridge.showUncertainty(path, scan)):
+    for show in (
+        lambda: bridge.showSegmentation(path, scan, STRUCTURES),
+        lambda: bridge.showMap(path, scan, "uncertainty"),
+    ):
         with pytest.raises(DataError, match="not in the scene"):
             show()
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
@@ -50,7 +53,7 @@ def test_the_scene_may_close_at_any_time(tmp_path, bridge, scan):
     bridge.showSegmentation(written(tmp_path, bridge, scan), scan, STRUCTURES)
     slicer.mrmlScene.Clear(0)
     bridge.undoSegmentation()
-    bridge.hideUncertainty()
+    bridge.hideMap()
     bridge.endScene()
     assert bridge.candidates() == []
 

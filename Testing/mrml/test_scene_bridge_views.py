@@ -32,7 +32,7 @@ def test_uncertainty_lies_over_the_scan_and_goes_away(tmp_path, bridge, scan, vi
     values = np.linspace(0, 1, volume.array.size, dtype=np.float32).reshape(volume.array.shape)
     write_volume(tmp_path / "map.nrrd", volume.with_array(values))
     for _ in range(2):  # a second one takes the place of the first
-        node = bridge.showUncertainty(tmp_path / "map.nrrd", scan)
+        node = bridge.showMap(tmp_path / "map.nrrd", scan, "uncertainty")
         shown = {(view.GetBackgroundVolumeID(), view.GetForegroundVolumeID()) for view in views}
         assert shown == {(scan.GetID(), node.GetID())}
         assert {view.GetForegroundOpacity() for view in views} == {0.4}
@@ -47,16 +47,37 @@ def test_uncertainty_lies_over_the_scan_and_goes_away(tmp_path, bridge, scan, vi
     node.GetIJKToRASMatrix(one)
     scan.GetIJKToRASMatrix(two)
     np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(one), slicer.util.arrayFromVTKMatrix(two), atol=1e-5)
-    bridge.hideUncertainty()
+    bridge.hideMap()
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
     assert (views[0].GetForegroundVolumeID(), views[0].GetForegroundOpacity()) == (other.GetID(), 0.7)
     assert views[1].GetBackgroundVolumeID() is None
 
 
+def test_a_map_of_similarity_takes_the_place_of_one_of_uncertainty(tmp_path, bridge, scan, views):
+    """Cosines below 0 are not drawn; those of a structure that the network knows reach about 0.8."""
+    nodes = slicer.mrmlScene.GetNumberOfNodes()
+    volume = read_volume(bridge.exportVolume(scan, tmp_path, lambda act: act()).path)
+    values = np.linspace(-1, 1, volume.array.size, dtype=np.float32).reshape(volume.array.shape)
+    write_volume(tmp_path / "map.nrrd", volume.with_array(values))
+    bridge.showMap(tmp_path / "map.nrrd", scan, "uncertainty")
+    node = bridge.showMap(tmp_path / "map.nrrd", scan, "similarity to liver")
+    assert [item.GetName() for item in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")] == [
+        "Abdomen",
+        "Abdomen similarity to liver",
+    ]
+    assert {view.GetForegroundVolumeID() for view in views} == {node.GetID()}
+    display = node.GetDisplayNode()
+    assert display.GetLowerThreshold() > 0
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax(), display.GetUpperThreshold()) == (0, 1, 1)
+    np.testing.assert_allclose(slicer.util.arrayFromVolume(node), values[0])
+    bridge.hideMap()
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+
+
 def test_a_missing_map_is_a_sentence(tmp_path, bridge, scan):
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     with pytest.raises(DataError, match="cannot be read"):
-        bridge.showUncertainty(tmp_path / "missing.nrrd", scan)
+        bridge.showMap(tmp_path / "missing.nrrd", scan, "uncertainty")
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
 
 

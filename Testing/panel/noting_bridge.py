@@ -37,16 +37,16 @@ class NotingBridge:
         self.exports.append(Export(self._contents(path), defer))
         return self.exports[-1]
 
-    readUncertainty = readSegmentation
+    readMap = readSegmentation
 
     def _contents(self, path):
         yield 0.5
         return path
 
-    def showUncertainty(self, reading, volume):
+    def showMap(self, reading, volume, title):
         if self.refusal is not None:
             raise self.refusal
-        self.done.append(("showUncertainty", reading.result, volume))
+        self.done.append(("showMap", reading.result, volume, title))
 
     def showSegmentation(self, reading, volume, structures):
         if self.refusal is not None:

@@ -212,6 +212,14 @@ def done(stage):
     result(SimpleNamespace(session=stage.session, scan=scan), known)
 
 
+def done_comparing(stage):
+    done(stage)
+    names = summary(candidates=[4], output="embedding")
+    names["structures"][0]["name"] = KNOWN
+    stage.session.model = open_model(names)
+    stage.session.segmenting.showSimilarity(stage.session.model.heads[0])
+
+
 def collecting(stage):
     stage.collect()
 
@@ -279,7 +287,7 @@ STATES = {
     made.__name__: made
     for made in (
         missing, missing_with_little, installing, restart_needed, unsupported, no_model, another_model, ready,
-        segmenting, done, collecting, collecting_known, summary_measured, summary_advanced, teaching, teaching_asks,
-        teaching_confirms, comparing, held_back, reviewing, failed,
+        segmenting, done, done_comparing, collecting, collecting_known, summary_measured, summary_advanced, teaching,
+        teaching_asks, teaching_confirms, comparing, held_back, reviewing, failed,
     )
 }  # fmt: skip

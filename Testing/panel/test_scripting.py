@@ -131,6 +131,13 @@ def test_a_scan_is_segmented_and_the_result_belongs_to_it(script, model, scans):
     assert list(script.tools.folders.temporary.glob("segment-*")) == []
 
 
+def test_the_similarity_to_a_structure_is_shown(script, scans):
+    script.teach("humerus", outlines(), model="Alike", method="cfil", **FEW)
+    script.segment(scans[-1], similarity="humerus")
+    cosines = slicer.util.array(f"{scans[-1].GetName()} similarity to humerus")
+    assert -1 <= cosines.min() < cosines.max() <= 1
+
+
 def test_a_structure_is_taught_judged_accepted_and_given_up(script, model, scans):
     result = script.teach("scapula", outlines(), accept="never", **FEW)
     assert result["accepted"] is False

@@ -30,6 +30,12 @@ def rows(tree):
     return found
 
 
+def choose(combo, text):
+    """Choose an entry as a person does."""
+    combo.setCurrentIndex(combo.findText(text))
+    combo.activated.emit(combo.currentIndex)
+
+
 def nodes():
     """Return the ids of all nodes in the scene."""
     scene = slicer.mrmlScene
@@ -191,6 +197,26 @@ def test_the_result_lists_what_was_found_and_what_was_not(ready):
     assert "Map of uncertainty" in ready.ui.overlayButton.toolTip
 
 
+def test_similarity_is_offered_where_the_model_has_directions(ready):
+    begin(ready)
+    result(ready, {"humerus": 41.7})
+    ready.panel.widget.show()
+    ready.panel.render()
+    assert not ready.ui.similarityFrame.visible
+    ready.session.model = open_model(summary(output="embedding"))
+    ready.panel.render()
+    combo = ready.ui.similarityCombo
+    assert ready.ui.similarityFrame.visible
+    assert [combo.itemText(row) for row in range(combo.count)] == ["none", "humerus", "scapula", "deltoid"]
+    choose(combo, "scapula")
+    assert ready.session.worker.last("segment").arguments["similarity"] == "scapula"
+    ready.panel.render()
+    assert (combo.currentText, ready.ui.overlayLabel.text) == ("scapula", "Computing the map of similarity")
+    choose(combo, "none")
+    ready.panel.render()
+    assert (combo.currentText, ready.ui.overlayLabel.visible) == ("none", False)
+
+
 def test_one_structure_is_counted_as_one(ready):
     begin(ready)
     result(ready, {"humerus": 41.7})
@@ -298,6 +324,46 @@ def taught(tmp_path_factory):
     with _small_steps():
         learn(place / "Shoulder", place / "arm", "humerus, deltoid", options=FEW, preset="quick", steps=2, device="cpu")
     return place / "Shoulder"
+
+
+@pytest.fixture(scope="module")
+def alike(taught):
+    """A model of the embedding family, taught on the same scan."""
+    from operations import _small_steps
+    from tiny import FEW
+
+    from IncrementalSegLib.engine.learn import learn
+
+    asked = {"method": "cfil", "options": FEW, "preset": "quick", "steps": 2, "device": "cpu", "exemplars": "none"}
+    with _small_steps():
+        learn(taught.parent / "Alike", taught.parent / "arm", "humerus, deltoid", **asked)
+    return taught.parent / "Alike"
+
+
+def test_the_similarity_to_a_structure_with_a_real_worker(session, panel, alike, tmp_path):
+    worker = Worker(tmp_path / "worker.log")
+    session.worker, session.defer = worker, lambda act: qt.QTimer.singleShot(0, act)
+    scan, _outlines = add_shoulder("MR 12", 9, {"humerus": "humerus"}, (8, 48, 48))
+    session.parameters.inputVolume = scan
+    try:
+        session.opening.open(alike)
+        wait(lambda: panel.page.primary is panel.page.ui.segmentButton)
+        panel.page.ui.segmentButton.click()
+        wait(lambda: session.state is State.DONE or session.failure is not None, 60)
+        panel.render()
+        choose(panel.page.ui.similarityCombo, "deltoid")
+        wait(lambda: bool(slicer.util.getNodes("MR 12 similarity to deltoid")) or session.failure is not None, 60)
+        assert session.failure is None
+        cosines = slicer.util.array("MR 12 similarity to deltoid")
+        assert cosines.shape == (8, 48, 48)
+        assert -1 <= cosines.min() < cosines.max() <= 1
+        panel.render()
+        assert panel.page.ui.overlayLabel.text == ""
+        session.segmenting.undo()
+        assert not slicer.util.getNodes("MR 12 similarity*")
+        assert not list(session.folders.temporary.glob("segment-*"))
+    finally:
+        worker.shutdown()
 
 
 def test_from_one_click_to_a_segmentation_with_a_real_worker(session, panel, taught, tmp_path):

@@ -18,6 +18,7 @@ class Outcome:
     Attributes:
         volume: The scan.
         segmentation: The segmentation node.
+        scan: The file that the worker read.
         folder: Where the files of this run lie.
         seconds: How long it took.
         found: Structures that are in the scan, with their volumes in ml.
@@ -28,6 +29,7 @@ class Outcome:
 
     volume: Any
     segmentation: Any
+    scan: Path
     folder: Path
     seconds: float
     found: tuple[tuple[KnownStructure, float], ...]
@@ -37,7 +39,14 @@ class Outcome:
 
     @classmethod
     def of(
-        cls, result: Json, heads: Sequence[KnownStructure], volume: Any, segmentation: Any, folder: Path, seconds: float
+        cls,
+        result: Json,
+        heads: Sequence[KnownStructure],
+        volume: Any,
+        segmentation: Any,
+        scan: Path,
+        folder: Path,
+        seconds: float,
     ) -> Outcome:
         """Read what the verb ``segment`` answered for one scan.
 
@@ -46,6 +55,7 @@ class Outcome:
             heads: What was looked for.
             volume: The scan.
             segmentation: The segmentation node.
+            scan: The file that the worker read.
             folder: Where the files of this run lie.
             seconds: How long it took.
         """
@@ -55,6 +65,7 @@ class Outcome:
         return cls(
             volume=volume,
             segmentation=segmentation,
+            scan=scan,
             folder=folder,
             seconds=seconds,
             found=tuple((head, ml) for head, ml in millilitres.items() if ml),

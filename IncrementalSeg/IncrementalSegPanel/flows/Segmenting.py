@@ -38,6 +38,7 @@ class _Run:
     volume: Any
     heads: list[KnownStructure]
     folder: Path
+    scan: Path | None = None
     began: float = field(default_factory=time.monotonic)
     export: Any = None
 
@@ -50,7 +51,7 @@ class Segmenting:
         fraction: Share that is done, 0..1; ``None`` while the worker is not ready to begin.
         eta: Seconds that the worker will still take, or ``None``.
         outcome: What the last run brought, while it is shown.
-        overlay: The map of uncertainty over the scan.
+        overlay: The map over the scan.
     """
 
     def __init__(self, context: Context) -> None:
@@ -192,17 +193,29 @@ class Segmenting:
 
     def forget(self) -> None:
         """Let go of a result that is shown no longer, and remove its files."""
-        self.overlay.hide()
-        if self.outcome is not None:
-            shutil.rmtree(self.outcome.folder, ignore_errors=True)
-        self.outcome = None
+        outcome, self.outcome = self.outcome, None
+        self.overlay.hide(lambda: None if outcome is None else shutil.rmtree(outcome.folder, ignore_errors=True))
 
     def showUncertainty(self, shown: bool) -> None:
         """Lay the map of uncertainty over the scan, or take it away."""
         if not shown:
             self.overlay.hide()
         elif self.outcome is not None and self.outcome.uncertainty is not None:
-            self.overlay.show(self.outcome.uncertainty, self.outcome.volume)
+            self.overlay.showUncertainty(self.outcome)
+
+    @property
+    def comparable(self) -> list[KnownStructure]:
+        """The structures to which voxels can be similar; none unless the model has directions of structures."""
+        model = self._context.model
+        return self.heads if model is not None and model.output == "embedding" else []
+
+    def showSimilarity(self, head: KnownStructure | None) -> None:
+        """Lay the map of similarity to a structure over the scan, or take it away."""
+        if head is None:
+            self.overlay.hide()
+        elif self.outcome is not None:
+            self._context.dismiss()
+            self.overlay.showSimilarity(self.outcome, head)
 
     def correct(self, head: KnownStructure | None = None) -> None:
         """Open the Segment Editor on a structure, by default the first that was found."""
@@ -243,9 +256,10 @@ class Segmenting:
         export.listen(heard)
 
     def _submit(self, run: _Run) -> None:
+        run.scan = Path(run.export.result)
         arguments: Json = {
             "model": str(self._context.folder),
-            "scans": str(run.export.result),
+            "scans": str(run.scan),
             "output": str(run.folder / "result"),
             "structures": ", ".join(head.name for head in run.heads),
             "uncertainty": bool(self._context.parameters.uncertainty),
@@ -268,11 +282,12 @@ class Segmenting:
         """Put the result into the scene and say what was found."""
         try:
             assert self._context.model is not None
+            assert run.scan is not None
             structures = [self._context.model.structures.by_id(head.id) for head in run.heads]
             node = self._context.bridge.showSegmentation(run.export, run.volume, structures)
             self._context.parameters.segmentation = node
             seconds = time.monotonic() - run.began
-            self.outcome = Outcome.of(result, run.heads, run.volume, node, run.folder, seconds)
+            self.outcome = Outcome.of(result, run.heads, run.volume, node, run.scan, run.folder, seconds)
         except Exception as error:  # whatever it is, the panel must not wait for ever
             self._stop(error)
             return

@@ -9,6 +9,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from IncrementalSegPanel.documents.Heads import KnownStructure
+from IncrementalSegPanel.Fitting import shortened
+from IncrementalSegPanel.flows.Overlay import UNCERTAINTY
 from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.pages.HeadsTree import HeadsTree, square
 from IncrementalSegPanel.State import State
@@ -35,6 +37,7 @@ class SegmentPage(Page):
         ui.volumeSelector.connect("currentNodeChanged(bool)", self._showChoice)  # the scene: nobody has chosen that
         ui.uncertaintyBox.connect("toggled(bool)", flow.wantUncertainty)
         ui.overlayButton.connect("toggled(bool)", flow.showUncertainty)
+        ui.similarityCombo.connect("activated(int)", self._compare)
         for button, act in (
             (ui.segmentButton, flow.start),
             (ui.cancelButton, flow.cancel),
@@ -114,10 +117,11 @@ class SegmentPage(Page):
         ui, flow, outcome = self.ui, self.session.segmenting, self.session.segmenting.outcome
         ui.show3DButton.setSegmentationNode(outcome.segmentation)
         ui.overlayButton.blockSignals(True)
-        ui.overlayButton.checked = flow.overlay.shown
+        ui.overlayButton.checked = flow.overlay.shown == UNCERTAINTY
         ui.overlayButton.blockSignals(False)
         without = _("Check “Map of uncertainty” and segment again to see where the model is unsure.")
         self.allow(ui.overlayButton, "" if outcome.uncertainty else without)
+        self._renderSimilarity()
         self.allow(ui.correctButton, "" if outcome.found else _("Nothing was found that could be corrected."))
         if outcome is self._outcome:
             return
@@ -132,6 +136,28 @@ class SegmentPage(Page):
             self._addRow(head, _("not found"))
         if outcome.found:
             ui.resultTree.setCurrentItem(ui.resultTree.topLevelItem(0))
+
+    def _renderSimilarity(self) -> None:
+        ui, flow = self.ui, self.session.segmenting
+        known = flow.comparable
+        ui.similarityFrame.visible = bool(known)
+        ui.overlayLabel.text = flow.overlay.progressText
+        ui.overlayLabel.visible = bool(flow.overlay.progressText)
+        names = [_("none"), *(shortened(head.name) for head in known)]
+        if names != [ui.similarityCombo.itemText(row) for row in range(ui.similarityCombo.count)]:
+            ui.similarityCombo.clear()
+            ui.similarityCombo.addItems(names)
+        ids = [head.id for head in known]
+        shown = flow.overlay.shown
+        ui.similarityCombo.currentIndex = 1 + ids.index(shown) if shown in ids else 0
+
+    def _compare(self, place: int) -> None:
+        """Show the map of similarity to a structure, or none."""
+        flow = self.session.segmenting
+        if place:
+            flow.showSimilarity(flow.comparable[place - 1])
+        elif flow.overlay.shown != UNCERTAINTY:
+            flow.showSimilarity(None)
 
     def _addRow(self, head: KnownStructure, text: str) -> None:
         row = qt.QTreeWidgetItem()

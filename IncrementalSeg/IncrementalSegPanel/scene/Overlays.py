@@ -1,4 +1,4 @@
-"""A map of uncertainty over a scan in the slice views, and what was shown there before."""
+"""A map of uncertainty or similarity over a scan in the slice views, and what was shown there before."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import slicer
 
 from IncrementalSegPanel.scene.Geometry import parentToWorld
 from IncrementalSegPanel.scene.ResultFiles import Map
-from IncrementalSegPanel.Translation import _
 
 OPACITY = 0.4
 LOWEST = 0.05
-"""Uncertainty below this is not drawn."""
+"""Values below this are not drawn."""
 
 _COLORS = ("vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodefMRI")
 
@@ -35,15 +34,20 @@ class Shown:
     opacity: float
 
 
-def addMap(found: Map, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLScalarVolumeNode:
-    """Add a map of uncertainty, 0..1, that lies on a scan.
+def addMap(found: Map, volumeNode: slicer.vtkMRMLScalarVolumeNode, title: str) -> slicer.vtkMRMLScalarVolumeNode:
+    """Add a map that lies on a scan; what is above 0 is drawn, up to 1.
+
+    Args:
+        found: The map.
+        volumeNode: The scan.
+        title: What the map shows.
 
     Raises:
         GeometryError: The scan is under a transform that bends space.
     """
     image, matrix = found
     local = np.linalg.inv(parentToWorld(volumeNode)) @ matrix
-    name = _("{scan} uncertainty").format(scan=volumeNode.GetName())
+    name = f"{volumeNode.GetName()} {title}"
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(local))
     node.SetAndObserveImageData(image)

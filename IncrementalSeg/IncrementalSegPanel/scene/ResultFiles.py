@@ -1,4 +1,4 @@
-"""Files of the worker, read piece by piece outside of the scene: outlines and maps of uncertainty."""
+"""Files of the worker, read piece by piece outside of the scene: outlines and maps."""
 
 from __future__ import annotations
 

@@ -106,8 +106,8 @@ class SceneBridge:
         """
         return self._start(outlinePieces(Path(path)), defer)
 
-    def readUncertainty(self, path: Path | str, defer: Defer) -> Export:
-        """Read the worker's map of uncertainty while Slicer stays free; for :meth:`showUncertainty`.
+    def readMap(self, path: Path | str, defer: Defer) -> Export:
+        """Read a map that the worker wrote while Slicer stays free; for :meth:`showMap`.
 
         Args:
             path: The worker's map.
@@ -171,14 +171,15 @@ class SceneBridge:
         with self._application.pausedRendering():
             return takeBack(before)
 
-    def showUncertainty(
-        self, source: Path | str | Export, volumeNode: slicer.vtkMRMLScalarVolumeNode
+    def showMap(
+        self, source: Path | str | Export, volumeNode: slicer.vtkMRMLScalarVolumeNode, title: str
     ) -> slicer.vtkMRMLScalarVolumeNode:
-        """Show a map of uncertainty over its scan in the slice views.
+        """Show a map of uncertainty or similarity over its scan in the slice views, in place of an earlier one.
 
         Args:
-            source: What :meth:`readUncertainty` read; or the worker's map, 0..1.
+            source: What :meth:`readMap` read; or the worker's map. Values above 0 are drawn, up to 1.
             volumeNode: The scan.
+            title: What the map shows; the node is called after the scan and this.
 
         Returns:
             The map.
@@ -187,15 +188,15 @@ class SceneBridge:
             DataError: The scan is not in the scene any more, or the file cannot be read.
         """
         volume(volumeNode.GetID())
-        self.hideUncertainty()
+        self.hideMap()
         found = source.result if isinstance(source, Export) else atOnce(mapPieces(Path(source)))
         with self._application.pausedRendering():
-            node = addMap(found, volumeNode)
+            node = addMap(found, volumeNode, title)
             self._map = node.GetID(), show(node, volumeNode)
         return node
 
-    def hideUncertainty(self) -> None:
-        """Remove the map of uncertainty and show in the slice views what they showed before."""
+    def hideMap(self) -> None:
+        """Remove the map and show in the slice views what they showed before."""
         found, self._map = self._map, None
         if found is not None:
             with self._application.pausedRendering():
