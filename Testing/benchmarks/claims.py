@@ -8,8 +8,9 @@ from statistics import fmean
 from typing import Literal
 
 from IncrementalSegLib.evaluation.intervals import Comparison, signed
+from Testing.benchmarks.seeds import FEWEST_SEEDS
 
-Verdict = Literal["PASS", "NOT SEEN", "MEASURED"]
+Verdict = Literal["PASS", "NOT SEEN", "TOO FEW SEEDS", "MEASURED"]
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Claim:
     figures: str
 
 
-def judged(text: str, seen: bool, figures: str) -> Claim:
-    """Return a claim with an expected outcome."""
-    return Claim(text, "PASS" if seen else "NOT SEEN", figures)
+def judged(text: str, seen: bool, figures: str, seeds: int) -> Claim:
+    """Return a claim with an expected outcome, which too few seeds leave open."""
+    return Claim(text, "TOO FEW SEEDS" if seeds < FEWEST_SEEDS else "PASS" if seen else "NOT SEEN", figures)
 
 
 def spread(shares: Sequence[float]) -> str:

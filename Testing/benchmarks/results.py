@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-import numpy as np
-
 from IncrementalSegLib.evaluation.forgetting import ScoreMatrix
-from IncrementalSegLib.evaluation.intervals import Comparison, Pairs, compare
+from IncrementalSegLib.evaluation.intervals import Comparison, Pairs
 from IncrementalSegLib.types import Json
 from Testing.benchmarks.protocol import Protocol
+from Testing.benchmarks.seeds import compare_methods
 from Testing.benchmarks.variants import in_order
 
 
@@ -48,7 +46,7 @@ class Outcome:
     def dice(self, structures: Sequence[str], stage: int = -1, cases: Collection[str] | None = None) -> Comparison:
         """Return mean and interval of Dice after a stage, in points."""
         found = self.pairs(structures, stage, cases)
-        return difference(found, dict.fromkeys(found, 0.0))
+        return compare_methods(found, dict.fromkeys(found, 0.0))
 
     def against(
         self, other: Outcome | None, structures: Sequence[str], cases: Collection[str] | None = None
@@ -56,7 +54,7 @@ class Outcome:
         """Compare after the last stage; ``None`` without a seed in common."""
         if other is None or other is self or not self.chains.keys() & other.chains.keys():
             return None
-        return difference(self.pairs(structures, cases=cases), other.pairs(structures, cases=cases))
+        return compare_methods(self.pairs(structures, cases=cases), other.pairs(structures, cases=cases))
 
     def mean(self, structures: Sequence[str], stage: int = -1) -> dict[int, float]:
         """Return the mean Dice after a stage by seed, 0..1."""
@@ -133,12 +131,6 @@ class Results:
     def chains(self) -> list[Json]:
         """All chains."""
         return [chain for outcome in self.outcomes.values() for chain in outcome.chains.values()]
-
-
-def difference(a: Pairs, b: Pairs) -> Comparison:
-    """Compare two sides; the bootstrap is seeded by the names of cases and seeds."""
-    names = repr(sorted(a)).encode()
-    return compare(a, b, np.random.default_rng(int.from_bytes(hashlib.sha256(names).digest()[:8])))
 
 
 def _by_case(scores: Json, structures: Sequence[str]) -> dict[str, float | None]:

@@ -24,8 +24,8 @@ from Testing.benchmarks.summary import gap, table
 INTRODUCTION = """# One network for many sources: the embedding family and its baselines
 
 Dice in per cent, the mean over the structures that occur in a test case, over cases and seeds. The patients of the test
-are the same for every seed and never teach. Brackets are 95 % intervals by bootstrap over cases within seeds and over
-seeds; differences are paired by test case and seed, in points of Dice (0.01).
+are the same for every seed and never teach. Brackets are 95 % t-intervals over seeds and cases, given from three seeds
+on; differences are paired by test case and seed, in points of Dice (0.01).
 
 *Joint*: one step on all sources, each with the labels of its own structures alone. `separate` is a model of its own for
 each source with as many steps as all sources have together, scored on the scans of its own kind; `offline` sees all
@@ -169,7 +169,7 @@ def claims(results: Results) -> Iterator[Claim]:
             above = found[OURS].against(found.get(name), protocol.structures) if OURS in found else None
             if above is not None:
                 text = f"{OURS} is above {name}: paired interval above 0"
-                yield judged(text, above.verdict == "better", points(above))
+                yield judged(text, above.verdict == "better", points(above), above.seeds)
         for name in (OURS, *BASELINES):
             apart = found[name].against(found.get("separate"), protocol.structures) if name in found else None
             if apart is not None:

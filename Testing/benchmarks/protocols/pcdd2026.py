@@ -28,14 +28,14 @@ The protocol N1-N2 teaches N1 structures, then N2 more in each stage; the labels
 are the structures of the first stage, *New* those of all later ones, as after the last stage. Dice in per cent, the
 mean over the structures that occur in a test case, over cases and seeds; what is found where it does not occur is not
 counted. The patients of the test are the same for every seed and never teach.
-Brackets are 95 % intervals by bootstrap over cases within seeds and over seeds; differences are paired by test case
-and seed, in points of Dice (0.01). *Forgetting* is what a structure has lost since it was known best, the mean over
+Brackets are 95 % t-intervals over seeds and cases, given from three seeds on; differences are paired by test case and
+seed, in points of Dice (0.01). *Forgetting* is what a structure has lost since it was known best, the mean over
 structures and, in parentheses, the least and most of the seeds. `offline` is taught everything at once with all
 labels and the steps of all stages, `separate` is a model of its own for each stage: bounds, not rivals.
 `METHOD+OPTION=VALUE` is a method with other options than its own.
 
 *better* and *worse*: the interval of the difference excludes 0; *not below*: it includes 0 and begins above −2 points;
-*not distinguishable*: anything else. With one seed an interval knows of the cases alone. A fifth of the volumes that
+*not distinguishable*: anything else. A fifth of the volumes that
 teach choose a stage's best weights, by its own structures; a stage in which these gain nothing ends early. Curves: thin
 lines are seeds, `offline` has none.
 """
@@ -185,7 +185,7 @@ def claims(results: Results) -> Iterator[Claim]:
     below = outcomes["pcdd"].against(outcomes.get("mib"), everything) if "pcdd" in outcomes else None
     if below is not None:
         text = "pcdd is not more than 2 points below mib on all structures: lower end of the paired interval"
-        yield judged(text, below.not_below, points(below))
+        yield judged(text, below.not_below, points(below), below.seeds)
     for name in HOLD:
         distance = outcomes[name].against(outcomes.get("offline"), everything) if name in outcomes else None
         if distance is not None:
@@ -197,8 +197,8 @@ def _kept(outcome: Outcome, does: str, seen: bool, kept: Sequence[float]) -> Cla
     text = f"{outcome.name} {does}, with every seed"
     first = min(outcome.mean(outcome.protocol.stages[0].structures, 0).values())
     if first < _LEARNED:
-        return judged(text, False, f"not learned: their first Dice is {100 * first:.1f} %")
-    return judged(text, seen, f"keeps {spread(kept)}")
+        return judged(text, False, f"not learned: their first Dice is {100 * first:.1f} %", len(kept))
+    return judged(text, seen, f"keeps {spread(kept)}", len(kept))
 
 
 PROTOCOLS = tuple(protocol for name in ("btcv-4-2", "spine-1-1", "phantom-3-2") if (protocol := read(name)) is not None)

@@ -54,7 +54,7 @@ def test_claims_against_hand_computed_figures(tmp_path: Path) -> None:
         write(tmp_path, "case1", "aeiseg", seed, old=0.9, new=0.712)
         write(tmp_path, "case1", "separate", seed, old=0.9, new=0.8)
         write(tmp_path, "case3", "lwfseg", seed, old=0.6, new=0.8)  # loses a third
-        write(tmp_path, "case3", "aeiseg", seed, old=0.8 + 0.01 * seed, new=0.8)
+        write(tmp_path, "case3", "aeiseg", seed, old=0.809 + 0.001 * seed, new=0.8)
         write(tmp_path, "case3", "coriseg", seed, old=0.64, new=0.8)  # four points are not five
         write(tmp_path, "case3", "reseg", seed, old=0.81, new=0.8)
     same, other = verdicts(tmp_path, "phantom-case1"), verdicts(tmp_path, "phantom-case3")
@@ -76,10 +76,13 @@ def test_lwfseg_must_hold_on_average_and_with_every_seed(tmp_path: Path, kept: t
 
 
 def test_new_structure_is_compared_on_common_seeds(tmp_path: Path) -> None:
-    write(tmp_path, "case1", "lwfseg", 0, old=0.9, new=0.4)
-    write(tmp_path, "case1", "lwfseg", 1, old=0.9, new=0.8)
-    write(tmp_path, "case1", "separate", 0, old=0.9, new=0.8)
-    assert one(verdicts(tmp_path, "phantom-case1"), "lwfseg's new") == "NOT SEEN 50.0 % (seeds: 50.0)"
+    for seed, new in enumerate((0.4, 0.4, 0.4, 0.8)):
+        write(tmp_path, "case1", "lwfseg", seed, old=0.9, new=new)
+    for seed in range(2):
+        write(tmp_path, "case1", "separate", seed, old=0.9, new=0.8)
+    assert one(verdicts(tmp_path, "phantom-case1"), "lwfseg's new") == "TOO FEW SEEDS 50.0 % (seeds: 50.0, 50.0)"
+    write(tmp_path, "case1", "separate", 2, old=0.9, new=0.8)
+    assert one(verdicts(tmp_path, "phantom-case1"), "lwfseg's new") == "NOT SEEN 50.0 % (seeds: 50.0, 50.0, 50.0)"
 
 
 def test_few_annotations_give_an_interval_and_a_curve(tmp_path: Path) -> None:
@@ -96,20 +99,20 @@ def test_few_annotations_give_an_interval_and_a_curve(tmp_path: Path) -> None:
 
 
 def test_summary_of_what_has_finished(tmp_path: Path) -> None:
-    for seed in range(2):
+    for seed in range(3):
         write(tmp_path, "case1", "finetune", seed, old=0.0, new=0.8)
-        write(tmp_path, "case1", "lwfseg", seed, old=0.81, new=0.7 + 0.1 * seed)
+        write(tmp_path, "case1", "lwfseg", seed, old=0.81, new=0.65 + 0.1 * seed)
     write(tmp_path, "case2", "lwfseg", 0, old=0.8, new=0.7, group="spine")
     write(tmp_path, "case1", "lwfseg", 0, old=0.8, new=0.7, group="spine")
     text = write_summary(tmp_path, PAPER).read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith("| lwfseg"))
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
-    assert cells[1].startswith("0.900 [0.88")
-    assert cells[2].startswith("0.810 [0.79")
+    assert cells[1].startswith("0.900 [0.87")
+    assert cells[2].startswith("0.810 [0.78")
     assert cells[3] == "90 % (90–90)"
-    assert cells[5].startswith("0.750 [0.6")
-    assert cells[7:] == ["1.00", "1.00", "2", "30 s"]
-    assert "6 chains" in text
+    assert cells[5].startswith("0.750 [0.5")
+    assert cells[7:] == ["1.00", "1.00", "3", "30 s"]
+    assert "8 chains" in text
     assert "Hippocampus" not in text
     for name in ("phantom-case1-curves.png", "spine-case2-curves.png", "spine-volumes.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

@@ -60,27 +60,27 @@ def row(text: str, method: str, table: int = 0) -> list[str]:
 
 
 def test_old_new_all_and_forgetting_by_hand(tmp_path: Path) -> None:
-    for seed in range(2):
-        write(tmp_path, "mib", seed, (0.9,), (0.8, 0.6), (0.7, 0.5, 0.4 + 0.1 * seed))
-        write(tmp_path, "pcdd", seed, (0.9,), (0.8, 0.6), (0.72, 0.5, 0.4 + 0.1 * seed))
+    for seed in range(3):
+        write(tmp_path, "mib", seed, (0.9,), (0.8, 0.6), (0.7, 0.5, 0.35 + 0.1 * seed))
+        write(tmp_path, "pcdd", seed, (0.9,), (0.8, 0.6), (0.72, 0.5, 0.35 + 0.1 * seed))
         write(tmp_path, "offline", seed, (0.9, 0.8, 0.7))
     outcomes = results(tmp_path).outcomes
     assert list(outcomes) == ["offline", "mib", "pcdd"]
     mib = outcomes["mib"]
     means = {name: mib.mean(group) for name, group in mib.protocol.groups.items()}
-    assert means["Old"] == pytest.approx({0: 0.7, 1: 0.7})
-    assert means["New"] == pytest.approx({0: 0.45, 1: 0.5})
-    assert means["All"] == pytest.approx({0: 1.6 / 3, 1: 1.7 / 3})
-    assert mib.forgetting == pytest.approx([15.0, 15.0])  # the first lost 0.2, the second 0.1
+    assert means["Old"] == pytest.approx({0: 0.7, 1: 0.7, 2: 0.7})
+    assert means["New"] == pytest.approx({0: 0.425, 1: 0.475, 2: 0.525})
+    assert means["All"] == pytest.approx({0: 1.55 / 3, 1: 1.65 / 3, 2: 1.75 / 3})
+    assert mib.forgetting == pytest.approx([15.0] * 3)  # the first lost 0.2, the second 0.1
     assert outcomes["offline"].forgetting == []
-    assert mib.kept(1) == pytest.approx([8 / 9, 8 / 9])
+    assert mib.kept(1) == pytest.approx([8 / 9] * 3)
     text = write_summary(tmp_path, PAPER).read_text(encoding="utf-8")
     cells = row(text, "mib")
-    assert cells[1].startswith("70.0 [68")
-    assert cells[2].startswith("47.5 [4")
-    assert cells[3].startswith("55.0 [5")
+    assert cells[1].startswith("70.0 [67")
+    assert cells[2].startswith("47.5 [3")
+    assert cells[3].startswith("55.0 [48")
     assert cells[4].startswith("−25.0 [")
-    assert cells[5:] == ["15.0 (15.0 to 15.0)", "2", "25 s"]
+    assert cells[5:] == ["15.0 (15.0 to 15.0)", "3", "25 s"]
     assert row(text, "pcdd", 1) == ["pcdd", "+2.0 [+2.0, +2.0]", "0.0 [0.0, 0.0]", "+0.7 [+0.7, +0.7]", "better"]
     assert row(text, "offline", 1) == ["offline", "90.0", "80.0", "70.0"]  # not against mib, but by structure
 
@@ -104,16 +104,18 @@ def test_claims_against_hand_computed_figures(tmp_path: Path) -> None:
 
 def test_what_was_never_learned_is_neither_held_nor_lost(tmp_path: Path) -> None:
     for name in ("finetune-softmax", "mib"):
-        write(tmp_path, name, 0, (0.9,), (0.9, 0.6), (0.9, 0.6, 0.6))
-        write(tmp_path, name, 1, (0.06,), (0.06, 0.6), (0.06, 0.6, 0.6))
+        for seed in range(2):
+            write(tmp_path, name, seed, (0.9,), (0.9, 0.6), (0.9, 0.6, 0.6))
+        write(tmp_path, name, 2, (0.06,), (0.06, 0.6), (0.06, 0.6, 0.6))
     found = verdicts(tmp_path)
     assert one(found, "finetune-softmax loses") == "NOT SEEN not learned: their first Dice is 6.0 %"
     assert one(found, "mib holds") == "NOT SEEN not learned: their first Dice is 6.0 %"
 
 
 def test_below_mib_is_seen(tmp_path: Path) -> None:
-    write(tmp_path, "mib", 0, (0.8,), (0.8, 0.6), (0.6, 0.6, 0.6))
-    write(tmp_path, "pcdd", 0, (0.8,), (0.8, 0.6), (0.6, 0.53, 0.6))
+    for seed in range(3):
+        write(tmp_path, "mib", seed, (0.8,), (0.8, 0.6), (0.6, 0.6, 0.6))
+        write(tmp_path, "pcdd", seed, (0.8,), (0.8, 0.6), (0.6, 0.53, 0.6))
     assert one(verdicts(tmp_path), "more than 2 points below mib").startswith("NOT SEEN −2.3")
 
 
