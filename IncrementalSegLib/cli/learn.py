@@ -14,6 +14,7 @@ from IncrementalSegLib.cli.gate import HELD_BACK, show
 from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.options import takes
 from IncrementalSegLib.cli.output import HELP, AsJson, ModelPath, number, print_json, print_table, progress_bar, say
+from IncrementalSegLib.cli.text_source import text_source
 from IncrementalSegLib.cli.words import spelled
 from IncrementalSegLib.engine.settings import LearnCall, ResumeCall
 from IncrementalSegLib.errors import CommandRef
@@ -23,6 +24,7 @@ from IncrementalSegLib.store.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from IncrementalSegLib.engine.step.result import StepResult
+    from IncrementalSegLib.store.record import VersionRecord
 
 
 _NORMALISED = {
@@ -95,10 +97,7 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
         f"({record.step['method']}, weights of optimiser step {curve.best_step}{early or f' of {curve.steps}'}, "
         f"{duration(record.seconds)})."
     )
-    if record.parent is None:
-        say(_NORMALISED[record.preprocessing["normalisation"]])
-    if why := record.step.get("why"):
-        say(f"Method: {record.step['method']}. {' '.join(why)}")
+    _show_choices(record)
     known = {name: score["validation_dice"] for name, score in scores.items() if score["validation_dice"] is not None}
     if weak := [name for name, dice in known.items() if dice < HARDLY_LEARNED]:
         say(
@@ -124,6 +123,16 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
         )
     elif result.report.held_back_by:
         say(f"Version {record.number} is in use anyway, because of --accept always.")
+
+
+def _show_choices(record: VersionRecord) -> None:
+    """Print what the step has chosen by itself."""
+    if record.parent is None:
+        say(_NORMALISED[record.preprocessing["normalisation"]])
+    if source := text_source(record):
+        say(source)
+    if why := record.step.get("why"):
+        say(f"Method: {record.step['method']}. {' '.join(why)}")
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from IncrementalSegLib.cli.output import AsJson, ModelPath, number, print_json, print_table
+from IncrementalSegLib.cli.output import AsJson, ModelPath, number, print_json, print_table, say
+from IncrementalSegLib.cli.text_source import text_source
 
 if TYPE_CHECKING:
     from IncrementalSegLib.store.versions import ModelFolder
@@ -48,6 +49,8 @@ def command(
         (item.name, item.step, "#" + bytes(item.color).hex(), _code(item.terminology)) for item in record.structures
     ]
     print_table(f"Version {record.number}", ("structure", "step", "colour", "terminology"), rows)
+    if source := text_source(record):
+        say(source)
 
 
 def _show_neighbours(folder: ModelFolder, as_json: bool) -> None:
@@ -57,8 +60,13 @@ def _show_neighbours(folder: ModelFolder, as_json: bool) -> None:
     if as_json:
         print_json({"version": folder.current, "neighbours": [vars(item) for item in found]})
         return
-    rows = [(item.one, item.other, number(item.cosine, 2)) for item in found]
-    print_table("Alike to the network, most alike first", ("structure", "structure", "cosine"), rows)
+    rows = [(item.one, item.other, number(item.cosine, 2), _versions(item.versions)) for item in found]
+    print_table("Alike to the network, most alike first", ("structure", "structure", "cosine", "of version"), rows)
+
+
+def _versions(numbers: tuple[int, int]) -> str:
+    """Return one number for two structures that were taught last by the same step."""
+    return ", ".join(map(str, dict.fromkeys(numbers)))
 
 
 def _code(terminology: str | None) -> str | None:

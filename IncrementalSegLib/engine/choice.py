@@ -26,7 +26,7 @@ NEW_MODEL = 3.0
 """Beyond this distance (MR against CT) a new trunk is recommended; our own choice."""
 
 _FIRST = ("aeiseg", "lwfseg", "pcdd", "mib")
-"""Where several methods fit, these come first; any other follows by name."""
+"""Where several methods fit, these come first, as the benchmarks say; any other follows by name, and is not praised."""
 
 
 @dataclass(frozen=True)
@@ -186,10 +186,11 @@ def _recommend(
         )
         return "separate", reasons, doubts
     if farthest is not None and word(farthest) == "similar":
-        reasons.append(
-            "On similar scans, distillation from the previous model keeps the older structures. "
-            "No old scan is needed, and all training is spent on the new structure."
-        )
+        if distilling in _FIRST:
+            reasons.append("On similar scans, distillation from the previous model keeps the older structures.")
+        else:
+            reasons.append(_unmeasured(output))
+        reasons[-1] += " No old scan is needed, and all training is spent on the new structure."
         return distilling, reasons, doubts
     if rehearsing is not None:
         reasons.append("The model keeps exemplars, which show it the older structures in their own scans.")
@@ -197,7 +198,13 @@ def _recommend(
             doubts.append(f"The model keeps no exemplar of {', '.join(without)}: only distillation preserves it.")
         return rehearsing, reasons, doubts
     if _best(output, "exemplars") is None:
-        reasons.append("No method of this model's family rehearses exemplars; this one keeps most.")
+        none = "No method of this model's family rehearses exemplars"
+        reasons.append(f"{none}; this one keeps most." if distilling in _FIRST else f"{none}. {_unmeasured(output)}")
+        if distilling is not None and find("method", distilling).draws_unlabelled:
+            doubts.append(
+                "Give the step unlabelled scans of the earlier kind as well, if there are some: on the new scans alone "
+                "distillation says little about the old ones."
+            )
         doubts.append(
             "For scans of a different kind that may not be enough. A model whose first step used "
             "the method finetune can rehearse exemplars, or give new structures a network of their own."
@@ -226,6 +233,13 @@ def _best(output: str, need: str, missing: frozenset[str] = frozenset()) -> str 
         and (need == "exemplars" or "exemplars" not in kind.needs)
     ]
     return min(fitting, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name), default=None)
+
+
+def _unmeasured(output: str) -> str:
+    """Say what is known of a method that distils the previous model, in a family without a first choice."""
+    rivals = [name for name in names("method") if find("method", name).output == output]
+    only = "It is the only method of this model's family, and" if len(rivals) == 1 else "This method"
+    return f"{only} distils the previous model. How much it keeps was not compared; the gate measures it."
 
 
 def _undescribed(names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from IncrementalSegLib.errors import ModelError, UnknownNameError
 from IncrementalSegLib.networks.outputs.embedding import TEMPERATURE
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.sampling.datasets import open_data
+from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.volumes.io import read_volume
 
@@ -87,6 +88,28 @@ def test_another_family_and_an_unknown_name_are_refused(known, taught, data, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_mean_features_are_read_by_the_network_that_made_them(known, data, tmp_path, caplog):
+    """A later step changes the network, and has no scans of the earlier structures."""
+    model = shutil.copytree(known, tmp_path / "model")
+    folder = open_model(model)
+    (before,) = neighbours(folder)
+    rename_structure(folder, "humerus", "arm")
+    assert neighbours(folder) == [replace(before, one="arm")]
+    learn(model, data / "scapula", "scapula", improve=True, **STEP | {"steps": 8})
+    (after,) = neighbours(folder)
+    assert (before.versions, after.versions) == ((1, 1), (1, 3))
+    arm, scapula = folder.record().structures.ids
+    vectors = []
+    for version, structure in ((1, arm), (3, scapula)):
+        output = load(folder, start("cpu"), version).segmenter.output
+        vectors.append(output.vectors(folder.tensors("prototypes")[structure][None].float())[0].detach())
+    assert after.cosine == pytest.approx(float(vectors[0] @ vectors[1]), abs=1e-5)
+    for number in (1, 2):
+        shutil.rmtree(folder.folder_of(number))
+    assert neighbours(folder) == []
+    assert "arm is left out: its mean features are of a version" in caplog.text
+
+
 def test_structures_of_one_mean_are_the_nearest_neighbours(known, tmp_path, capsys, monkeypatch):
     model = shutil.copytree(known, tmp_path / "model")
     folder = open_model(model)
@@ -96,7 +119,7 @@ def test_structures_of_one_mean_are_the_nearest_neighbours(known, tmp_path, caps
     assert {pair.one, pair.other} == {"humerus", "scapula"}
     assert pair.cosine < 0.9999
     folder.edit({"action": "test"}, tensors={"prototypes": means | {second: means[first].clone()}})
-    assert neighbours(folder)[0] == replace(pair, cosine=pytest.approx(1))
+    assert neighbours(folder)[0] == replace(pair, cosine=pytest.approx(1), versions=(1, 2))
     monkeypatch.setattr("sys.argv", ["incrementalseg", "structures", str(model), "--neighbours", "--json"])
     with pytest.raises(SystemExit):
         main()

@@ -87,6 +87,18 @@ def test_the_class_family_is_told_of_nothing_that_it_cannot_do(teach, people, ot
     assert not any("remember" in text or "separate" in text for text in advice.cautions)
 
 
+def test_a_family_that_was_not_compared_is_not_praised(teach, people, same, other, tmp_path):
+    teach(tmp_path / "model", people, "humerus", method="cfil")
+    near, far = advise(tmp_path / "model", same, "scapula"), advise(tmp_path / "model", other, "scapula")
+    for advice in (near, far):
+        assert advice.method == "cfil"
+        assert "It is the only method of this model's family" in advice.reasons[1]
+        assert "keeps the older" not in advice.reasons[1]
+        assert "keeps most" not in advice.reasons[1]
+    assert any("unlabelled scans of the earlier kind" in text for text in far.cautions)
+    assert not any("unlabelled" in text for text in near.cautions)
+
+
 def stretched(folder, factor):
     """Write scans whose header says that they are ``factor`` times as large."""
     write_phantom_dataset(folder, 2, scanner="A", structures=["scapula"], seed=24, size=SIZE)
