@@ -102,7 +102,7 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
         str | None,
         Field(
             description="unet2d, slice by slice (default), unet3d, in volumes, or resunet3d, with shortcuts; "
-            "fixed at the first step.",
+            "-bayes: with random kernels. Fixed at the first step.",
             json_schema_extra=_list_networks,
         ),
     ] = None

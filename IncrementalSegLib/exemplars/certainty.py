@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from IncrementalSegLib.errors import MissingNeedError
 from IncrementalSegLib.exemplars.units import Unit, batches
-from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.networks.padding import crop_to, pad_to_multiple
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.networks.stochastic import Stochastic
 from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.types import StructureId
@@ -106,7 +106,7 @@ def score_units(
     wanted = np.flatnonzero(present.any(axis=1)).tolist()
     if not wanted:
         return scores
-    if passes < 2 or not any(isinstance(part, ChannelDropout) and part.p > 0 for part in model.modules()):
+    if passes < 2 or not any(isinstance(part, Stochastic) and part.varies for part in model.modules()):
         raise _identical(passes)
     largest = 0.0
     done = 0

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
+
+MaskPrior = Literal["stick_breaking", "beta_bernoulli"]
+"""Prior of the kernel masks of a Bayesian trunk: whether they depend on each other."""
 
 
 class SegmenterConfig(BaseModel):
@@ -26,3 +31,5 @@ class SegmenterConfig(BaseModel):
     """3x3 convolution blocks in each head before its 1x1 convolution."""
     head_norm: bool = False
     """Batch normalisation on each head's logits."""
+    mask_prior: MaskPrior = "stick_breaking"
+    """Prior of the kernel masks; for Bayesian trunks."""

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.config import SegmenterConfig
-from IncrementalSegLib.networks.dropout import ChannelDropout
 from IncrementalSegLib.networks.growing import GrowingOutput
 from IncrementalSegLib.networks.output import Features, Output
+from IncrementalSegLib.networks.stochastic import Stochastic
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.types import Dimension, Json, StructureId
 
 
 class Trunk(Protocol):
-    """Interface of a registered network; ``encode`` is deterministic, ``decode`` holds all dropout.
+    """Interface of a registered network; ``encode`` is deterministic, ``decode`` holds all randomness.
 
     Attributes:
         dimension: Spatial axes, 2 or 3.
@@ -36,7 +36,7 @@ class Trunk(Protocol):
         """Run the deterministic half on ``(B, C, *S)``."""
 
     def decode(self, encoded: Any) -> Features:
-        """Run the half with dropout."""
+        """Run the random half."""
 
 
 class Segmenter(nn.Module):
@@ -163,7 +163,7 @@ class Segmenter(nn.Module):
             used = sorted({self.trunk_of[item] for item in wanted})
             with self._precision(image):
                 states = {index: self.trunk(index).encode(image) for index in used}
-            with ChannelDropout.sampling(self, generator):
+            with Stochastic.sampling(self, generator):
                 for _ in range(passes):
                     with self._precision(image):
                         features = {index: self.trunk(index).decode(state) for index, state in states.items()}

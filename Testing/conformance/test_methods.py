@@ -250,7 +250,7 @@ def test_what_is_promised_frozen_stays_frozen(name, recipe):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_it_retains_unless_it_says_otherwise(name):
-    """With its needs fulfilled, a term depends on one of them; or training does not change the old outputs."""
+    """A term depends on a need, or on a prior in the network; or training does not change the old outputs."""
     chosen = method(name)
     assert find("method", name).retains is (_a_need_matters(chosen) or _old_outputs_stay(chosen))
 
@@ -262,7 +262,7 @@ def test_each_need_matters(name):
 
 
 def _a_need_matters(chosen):
-    return any(_matters(chosen, need) for need in ("teacher", "exemplars", "prototypes", "memory:"))
+    return any(_matters(chosen, need) for need in ("teacher", "exemplars", "prototypes", "memory:", "prior"))
 
 
 def _matters(chosen, need):
@@ -277,6 +277,10 @@ def _matters(chosen, need):
     elif need == "prototypes":
         moved = {key: replace(item, mean=item.mean + 1) for key, item in other.prototypes.items.items()}
         other.prototypes = PrototypeBank(moved)
+    elif need == "prior":
+        for key, value in other.model.named_buffers():
+            if ".prior_" in key:
+                value.add_(1)
     else:
         prefix = chosen.key(need.removeprefix("memory:"))
         tensors = {key: value + 1 if key.startswith(prefix) else value for key, value in other.memory.tensors.items()}

@@ -19,7 +19,7 @@ from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionRef
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, TrainingPhase
-from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.networks.stochastic import Stochastic
 from IncrementalSegLib.progress import Phase, Progress, Stop
 from IncrementalSegLib.sampling.augmentation import augment
 from IncrementalSegLib.sampling.batch import Batch
@@ -215,7 +215,7 @@ class Trainer:
         shares = torch.tensor([sources[name] for name in names])
         source = names[int(torch.multinomial(shares, 1, generator=generator))]
         batch = augment(self.pools[source].draw(self.preset.batch, generator), self.preset.augmentation, generator)
-        ChannelDropout.seed(self.ctx.model, generator)
+        Stochastic.seed(self.ctx.model, generator)
         return replace(batch.to(self.ctx.device), image=self.runtime.layout(batch.image))
 
     def optimiser(self, phase: TrainingPhase) -> torch.optim.Optimizer:

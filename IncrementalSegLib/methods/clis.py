@@ -1,0 +1,127 @@
+"""CLIS: a Bayesian network whose prior is what the steps before have learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.losses.classes import unbiased_distillation
+from IncrementalSegLib.losses.variational import bernoulli_kl, beta_kl, expected_bernoulli_kl, gaussian_kl
+from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
+from IncrementalSegLib.networks.bayesian import KernelMask, layers_of, log_complement, log_mean_sticks
+from IncrementalSegLib.networks.config import MaskPrior, SegmenterConfig
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.registry import find, names, register
+from IncrementalSegLib.sampling.batch import Batch
+from IncrementalSegLib.types import StructureId
+
+SUFFIX = "-bayes"
+"""Ends the name of a network that is the Bayesian form of another."""
+
+
+class ClisOptions(ClassOptions):
+    """Options of CLIS."""
+
+    kl_weight: float = Field(1.0, ge=0)
+    """Weight of the divergences from the prior."""
+    kl_divisor: Literal["step", "item", "none"] = "step"
+    """Divisor of the divergences beside a cross-entropy per voxel: all voxels of the step's scans, which makes the sum
+    the evidence lower bound; the voxels of one slice or crop, as in the authors' code; or none, as printed (Eq. 6)."""
+    distillation: float = Field(10.0, ge=0)
+    """Weight of MiB's distillation of the structures that the step does not teach; our own extension, because the paper
+    teaches no new structures and the divergences alone do not keep the old ones."""
+    mask_prior: MaskPrior = "stick_breaking"
+    """Prior of the kernel masks, fixed when a network becomes Bayesian: stick-breaking as in the paper, or
+    independent probabilities as in the authors' code."""
+
+
+@register("method", "clis")
+class Clis(SoftmaxClasses[ClisOptions]):
+    """A Bayesian network held to the distribution of its weights before the step.
+
+    A plain network becomes Bayesian at its first step with this method, and segments as before.
+    """
+
+    needs = frozenset({"teacher"})
+    source = "Zheng, Yu, Li, Shi & Haake, AAAI 2021 (CLIS), Eq. 1-9"
+
+    def design(self, config: SegmenterConfig) -> SegmenterConfig:
+        """Take the Bayesian form of the network, without dropout."""
+        return _bayesian(config, self.options.mask_prior).model_copy(update={"dropout": 0.0})
+
+    def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
+        """Make the network Bayesian where it is not, and add balanced rows."""
+        if len(model.trunks) and next(layers_of(model), None) is None:
+            model.config = _bayesian(model.config, self.options.mask_prior)
+            kind = find("network", model.config.network)
+            model.trunks[0] = kind.of(model.trunk(0), model.config)
+        super().grow(model, new, ctx)
+
+    def begin_step(self, ctx: StepContext) -> None:
+        """Make the distribution before the step the prior; before the first step that is N(0, 1) and Beta(1, 1)."""
+        if ctx.teacher_model is not None:
+            for kernels, mask in layers_of(ctx.model):
+                kernels.renew_prior()
+                mask.renew_prior()
+
+    def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
+        """Return what labels teach, and the divergences from the prior (Eq. 6)."""
+        terms = super().training_loss(batch, ctx)
+        if self.options.kl_weight:
+            weight = self.options.kl_weight / self._voxels(batch, ctx)
+            terms |= {name: weight * value for name, value in divergences(ctx.model).items()}
+        return terms
+
+    def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the unbiased distillation of the structures that the step does not teach."""
+        if not self.options.distillation:
+            return {}
+        term = unbiased_distillation(*outputs.logits_and_columns, target.valid)
+        return {"distillation": self.options.distillation * term}
+
+    def _voxels(self, batch: Batch, ctx: StepContext) -> int:
+        """Return the divisor of the divergences."""
+        if self.options.kl_divisor == "none":
+            return 1
+        if self.options.kl_divisor == "item":
+            return batch.ignore[0].numel()
+        return sum(case.image[0].numel() for case in ctx.cases)
+
+
+def divergences(model: Segmenter) -> dict[str, Tensor]:
+    """Return the divergences of a Bayesian network from its prior, in nats (Eq. 6): kernels, sticks and masks."""
+    kernels, sticks, masks = [], [], []
+    for layer, mask in layers_of(model):
+        kernels.append(gaussian_kl(layer.mu, layer.sigma, layer.prior_mean, layer.prior_sigma))
+        sticks.append(beta_kl(mask.a, mask.b, mask.prior_a, mask.prior_b))
+        masks.append(_mask_divergence(mask))
+    return {
+        f"kl_{name}": torch.stack(each).sum()
+        for name, each in (("kernels", kernels), ("sticks", sticks), ("masks", masks))
+    }
+
+
+def _mask_divergence(mask: KernelMask) -> Tensor:
+    """Return the divergence of a mask at the mean probabilities of both; without stick-breaking its mean over ``v``."""
+    if mask.log_odds is not None:
+        return expected_bernoulli_kl(mask.log_odds, mask.a, mask.b)
+    now, before = mask.log_probability, log_mean_sticks(mask.prior_a, mask.prior_b)
+    return bernoulli_kl(now, log_complement(now), before, log_complement(before))
+
+
+def _bayesian(config: SegmenterConfig, prior: MaskPrior) -> SegmenterConfig:
+    """Return a configuration with the Bayesian form of its network."""
+    network = config.network.removesuffix(SUFFIX) + SUFFIX
+    if network not in names("network"):
+        known = [name.removesuffix(SUFFIX) for name in names("network") if name.endswith(SUFFIX)]
+        raise ModelError(
+            f"The network {config.network} has no Bayesian form, which the method clis needs.",
+            todo=f"Use {' or '.join(known)}, or another method.",
+        )
+    return config.model_copy(update={"network": network, "mask_prior": prior})

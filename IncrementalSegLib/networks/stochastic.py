@@ -1,0 +1,67 @@
+"""Layers that draw random numbers from a passed generator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class Stochastic(nn.Module):
+    """Base of random layers: random in training mode and inside :meth:`sampling`.
+
+    Their numbers come from ``generator``, so that a run repeats and resumes exactly.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator: torch.Generator | None = None
+        self.sampled = False
+
+    @property
+    def active(self) -> bool:
+        """Whether the next pass is random."""
+        return self.training or self.sampled
+
+    @property
+    def varies(self) -> bool:
+        """Whether two random passes can differ."""
+        return True
+
+    def normal(self, shape: Sequence[int], device: torch.device) -> Tensor:
+        """Return standard normal numbers on ``device``."""
+        return torch.randn(tuple(shape), generator=self._on(device), device=device)
+
+    def uniform(self, shape: Sequence[int], device: torch.device) -> Tensor:
+        """Return numbers between 0 and 1, both excluded, on ``device``."""
+        return torch.rand(tuple(shape), generator=self._on(device), device=device).clamp(1e-6, 1 - 1e-6)
+
+    def _on(self, device: torch.device) -> torch.Generator | None:
+        """Return the generator, or one on ``device`` that is seeded by it: drawing elsewhere is slow."""
+        if self.generator is None or self.generator.device.type == device.type:
+            return self.generator
+        seed = torch.randint(2**62, (), generator=self.generator, device=self.generator.device)
+        return torch.Generator(device).manual_seed(int(seed))
+
+    @staticmethod
+    def seed(model: nn.Module, generator: torch.Generator | None) -> None:
+        """Let every random layer of ``model`` draw from ``generator``."""
+        for module in model.modules():
+            if isinstance(module, Stochastic):
+                module.generator = generator
+
+    @staticmethod
+    @contextmanager
+    def sampling(model: nn.Module, generator: torch.Generator) -> Iterator[None]:
+        """Keep random layers random inside the block although ``model`` is in eval mode."""
+        layers = [module for module in model.modules() if isinstance(module, Stochastic)]
+        before = [(layer.generator, layer.sampled) for layer in layers]
+        for layer in layers:
+            layer.generator, layer.sampled = generator, True
+        try:
+            yield
+        finally:
+            for layer, (old_generator, old_sampled) in zip(layers, before, strict=True):
+                layer.generator, layer.sampled = old_generator, old_sampled
