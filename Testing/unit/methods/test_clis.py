@@ -57,7 +57,7 @@ def test_the_divergences_are_divided(divisor, voxels):
     ctx = context(chosen, old=(), scans=cases((SQUARE,), 3))
     terms, whole = chosen.training_loss(batch(ctx), ctx), divergences(ctx.model)
     for name, value in whole.items():
-        assert float(terms[name]) == pytest.approx(2 * float(value) / voxels, rel=1e-5)
+        assert float(terms[name].detach()) == pytest.approx(2 * float(value.detach()) / voxels, rel=1e-5)
 
 
 def test_a_weight_of_nothing_leaves_the_divergences_out():
