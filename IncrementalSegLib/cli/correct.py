@@ -1,13 +1,15 @@
-"""``incrementalseg correct``: correct a scan with strokes."""
+"""``incrementalseg correct``: correct a scan with strokes, from which the model can learn."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from IncrementalSegLib.cli.gate import HELD_BACK, show
+from IncrementalSegLib.cli.options import parse_pairs
 from IncrementalSegLib.cli.output import (
     AsJson,
     CaseNames,
@@ -20,12 +22,20 @@ from IncrementalSegLib.cli.output import (
     say,
 )
 from IncrementalSegLib.cli.segment import Format
+from IncrementalSegLib.cli.words import spelled
+from IncrementalSegLib.errors import CommandRef
+
+if TYPE_CHECKING:
+    from IncrementalSegLib.engine.session.session import SessionStatus
 
 
-class Rule(StrEnum):
-    """Names of the update rules."""
+class Action(StrEnum):
+    """Actions on an open session."""
 
-    propagate_only = "propagate-only"
+    status = "status"
+    undo = "undo"
+    keep = "keep"
+    discard = "discard"
 
 
 def command(
@@ -37,7 +47,20 @@ def command(
         Path | None, typer.Option(metavar="FILE", help="A .seg.nrrd: a segment per structure, and background.")
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="PATH", help="A file name or a folder.")] = None,
-    method: Annotated[Rule, typer.Option(help="propagate-only: the model learns nothing.")] = Rule.propagate_only,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="M",
+            help="How the model learns from the strokes, or propagate-only. By default as in the open session, else "
+            "propagate-only: nothing is learned.",
+        ),
+    ] = None,
+    option: Annotated[list[str] | None, typer.Option(metavar="k=v", help="Option of the method.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Optimiser steps of the round.")] = None,
+    session: Annotated[
+        Action | None,
+        typer.Option(help="In place of SCAN: show the session, undo its last round, keep or discard what was learned."),
+    ] = None,
     version: Annotated[int | None, typer.Option(metavar="N", help="The current one by default.")] = None,
     format: Annotated[Format | None, typer.Option(help="As the name of the output says, else seg.nrrd.")] = None,  # noqa: A002
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that already exist.")] = False,
@@ -50,14 +73,20 @@ def command(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Segment SCAN with MODEL and let strokes correct the result; what was painted holds in it."""
-    if simulate is not None:
+    """Segment SCAN with MODEL and let strokes correct the result; with --method a copy of MODEL learns from them."""
+    if session is not None or simulate is not None:
         if scan is not None or strokes is not None or output is not None:
-            raise typer.BadParameter("--simulate takes no SCAN, --strokes or --output: it writes nothing")
+            raise typer.BadParameter("--session and --simulate take no SCAN, --strokes or --output")
+        if session is not None and simulate is not None:
+            raise typer.BadParameter("--session and --simulate exclude each other")
+    if session is not None:
+        _act(session, model, device, as_json)
+        return
+    if simulate is not None:
         _simulate(model, simulate, as_json, cases=cases, spots=spots, rounds=rounds, version=version, device=device)
         return
     if scan is None or strokes is None or output is None:
-        raise typer.BadParameter("name SCAN, --strokes FILE and --output PATH, or --simulate DATA")
+        raise typer.BadParameter("name SCAN, --strokes FILE and --output PATH, or --session, or --simulate DATA")
     from IncrementalSegLib.engine.correct import correct
 
     with progress_bar("correct") as progress:
@@ -66,7 +95,9 @@ def command(
             scan,
             strokes,
             output,
-            method=method.value,
+            method=method,
+            options=parse_pairs(option or []),
+            **({} if steps is None else {"steps": steps}),
             version=version,
             format=None if format is None else format.value,
             overwrite=overwrite,
@@ -79,6 +110,52 @@ def command(
     print_table("Volumes", ("structure", "ml"), [(name, number(ml, 1)) for name, ml in result.millilitres.items()])
     for text in (*result.warnings, *(f"Wrote {path}" for path in result.outputs)):
         say(text)
+    if result.session is not None:
+        say(f"{_learned(result.session)} {spelled(CommandRef('keep_corrections', {'model': str(model)}))} keeps it.")
+
+
+def _act(action: Action, model: Path, device: Any, as_json: bool) -> None:
+    from IncrementalSegLib.engine.correct import corrections, discard_corrections, keep_corrections, undo_correction
+
+    match action:
+        case Action.keep:
+            with progress_bar("keep_corrections") as progress:
+                result = keep_corrections(model, device=device, progress=progress)
+            if as_json:
+                print_json(result.to_json())
+            else:
+                show(result.report, f"Structures since version {result.record.parent}")
+                used = "is in use" if result.record.accepted else "is a candidate; the version in use has not changed"
+                say(f"Version {result.record.number} of {model} {used}.")
+            if not result.record.accepted:
+                raise typer.Exit(HELD_BACK)
+            return
+        case Action.discard:
+            discard_corrections(model)
+            found = None
+        case Action.undo:
+            found = undo_correction(model)
+        case Action.status:
+            found = corrections(model)
+    if as_json:
+        print_json({"session": None if found is None else found.to_json()})
+    elif found is None:
+        say(f"No corrections of {model} are left; the version in use has not changed.")
+    else:
+        names = list(found.scans[0]["agreement"])
+        rows = [
+            (item["scan"], item["rounds"], item["voxels"], *(number(item["agreement"][name]) for name in names))
+            for item in found.scans
+        ]
+        print_table("Dice of the first and the last outline", ("scan", "rounds", "voxels painted", *names), rows)
+        say(f"{_learned(found)} {found.undoable} can be undone.")
+
+
+def _learned(found: SessionStatus) -> str:
+    """Say what a session has done."""
+    rounds = f"{found.rounds} round{'s' if found.rounds > 1 else ''}"
+    scans = f"{len(found.scans)} scan{'s' if len(found.scans) > 1 else ''}"
+    return f"A copy of version {found.parent} has learned from {rounds} on {scans} ({found.method})."
 
 
 def _simulate(model: Path, data: Path, as_json: bool, **options: Any) -> None:

@@ -76,6 +76,8 @@ def _show_ledger(done: Json) -> None:
         say("Other users of this computer may look into the folder; chmod -R go= MODEL makes it yours alone.")
     if done["unfinished_step"]:
         say("A step is unfinished; its checkpoint holds further patient data.")
+    if done["corrections"]:
+        say("Corrections are neither kept nor discarded; they hold parts of scans.")
     if done["left_over"]:
         say("An earlier deletion was interrupted and left files behind. Repeat it to finish.")
 

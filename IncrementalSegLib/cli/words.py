@@ -64,6 +64,8 @@ def _worded(item: object) -> object:
 def _command(call: CommandRef) -> list[str]:
     given = {name: str(value) for name, value in call.arguments.items()}
     match call.verb:
+        case "keep_corrections" | "discard_corrections":
+            return ["correct", given.get("model", "MODEL"), "--session", call.verb.partition("_")[0]]
         case "resume":
             return ["learn", given.get("model", "MODEL"), "--resume"]
         case "remember":

@@ -1,34 +1,34 @@
-"""Correct a scan with strokes: predict, let the strokes spread, write the outline."""
+"""Correct a scan with strokes, and let the model learn from them in a session."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-import numpy as np
-import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
-from torch import Tensor
 
-from IncrementalSegLib.correction.propagation import propagate
 from IncrementalSegLib.correction.regions import require_slic
-from IncrementalSegLib.correction.strokes import Strokes, read_strokes
+from IncrementalSegLib.correction.strokes import read_strokes
+from IncrementalSegLib.engine.propagated import predict_with
 from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.results import Format, files_of, keep_files, millilitres, place_results, write_result
-from IncrementalSegLib.engine.settings import FORMAT, MODEL, SCAN, VersionChoice
+from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.session.learner import STEPS, LearnerSettings
+from IncrementalSegLib.engine.session.session import Session, SessionStatus
+from IncrementalSegLib.engine.settings import FORMAT, MODEL, SCAN, DeviceSettings, VersionChoice, WorkSettings
 from IncrementalSegLib.engine.sources import one_source
-from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.engine.step.result import StepResult
+from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionError, OptionRef
 from IncrementalSegLib.options import CONFIG, called_with
-from IncrementalSegLib.preprocessing.pipeline import forward_mask
-from IncrementalSegLib.progress import UNTOLD, Phase, Share
+from IncrementalSegLib.progress import Phase, Share
+from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.types import Json
-from IncrementalSegLib.volumes.volume import Volume
 
-Rule = Literal["propagate-only"]
-"""Use of the strokes: ``propagate-only`` corrects the scan and teaches the model nothing."""
+PROPAGATE_ONLY = "propagate-only"
+"""In place of a method: strokes correct the scan and teach the model nothing."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,14 @@ class CorrectResult:
         outputs: Written files.
         millilitres: Structure name -> volume in ml.
         warnings: What a person should know.
+        session: The session after this round; ``None`` where the model learns nothing.
     """
 
     scan: str
     outputs: list[Path]
     millilitres: dict[str, float]
     warnings: list[str]
+    session: SessionStatus | None = None
 
     def to_json(self) -> Json:
         """Return the object that ``correct --json`` prints."""
@@ -54,6 +56,7 @@ class CorrectResult:
             "outputs": [str(path) for path in self.outputs],
             "structures": {name: {"ml": ml} for name, ml in self.millilitres.items()},
             "warnings": self.warnings,
+            "session": None if self.session is None else self.session.to_json(),
         }
 
 
@@ -72,7 +75,18 @@ class CorrectCall(VersionChoice):
     ]
     output: Annotated[str | Path, Field(description="A file name or a folder.")]
     _: KW_ONLY
-    method: Annotated[Rule, Field(description="propagate-only: the model learns nothing.")] = "propagate-only"
+    method: Annotated[
+        str | None,
+        Field(
+            description="How the model learns from the strokes (see `methods`); propagate-only: it learns nothing. By "
+            "default as in the session that is open, else propagate-only."
+        ),
+    ] = None
+    options: Annotated[Mapping[str, Any], Field(description="Options of the method; `methods` lists them.")] = field(
+        default_factory=dict
+    )
+    steps: Annotated[int, Field(ge=1, description="Optimiser steps of the round.")] = STEPS
+    seed: Annotated[int, Field(ge=0, description="Decides batches and dropout.")] = 0
     format: Annotated[Format | None, Field(description=FORMAT)] = None
     overwrite: Annotated[
         bool, Field(description="The result may replace a file, but never the scan or the strokes.")
@@ -81,7 +95,10 @@ class CorrectCall(VersionChoice):
 
 @called_with(CorrectCall)
 def correct(call: CorrectCall) -> CorrectResult:
-    """Segment a scan and correct the result with strokes, which spread to what looks like them; the model stays.
+    """Segment a scan and correct the result with strokes, which spread to what looks like them.
+
+    With a method, a copy of the model learns from them before the scan is predicted again: a round of the model's
+    correction session.  The version in use does not change.
 
     Returns:
         Files, volumes and warnings.
@@ -91,55 +108,149 @@ def correct(call: CorrectCall) -> CorrectResult:
             are empty or contradict each other.
     """
     require_slic()
+    folder = open_model(call.model)
+    if (call.method or Session(folder).method or PROPAGATE_ONLY) == PROPAGATE_ONLY:
+        return _correct(call)
+    if call.version is not None:
+        raise OptionError(
+            f"Version {call.version} cannot learn from corrections.",
+            "They teach the version in use.",
+            Hint("Leave out ", OptionRef("version"), "."),
+        )
+    with folder.writing():
+        session = Session(folder)
+        session.settle()
+        return _correct(call, session)
+
+
+def _settings(session: Session, call: CorrectCall) -> LearnerSettings:
+    """Return how a round learns, which the first one decides."""
+    begun = session.settings
+    if begun is None:
+        assert call.method is not None
+        return LearnerSettings(call.method, dict(call.options), call.seed)
+    if call.method not in (None, begun.method) or (call.options and dict(call.options) != dict(begun.options)):
+        raise ModelError(
+            f"The corrections of {session.folder.path} began with the method {begun.method!r} and its options.",
+            "What was learned so far would be lost.",
+            Hint(
+                "Keep it with ",
+                CommandRef("keep_corrections", {"model": str(session.folder.path)}),
+                ", or discard it with ",
+                CommandRef("discard_corrections", {"model": str(session.folder.path)}),
+                ".",
+            ),
+        )
+    return begun
+
+
+def _correct(call: CorrectCall, session: Session | None = None) -> CorrectResult:
     warnings: list[str] = []
     source, strokes = one_source(call.scan, warnings), Path(call.strokes)
     path = place_results(Path(call.output), [source], call.format)(source)
     keep_files(files_of(path), [*source.paths, strokes], call.overwrite)
+    settings = None if session is None else _settings(session, call)
     ready = ReadyModel.open(call.model, None, call.version, call.device, warnings=warnings)
     volume = ready.read(source)
     drawn = read_strokes(strokes, volume.grid, ready.structures, ready.loaded.segmenter.exclusive)
-    segmenting = Share.of(call.progress, Phase.SEGMENTING.of(source.name))
-    prediction = _predict_with(drawn, ready, volume, source.name, segmenting)
+    if session is None or settings is None:
+        share = Share.of(call.progress, Phase.SEGMENTING.of(source.name))
+        prediction = predict_with(drawn, ready, volume, source.name, share)
+    else:
+        prediction = session.correct(
+            source,
+            volume,
+            drawn,
+            settings,
+            ready,
+            runtime=start(call.device),
+            steps=call.steps,
+            progress=call.progress,
+        )
     outputs = write_result(path, prediction, volume.grid, ready.structures, warnings)
     found = {item.name: millilitres(prediction.mask[item.id], volume.grid) for item in ready.structures}
-    return CorrectResult(source.name, outputs, found, warnings)
+    return CorrectResult(source.name, outputs, found, warnings, None if session is None else session.status())
 
 
-def _predict_with(
-    strokes: Strokes, ready: ReadyModel, volume: Volume, name: str, progress: Share = UNTOLD
-) -> Prediction:
-    """Predict a scan with strokes, which hold in the masks.
+def corrections(model: str | Path) -> SessionStatus:
+    """Return the open correction session of a model.
 
     Args:
-        strokes: On the grid of the scan.
-        ready: The model.
-        volume: The scan.
-        name: Name of the scan.
-        progress: Receives the share done.
+        model: The model's folder.
+
+    Raises:
+        ModelError: None is open, or a file is damaged.
     """
-    prediction = ready.predict(volume, name, revise=revision(strokes, ready, volume), progress=progress)
-    return replace(prediction, mask=strokes.imposed(prediction.mask))
+    return _open(open_model(model)).status()
 
 
-def revision(strokes: Strokes, ready: ReadyModel, volume: Volume) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a function for ``revise`` of a prediction, which spreads the strokes on the model's grid.
+def undo_correction(model: str | Path) -> SessionStatus | None:
+    """Take back the last round of a correction session; files written for a scan stay.
 
     Args:
-        strokes: On the grid of the scan, of all structures asked for.
-        ready: The model.
-        volume: The scan.
-    """
-    plan, segmenter = ready.loaded.plan, ready.loaded.segmenter
-    order, _ = plan.turning(volume.grid)
-    one, two, three = (wanted or volume.grid.steps[axis] for wanted, axis in zip(plan.spacing, order, strict=True))
-    rows = segmenter.structures if segmenter.exclusive else ready.structures.ids
-    painted = np.stack([forward_mask(strokes.painted[item], volume, plan).bool().numpy() for item in rows])
-    background = forward_mask(strokes.background, volume, plan).bool().numpy()
+        model: The model's folder.
 
-    def revise(image: Tensor, maps: Tensor) -> Tensor:
-        spread = propagate(
-            image.float().numpy(), (one, two, three), maps.numpy(), painted, background, segmenter.exclusive
+    Returns:
+        The session, or ``None`` where this was its first round.
+
+    Raises:
+        ModelError: No session is open, or the round was too long ago.
+    """
+    folder = open_model(model)
+    with folder.writing():
+        session = _open(folder)
+        session.undo()
+        return session.status() if session.document else None
+
+
+def discard_corrections(model: str | Path) -> None:
+    """Forget what a correction session has learned; files written for its scans stay.
+
+    Args:
+        model: The model's folder.
+
+    Raises:
+        ModelError: No session is open.
+    """
+    folder = open_model(model)
+    with folder.writing():
+        _open(folder).discard()
+
+
+@pydantic_dataclass(frozen=True, config=CONFIG)
+class KeepCall(WorkSettings, DeviceSettings):
+    """The arguments of :func:`keep_corrections`."""
+
+    model: Annotated[str | Path, Field(description=MODEL)]
+
+
+@called_with(KeepCall)
+def keep_corrections(call: KeepCall) -> StepResult:
+    """Save what a correction session has learned as a new version, which is used unless the retention gate refuses it.
+
+    Returns:
+        The new version.
+
+    Raises:
+        IncrementalSegError: No session is open, another version is in use than when it began, or the version cannot
+            be written; the session stays.
+    """
+    runtime, folder = start(call.device), open_model(call.model)
+    with folder.writing():
+        session = Session(folder)
+        number = session.kept
+        session.settle()
+        if number is not None:
+            return StepResult.of(folder, number)
+        return _open(folder).keep(runtime, call.progress)
+
+
+def _open(folder: ModelFolder) -> Session:
+    """Return the session of a model."""
+    session = Session(folder)
+    if session.method is None:
+        raise ModelError(
+            f"No corrections of {folder.path} are waiting to be kept.",
+            todo=Hint("Begin with ", CommandRef("correct"), " and a method."),
         )
-        return torch.from_numpy(spread)
-
-    return revise
+    return session

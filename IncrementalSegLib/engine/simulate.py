@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from IncrementalSegLib.correction.regions import require_slic
 from IncrementalSegLib.correction.strokes import Strokes
 from IncrementalSegLib.correction.user import draw_strokes
-from IncrementalSegLib.engine.correct import revision
+from IncrementalSegLib.engine.propagated import revision
 from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.settings import MODEL, CaseChoice, VersionChoice
 from IncrementalSegLib.errors import DataError

@@ -62,6 +62,14 @@ def publish(target: Path, contents: Mapping[str, bytes], old: Path | None) -> No
     confirm(target)
 
 
+def numbered(folder: Path) -> list[Path]:
+    """Return the whole folders that :func:`publish` made under a number in ``folder``, in the order of the numbers."""
+    if not folder.is_dir():
+        return []
+    whole = [item for item in folder.iterdir() if item.name.isdigit() and (item / MANIFEST).is_file()]
+    return sorted(whole, key=lambda item: int(item.name))
+
+
 def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
     """Read one safetensors file of a version, on the CPU; nothing where the manifest does not list it.
 

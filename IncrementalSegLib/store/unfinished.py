@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from IncrementalSegLib.files import encode_json, plain_errors, remove_folder
 from IncrementalSegLib.store import contents
-from IncrementalSegLib.store.manifest import MANIFEST
 from IncrementalSegLib.types import Json
 
 if TYPE_CHECKING:
@@ -103,7 +102,4 @@ class Unfinished:
             remove_folder(self.path)
 
     def _newest(self) -> Path | None:
-        if not self.path.is_dir():
-            return None
-        whole = [item for item in self.path.iterdir() if item.name.isdigit() and (item / MANIFEST).is_file()]
-        return max(whole, key=lambda item: int(item.name), default=None)
+        return next(reversed(contents.numbered(self.path)), None)

@@ -3,6 +3,7 @@
     MODEL/model.json             name, id, standing of the versions: the only file that changes, replaced in one go
     MODEL/versions/0001/         weights.safetensors, record.json, ... and manifest.json, written last
     MODEL/unfinished/            checkpoint of a step that is not done yet
+    MODEL/correcting/            rounds of a correction session that is not kept yet
     MODEL/.lock                  held by the one process that may write, with its number in it
     .new-*                       unfinished; ignored by readers, removed by the next writer
 
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.files import TEMPORARY, encode_json, remove_folder, remove_unfinished
 from IncrementalSegLib.store import contents
+from IncrementalSegLib.store.correcting import CORRECTING
 from IncrementalSegLib.store.lock import LOCK, WriterLock
 from IncrementalSegLib.store.manifest import MANIFEST
 from IncrementalSegLib.store.reader import RECORD, VERSIONS, ModelReader, check_model
@@ -117,7 +119,8 @@ class ModelFolder(ModelReader):
         with self._lock.hold(timeout):
             if outermost:
                 folders = [folder for _, folder in self._numbered()]  # where data was being taken out of a version
-                remove_unfinished(self.path, self.path / VERSIONS, self.path / UNFINISHED, *folders)
+                inside = [self.path / name for name in (VERSIONS, UNFINISHED, CORRECTING)]
+                remove_unfinished(self.path, *inside, *folders)
             new = not (self.path / MODEL).exists()
             try:
                 yield

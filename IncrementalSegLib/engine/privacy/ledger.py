@@ -12,6 +12,7 @@ from IncrementalSegLib.engine.privacy.person import Person, mentions, without_pe
 from IncrementalSegLib.engine.privacy.traces import find_traces
 from IncrementalSegLib.errors import CommandRef, Hint, ModelError, UnknownNameError
 from IncrementalSegLib.files import encode_json
+from IncrementalSegLib.store.correcting import Correcting
 from IncrementalSegLib.store.manifest import Manifest
 from IncrementalSegLib.store.rewrite import left_over, rewrite, sweep
 from IncrementalSegLib.store.unfinished import UNFINISHED, Unfinished
@@ -39,6 +40,7 @@ def ledger(model: str | Path, number: int | None = None) -> Json:
         "model": folder.name,
         "versions": [_holdings(folder, item) for item in numbers],
         "unfinished_step": (folder.path / UNFINISHED).exists(),
+        "corrections": bool(Correcting(folder.path).rounds),
         "left_over": [str(path) for item in numbers for path in left_over(folder.folder_of(item))],
         "open_to_others": os.name == "posix" and bool(folder.path.stat().st_mode & 0o077),
     }
@@ -140,7 +142,7 @@ def forget(model: str | Path, name: str) -> Json:
 
 
 def _ready(folder: ModelFolder) -> None:
-    """Refuse while a step is unfinished, and remove what an interrupted run left."""
+    """Refuse while a step is unfinished or a correction session open, and remove what an interrupted run left."""
     unfinished = Unfinished(folder.path)
     if unfinished.exists:
         raise ModelError(
@@ -153,6 +155,18 @@ def _ready(folder: ModelFolder) -> None:
             ),
         )
     unfinished.remove()
+    if Correcting(folder.path).rounds:
+        raise ModelError(
+            "The model has corrections that are neither kept nor discarded.",
+            "They hold parts of scans.",
+            Hint(
+                "Keep them with ",
+                CommandRef("keep_corrections", {"model": str(folder.path)}),
+                ", or discard them with ",
+                CommandRef("discard_corrections", {"model": str(folder.path)}),
+                ".",
+            ),
+        )
     for number in folder.numbers():
         sweep(folder.folder_of(number))
 

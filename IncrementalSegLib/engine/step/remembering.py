@@ -28,7 +28,7 @@ def voxel_counts(
 ) -> dict[StructureId, tuple[int, int]]:
     """Count background and foreground voxels of each structure where it was looked for."""
     counts = {}
-    for structure in structures:
+    for structure in structures if cases else ():
         masks = [case.mask(structure) for case in cases if structure in case.structures]
         inside = sum(int(mask.sum()) for mask in masks)
         counts[structure] = (sum(mask.numel() for mask in masks) - inside, inside)

@@ -110,7 +110,7 @@ def resolve(
         method, why = choice.method or "finetune", choice.reasons
     chosen = build_method(method, asked.options)
     if parent is not None:
-        _check_fit(chosen, parent, folder, asked.network)
+        check_fit(chosen, parent, folder, asked.network)
     if asked.improve and asked.unlabelled is None and chosen.draws_unlabelled:
         warn_of_forgetting([item.name for item in taught])
     network = asked.network or (parent.architecture["config"]["network"] if parent is not None else "unet2d")
@@ -181,7 +181,21 @@ def _text(
     return {item.id: found[item.name] for item in fresh}
 
 
-def _check_fit(method: Method[Any], parent: VersionRecord, folder: ModelFolder | None, network: str | None) -> None:
+def check_fit(
+    method: Method[Any], parent: VersionRecord, folder: ModelFolder | None, network: str | None = None
+) -> None:
+    """Refuse a method that cannot continue from a version.
+
+    Args:
+        method: The method.
+        parent: The version.
+        folder: Its model, where the needs of the method are to be met.
+        network: The network asked for, if any.
+
+    Raises:
+        ModelError: The model has another form of output, or another network.
+        MissingNeedError: The model lacks exemplars, prototypes or memory that the method needs.
+    """
     name = method.registered_name
     if method.output != parent.output:
         raise ModelError(

@@ -50,6 +50,7 @@ class Trainer:
         checkpoint: Called with the state before the first step, before every evaluation, at least once a
             minute, and at the end.
         state: State of an interrupted training; by default a new one.
+        sources: How often a batch comes from each pool; by default as the method says.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class Trainer:
         progress: Progress,
         checkpoint: Callable[[TrainingState], None] = lambda state: None,
         state: TrainingState | None = None,
+        sources: Mapping[Source, float] | None = None,
     ) -> None:
+        self.sources = sources
         self.method, self.ctx, self.pools, self.preset = method, ctx, pools, preset
         self.runtime, self.validate, self.progress, self.checkpoint = runtime, validate, progress, checkpoint
         self.state = state or TrainingState(TrainingCurve(planned=steps))
@@ -210,7 +213,8 @@ class Trainer:
     def batch(self, index: int) -> Batch:
         """Draw and augment batch ``index`` and seed the dropout of its step."""
         generator = self.ctx.generator(1 + index)
-        sources = {name: share for name, share in self.method.sources(self.ctx).items() if name in self.pools}
+        wanted = self.sources if self.sources is not None else self.method.sources(self.ctx)
+        sources = {name: share for name, share in wanted.items() if name in self.pools}
         names = list(sources)
         shares = torch.tensor([sources[name] for name in names])
         source = names[int(torch.multinomial(shares, 1, generator=generator))]

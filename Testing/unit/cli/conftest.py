@@ -7,14 +7,18 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from scans import write_dataset
 
 from IncrementalSegLib.cli.app import main
+from IncrementalSegLib.structures import Structure
+from IncrementalSegLib.volumes.io import read_volume
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 
 FEW = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
 """Options that make remembering quick."""
@@ -85,3 +89,24 @@ def model(taught, tmp_path) -> Path:
 def scan(data) -> Path:
     """Return one scan of the data."""
     return data / "images" / "c0.nii.gz"
+
+
+@pytest.fixture
+def grid(scan):
+    """Return the grid of :func:`scan`."""
+    return read_volume(scan).grid
+
+
+@pytest.fixture
+def draw(tmp_path, grid):
+    """Return a function that writes strokes: name -> voxels."""
+
+    def written(own=grid, **strokes):
+        masks = {name: np.zeros(own.shape, bool) for name in strokes}
+        for name, voxels in strokes.items():
+            masks[name][voxels] = True
+        path = tmp_path / "strokes.seg.nrrd"
+        write_seg_nrrd(path, masks, own, [replace(Structure.create(name, 1), id=name) for name in strokes])
+        return path
+
+    return written

@@ -6,31 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from IncrementalSegLib.structures import Structure
-from IncrementalSegLib.volumes.io import read_volume
-from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
-
 pytest.importorskip("skimage")
-
-
-@pytest.fixture
-def grid(scan):
-    return read_volume(scan).grid
-
-
-@pytest.fixture
-def draw(tmp_path, grid):
-    """Return a function that writes strokes: name -> voxels."""
-
-    def written(own=grid, **strokes):
-        masks = {name: np.zeros(own.shape, bool) for name in strokes}
-        for name, voxels in strokes.items():
-            masks[name][voxels] = True
-        path = tmp_path / "strokes.seg.nrrd"
-        write_seg_nrrd(path, masks, own, [replace(Structure.create(name, 1), id=name) for name in strokes])
-        return path
-
-    return written
 
 
 def liver(path):

@@ -1,0 +1,83 @@
+"""The rounds of a session, in memory: predict, label by strokes and propagation, learn, predict again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from IncrementalSegLib.correction.strokes import Strokes
+from IncrementalSegLib.engine.propagated import PlacedStrokes, predict_with
+from IncrementalSegLib.engine.ready import ReadyModel
+from IncrementalSegLib.engine.session.learner import STEPS, Learner
+from IncrementalSegLib.engine.session.scans import CorrectedScan, cut_pieces
+from IncrementalSegLib.engine.sources import ScanSource
+from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.progress import UNTOLD, Share
+from IncrementalSegLib.sampling.prepare import prepare
+from IncrementalSegLib.store.manifest import fingerprint
+from IncrementalSegLib.volumes.volume import Volume
+
+
+class Rounds:
+    """Corrections of one scan after another, from which a learner learns.
+
+    Args:
+        ready: The version that the session began from.
+        learner: Its copy, which learns; ``ready`` predicts with it from here on.
+        scans: Scans that were corrected before, from the oldest.
+
+    Attributes:
+        ready: Reads and predicts scans with what was learned so far.
+        learner: The learner.
+        scans: Fingerprint -> corrected scan, from the oldest.
+    """
+
+    def __init__(self, ready: ReadyModel, learner: Learner, scans: Iterable[CorrectedScan] = ()) -> None:
+        loaded = replace(ready.loaded, segmenter=learner.ctx.model)
+        self.ready = replace(ready, loaded=loaded, predictor=learner.predictor)
+        self.learner = learner
+        self.scans = {scan.sha256: scan for scan in scans}
+
+    def correct(
+        self, source: ScanSource, volume: Volume, strokes: Strokes, steps: int = STEPS, progress: Share = UNTOLD
+    ) -> Prediction:
+        """Do a round: learn from strokes and return the scan predicted again, in which they hold.
+
+        Args:
+            source: The scan.
+            volume: The same, read.
+            strokes: Of this round; those of earlier rounds stay where these do not contradict them.
+            steps: Optimiser steps.
+            progress: Receives the share of the predictions done.
+        """
+        ready, key = self.ready, fingerprint(source.paths)
+        known = self.scans.get(key)
+        seen: list[tuple[Tensor, Tensor]] = []
+
+        def look(image: Tensor, maps: Tensor) -> Tensor:
+            seen.append((image, maps))
+            return maps
+
+        before = ready.predict(volume, source.name, revise=look, progress=progress.sub(0.0, 0.5))
+        scan = known or CorrectedScan(source, key, 0, strokes, before.mask, before.mask, ())
+        scan = scan.with_strokes(strokes)
+        placed = PlacedStrokes.of(scan.strokes, ready, volume)
+        labels, taught = placed.labels(*seen[0])
+        whole = prepare(scan.case, volume, {}, ready.loaded.plan)
+        unseen = whole.ignore if whole.ignore is not None else ~taught & taught
+        case = replace(whole, structures=placed.structures, masks=labels, ignore=unseen | ~taught, group=("", "now"))
+        pieces = cut_pieces(case, ready.loaded.plan.patch, torch.from_numpy(placed.known))
+        earlier = [
+            replace(piece, group=("", "earlier"))
+            for other in self.scans.values()
+            if other.sha256 != key
+            for piece in other.pieces
+        ]
+        self.learner.learn([*pieces, *earlier], replace(whole, ignore=unseen | taught), steps)
+        after = predict_with(scan.strokes, ready, volume, source.name, progress.sub(0.5, 1.0))
+        self.scans.pop(key, None)  # the scan of the last round comes last
+        self.scans[key] = replace(scan, rounds=scan.rounds + 1, last=after.mask, pieces=pieces)
+        return after
