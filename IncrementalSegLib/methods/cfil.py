@@ -9,9 +9,15 @@ from typing import cast
 from pydantic import Field
 from torch import Tensor
 
-from IncrementalSegLib.losses.classes import masked_mean, unbiased_distillation
+from IncrementalSegLib.losses.classes import masked_mean
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
+from IncrementalSegLib.methods.base.softmax_classes import (
+    ClassOptions,
+    ClassTarget,
+    Outputs,
+    SoftmaxClasses,
+    distillation,
+)
 from IncrementalSegLib.methods.base.unlabelled import DrawsUnlabelled, UnlabelledOptions
 from IncrementalSegLib.networks.outputs.embedding import Embedding
 from IncrementalSegLib.networks.segmenter import Segmenter
@@ -65,10 +71,7 @@ class Cfil(DrawsUnlabelled[CfilOptions], SoftmaxClasses[CfilOptions]):
 
     def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the distillation of the outputs and, where it is wanted, of the feature vectors."""
-        terms = {}
-        if self.options.distillation:
-            term = unbiased_distillation(*outputs.logits_and_columns, target.valid)
-            terms["distillation"] = self.options.distillation * term
+        terms = distillation(self.options.distillation, outputs, target)
         if self.options.feature_distillation:
             assert ctx.teacher_model is not None
             model, teacher = cast(Embedding, ctx.model.output), cast(Embedding, ctx.teacher_model.output)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from IncrementalSegLib.losses.classes import unbiased_distillation
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
+from IncrementalSegLib.methods.base.softmax_classes import (
+    ClassOptions,
+    ClassTarget,
+    Outputs,
+    SoftmaxClasses,
+    distillation,
+)
 from IncrementalSegLib.registry import register
 
 
@@ -28,7 +33,4 @@ class Mib(SoftmaxClasses[MibOptions]):
 
     def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the unbiased distillation (Eq. 4-5)."""
-        if not self.options.distillation:
-            return {}
-        term = unbiased_distillation(*outputs.logits_and_columns, target.valid)
-        return {"distillation": self.options.distillation * term}
+        return distillation(self.options.distillation, outputs, target)

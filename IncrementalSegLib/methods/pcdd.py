@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from IncrementalSegLib.losses.alignment import prototype_alignment
 from IncrementalSegLib.losses.calibrated import Direction, Form, calibrated_distillation, divergence
-from IncrementalSegLib.losses.classes import merged_log_softmax, unbiased_distillation
+from IncrementalSegLib.losses.classes import merged_log_softmax
 from IncrementalSegLib.losses.pseudo_labels import pseudo_labels
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, class_masks
-from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, columns
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, columns, distillation
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.similarity import affinities
 from IncrementalSegLib.registry import register
@@ -79,10 +79,7 @@ class Pcdd(PrototypeClasses[PcddOptions]):
     def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the distillation of the base and the parts that are switched on (Eq. 13)."""
         options = self.options
-        terms: dict[str, Tensor] = {}
-        if options.base == "mib" and options.distillation:
-            term = unbiased_distillation(*outputs.logits_and_columns, target.valid)
-            terms["distillation"] = options.distillation * term
+        terms = distillation(options.distillation if options.base == "mib" else 0.0, outputs, target)
         if options.lambda_orcd or options.lambda_crcd or options.lambda_ll or options.lambda_lg:
             regions = self._regions(outputs, target)
             terms |= self._calibrated(outputs, regions, target, ctx) | self._aligned(outputs, regions, ctx)

@@ -9,11 +9,10 @@ from pydantic import Field
 from torch import Tensor
 
 from IncrementalSegLib.losses.alignment import prototype_alignment
-from IncrementalSegLib.losses.classes import unbiased_distillation
 from IncrementalSegLib.losses.clusters import attraction, repulsion, sparsity
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, certain, class_masks, completed
-from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs
+from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, distillation
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.registry import register
 
@@ -46,10 +45,7 @@ class Sdr(PrototypeClasses[SdrOptions]):
     def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the unbiased distillation and the terms on the features."""
         options = self.options
-        terms: dict[str, Tensor] = {}
-        if options.distillation:
-            term = unbiased_distillation(*outputs.logits_and_columns, target.valid)
-            terms["distillation"] = options.distillation * term
+        terms = distillation(options.distillation, outputs, target)
         if options.matching or options.attraction or options.repulsion or options.sparsity:
             found = completed(outputs, target)
             if options.matching:

@@ -6,9 +6,15 @@ from pydantic import Field
 from torch import Tensor
 
 from IncrementalSegLib.losses.ambiguity import ambiguous_dice, focal, uncertainty
-from IncrementalSegLib.losses.classes import masked_mean, unbiased_distillation
+from IncrementalSegLib.losses.classes import masked_mean
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
+from IncrementalSegLib.methods.base.softmax_classes import (
+    ClassOptions,
+    ClassTarget,
+    Outputs,
+    SoftmaxClasses,
+    distillation,
+)
 from IncrementalSegLib.methods.base.unlabelled import DrawsUnlabelled, UnlabelledOptions
 from IncrementalSegLib.registry import register
 
@@ -50,7 +56,4 @@ class Versatile(DrawsUnlabelled[VersatileOptions], SoftmaxClasses[VersatileOptio
 
     def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the unbiased distillation."""
-        if not self.options.distillation:
-            return {}
-        term = unbiased_distillation(*outputs.logits_and_columns, target.valid)
-        return {"distillation": self.options.distillation * term}
+        return distillation(self.options.distillation, outputs, target)

@@ -195,7 +195,7 @@ def test_ignored_voxels_have_no_effect(name):
         assert not torch.equal(loss_of(chosen, ctx, one), loss_of(chosen, ctx, drawn))
 
 
-@pytest.mark.parametrize("name", REHEARSING)
+@pytest.mark.parametrize("name", [name for name in REHEARSING if family(name) == "heads"])
 def test_exemplars_need_no_labels_and_leave_the_new_output_alone(name):
     chosen = method(name)
     ctx = context(chosen, keep_labels=False)

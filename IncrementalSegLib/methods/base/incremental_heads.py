@@ -6,19 +6,19 @@ Each class adds one thing to the one before: new heads alone, distillation of th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from IncrementalSegLib.exemplars.memory import Order
 from IncrementalSegLib.losses.heads import cross_entropy, inverse_frequency, margin, soft_dice
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, MethodOptions, TrainingPhase
+from IncrementalSegLib.methods.base.rehearsal import RehearsalOptions, Rehearses
 from IncrementalSegLib.networks.config import SegmenterConfig
-from IncrementalSegLib.sampling.batch import Batch, PreparedCase
-from IncrementalSegLib.types import Source, StructureId
+from IncrementalSegLib.sampling.batch import Batch
+from IncrementalSegLib.types import StructureId
 
 _OFFICIAL = {"dice": False, "candidates": 1000, "keep": 100, "rehearse": 100, "select_background": True}
 
@@ -55,20 +55,16 @@ class DistillingOptions(HeadOptions):
     """Reduction of the distillation terms of several old heads; the paper does not say."""
 
 
-class RehearsalOptions(DistillingOptions):
-    """Options of the methods that rehearse exemplars."""
+class RehearsingOptions(RehearsalOptions, DistillingOptions):
+    """Options of the head methods that rehearse exemplars."""
 
-    p_exemplar: float = Field(0.5, ge=0, lt=1)
-    """Probability that a batch comes from the exemplars (the 2019 code's coin)."""
-    rehearse: int = Field(30, ge=1)
-    """Exemplars of each structure to rehearse, the first in this method's order."""
     exemplar_target: Literal["teacher", "gt", "mix"] = "teacher"
     """Target of the old heads in exemplar batches: the teacher's output as in the paper, the labels, or their mean."""
 
 
 HeadOptionsT = TypeVar("HeadOptionsT", bound=HeadOptions)
 DistillingOptionsT = TypeVar("DistillingOptionsT", bound=DistillingOptions)
-RehearsalOptionsT = TypeVar("RehearsalOptionsT", bound=RehearsalOptions)
+RehearsingOptionsT = TypeVar("RehearsingOptionsT", bound=RehearsingOptions)
 
 
 class IncrementalHeads(Method[HeadOptionsT]):
@@ -158,23 +154,8 @@ class DistillingHeads(IncrementalHeads[DistillingOptionsT]):
         return cross_entropy(logits, self.target(batch, old, ctx), valid, weights, self.options.distill_reduction)
 
 
-class RehearsingHeads(DistillingHeads[RehearsalOptionsT]):
-    """Base of the head methods that rehearse exemplars (Sec. 2.2).
-
-    Attributes:
-        exemplar_order: Order in which exemplars are taken.
-    """
-
-    needs = frozenset({"teacher", "exemplars"})
-    exemplar_order: ClassVar[Order]
-
-    def rehearsal(self, ctx: StepContext) -> list[PreparedCase]:
-        """Take exemplars of what the teacher knows in this method's order."""
-        return ctx.exemplars.take(self.exemplar_order, self.distilled(ctx), self.options.rehearse)
-
-    def sources(self, ctx: StepContext) -> dict[Source, float]:
-        """Toss the exemplar coin."""
-        return {"new": 1 - self.options.p_exemplar, "exemplar": self.options.p_exemplar}
+class RehearsingHeads(Rehearses[RehearsingOptionsT], DistillingHeads[RehearsingOptionsT]):
+    """Base of the head methods that rehearse exemplars (Sec. 2.2)."""
 
     def target(self, batch: Batch, old: Sequence[StructureId], ctx: StepContext) -> Tensor:
         """Return the teacher's opinion, or where exemplars are labelled what the option asks for."""

@@ -13,7 +13,12 @@ from typing import ClassVar, TypeVar, cast
 import torch
 from torch import Tensor
 
-from IncrementalSegLib.losses.classes import masked_mean, merged_log_softmax, unbiased_cross_entropies
+from IncrementalSegLib.losses.classes import (
+    masked_mean,
+    merged_log_softmax,
+    unbiased_cross_entropies,
+    unbiased_distillation,
+)
 from IncrementalSegLib.losses.dice import soft_dice
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, MethodOptions
@@ -80,6 +85,13 @@ class Outputs:
 def columns(model: Segmenter, structures: Sequence[StructureId]) -> list[int]:
     """Return the columns of ``structures`` in the model's logits."""
     return [1 + model.structures.index(item) for item in structures]
+
+
+def distillation(weight: float, outputs: Outputs, target: ClassTarget) -> dict[str, Tensor]:
+    """Return the unbiased distillation (MiB, Eq. 4-5) as a named term; nothing at weight 0."""
+    if not weight:
+        return {}
+    return {"distillation": weight * unbiased_distillation(*outputs.logits_and_columns, target.valid)}
 
 
 class SoftmaxClasses(Method[ClassOptionsT]):
@@ -159,11 +171,11 @@ class SoftmaxClasses(Method[ClassOptionsT]):
         """Return the named terms of the labels: the mean of the cross-entropies ``(B, *S)``, and soft Dice."""
         terms = {"cross_entropy": masked_mean(losses, target.valid)}
         if self.options.dice:
-            terms["dice"] = _dice(logits, target, columns(ctx.model, ctx.new))
+            terms["dice"] = class_dice(logits, target, columns(ctx.model, ctx.new))
         return terms
 
 
-def _dice(logits: Tensor, target: ClassTarget, rows: list[int]) -> Tensor:
+def class_dice(logits: Tensor, target: ClassTarget, rows: list[int]) -> Tensor:
     """Return the soft Dice of the columns ``rows`` where their structures were looked for."""
     truth = torch.stack([target.column == row for row in rows], dim=1)
     seen = target.seen[:, rows]

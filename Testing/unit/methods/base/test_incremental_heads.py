@@ -10,7 +10,7 @@ from tiny import trainer as trainer_of
 from torch import nn
 
 from IncrementalSegLib.losses.heads import cross_entropy, inverse_frequency, margin, soft_dice
-from IncrementalSegLib.methods.base.incremental_heads import DistillingOptions, HeadOptions, RehearsalOptions
+from IncrementalSegLib.methods.base.incremental_heads import DistillingOptions, HeadOptions, RehearsingOptions
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
 
@@ -174,7 +174,7 @@ class TestOfficial2019:
         same = {"head_depth": 0, "head_norm": False, "dropout": plain.dropout, "norm_momentum": plain.norm_momentum}
         assert deeper.model_copy(update=same) == plain
 
-    @pytest.mark.parametrize("options", [HeadOptions, DistillingOptions, RehearsalOptions])
+    @pytest.mark.parametrize("options", [HeadOptions, DistillingOptions, RehearsingOptions])
     def test_it_sets_its_defaults_and_what_is_named_wins(self, options):
         paper, official = options(), options(recipe="official2019")
         assert (paper.dice, paper.candidates, paper.keep, paper.select_background) == (True, 50, 30, False)
@@ -186,7 +186,7 @@ class TestOfficial2019:
         )
         named = options.model_validate({"recipe": "official2019", "dice": "true", "keep": "7"})
         assert (named.dice, named.keep, named.candidates) == (True, 7, 1000)
-        if options is RehearsalOptions:
+        if options is RehearsingOptions:
             assert (paper.rehearse, official.rehearse) == (30, 100)
         again = options.model_validate(named.model_dump())
         assert again == named
@@ -200,9 +200,9 @@ class TestOfficial2019:
         (DistillingOptions, {"alpha": 1.1}),
         (DistillingOptions, {"alpha": "nan"}),
         (DistillingOptions, {"p_exemplar": 0.5}),
-        (RehearsalOptions, {"p_exemplar": 1.0}),
-        (RehearsalOptions, {"rehearse": 0}),
-        (RehearsalOptions, {"recipe": "official2019", "colour": 3}),
+        (RehearsingOptions, {"p_exemplar": 1.0}),
+        (RehearsingOptions, {"rehearse": 0}),
+        (RehearsingOptions, {"recipe": "official2019", "colour": 3}),
     ],
 )
 def test_wrong_options_are_refused(options, wrong):
@@ -211,7 +211,7 @@ def test_wrong_options_are_refused(options, wrong):
 
 
 def test_defaults_are_those_of_the_paper():
-    options = RehearsalOptions()
+    options = RehearsingOptions()
     assert (options.recipe, options.alpha, options.p_exemplar) == ("paper2018", 0.5, 0.5)
     assert (options.candidates, options.keep, options.passes) == (50, 30, 29)
     assert (options.exemplar_target, options.distill_reduction, options.norm) == ("teacher", "sum", "train")
