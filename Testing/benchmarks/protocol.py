@@ -84,7 +84,7 @@ class Protocol:
         preset: Size and schedule.
         disjoint: Every stage has patients of its own, drawn by the seed. Otherwise a stage uses all scans that show
             one of its structures.
-        exemplars: Whether a stage keeps exemplars for the next.
+        exemplars: Whether a stage keeps exemplars for the next, where a method may rehearse them.
         unlabelled: Later stages see the scans of earlier ones again, without labels, where the method draws such scans.
         validation: The test patients are left out, and a quarter of the others are the test, for choosing options.
     """

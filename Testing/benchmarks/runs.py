@@ -226,7 +226,8 @@ class Runner:
             return StepResult.of(folder, version), True
         if Unfinished(model).exists:
             return resume(model, data=scans, device=self.device, progress=watch), True
-        more = number + 1 < len(protocol.stages)
+        rehearses = protocol.first or "exemplars" in find("method", variant.method).needs
+        more = protocol.exemplars and rehearses and number + 1 < len(protocol.stages)
         step = learn(
             model,
             scans,
@@ -236,7 +237,7 @@ class Runner:
             network=protocol.network,
             preset=protocol.preset,
             steps=stage.steps,
-            exemplars="keep" if protocol.exemplars and more else "none",
+            exemplars="keep" if more else "none",
             seed=chain.seed,
             improve=stage.improve,
             unlabelled=None if first else self._unlabelled(chain, model.parent, number),

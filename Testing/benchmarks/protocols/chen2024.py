@@ -85,7 +85,7 @@ def _domains(group: str, heading: str, old: Source, new: Source, steps: int) -> 
         title=f"Domain-incremental: {old.domain}, then {new.domain}",
         data=old.data,
         stages=stages,
-        methods=("finetune", "reseg", *_KNOWN),
+        methods=("finetune", "reseg", "replay", *_KNOWN),
         first="",
         exemplars=True,
     )
@@ -109,7 +109,7 @@ def _classes() -> Protocol:
         group="abdomen",
         heading="Abdomen, 2-D",
         title="Class-incremental: four organs, then two, then two",
-        methods=("mib", "pcdd", "reseg", *_KNOWN),
+        methods=("mib", "pcdd", "replay", *_KNOWN),
         first="",
         exemplars=True,
     )
@@ -176,7 +176,7 @@ def claims(results: Results) -> Iterator[Claim]:
                 yield Claim(f"{name} against a model of its own for each source", "MEASURED", points(apart))
     elif protocol.stages[1].improve:
         for name, cases in _domains_of(results).items():
-            for method in (item for item in (OURS, *BASELINES, "reseg") if item in found):
+            for method in (item for item in (OURS, *BASELINES, "reseg", "replay") if item in found):
                 change = found[method].against(found.get("finetune"), protocol.structures, cases)
                 if change is not None:
                     yield Claim(f"{method} against finetune on {name} after both steps", "MEASURED", points(change))
