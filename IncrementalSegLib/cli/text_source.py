@@ -12,7 +12,7 @@ _HASH = "the hash of the name, which carries no meaning (the extra [text] would 
 
 def text_source(record: VersionRecord) -> str:
     """Return a sentence on the text embeddings of a version's structures; empty where its network reads no names."""
-    entries = record.architecture["output"]
+    entries = record.architecture.get("output", {})
     found: dict[str, list[str]] = {}
     for item in record.structures:
         source = entries.get(item.id, {}).get("source", "")

@@ -39,6 +39,7 @@ class Case:
             among them is unknown.  Empty where the data set itself says what was looked for.
         by_index: Take a label of the image's size voxel by voxel, wherever its header puts it.
         source: Name of its data set, where a step learns from several.
+        modality: DICOM's code of its modality, for example ``CT``; empty where the data set does not say.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Case:
     holds: tuple[str, ...] = ()
     by_index: bool = False
     source: str = ""
+    modality: str = ""
 
     def __post_init__(self) -> None:
         values: dict[str, tuple[int, ...]] = {}

@@ -1,9 +1,9 @@
 """Open a manifest: a CSV or JSON table with one row per case, for scans in any layout.
 
 Columns: ``image`` (channels separated by ``;``), ``patient``, ``looked_for`` (names separated by ``;``), ``label``
-(integer map, ``.seg.nrrd`` or ``NAME=mask;NAME2=mask2``), ``values`` (``1=liver;2=spleen``) and ``case``.  Every other
-column is the name of a structure and holds its mask files.  Relative paths start at the manifest.  A name that holds a
-separator is written in double quotes.
+(integer map, ``.seg.nrrd`` or ``NAME=mask;NAME2=mask2``), ``values`` (``1=liver;2=spleen``), ``case`` and ``modality``.
+Every other column is the name of a structure and holds its mask files.  Relative paths start at the manifest.  A name
+that holds a separator is written in double quotes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ from IncrementalSegLib.volumes.io import name_of
 from IncrementalSegLib.volumes.labels import is_seg
 from IncrementalSegLib.volumes.notes import Note
 
-COLUMNS = ("image", "patient", "looked_for", "label", "values", "case")
+COLUMNS = ("image", "patient", "looked_for", "label", "values", "case", "modality")
+MODALITIES = ("CR", "CT", "DX", "ES", "GM", "MG", "MR", "NM", "OCT", "OP", "OT", "PT", "RF", "SM", "US", "XA", "XC")
+"""Codes of DICOM (PS3.3, C.7.3.1.1.1) for images that can be outlined."""
+
+_ALSO = {"MRI": "MR", "PET": "PT"}
 _VALUE_TABLE = "labels.json"
 
 Rows = list[dict[str, Any]]
@@ -187,8 +191,18 @@ def _case(row: Mapping[str, Any], root: Path, shared: Values, where: str, name: 
         masks=masks,
         complete=not own,
         holds=() if asked or (values and not own) else tuple(declared),
+        modality=_modality(row.get("modality"), where),
     )
     return case, undeclared if label is None else set()
+
+
+def _modality(cell: object, where: str) -> str:
+    """Return the code of a modality, or nothing where the cell is empty."""
+    given = str(cell or "").strip().upper()
+    code = _ALSO.get(given, given)
+    if code and code not in MODALITIES:
+        raise UnknownNameError("modality", str(cell), MODALITIES, f"{where} names it; the codes are those of DICOM.")
+    return code
 
 
 def _names_in(label: Path, values: Values, asked: list[str], masks: Mapping[str, Path], where: str) -> Iterable[str]:

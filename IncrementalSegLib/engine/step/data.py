@@ -85,6 +85,7 @@ def read_step_data(
     read = _Reading(request, plan, progress, reader)
     training, held_out = split(request.cases.cases, settings.seed, history.trained, history.held_out, read.present)
     read.all([*training, *held_out])
+    read.tell_assumed()
     reader.finish()
     train = read.subset(training, findable=False)
     names = {item: request.structures.by_id(item).name for item in request.taught}
@@ -175,14 +176,26 @@ class _Reading:
     def subset(self, cases: Sequence[Case], *, findable: bool) -> Subset:
         """Return cases that were read, with their entries in the history."""
         entries = [case_entry(case, self.request.structure_of, findable=findable) for case in cases]
-        prepared = [replace(self.prepared[case.id], group=self._group(case.source)) for case in cases]
+        prepared = [replace(self.prepared[case.id], group=self._group(case)) for case in cases]
         return Subset(cases, prepared, entries)
 
-    def _group(self, source: str) -> tuple[str, str]:
-        """Return the modality of most scans of a data set, and its name; of the only one nothing."""
-        found = self._hounsfield.get(source, [])
-        modality = "CT" if 2 * sum(found) > len(found) else "other"
-        return (modality, source) if source else ("", "")
+    def _group(self, case: Case) -> tuple[str, str]:
+        """Return the modality of a case and the name of its data set; one without a name needs no guess."""
+        return case.modality or (self._assumed(case.source) if case.source else ""), case.source
+
+    def _assumed(self, source: str) -> str:
+        """Return the modality of a data set that does not state it, by the values of most of its scans."""
+        found = self._hounsfield[source]
+        return "CT" if 2 * sum(found) > len(found) else "other"
+
+    def tell_assumed(self) -> None:
+        """Say which modality is assumed of the data sets that do not state it; batches are balanced by it."""
+        unstated = {case.source for case in self.request.cases.cases if case.source and not case.modality}
+        if unstated:
+            log.info(
+                "Batches are balanced by modality. By their values: %s. The column modality of a manifest would say.",
+                "; ".join(f"{source}: {self._assumed(source)}" for source in sorted(unstated)),
+            )
 
     def _read(self, case: Case) -> None:
         self.progress(Phase.READING, len(self.prepared) / len(self.request.cases.cases))

@@ -17,6 +17,7 @@ def said(*sources):
 
 def test_a_network_that_reads_no_names_needs_no_sentence():
     assert said(None, None) == ""
+    assert text_source(SimpleNamespace(structures=(), architecture={})) == ""
 
 
 def test_each_source_is_said():

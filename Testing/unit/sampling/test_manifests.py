@@ -45,6 +45,21 @@ def test_utf_16_of_which_the_mark_is_missing_is_refused(folder):
         open_data(folder)
 
 
+@pytest.mark.parametrize(("given", "code"), [("CT", "CT"), ("mri", "MR"), (" pt ", "PT"), ("", "")])
+def test_a_row_may_state_its_modality(folder, given, code):
+    table = f"image,looked_for,label,Modality\nscans/ä.nii.gz,cell,label.nii.gz,{given}\n"
+    (folder / "manifest.csv").write_text(table, encoding="utf-8")
+    (case,) = open_data(folder).cases
+    assert (case.modality, case.masks.keys()) == (code, {"cell"})
+
+
+def test_a_modality_that_dicom_does_not_know_is_refused(folder):
+    table = "image,looked_for,label,modality\nscans/ä.nii.gz,cell,label.nii.gz,TC\n"
+    (folder / "manifest.csv").write_text(table, encoding="utf-8")
+    with pytest.raises(UnknownNameError, match=r"(?s)TC.*CT"):
+        open_data(folder)
+
+
 def test_json_in_utf_16(folder):
     rows = [{"image": "scans/ä.nii.gz", "label": "label.nii.gz", "values": {"1": "Müller-Zelle"}}]
     (folder / "manifest.json").write_bytes(json.dumps(rows, ensure_ascii=False).encode("utf-16"))

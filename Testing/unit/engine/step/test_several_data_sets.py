@@ -9,6 +9,7 @@ from IncrementalSegLib.cli.app import main
 from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.step import trainer
 from IncrementalSegLib.methods.cfil import Cfil
+from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.versions import open_model
 
 STEP = {"method": "cfil", "options": FEW, "preset": "quick", "steps": 3, "device": "cpu"}
@@ -30,6 +31,29 @@ def test_two_data_sets_teach_two_structures_at_once(small_presets, data, tmp_pat
     name = "phantom shoulder, scanner A"  # that of both
     assert groups == {("other", name), ("other", f"{name} 2")}
     assert record.step["data"] == f"{name} + {name} 2"
+
+
+def test_batches_are_balanced_by_the_modality_that_a_manifest_states(
+    small_presets, data, tmp_path, monkeypatch, caplog
+):
+    rows = ["image,looked_for,label,values,modality"]
+    for case in open_data(data / "humerus").cases:
+        rows.append(f"{case.images[0]},humerus,{case.label},1=humerus,{'CT' if len(rows) < 3 else 'MR'}")
+    table = tmp_path / "stated.csv"
+    table.write_text("\n".join(rows))
+    groups, real = set(), Cfil.begin_step
+    monkeypatch.setattr(
+        Cfil, "begin_step", lambda method, ctx: groups.update(case.group for case in ctx.cases) or real(method, ctx)
+    )
+    learn(tmp_path / "alone", table, "humerus", **STEP)
+    assert groups == {("CT", ""), ("MR", "")}
+    assert "By their values" not in caplog.text
+    groups.clear()
+    caplog.set_level("INFO", "IncrementalSegLib")
+    learn(tmp_path / "several", [table, data / "scapula"], "humerus, scapula", **STEP)
+    assert {modality for modality, source in groups if "phantom" in source} == {"other"}
+    assert {modality for modality, source in groups if "phantom" not in source} in ({"CT"}, {"CT", "MR"})
+    assert "By their values: phantom shoulder, scanner A: other." in caplog.text
 
 
 def test_each_list_belongs_to_its_data_set(small_presets, data, tmp_path):
