@@ -84,13 +84,11 @@ def _refuse_other_options(context: typer.Context) -> None:
 
 def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
     """Print what a step made as tables and sentences; ``asked``: where a page was asked for."""
-    from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
-
     record, curve = result.record, result.curve
     made = result.to_json()
     scores = made["validation"]
     rows = [(name, number(score["validation_dice"]), score["cases"]) for name, score in scores.items()]
-    print_table("Dice on the held-out cases (on the model's grid)", ("structure", "Dice", "cases"), rows)
+    print_table("Dice on the held-out cases, resampled to the model's voxel size", ("structure", "Dice", "cases"), rows)
     early = f", ended early after {curve.steps} of {curve.planned}" if curve.steps < curve.planned else ""
     say(
         f"Version {record.number} of {model} knows {', '.join(record.structures.names)} "
@@ -98,14 +96,6 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
         f"{duration(record.seconds)})."
     )
     _show_choices(record)
-    known = {name: score["validation_dice"] for name, score in scores.items() if score["validation_dice"] is not None}
-    if weak := [name for name, dice in known.items() if dice < HARDLY_LEARNED]:
-        say(
-            f"Hardly learned: {', '.join(weak)}. The gate judges older structures only. More --steps, or --improve "
-            "once the version is in use, may help; `incrementalseg check` looks at the labels."
-        )
-        if all(scores[name]["cases"] == 1 for name in weak):
-            say("This is the score of one case, which may be unusual: `incrementalseg evaluate` scores others.")
     if record.step["held_out"]:
         say(f"Held out: {', '.join(entry['case'] for entry in record.step['held_out'])}.")
     if made["unjudged"]:
@@ -123,6 +113,14 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
         )
     elif result.report.held_back_by:
         say(f"Version {record.number} is in use anyway, because of --accept always.")
+    if weak := made["hardly_learned"]:
+        one = " on one case, which may be unusual" if all(scores[name]["cases"] == 1 for name in weak) else ""
+        values = ", ".join(f"{name} (Dice {scores[name]['validation_dice']:.2f})" for name in weak)
+        used = f"Version {record.number} is in use all the same: the gate judges older structures only. "
+        say(
+            f"Hardly learned: {values}{one}. {used if record.accepted else ''}More --steps, or --improve once the "
+            "version is in use, may help; `incrementalseg check` looks at the labels."
+        )
 
 
 def _show_choices(record: VersionRecord) -> None:

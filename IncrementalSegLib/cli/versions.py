@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table
+from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table, say
+from IncrementalSegLib.types import Json
 
 
 def command(model: ModelPath, as_json: AsJson = False) -> None:
     """List the versions of MODEL."""
+    from IncrementalSegLib.engine.quality import list_versions
     from IncrementalSegLib.store.versions import open_model
 
-    folder = open_model(model)
-    records = [folder.record(number) for number in folder.numbers()]
+    found = list_versions(open_model(model))
     if as_json:
-        versions = [record.to_json() | {"status": folder.status(record.number)} for record in records]
-        print_json({"model": folder.name, "current": folder.current, "versions": versions})
+        print_json(found)
         return
-    rows = []
-    for record in records:
-        what = record.step.get("action") or record.step.get("method")
-        names = ", ".join(record.structures.names)
-        made = record.created[:16].replace("T", " ")
-        rows.append((record.number, folder.status(record.number), record.parent, made, what, names))
-    print_table(folder.name, ("version", "status", "from", "made (UTC)", "by", "structures"), rows)
+    columns = ("version", "status", "from", "made (UTC)", "by", "structures")
+    print_table(found["model"], columns, map(_cells, found["versions"]))
+    for version in found["versions"]:
+        doubts = {"harmed": "held_back_by", "unsure": "unsure", "hardly learned": "hardly_learned"}
+        if said := [f"{word}: {', '.join(version[key])}" for word, key in doubts.items() if version[key]]:
+            say(f"Version {version['number']}, {'; '.join(said)}.")
+
+
+def _cells(version: Json) -> tuple[object, ...]:
+    step = version["step"]
+    return (
+        version["number"],
+        version["status"],
+        version["parent"],
+        version["created"][:16].replace("T", " "),
+        step.get("action") or step.get("method"),
+        ", ".join(item["name"] for item in version["structures"]),
+    )

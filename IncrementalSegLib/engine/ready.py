@@ -11,6 +11,7 @@ from torch import Tensor
 
 from IncrementalSegLib.engine.domain import TrainingDomain, scan_features, warnings_of
 from IncrementalSegLib.engine.models import LoadedModel, Loader, load
+from IncrementalSegLib.engine.quality import quality_warnings
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.sources import ScanSource
 from IncrementalSegLib.errors import DataError, Hint, OptionRef
@@ -74,6 +75,7 @@ class ReadyModel:
         chosen = folder.record(version).structures.select(names)
         runtime = start(device)
         loaded = loader(folder, runtime, version)
+        warnings += quality_warnings(folder, loaded.record.number, chosen)
         domain = TrainingDomain.of(folder, loaded.record.number, warnings.append)
         return cls(loaded, chosen, loaded.predictor(runtime), domain, warnings)
 

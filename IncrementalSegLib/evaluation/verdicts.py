@@ -42,6 +42,9 @@ Verdict = Literal["harmed", "unsure", "kept", "improved"]
 HARDLY_LEARNED = 0.1
 """Dice on held-out cases below which a new structure counts as not learned yet; our own choice."""
 
+POORLY_LEARNED = 0.5
+"""Dice below which more than two voxels are missed or added for each one found; our own choice."""
+
 AGREES = 12.0
 """Points by which two versions may differ that know a structure equally well; measured, see docs/benchmarks."""
 
@@ -164,6 +167,6 @@ def exceeds(points: float | None, limit: float) -> bool:
     return points is not None and round(points, _DIGITS) > limit
 
 
-def count_of_scans(count: int) -> str:
+def count_of_scans(count: int, scan: str = "scan") -> str:
     """Return ``1 scan`` or ``N scans``."""
-    return f"{count} scan{'' if count == 1 else 's'}"
+    return f"{count} {scan}{'' if count == 1 else 's'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -14,7 +14,7 @@ from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.state import ModelState
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.structures import Structure
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import Json, StructureId
 
 T = TypeVar("T")
 
@@ -83,8 +83,7 @@ def _structures(reader: ModelReader, record: VersionRecord, records: Mapping[int
     """Return what is known of each structure; a document of another form leaves its part unknown."""
     history, domain = (reader.document(kind, record.number) for kind in ("history", "domain"))
     created = {item.step.get("id"): item.created for item in records.values() if item.kind == "step"}
-    none: dict[str, Json] = {}
-    scores = _if_known(lambda: _scores(reader, record, records), none)
+    scores = newest_scores(reader, _lineage(record, records))
     return [
         item.to_json()
         | scores.get(item.id, {"dice": None, "scans": 0})
@@ -102,10 +101,26 @@ def _if_known(read: Callable[[], T], unknown: T) -> T:
         return unknown
 
 
-def _scores(reader: ModelReader, record: VersionRecord, records: Mapping[int, VersionRecord]) -> dict[str, Json]:
-    """Return the newest Dice of each structure, from its own step or from the gate of a later one."""
-    found: dict[str, Json] = {}
-    for known in _lineage(record, records):
+def newest_scores(reader: ModelReader, lineage: Sequence[VersionRecord]) -> dict[StructureId, Json]:
+    """Return the newest Dice of each structure, from its own step or from the gate of a later one.
+
+    Args:
+        reader: The model.
+        lineage: Records from the first version to the one in question.
+
+    Returns:
+        Uuid -> ``dice`` (mean, 0..1) and ``scans`` (held-out scans behind it); empty where a document has another form.
+
+    Raises:
+        ModelError: A file is damaged.
+    """
+    none: dict[StructureId, Json] = {}
+    return _if_known(partial(_scores, reader, lineage), none)
+
+
+def _scores(reader: ModelReader, lineage: Sequence[VersionRecord]) -> dict[StructureId, Json]:
+    found: dict[StructureId, Json] = {}
+    for known in lineage:
         for row in reader.document("retention", known.number).get("structures", ()):
             dice = [item["dice"] for item in row["after"] if item["dice"] is not None]
             if row["basis"] == "scans" and dice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from IncrementalSegLib.engine.packages.transfer import import_package
+from IncrementalSegLib.engine.quality import list_versions
 from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.sampling.checks import check_data
 from IncrementalSegLib.store.edits import rename_structure
@@ -20,9 +21,7 @@ def versions(model: Path) -> Json:
     Raises:
         IncrementalSegError: There is no such model.
     """
-    folder = open_model(model)
-    records = [folder.record(number).to_json() | {"status": folder.status(number)} for number in folder.numbers()]
-    return {"model": folder.name, "current": folder.current, "versions": records}
+    return list_versions(open_model(model))
 
 
 def accept(model: Path, version: int) -> Json:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from IncrementalSegLib.engine.documents import read_document
+from IncrementalSegLib.engine.quality import hardly_learned
 from IncrementalSegLib.engine.step.saving import RETENTION
 from IncrementalSegLib.engine.step.state import TrainingCurve
 from IncrementalSegLib.evaluation.retention import RetentionReport
@@ -52,6 +53,7 @@ class StepResult:
             "unjudged": [
                 item.name for item in self.record.structures if item.id in self.record.step.get("unjudged", ())
             ],
+            "hardly_learned": hardly_learned(self.record),
             "nothing_learned": self.curve.nothing_learned,
             "structures": list(self.record.structures.names),
             "seconds": self.record.seconds,
