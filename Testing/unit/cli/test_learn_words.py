@@ -10,6 +10,7 @@ import pytest
 
 from IncrementalSegLib.cli.learn import _show
 from IncrementalSegLib.engine.step.state import TrainingCurve
+from IncrementalSegLib.structures import Structure, StructureList
 
 
 def said(
@@ -26,7 +27,8 @@ def said(
 ) -> str:
     record = SimpleNamespace(
         number=2, parent=parent, preprocessing={"normalisation": normalisation},
-        structures=SimpleNamespace(names=("humerus", "scapula")), seconds=9.0, accepted=accepted,
+        structures=StructureList((Structure.create("humerus", 1), Structure.create("scapula", 2))), seconds=9.0, accepted=accepted,
+        architecture={},
         step={"method": "pcdd", "held_out": []},
     )  # fmt: skip
     made = {
