@@ -17,6 +17,7 @@ from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.inference.budget import MemoryBudget, on_device
 from IncrementalSegLib.inference.postprocess import largest_component
 from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.inference.uncertainty import Uncertainty, uncertainty_of
 from IncrementalSegLib.networks.decision import decide
 from IncrementalSegLib.networks.outputs.embedding import Embedding
 from IncrementalSegLib.networks.segmenter import Segmenter
@@ -122,7 +123,7 @@ class Predictor:
                 likely[:, volume.unlabelled] = 0
         entropy = None
         if uncertainty:
-            spread = self.uncertainty(image, wanted, seed, progress.sub(share, 1.0))
+            spread = self.uncertainty(image, wanted, seed, progress.sub(share, 1.0)).total
             if ignore is not None:
                 spread = spread.masked_fill(ignore, 0.0)
             entropy = inverse(spread[None], record, lambda slab: slab.clamp(0, 1))[0]
@@ -175,23 +176,16 @@ class Predictor:
         structures: Sequence[StructureId],
         seed: int = 0,
         progress: Share = UNTOLD,
-    ) -> Tensor:
-        """Return the predictive entropy over Monte Carlo dropout passes ``(D, H, W)``, 0..1.
-
-        The entropy of the mean probability.  Where structures overlap each has its own, in bits, and the
-        largest counts; where they exclude each other there is one over the structures asked for and
-        everything else, relative to the largest possible.
-        """
+    ) -> Uncertainty:
+        """Return the uncertainty over Monte Carlo passes, each map ``(D, H, W)`` on the CPU."""
         generator = torch.Generator().manual_seed(seed)
 
         def score(batch: Tensor) -> Tensor:
             passes = self.model.monte_carlo(batch, UNCERTAINTY_PASSES, generator, structures)
-            mean = torch.stack(list(passes)).mean(0)
-            if not self.model.exclusive:
-                return _entropy(torch.stack([mean, 1 - mean], dim=1)).amax(dim=1, keepdim=True)
-            return _entropy(torch.cat([mean, 1 - mean.sum(1, keepdim=True)], dim=1)).unsqueeze(1)
+            found = uncertainty_of(passes, self.model.exclusive)
+            return torch.stack([found.total, found.aleatoric], dim=1)
 
-        return self._run(image, score, progress)[0]
+        return Uncertainty(*self._run(image, score, progress))
 
     def _scored(self, wanted: Sequence[StructureId]) -> tuple[StructureId, ...]:
         """Return what must be scored to decide on ``wanted``: everything where structures exclude each other."""
@@ -280,12 +274,6 @@ def embedding_of(model: Segmenter) -> Embedding:
             "Teach a model with the method cfil.",
         )
     return model.output
-
-
-def _entropy(probability: Tensor) -> Tensor:
-    """Return the entropy over axis 1 relative to the largest possible, 0..1."""
-    total: Tensor = torch.special.entr(probability.clamp(0, 1)).sum(1)
-    return total / math.log(probability.shape[1])
 
 
 def _counted(score: Score, windows: int, progress: Share) -> Score:

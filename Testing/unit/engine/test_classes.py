@@ -90,7 +90,7 @@ def test_uncertainty_is_one_entropy_over_all_that_compete(chain, rng):
     predictor = load(open_model(chain), runtime).predictor(runtime)
     image = torch.from_numpy(rng.normal(size=(1, 2, 32, 32))).half()
     for asked in (predictor.model.structures, predictor.model.structures[:1]):
-        found = predictor.uncertainty(image, asked, seed=5).numpy()
+        found = predictor.uncertainty(image, asked, seed=5).total.numpy()
         random = torch.Generator().manual_seed(5)
         with predictor.autocast():
             passes = list(predictor.model.monte_carlo(image.float().transpose(0, 1), 10, random, asked))

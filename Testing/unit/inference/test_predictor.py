@@ -256,7 +256,7 @@ def test_only_the_largest_component_is_kept_when_asked_for(trained):
 def test_uncertainty_is_the_entropy_of_the_mean_in_bits_and_the_largest_over_structures(rng):
     model, settings = segmenter(), plan(patch=(1, 16, 16))
     image = torch.from_numpy(rng.normal(size=(1, 3, 16, 16))).half()
-    found = predictor(model, settings).uncertainty(image, model.structures, seed=5)
+    found = predictor(model, settings).uncertainty(image, model.structures, seed=5).total
     random = torch.Generator().manual_seed(5)
     with torch.no_grad():
         passes = list(model.monte_carlo(image.float().transpose(0, 1), UNCERTAINTY_PASSES, random))

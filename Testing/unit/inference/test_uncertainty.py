@@ -1,0 +1,77 @@
+"""Uncertainty of random passes: its parts by hand, their sum, and nothing epistemic without randomness."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from tiny import CPU, plan, segmenter
+
+from IncrementalSegLib.inference.predictor import UNCERTAINTY_PASSES, Predictor
+from IncrementalSegLib.inference.uncertainty import uncertainty_of
+
+
+def passes(exclusive, count=6, structures=3):
+    random = torch.Generator().manual_seed(0)
+    drawn = torch.randn(count, 2, structures + 1, 5, 4, generator=random)
+    return list(drawn.softmax(2)[:, :, 1:] if exclusive else drawn.sigmoid()[:, :, 1:])
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_the_parts_equal_a_loop_over_voxels(exclusive):
+    drawn = passes(exclusive)
+    found = uncertainty_of(iter(drawn), exclusive)
+    values = torch.stack(drawn).double().numpy()
+
+    def entropy(outcomes):
+        return -sum(value * math.log(value) for value in outcomes if value > 0) / math.log(len(outcomes))
+
+    for index in np.ndindex(2, 5, 4):
+        item, *place = index
+        each = values[:, item, :, place[0], place[1]]  # (passes, K)
+        groups = (
+            [[[*share, 1 - sum(share)] for share in each]]
+            if exclusive
+            else [[[share, 1 - share] for share in column] for column in each.T]
+        )
+        pairs = [(entropy(np.mean(group, axis=0)), np.mean([entropy(one) for one in group])) for group in groups]
+        total, aleatoric = max(pairs)
+        assert float(found.total[index]) == pytest.approx(total, abs=1e-5)
+        assert float(found.aleatoric[index]) == pytest.approx(aleatoric, abs=1e-5)
+    torch.testing.assert_close(found.aleatoric + found.epistemic, found.total)
+    assert found.epistemic.max() > 0.01
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_equal_passes_leave_nothing_epistemic(exclusive):
+    found = uncertainty_of([passes(exclusive)[0]] * 5, exclusive)
+    assert found.total.max() > 0.1
+    assert found.epistemic.max() < 1e-6
+
+
+def test_passes_sure_of_different_things_are_epistemic_alone():
+    one, other = torch.tensor([1.0, 0.0]).view(1, 2, 1), torch.tensor([0.0, 1.0]).view(1, 2, 1)
+    found = uncertainty_of([one, other], exclusive=True)
+    assert float(found.aleatoric) == 0
+    assert float(found.epistemic) == pytest.approx(math.log(2) / math.log(3))
+
+
+def test_no_pass_is_refused():
+    with pytest.raises(ValueError, match="no passes"):
+        uncertainty_of([], exclusive=True)
+
+
+@pytest.mark.parametrize(("network", "dropout"), [("unet2d-bayes", 0.0), ("unet2d", 0.5), ("unet2d", 0.0)])
+def test_a_network_is_epistemically_uncertain_where_its_passes_differ(network, dropout):
+    model = segmenter(network=network, dropout=dropout, output="classes")
+    image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = Predictor(model, plan(), CPU).uncertainty(image, model.structures, seed=3)
+    assert found.total.shape == found.aleatoric.shape == (3, 32, 32)
+    largest = float(found.epistemic.max())
+    assert largest > 1e-4 if network == "unet2d-bayes" or dropout else largest < 1e-6
+    random = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        again = uncertainty_of(
+            model.monte_carlo(image.transpose(0, 1), UNCERTAINTY_PASSES, random, model.structures), True
+        )
+    torch.testing.assert_close(found.total, again.total)
