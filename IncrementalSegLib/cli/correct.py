@@ -79,11 +79,24 @@ def command(
             raise typer.BadParameter("--session and --simulate take no SCAN, --strokes or --output")
         if session is not None and simulate is not None:
             raise typer.BadParameter("--session and --simulate exclude each other")
+    learning: dict[str, Any] = {"method": method, "options": parse_pairs(option or [])} | (
+        {} if steps is None else {"steps": steps}
+    )
     if session is not None:
         _act(session, model, device, as_json)
         return
     if simulate is not None:
-        _simulate(model, simulate, as_json, cases=cases, spots=spots, rounds=rounds, version=version, device=device)
+        _simulate(
+            model,
+            simulate,
+            as_json,
+            cases=cases,
+            spots=spots,
+            rounds=rounds,
+            version=version,
+            device=device,
+            **learning,
+        )
         return
     if scan is None or strokes is None or output is None:
         raise typer.BadParameter("name SCAN, --strokes FILE and --output PATH, or --session, or --simulate DATA")
@@ -95,9 +108,7 @@ def command(
             scan,
             strokes,
             output,
-            method=method,
-            options=parse_pairs(option or []),
-            **({} if steps is None else {"steps": steps}),
+            **learning,
             version=version,
             format=None if format is None else format.value,
             overwrite=overwrite,
@@ -131,16 +142,15 @@ def _act(action: Action, model: Path, device: Any, as_json: bool) -> None:
                 raise typer.Exit(HELD_BACK)
             return
         case Action.discard:
-            discard_corrections(model)
-            found = None
+            found = discard_corrections(model)
         case Action.undo:
             found = undo_correction(model)
         case Action.status:
             found = corrections(model)
     if as_json:
-        print_json({"session": None if found is None else found.to_json()})
-    elif found is None:
-        say(f"No corrections of {model} are left; the version in use has not changed.")
+        print_json(found.to_json())
+    elif not found.rounds:
+        say(f"No corrections of {model} are open; version {found.parent} is in use.")
     else:
         names = list(found.scans[0]["agreement"])
         rows = [
@@ -170,6 +180,13 @@ def _simulate(model: Path, data: Path, as_json: bool, **options: Any) -> None:
     rounds = [f"round {index}" for index in range(1, result.rounds + 1)]
     rows = [(name, *map(number, scores), number(alone[name][-1])) for name, scores in found.items()]
     columns = ("structure", "before", *rounds, "strokes alone")
+    if result.method is not None:
+        start, back = result.mean(lambda case: case.start), result.mean(lambda case: case.back)
+        columns = ("structure", "version in use", *columns[1:], "looking back")
+        rows = [
+            (row[0], number(start[name][0]), *row[1:], number(back[name][0]))
+            for name, row in zip(found, rows, strict=True)
+        ]
     print_table(f"Mean Dice of {len(result.cases)} cases, {result.spots} strokes per round", columns, rows)
     for text in result.warnings:
         say(text)

@@ -173,25 +173,25 @@ def _correct(call: CorrectCall, session: Session | None = None) -> CorrectResult
 
 
 def corrections(model: str | Path) -> SessionStatus:
-    """Return the open correction session of a model.
+    """Return what the correction session of a model has done; no rounds where none is open.
 
     Args:
         model: The model's folder.
 
     Raises:
-        ModelError: None is open, or a file is damaged.
+        ModelError: There is no model, or a file is damaged.
     """
-    return _open(open_model(model)).status()
+    return Session(open_model(model)).status()
 
 
-def undo_correction(model: str | Path) -> SessionStatus | None:
+def undo_correction(model: str | Path) -> SessionStatus:
     """Take back the last round of a correction session; files written for a scan stay.
 
     Args:
         model: The model's folder.
 
     Returns:
-        The session, or ``None`` where this was its first round.
+        What is left; no rounds where this was the first one.
 
     Raises:
         ModelError: No session is open, or the round was too long ago.
@@ -200,21 +200,26 @@ def undo_correction(model: str | Path) -> SessionStatus | None:
     with folder.writing():
         session = _open(folder)
         session.undo()
-        return session.status() if session.document else None
+        return session.status()
 
 
-def discard_corrections(model: str | Path) -> None:
+def discard_corrections(model: str | Path) -> SessionStatus:
     """Forget what a correction session has learned; files written for its scans stay.
 
     Args:
         model: The model's folder.
+
+    Returns:
+        No rounds.
 
     Raises:
         ModelError: No session is open.
     """
     folder = open_model(model)
     with folder.writing():
-        _open(folder).discard()
+        session = _open(folder)
+        session.discard()
+        return session.status()
 
 
 @pydantic_dataclass(frozen=True, config=CONFIG)

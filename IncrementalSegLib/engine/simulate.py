@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, InstanceOf
@@ -16,14 +16,19 @@ from IncrementalSegLib.correction.strokes import Strokes
 from IncrementalSegLib.correction.user import draw_strokes
 from IncrementalSegLib.engine.propagated import revision
 from IncrementalSegLib.engine.ready import ReadyModel
+from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.session.learner import STEPS, Learner, LearnerSettings
+from IncrementalSegLib.engine.session.rounds import Rounds
 from IncrementalSegLib.engine.settings import MODEL, CaseChoice, VersionChoice
+from IncrementalSegLib.engine.sources import ScanSource
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import score
 from IncrementalSegLib.options import CONFIG, called_with
-from IncrementalSegLib.progress import UNTOLD, Phase, Share
+from IncrementalSegLib.progress import Phase, Share
 from IncrementalSegLib.sampling.cases import Case, Dataset, naming
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
-from IncrementalSegLib.sampling.reading import CaseReader
+from IncrementalSegLib.sampling.reading import CaseReader, read_case
+from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureSpec
 from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.labels import Mask
@@ -42,12 +47,16 @@ class CaseSimulation:
         dice: Dice before and after each round.
         strokes_only: Dice if the strokes held and nothing else changed: the rest is due to the propagation.
         voxels: Voxels under the strokes of all rounds.
+        start: Dice of the version in use; equal to the first of ``dice`` where nothing was learned before.
+        back: Dice of the outline without strokes after the last case; empty where nothing is learned.
     """
 
     case: str
     dice: Scores
     strokes_only: Scores
     voxels: int
+    start: Scores
+    back: Scores
 
 
 @dataclass(frozen=True)
@@ -57,14 +66,16 @@ class Simulation:
     Attributes:
         spots: Largest number of strokes per round.
         rounds: Rounds per case.
-        cases: The cases.
+        cases: The cases, in the order in which they were corrected.
         warnings: What a person should know.
+        method: How the model learned from one case for the next; ``None``: it learned nothing.
     """
 
     spots: int
     rounds: int
     cases: tuple[CaseSimulation, ...]
     warnings: list[str]
+    method: str | None = None
 
     def mean(self, part: Callable[[CaseSimulation], Scores]) -> Scores:
         """Return the mean over the cases of one kind of score."""
@@ -76,6 +87,7 @@ class Simulation:
         return {
             "spots": self.spots,
             "rounds": self.rounds,
+            "method": self.method,
             "dice": self.mean(lambda case: case.dice),
             "strokes_only": self.mean(lambda case: case.strokes_only),
             "cases": [vars(case) for case in self.cases],
@@ -100,11 +112,23 @@ class SimulateCall(VersionChoice, CaseChoice):
     rounds: Annotated[
         int, Field(ge=1, description="Rounds per case; the outline is predicted again from the strokes of all rounds.")
     ] = 2
+    method: Annotated[
+        str | None,
+        Field(description="How a copy of the model learns from one case for the next; by default it learns nothing."),
+    ] = None
+    options: Annotated[Mapping[str, Any], Field(description="Options of the method; `methods` lists them.")] = field(
+        default_factory=dict
+    )
+    steps: Annotated[int, Field(ge=1, description="Optimiser steps of a round.")] = STEPS
+    seed: Annotated[int, Field(ge=0, description="Decides batches and dropout.")] = 0
 
 
 @called_with(SimulateCall)
 def simulate(call: SimulateCall) -> Simulation:
-    """Let a simulated user correct labelled cases by strokes that only propagate; nothing is written or learned.
+    """Let a simulated user correct labelled cases, one after the other; nothing is written.
+
+    With a method a copy of the model learns from each round, as in a correction session, and all cases are predicted
+    again after the last one.
 
     Returns:
         Dice before and after each round.
@@ -117,7 +141,8 @@ def simulate(call: SimulateCall) -> Simulation:
     ready = ReadyModel.open(call.model, None, call.version, call.device)
     names = ready.structures.names
     dataset = restrict_labels(dataset, [StructureSpec(name, name) for name in names])
-    reader, found = CaseReader(dataset), []
+    user = _User(ready, call, CaseReader(dataset))
+    found = []
     for number, case in enumerate(dataset.cases):
         if len(case.looked_for) < len(names):
             lacking = ", ".join(name for name in names if name not in case.looked_for)
@@ -125,49 +150,81 @@ def simulate(call: SimulateCall) -> Simulation:
             continue
         segmenting = Share.of(call.progress, Phase.SEGMENTING.of(case.id))
         share = segmenting.sub(number / len(dataset.cases), (number + 1) / len(dataset.cases))
-        volume, masks = reader.read(case)
-        truth = {ready.structures.named(name).id: mask for name, mask in masks.items()}
         with naming(case):
-            found.append(_correct_case(case, volume, truth, ready, call.spots, call.rounds, share))
-    reader.finish()
+            found.append(user.correct(case, share))
+    user.reader.finish()
     if not found:
         raise DataError(
             f"In none of the cases all structures of the model ({', '.join(names)}) were looked for.",
             "The simulated user has to know them all.",
             "Use a data set in which every one of them is labelled.",
         )
-    return Simulation(call.spots, call.rounds, tuple(found), ready.warnings)
+    if user.session is not None:
+        corrected = {case.id: case for case in dataset.cases}
+        found = [replace(item, back=user.look_back(corrected[item.case])) for item in found]
+    return Simulation(call.spots, call.rounds, tuple(found), ready.warnings, call.method)
 
 
-def _correct_case(
-    case: Case,
-    volume: Volume,
-    truth: Mapping[StructureId, Mask],
-    ready: ReadyModel,
-    spots: int,
-    rounds: int,
-    progress: Share = UNTOLD,
-) -> CaseSimulation:
-    first = ready.predict(volume, case.id, uncertainty=True, progress=progress.sub(0.0, 0.8))
-    assert first.uncertainty is not None
-    spacing, doubtful = volume.grid.steps, volume.unlabelled
-    outlines, alone = [first.mask], [first.mask]
-    strokes: Strokes | None = None
-    for number in range(rounds):
-        strokes = draw_strokes(first.uncertainty, outlines[-1], truth, spacing, spots, strokes, doubtful)
-        share = progress.sub(0.8 + 0.2 * number / rounds, 0.8 + 0.2 * (number + 1) / rounds)
-        revised = ready.predictor.predict(
-            volume, ready.structures.ids, revise=revision(strokes, ready, volume), progress=share
+class _User:
+    """Correct one case after the other, and let a copy of the model learn where the call names a method."""
+
+    def __init__(self, ready: ReadyModel, call: SimulateCall, reader: CaseReader) -> None:
+        self.before, self.call, self.reader = ready, call, reader
+        self.session: Rounds | None = None
+        if call.method is not None:
+            settings = LearnerSettings(call.method, call.options, call.seed)
+            learner = Learner(open_model(call.model), settings, start(call.device), lambda *_: None)
+            self.session = Rounds(ready, learner)
+
+    @property
+    def ready(self) -> ReadyModel:
+        """The model as it is now."""
+        return self.before if self.session is None else self.session.ready
+
+    def correct(self, case: Case, progress: Share) -> CaseSimulation:
+        """Correct a case in as many rounds as asked for."""
+        volume, masks = self.reader.read(case)
+        truth = self._truth(masks)
+        first = self.ready.predict(volume, case.id, uncertainty=True, progress=progress.sub(0.0, 0.8))
+        unlearned = first if self.session is None else self.before.predictor.predict(volume, self.ready.structures.ids)
+        assert first.uncertainty is not None
+        spacing, rounds = volume.grid.steps, self.call.rounds
+        outlines, alone = [first.mask], [first.mask]
+        strokes: Strokes | None = None
+        for number in range(rounds):
+            strokes = draw_strokes(
+                first.uncertainty, outlines[-1], truth, spacing, self.call.spots, strokes, volume.unlabelled
+            )
+            share = progress.sub(0.8 + 0.2 * number / rounds, 0.8 + 0.2 * (number + 1) / rounds)
+            outlines.append(self._round(case, volume, strokes, share))
+            alone.append(strokes.imposed(first.mask))
+        assert strokes is not None
+        return CaseSimulation(
+            case=case.id,
+            dice=_scores(outlines, truth, self.ready, spacing),
+            strokes_only=_scores(alone, truth, self.ready, spacing),
+            voxels=int(np.count_nonzero(strokes.known)),
+            start=_scores([unlearned.mask], truth, self.ready, spacing),
+            back={},
         )
-        outlines.append(strokes.imposed(revised.mask))
-        alone.append(strokes.imposed(first.mask))
-    assert strokes is not None
-    return CaseSimulation(
-        case=case.id,
-        dice=_scores(outlines, truth, ready, spacing),
-        strokes_only=_scores(alone, truth, ready, spacing),
-        voxels=int(np.count_nonzero(strokes.known)),
-    )
+
+    def look_back(self, case: Case) -> Scores:
+        """Score the outline of a case without strokes, as the model is now."""
+        volume, masks = read_case(case, [])
+        found = self.ready.predictor.predict(volume, self.ready.structures.ids)
+        return _scores([found.mask], self._truth(masks), self.ready, volume.grid.steps)
+
+    def _round(self, case: Case, volume: Volume, strokes: Strokes, progress: Share) -> dict[StructureId, Mask]:
+        """Return the outline after a round."""
+        if self.session is None or not strokes.known.any():
+            revise = revision(strokes, self.ready, volume)
+            found = self.ready.predictor.predict(volume, self.ready.structures.ids, revise=revise, progress=progress)
+            return strokes.imposed(found.mask)
+        source = ScanSource(case.id, case.images)
+        return self.session.correct(source, volume, strokes, self.call.steps, progress).mask
+
+    def _truth(self, masks: Mapping[str, Mask]) -> dict[StructureId, Mask]:
+        return {self.ready.structures.named(name).id: mask for name, mask in masks.items()}
 
 
 def _scores(

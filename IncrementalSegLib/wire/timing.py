@@ -21,6 +21,7 @@ USUAL: dict[str, dict[str, float]] = {
     "spots": {Phase.LOADING: 5, Phase.SEGMENTING: 95},
     "suggest": {Phase.LOADING: 5, Phase.SEGMENTING: 95},
     "correct": {Phase.LOADING: 5, Phase.SEGMENTING: 95},
+    "keep_corrections": {Phase.LOADING: 5, Phase.CHECKING_OLD: 90, Phase.SAVING: 5},
     "evaluate": {Phase.LOADING: 5, Phase.CHECKING: 95},
     "gate": {Phase.LOADING: 5, Phase.CHECKING_OLD: 95},
     "compare_pictures": {Phase.LOADING: 10, Phase.DRAWING: 90},

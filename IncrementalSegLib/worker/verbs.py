@@ -15,6 +15,13 @@ from IncrementalSegLib.wire.lines import short
 
 VERBS: dict[str, str] = {
     "segment": "engine.segment:segment",
+    "spots": "engine.spots:spots",
+    "suggest": "engine.suggest:suggest",
+    "correct": "engine.correct:correct",
+    "corrections": "engine.correct:corrections",
+    "undo_correction": "engine.correct:undo_correction",
+    "keep_corrections": "engine.correct:keep_corrections",
+    "discard_corrections": "engine.correct:discard_corrections",
     "evaluate": "engine.scores.evaluate:evaluate",
     "learn": "engine.learn:learn",
     "resume": "engine.learn:resume",

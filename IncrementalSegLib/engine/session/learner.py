@@ -30,7 +30,7 @@ from IncrementalSegLib.types import Source
 STEPS = 20
 """Optimiser steps of a round; our own choice, so that a round takes seconds."""
 
-LEARNING_RATE = 0.2
+LEARNING_RATE = 0.04
 """Learning rate of a round, relative to that of a step; our own choice."""
 
 HOLDING = 0.5

@@ -38,8 +38,8 @@ class SessionStatus:
     """State of a session.
 
     Attributes:
-        parent: The version that it began from.
-        method: How it learns.
+        parent: The version that it began from, or would begin from.
+        method: How it learns; ``None`` where no session is open.
         rounds: Rounds that count: those undone do not.
         undoable: Rounds that can be undone.
         scans: One JSON object per scan, from the oldest: ``scan``, ``rounds``, ``voxels`` under strokes, and
@@ -47,7 +47,7 @@ class SessionStatus:
     """
 
     parent: int
-    method: str
+    method: str | None
     rounds: int
     undoable: int
     scans: tuple[Json, ...]
@@ -100,6 +100,8 @@ class Session:
 
     def status(self) -> SessionStatus:
         """Return what was done so far."""
+        if self.method is None:
+            return SessionStatus(self.folder.current, None, 0, 0, ())
         names = {item.id: item.name for item in self.folder.record().structures}
         rounds = self.store.rounds
         return SessionStatus(

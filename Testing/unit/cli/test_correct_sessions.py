@@ -1,136 +1,37 @@
-"""The command correct with a method: a copy of the model learns, round by round, until it is kept or discarded."""
+"""The command correct with a method, and with --session."""
 
-import numpy as np
 import pytest
 
 from IncrementalSegLib.store.versions import open_model
 
 pytest.importorskip("skimage")
 
-METHOD = ("--method", "lwfseg", "--steps", 2)
+
+def test_a_session_from_its_first_round_to_a_version(model, data, draw, command, tmp_path):
+    judging = {item["case"] for item in open_model(model).record().step["held_out"]}
+    case = next(name for name in ("c0", "c1", "c2") if name not in judging)
+    strokes, output = draw(liver=(2, 3, 4), background=(0, 0, 0)), tmp_path / "corrected.seg.nrrd"
+    first = ("correct", model, data / "images" / f"{case}.nii.gz", "--strokes", strokes, "--output", output)
+    said = command(*first, "--method", "lwfseg", "--steps", 1)
+    assert "learned from 1 round on 1 scan (lwfseg)" in said.out
+    assert f"incrementalseg correct {model} --session keep" in said.out.replace("\n", "")
+    assert output.exists()
+    status = command("correct", model, "--session", "status", "--json").json
+    assert [item["scan"] for item in status["scans"]] == [case]
+    assert case in command("correct", model, "--session", "status").out
+    refused = command(*first, "--overwrite", "--method", "finetune")
+    assert refused.status == 1
+    assert f"`incrementalseg correct {model} --session discard`" in refused.err.replace("\n", "")
+    kept = command("correct", model, "--session", "keep", "--json")
+    assert kept.status == (0 if kept.json["accepted"] else 3)
+    assert kept.json["version"] == 2
+    undone = command("correct", model, "--session", "undo")
+    assert undone.status == 1
+    assert "No corrections" in undone.err
 
 
-@pytest.fixture
-def round_of(model, data, draw, command, tmp_path):
-    """Return a function that does a round on a scan and returns what the command said."""
-
-    def correct(case="c0", *more, **strokes):
-        drawn = draw(**(strokes or {"liver": (2, 3, 4), "background": (0, 0, 0)}))
-        output = tmp_path / f"{case}.seg.nrrd"
-        scan = data / "images" / f"{case}.nii.gz"
-        arguments = ("--strokes", drawn, "--output", output, "--overwrite", "--json", *(more or METHOD))
-        return command("correct", model, scan, *arguments)
-
-    return correct
-
-
-def held_out(model):
-    """Return the cases that judge the model."""
-    return {item["case"] for item in open_model(model).record().step["held_out"]}
-
-
-def learnable(model):
-    """Return the cases from which it may learn."""
-    return [f"c{number}" for number in range(5) if f"c{number}" not in held_out(model)]
-
-
-def versions(model):
-    return {path: path.read_bytes() for path in (model / "versions").rglob("*") if path.is_file()} | {
-        "current": open_model(model).current
-    }
-
-
-def weights(model):
-    found = sorted((model / "correcting").iterdir())
-    return (found[-1] / "training.safetensors").read_bytes()
-
-
-def test_rounds_teach_a_copy_that_can_be_undone_and_discarded(model, round_of, command):
-    before = versions(model)
-    one, two = learnable(model)[:2]
-    said = round_of(one)
-    assert said.status == 0, said.err
-    assert said.json["session"]["rounds"] == 1
-    first = weights(model)
-    assert round_of(one, "--steps", 2).json["session"]["scans"][0]["rounds"] == 2  # the method is that of the session
-    assert round_of(two).json["session"]["undoable"] == 3
-    assert weights(model) != first
-    assert [
-        item["scan"] for item in command("correct", model, "--session", "status", "--json").json["session"]["scans"]
-    ] == [one, two]
-    for left in (2, 1):
-        assert command("correct", model, "--session", "undo", "--json").json["session"]["rounds"] == left
-    assert weights(model) == first
-    assert command("correct", model, "--session", "undo", "--json").json["session"] is None
-    assert not (model / "correcting").exists()
-    round_of(one)
-    assert command("correct", model, "--session", "discard", "--json").json["session"] is None
-    assert not (model / "correcting").exists()
-    assert versions(model) == before
-
-
-def test_what_was_learned_is_kept_through_the_gate(model, round_of, command):
-    one = learnable(model)[0]
-    round_of(one)
-    said = command("correct", model, "--session", "keep", "--json")
-    assert said.status in (0, 3), said.err
-    record = open_model(model).record(2)
-    assert said.json["version"] == 2
-    assert [row["structure"] for row in said.json["retention"]["structures"]] == ["liver"]
-    assert record.step["corrected"] == [one]
-    assert one in [item["case"] for item in record.step["training"]]
-    assert open_model(model).current == (2 if said.json["accepted"] else 1)
-    assert not (model / "correcting").exists()
-    assert command("correct", model, "--session", "keep").status == 1
-
-
-def test_what_harms_is_held_back(model, round_of, command):
-    round_of(learnable(model)[0], "--method", "finetune", "--steps", 30, background=np.s_[:, 4:, :])
-    said = command("correct", model, "--session", "keep", "--json")
-    assert said.status == 3
-    assert said.json["held_back_by"] == ["liver"]
-    assert open_model(model).current == 1
-
-
-def test_a_session_of_an_older_version_is_refused(model, round_of, command):
-    one = learnable(model)[0]
-    round_of(one)
-    command("structures", model, "rename", "liver", "Leber")
-    assert open_model(model).current == 2
-    for said in (round_of(one, Leber=(2, 3, 4)), command("correct", model, "--session", "keep")):
-        assert said.status == 1
-        assert "began from version 1, and version 2 is in use now" in said.err.replace("\n", " ")
-    assert command("correct", model, "--session", "discard").status == 0
-
-
-@pytest.mark.parametrize(
-    ("more", "told"),
-    [
-        (("--method", "mib"), "makes classes, the model has heads"),
-        (("--method", "nothing"), "no method called 'nothing'"),
-        (("--method", "lwfseg", "--option", "nothing=1"), "no option of lwfseg called 'nothing'"),
-        (("--method", "lwfseg", "--version", 1), "cannot learn from corrections"),
-    ],
-)
-def test_refusals_begin_no_session(model, round_of, more, told):
-    said = round_of(learnable(model)[0], *more)
-    assert said.status == 1
-    assert told in said.err.replace("\n", " ")
-    assert not (model / "correcting").exists()
-
-
-def test_a_scan_that_judges_is_not_learned_from(model, round_of):
-    said = round_of(held_out(model).pop())
-    assert said.status == 1
-    assert "is held out" in said.err
-    assert not (model / "correcting").exists()
-
-
-def test_another_method_is_refused_while_a_session_is_open(model, round_of):
-    one = learnable(model)[0]
-    round_of(one)
-    said = round_of(one, "--method", "finetune")
-    assert said.status == 1
-    assert "began with the method 'lwfseg'" in said.err.replace("\n", " ")
-    assert "--session keep" in said.err.replace("\n", " ")
-    assert round_of(one, "--method", "propagate-only").json["session"] is None
+@pytest.mark.parametrize("arguments", [("SCAN", "--session", "undo"), ("--session", "undo", "--simulate", "x")])
+def test_a_session_takes_nothing_else(taught, scan, command, arguments):
+    said = command("correct", taught, *(scan if item == "SCAN" else item for item in arguments))
+    assert said.status == 2
+    assert "--session" in said.err

@@ -1,0 +1,213 @@
+"""Correction sessions: rounds teach a copy of the model, and can be undone, kept or discarded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import tree
+
+from IncrementalSegLib.engine.correct import (
+    correct,
+    corrections,
+    discard_corrections,
+    keep_corrections,
+    undo_correction,
+)
+from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.session import learner
+from IncrementalSegLib.engine.session.scans import cut_pieces
+from IncrementalSegLib.engine.simulate import simulate
+from IncrementalSegLib.errors import DataError, ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.methods.base.method import TrainingPhase
+from IncrementalSegLib.sampling.batch import PreparedCase
+from IncrementalSegLib.store.correcting import ROUNDS_KEPT, Correcting
+from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.structures import Structure
+from IncrementalSegLib.volumes.io import read_volume
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
+
+pytest.importorskip("skimage")
+pytestmark = pytest.mark.usefixtures("small_presets")
+
+
+@pytest.fixture
+def scans(data) -> list[Path]:
+    """Scans that taught nothing."""
+    return sorted((data / "scapula" / "imagesTr").iterdir())
+
+
+@pytest.fixture
+def round_of(model, tmp_path):
+    """Return a function that does a round of two optimiser steps on a scan."""
+
+    def act(scan, voxels=((2, 3, 4),), background=((0, 0, 0),), **more):
+        grid = read_volume(scan).grid
+        masks = {name: np.zeros(grid.shape, bool) for name in ("humerus", "background")}
+        for name, places in (("humerus", voxels), ("background", background)):
+            for place in places:
+                masks[name][place] = True
+        strokes = tmp_path / "strokes.seg.nrrd"
+        write_seg_nrrd(strokes, masks, grid, [Structure(name, name, 1, (255, 0, 0)) for name in masks])
+        settings = {"method": "lwfseg", "steps": 2, "overwrite": True, "device": "cpu"} | more
+        return correct(model, scan, strokes, tmp_path / "corrected.seg.nrrd", **settings)
+
+    return act
+
+
+def learned(model):
+    """Return weights, optimiser and memory of a session."""
+    return Correcting(model).tensors("training")
+
+
+def same(one, two):
+    return set(one) == set(two) and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_rounds_change_the_copy_alone_and_are_undone_to_the_bit(model, scans, round_of):
+    before = tree(model / "versions")
+    current = load(open_model(model), start("cpu")).segmenter.state_dict()
+    assert round_of(scans[0]).session.rounds == 1
+    one = learned(model)
+    assert not same(one, one | {f"weights/{name}": value for name, value in current.items()})
+    second = round_of(scans[0], method=None).session  # the method is that of the session
+    assert (second.rounds, second.scans[0]["rounds"], len(second.scans)) == (2, 2, 1)
+    two = learned(model)
+    assert [item["rounds"] for item in round_of(scans[1]).session.scans] == [2, 1]
+    assert undo_correction(model).rounds == 2
+    assert same(learned(model), two)
+    undo_correction(model)
+    assert same(learned(model), one)
+    assert not same(one, two)
+    assert undo_correction(model).rounds == 0
+    assert not Correcting(model).path.exists()
+    assert tree(model / "versions") == before
+
+
+def test_the_same_round_gives_the_same_bits_after_an_undo(model, scans, round_of):
+    round_of(scans[0])
+    round_of(scans[1])
+    found = learned(model)
+    undo_correction(model)
+    round_of(scans[1])
+    assert same(learned(model), found)
+
+
+def test_old_rounds_cannot_be_undone(model, scans, round_of):
+    for _ in range(ROUNDS_KEPT + 1):
+        status = round_of(scans[0], steps=1).session
+    assert (status.rounds, status.undoable) == (ROUNDS_KEPT + 1, ROUNDS_KEPT - 1)
+    for _ in range(ROUNDS_KEPT - 1):
+        undo_correction(model)
+    with pytest.raises(ModelError, match="Round 2 of the corrections cannot be undone"):
+        undo_correction(model)
+
+
+def test_discarded_corrections_leave_nothing(model, scans, round_of):
+    before = tree(model)
+    round_of(scans[0])
+    assert tree(model) != before
+    assert discard_corrections(model) == corrections(model)
+    assert (corrections(model).rounds, corrections(model).method) == (0, None)
+    assert tree(model) == before
+    for act in (undo_correction, discard_corrections, keep_corrections):
+        with pytest.raises(ModelError, match="No corrections"):
+            act(model)
+
+
+def test_kept_corrections_are_a_version_that_the_gate_judged(model, scans, round_of):
+    round_of(scans[0])
+    weights = learned(model)
+    result = keep_corrections(model, device="cpu")
+    assert [row.structure for row in result.report.rows] == ["humerus"]
+    folder = open_model(model)
+    record = folder.record(2)
+    assert (record.parent, record.step["method"], record.step["optimiser_steps"]) == (1, "lwfseg", 2)
+    assert [item["case"] for item in record.step["training"]] == record.step["corrected"]
+    kept = folder.tensors("weights", 2)
+    assert all(torch.equal(value, weights[f"weights/{name}"]) for name, value in kept.items())
+    assert folder.current == (2 if record.accepted else 1)
+    assert not Correcting(model).path.exists()
+
+
+def test_harmful_corrections_are_held_back(model, data, scans, teach, round_of, monkeypatch):
+    monkeypatch.setattr(learner, "_PHASE", TrainingPhase("correct", learning_rate=4.0))
+    teach(model, data / "both", "humerus", improve=True, method="finetune", steps=40)
+    parent = open_model(model).current
+    round_of(scans[0], voxels=[np.s_[:]], background=(), method="finetune", steps=10)
+    result = keep_corrections(model, device="cpu")
+    assert result.record.held_back_by == ("humerus",)
+    assert open_model(model).current == parent
+
+
+def test_a_session_of_another_version_is_refused_and_can_be_discarded(model, scans, round_of):
+    round_of(scans[0])
+    open_model(model).edit({"action": "nothing"})
+    for act in (lambda: round_of(scans[0]), lambda: keep_corrections(model, device="cpu")):
+        with pytest.raises(ModelError, match="began from version 1, and version 2 is in use now"):
+            act()
+    discard_corrections(model)
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "told"),
+    [
+        ({"method": "mib"}, ModelError, "makes classes, the model has heads"),
+        ({"method": "nothing"}, UnknownNameError, "no method called 'nothing'"),
+        ({"options": {"nothing": 1}}, UnknownNameError, "no option of lwfseg called 'nothing'"),
+        ({"version": 1}, OptionError, "Version 1 cannot learn from corrections"),
+    ],
+)
+def test_refusals_begin_no_session(model, scans, round_of, more, error, told):
+    with pytest.raises(error, match=told):
+        round_of(scans[0], **more)
+    assert not Correcting(model).path.exists()
+
+
+def test_a_scan_that_judges_is_not_learned_from(model, data, scans, teach, round_of):
+    teach(model, data / "both", "scapula", method="lwfseg")
+    judge = open_model(model).record().step["held_out"][0]["case"]
+    scan = next(path for path in (data / "both" / "imagesTr").iterdir() if path.name.startswith(judge))
+    with pytest.raises(DataError, match="is held out"):
+        round_of(scan)
+    assert not Correcting(model).path.exists()
+
+
+def test_another_method_is_refused_while_a_session_is_open(model, scans, round_of):
+    round_of(scans[0])
+    with pytest.raises(ModelError, match="began with the method 'lwfseg'"):
+        round_of(scans[0], method="finetune")
+    assert round_of(scans[0], method="propagate-only").session is None
+    assert corrections(model).rounds == 1
+
+
+def test_a_simulated_session_scores_each_case_before_and_after_and_writes_nothing(model, data):
+    before = tree(model)
+    settings = {"spots": 2, "rounds": 1, "device": "cpu"}
+    taught = simulate(model, data / "humerus", method="lwfseg", steps=2, **settings)
+    still = simulate(model, data / "humerus", **settings)
+    assert tree(model) == before
+    assert [len(case.dice["humerus"]) for case in taught.cases] == [2, 2, 2]
+    first = taught.cases[0]
+    assert first.dice["humerus"][0] == first.start["humerus"][0]
+    assert [case.start for case in taught.cases] == [case.start for case in still.cases]
+    assert all(len(case.back["humerus"]) == 1 for case in taught.cases)
+    assert [case.back for case in still.cases] == [{}, {}, {}]
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_pieces_hold_every_stroke_and_ignore_the_rest(depth):
+    strokes = torch.zeros(6, 20, 20, dtype=torch.bool)
+    for voxel in ((0, 0, 0), (0, 19, 19), (5, 10, 10)):
+        strokes[voxel] = True
+    image = torch.arange(2400.0).view(1, 6, 20, 20).half()
+    case = PreparedCase("c", "p", image, ("a" * 32,), strokes[None].to(torch.uint8), ~strokes)
+    pieces = cut_pieces(case, (depth, 8, 8), strokes)
+    assert len(pieces) == 3
+    assert all(piece.image.shape == (1, depth, 8, 8) for piece in pieces)
+    assert sum(int((~piece.ignore).sum()) for piece in pieces) == 3
+    shown = torch.cat([piece.image[0][~piece.ignore] for piece in pieces])
+    assert sorted(shown.tolist()) == sorted(image[0][strokes].tolist())
