@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from IncrementalSegLib.store.record import VersionRecord
 
-_HASH = "the hash of the name, which carries no meaning (the extra [text] would install WordLlama)"
+_HASH = "the hash of the name, which carries no meaning"
 
 
 def text_source(record: VersionRecord) -> str:
@@ -20,6 +21,8 @@ def text_source(record: VersionRecord) -> str:
             found.setdefault(_words(source), []).append(item.name)
     if not found:
         return ""
+    if _HASH in found and importlib.util.find_spec("wordllama") is None:
+        found[f"{_HASH} (the extra [text] installs WordLlama)"] = found.pop(_HASH)
     parts = [words if len(found) == 1 else f"{words}: {', '.join(names)}" for words, names in found.items()]
     return f"Text embeddings of names: {'; '.join(parts)}."
 

@@ -131,11 +131,11 @@ def _read_table(path: Path) -> tuple[dict[str, Vector], str]:
             rows: Iterable[tuple[str, Any]] = loaded.items()
         elif path.suffix == ".npy":
             array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-            listed = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
-            names = [line.strip() for line in listed if line.strip()]
+            names = _listed(path.with_suffix(".txt"))
             if array.ndim != 2 or len(array) != len(names):
                 raise OptionError(
-                    f"The table {path.name} has the shape {array.shape}, its list {path.stem}.txt {len(names)} names.",
+                    f"The table {path.name} has the shape {array.shape}, for a list of length {len(names)} in "
+                    f"{path.stem}.txt.",
                     todo="Give one row per name.",
                 )
             rows = zip(names, array, strict=True)
@@ -145,8 +145,21 @@ def _read_table(path: Path) -> tuple[dict[str, Vector], str]:
                 todo="Use .safetensors with a tensor per name, or .npy with the names in a .txt beside it.",
             )
         return _by_name(rows, path), hashlib.sha256(data).hexdigest()
+    except FileNotFoundError as error:
+        raise OptionError(f"The text embeddings {path} are not there.", todo="Check the path.") from error
     except (OSError, ValueError, KeyError, MemoryError, safetensors.SafetensorError) as error:
         raise OptionError(f"The text embeddings {path} cannot be read ({error}).") from error
+
+
+def _listed(path: Path) -> list[str]:
+    """Return the names of the rows of a ``.npy``."""
+    if not path.is_file():
+        raise OptionError(
+            f"The list {path} is not there.",
+            "The rows of a .npy have no names.",
+            "Write the names of its rows into that file, one per line.",
+        )
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _by_name(rows: Iterable[tuple[str, Any]], path: Path) -> dict[str, Vector]:
@@ -173,17 +186,22 @@ def _by_name(rows: Iterable[tuple[str, Any]], path: Path) -> dict[str, Vector]:
 def _check_rows(rows: Mapping[str, Vector], path: Path) -> None:
     first = next(iter(rows))
     for name, vector in rows.items():
-        if vector.ndim != 1 or not 1 < vector.size <= TEXT_WIDTH or vector.shape != rows[first].shape:
+        this = f"The text embedding of {name!r} in {path.name}"
+        if vector.ndim != 1 or not 1 < vector.size <= TEXT_WIDTH:
+            shape = f"{vector.size} values" if vector.ndim == 1 else f"the shape {vector.shape}"
             raise OptionError(
-                f"The text embedding of {name!r} in {path.name} has the shape {vector.shape}, that of {first!r} "
-                f"{rows[first].shape}.",
-                f"All must be vectors of one length, of 2 to {TEXT_WIDTH} values.",
+                f"{this} has {shape}, and the network takes vectors of 2 to {TEXT_WIDTH}.",
+                todo="Use embeddings of another size, or reduce them, for example by their principal components.",
+            )
+        if vector.shape != rows[first].shape:
+            raise OptionError(
+                f"{this} has {vector.size} values, that of {first!r} {rows[first].size}.",
+                "Directions are compared, so all need one length.",
+                "Compute the table with one model.",
             )
         if not np.isfinite(vector).all() or not vector.any():
             wrong = "holds NaN or infinity" if not np.isfinite(vector).all() else "is all zero"
-            raise OptionError(
-                f"The text embedding of {name!r} in {path.name} {wrong}.", todo="Compute the table again."
-            )
+            raise OptionError(f"{this} {wrong}.", todo="Compute the table again.")
 
 
 def _refuse_twins(found: Mapping[str, Vector], path: Path) -> None:

@@ -26,10 +26,17 @@ def listed_structures(structures: Wanted | Sequence[Wanted]) -> list[list[Struct
     """Return the structures asked for, one list for all data sets or one for each.
 
     Raises:
-        OptionError: A name or label occurs twice in a list, or a text cannot be read.
+        OptionError: A name or label occurs twice in a list, a text cannot be read, or one of several lists is empty.
     """
     if isinstance(structures, str) or all(isinstance(item, StructureSpec) for item in structures):
         return [specs_of(structures)]  # type: ignore[arg-type]
+    for place, item in enumerate(structures, start=1):
+        if len(structures) > 1 and (not item or (isinstance(item, str) and not item.strip(" ,"))):
+            raise OptionError(
+                f"List {place} of the {len(structures)} lists of structures is empty.",
+                "Nothing would be looked for in its data set, so it would teach nothing.",
+                "Name what was looked for there, or leave that data set out.",
+            )
     return [specs_of(item) for item in structures]  # type: ignore[arg-type]
 
 

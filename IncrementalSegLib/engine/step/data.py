@@ -14,7 +14,7 @@ from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.split import FEWEST_CASES, Present, split
 from IncrementalSegLib.engine.step.unlabelled import without_held_out
-from IncrementalSegLib.errors import ModelError, OptionRef
+from IncrementalSegLib.errors import DataError, Hint, ModelError, OptionRef
 from IncrementalSegLib.evaluation.domain import ScanFeatures
 from IncrementalSegLib.preprocessing.intensity import Normalisation, is_hounsfield
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
@@ -125,8 +125,14 @@ def read_unlabelled(cases: Sequence[Case], plan: Plan, progress: Progress, *, st
     reader, prepared = CaseReader(strict=strict), []
     for done, case in enumerate(cases):
         progress(Phase.READING, done / len(cases))
-        with naming(case):
+        try:
             prepared.append(prepare(case, reader.scan(case), {}, plan))
+        except DataError as error:
+            raise type(error)(
+                f"An unlabelled scan cannot be used. {error.what}",
+                error.why or "The model sees unlabelled scans as it sees those that teach it.",
+                Hint("Take it out of the scans of ", OptionRef("unlabelled"), "."),
+            ) from error
     reader.finish()
     return Subset(cases, prepared, [case_entry(case, {}, findable=False) for case in cases])
 

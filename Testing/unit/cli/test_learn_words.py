@@ -27,7 +27,8 @@ def said(
 ) -> str:
     record = SimpleNamespace(
         number=2, parent=parent, preprocessing={"normalisation": normalisation},
-        structures=StructureList((Structure.create("humerus", 1), Structure.create("scapula", 2))), seconds=9.0, accepted=accepted,
+        structures=StructureList((Structure.create("humerus", 1), Structure.create("scapula", 2))),
+        seconds=9.0, accepted=accepted,
         architecture={},
         step={"method": "pcdd", "held_out": []},
     )  # fmt: skip

@@ -49,7 +49,7 @@ def test_an_array_with_a_list_of_names_is_the_same_table(table, tmp_path):
 def test_an_array_with_too_few_names_is_refused(tmp_path):
     np.save(tmp_path / "clip.npy", vectors())
     (tmp_path / "clip.txt").write_text("liver\n", encoding="utf-8")
-    with pytest.raises(OptionError, match=r"shape \(3, 8\).*1 names"):
+    with pytest.raises(OptionError, match=r"shape \(3, 8\).*length 1 in"):
         text_embeddings(["liver"], tmp_path / "clip.npy")
 
 
@@ -63,8 +63,12 @@ def with_row(row):
     [
         (with_row([1.0] * 7 + [np.nan]), "'spleen'.*NaN"),
         (with_row([0.0] * 8), "'spleen'.*all zero"),
-        (with_row([1.0] * 7), r"shape \(\d,\)"),
-        (dict(zip(NAMES, vectors(3, 513), strict=True)) | {"spleen": np.ones(513, np.float32)}, "2 to 512 values"),
+        (with_row([1.0] * 7), r"has \d values, that of '.*' \d\."),
+        (with_row([[1.0] * 8]), r"'spleen' .*has the shape \(1, 8\)"),
+        (
+            dict(zip(NAMES, vectors(3, 513), strict=True)) | {"spleen": np.ones(513, np.float32)},
+            "has 513 values, and the network takes vectors of 2 to 512",
+        ),
         (with_row(2 * vectors()[0]), "'liver' and 'spleen' have the same text embedding"),
     ],
 )
@@ -96,6 +100,12 @@ def test_the_size_of_the_values_does_not_matter(scale, table, tmp_path):
 def test_a_missing_name_is_named_with_the_nearest(table):
     with pytest.raises(UnknownNameError, match=r"'left kidny'.*Did you mean 'left kidney'"):
         text_embeddings(["left kidny"], table)
+
+
+def test_an_array_without_a_list_names_the_file_that_is_expected(tmp_path):
+    np.save(tmp_path / "clip.npy", vectors())
+    with pytest.raises(OptionError, match=r"The list .*clip\.txt is not there"):
+        text_embeddings(["liver"], tmp_path / "clip.npy")
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,10 @@ def test_one_data_set_is_what_it_always_was(tmp_path):
     [
         ("liver", DataError, "'B' names none of liver.*Nothing was looked for"),
         ("liver, tibia", UnknownNameError, "no label called 'tibia'"),
-        (["liver", ""], OptionError, "empty name"),
         (["liver", "kidney", "kidney"], OptionError, "2 data sets and 3 lists"),
         (["bowl=spleen", "bladder=spleen"], OptionError, "means 'bowl' in one data set and 'bladder' in another"),
+        (["liver", ""], OptionError, r"List 2 of the 2 lists of structures is empty.*Nothing would be looked for"),
+        (["liver", " , "], OptionError, "List 2 of the 2 lists"),
         (["liver", "liver"], UnknownNameError, "no label called 'liver'"),
     ],
 )

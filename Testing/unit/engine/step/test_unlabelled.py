@@ -129,7 +129,7 @@ def image(path, array, is_vector=False):
 @pytest.mark.parametrize(
     ("array", "is_vector", "message"),
     [
-        (np.zeros((6, 32, 32, 2)), True, "2 channels"),
+        (np.zeros((6, 32, 32, 2)), True, "unlabelled scan cannot be used.*2 channels.*Take it out"),
         (np.zeros((32, 32)), False, "'odd'"),
     ],
 )
