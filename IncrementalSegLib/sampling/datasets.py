@@ -129,7 +129,7 @@ def restrict_labels(dataset: Dataset, requests: Sequence[StructureSpec]) -> Data
     spelled = {name_key(request.label): request.label for request in requests}
     for key, label in spelled.items():
         if key not in known:
-            raise UnknownNameError("label", label, dataset.names, f"The data set {dataset.name!r} names others.")
+            raise UnknownNameError("label", label, dataset.names, f"The data set {dataset.name!r} does not name it.")
     cases = []
     notes = dict(dataset.notes)
     for case in dataset.cases:
