@@ -13,8 +13,9 @@ from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.losses.classes import unbiased_distillation
 from IncrementalSegLib.losses.variational import bernoulli_kl, beta_kl, expected_bernoulli_kl, gaussian_kl
 from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.methods.base.method import TrainingPhase
 from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
-from IncrementalSegLib.networks.bayesian import KernelMask, layers_of, log_complement, log_mean_sticks
+from IncrementalSegLib.networks.bayesian import LOG_ODDS, KernelMask, layers_of, log_complement, log_mean_sticks
 from IncrementalSegLib.networks.config import MaskPrior, SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.registry import find, names, register
@@ -23,6 +24,12 @@ from IncrementalSegLib.types import StructureId
 
 SUFFIX = "-bayes"
 """Ends the name of a network that is the Bayesian form of another."""
+
+PROPOSED = "proposed"
+"""Name of the first phase of a step with proposed kernels, and of their list."""
+
+UNUSED, NOISE = 0.1, 1e-2
+"""Largest mean of an unused kernel, and the noise that a proposed one gets; the authors' values."""
 
 
 class ClisOptions(ClassOptions):
@@ -39,6 +46,10 @@ class ClisOptions(ClassOptions):
     mask_prior: MaskPrior = "stick_breaking"
     """Prior of the kernel masks, fixed when a network becomes Bayesian: stick-breaking as in the paper, or
     independent probabilities as in the authors' code."""
+    proposals: int = Field(0, ge=0)
+    """Unused kernels of each layer, with a mean of their Beta distribution below 0.1, that a later step tries: 4 in the
+    authors' code. They get noise, a wide prior and log odds of 2, and train alone in the first half of the step. Needs
+    ``mask_prior=beta_bernoulli``, because a kernel is never likelier than the one before it with stick-breaking."""
 
 
 @register("method", "clis")
@@ -69,6 +80,55 @@ class Clis(SoftmaxClasses[ClisOptions]):
             for kernels, mask in layers_of(ctx.model):
                 kernels.renew_prior()
                 mask.renew_prior()
+            if self.options.proposals:
+                self._propose(ctx)
+
+    def phases(self, ctx: StepContext) -> tuple[TrainingPhase, ...]:
+        """Train proposed kernels alone first, where there are some."""
+        if self.key(PROPOSED) not in ctx.memory.tensors:
+            return super().phases(ctx)
+        return (TrainingPhase(PROPOSED, share=0.5), TrainingPhase("train", share=0.5))
+
+    def after_backward(self, ctx: StepContext) -> None:
+        """Hold everything but the proposed kernels where these train alone."""
+        if ctx.phase != PROPOSED:
+            return
+        kept: dict[Tensor, Tensor] = {}
+        proposed = ctx.memory.tensors[self.key(PROPOSED)].to(ctx.device)
+        for layer, mask in layers_of(ctx.model):
+            own, proposed = proposed.split([len(mask.log_a), len(proposed) - len(mask.log_a)])
+            kept |= {layer.mu: layer.spread(own), layer.rho: layer.spread(own)}
+            kept |= dict.fromkeys(mask.parameters(), own)
+        for parameter in ctx.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad = parameter.grad * kept[parameter] if parameter in kept else None
+
+    def remember(self, ctx: StepContext) -> None:
+        """Drop what was proposed for this step alone."""
+        ctx.memory.tensors.pop(self.key(PROPOSED), None)
+
+    @torch.no_grad()
+    def _propose(self, ctx: StepContext) -> None:
+        """Choose unused kernels and start them anew."""
+        random = ctx.generator(1)
+        found = []
+        for layer, mask in layers_of(ctx.model):
+            if mask.log_odds is None:
+                raise ModelError(
+                    "The masks of the model are stick-breaking, which cannot propose a single kernel.",
+                    "Their prior was fixed when the network became Bayesian.",
+                    "Leave out proposals, or begin a model with mask_prior=beta_bernoulli.",
+                )
+            unused = mask.a / (mask.a + mask.b) < UNUSED
+            chosen = unused & (unused.cumsum(0) <= self.options.proposals)
+            noise = torch.randn(layer.mu.shape, generator=random).to(layer.mu)
+            layer.mu.add_(NOISE * noise * layer.spread(chosen))
+            layer.prior_sigma.masked_fill_(layer.spread(chosen), 1.0)
+            mask.log_odds.masked_fill_(chosen, LOG_ODDS)
+            found.append(chosen.cpu())
+        proposed = torch.cat(found)
+        if proposed.any():
+            ctx.memory.tensors[self.key(PROPOSED)] = proposed
 
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
         """Return what labels teach, and the divergences from the prior (Eq. 6)."""

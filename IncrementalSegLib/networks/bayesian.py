@@ -71,6 +71,13 @@ class BayesianKernels(Stochastic):
         weight = self.mu + self.sigma * self.normal(self.mu.shape, self.mu.device)
         return cast(Tensor, functional_call(self.mean, {"weight": weight}, (features,)))
 
+    def spread(self, values: Tensor) -> Tensor:
+        """Return one value for each kernel ``(K,)`` in a form that multiplies the weights."""
+        transposed = bool(cast(Any, self.mean).transposed)
+        shape = [1] * self.mu.ndim
+        shape[int(transposed)] = -1
+        return values.view(shape)
+
     @torch.no_grad()
     def renew_prior(self) -> None:
         """Make the posterior the prior (variational continual learning, Eq. 5)."""

@@ -175,6 +175,7 @@ class Trainer:
     def update(self, batch: Batch, phase: TrainingPhase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
         """Do one optimiser step on a batch that lies on the device, and return the loss terms."""
         self._train_mode(phase)
+        self.ctx.phase = phase.name
         while True:
             optimiser.zero_grad(set_to_none=True)
             try:

@@ -52,6 +52,7 @@ class StepContext:
         plan: The model's plan: what its network sees of a scan.
         text: Text embeddings of the new structures, where the method reads names.
         progress: Receives the share done of long passes; may raise to cancel.
+        phase: Name of the running phase of the training.
     """
 
     model: Segmenter
@@ -69,6 +70,7 @@ class StepContext:
     plan: Plan
     text: Mapping[StructureId, TextEmbedding] = field(default_factory=dict)
     progress: Share = UNTOLD
+    phase: str = ""
 
     def __post_init__(self) -> None:
         """Freeze the teacher, for terms that read its weights too."""

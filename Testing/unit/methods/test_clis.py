@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from tiny import SQUARE, batch, cases, context, method, trainer
+from tiny import SQUARE, batch, bits, cases, changed, context, method, trainer
 from torch.distributions import Beta, Normal, kl_divergence
 
 from IncrementalSegLib.errors import ModelError
@@ -94,3 +94,57 @@ def test_strong_divergences_hold_the_weights():
         return float(((layer.mu - layer.prior_mean) / layer.prior_sigma).square().mean().detach())
 
     assert moved(1000.0) < moved(0.0) / 4
+
+
+def proposing():
+    """Return a step with proposals, in a model with three unused kernels in its first layer."""
+    chosen = method("clis", proposals=2, mask_prior="beta_bernoulli")
+    ctx = context(chosen)
+    layer, mask = next(iter(layers_of(ctx.model)))
+    with torch.no_grad():
+        mask.log_a[1:] = -3.0
+        mask.log_odds[1:] = -4.0
+    chosen.begin_step(ctx)
+    return chosen, ctx, layer, mask
+
+
+def test_unused_kernels_are_proposed_up_to_a_number():
+    chosen, ctx, layer, mask = proposing()
+    assert mask.log_odds.tolist() == pytest.approx([2.0, 2.0, 2.0, -4.0])
+    assert layer.prior_sigma.flatten(1).eq(1).all(1).tolist() == [False, True, True, False]
+    moved = (layer.mu - layer.prior_mean).detach().flatten(1).abs().amax(1)
+    assert [bool(item) for item in moved > 0] == [False, True, True, False]
+    assert moved.max() < 0.1
+    assert ctx.memory.tensors["clis/proposed"].nonzero().flatten().tolist() == [1, 2]
+    chosen.remember(ctx)
+    assert chosen.key("proposed") not in ctx.memory.tensors
+
+
+def test_proposed_kernels_train_alone_first():
+    chosen, ctx, layer, _ = proposing()
+    assert [phase.name for phase in chosen.phases(ctx)] == ["proposed", "train"]
+    loop = trainer(chosen, ctx, 4)
+    before, kernels = bits(ctx.model), layer.mu.detach().clone()
+    first, last = chosen.phases(ctx)
+    loop.step(0, first, loop.optimiser(first))
+    moved = {name for name in changed(before, bits(ctx.model)) if not name.endswith(("running_mean", "running_var"))}
+    parts = {name.rpartition(".")[0].partition(".adn")[0] for name in moved if "num_batches" not in name}
+    assert parts == {"trunks.0.down.0.0.conv.mean", "trunks.0.down.0.0.conv", "trunks.0.down.0.0.mask"}
+    assert (layer.mu != kernels).flatten(1).any(1).tolist() == [False, True, True, False]
+    loop.step(1, last, loop.optimiser(last))
+    assert any(name.startswith("output.") for name in changed(before, bits(ctx.model)))
+
+
+def test_one_value_for_each_kernel_fits_transposed_convolutions_too():
+    for layer, mask in layers_of(context(method("clis")).model):
+        values = torch.arange(len(mask.log_a)).float()
+        image = torch.ones(1, layer.mean.in_channels, 4, 4)
+        with torch.no_grad():
+            layer.mu.copy_(torch.ones_like(layer.mu) * layer.spread(values))
+            found = layer.eval()(image)
+        assert torch.equal(found.flatten(2).amax(2)[0] > 0, values > 0)
+
+
+def test_stick_breaking_refuses_proposals():
+    with pytest.raises(ModelError, match=r"stick-breaking.*mask_prior=beta_bernoulli"):
+        context(method("clis", proposals=2))
