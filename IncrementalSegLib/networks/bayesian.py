@@ -6,6 +6,7 @@ network is its mean: the means of the kernels, and the medians of the masks at t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -50,7 +51,7 @@ class BayesianKernels(Stochastic):
         super().__init__()
         self.mean = convolution
         weight = self.mu.detach()
-        self.rho = nn.Parameter(torch.full_like(weight, float(_before_softplus(SPREAD * weight.std()))))
+        self.rho = nn.Parameter(torch.ones_like(weight) * _before_softplus(SPREAD * weight.std()))
         self.register_buffer("prior_mean", torch.zeros_like(weight))
         self.register_buffer("prior_sigma", torch.ones_like(weight))
 
@@ -110,7 +111,7 @@ class KernelMask(Stochastic):
     def __init__(self, kernels: int, prior: MaskPrior) -> None:
         super().__init__()
         sticks = prior == "stick_breaking"
-        mean = LAST_KERNEL ** (1 / kernels) if sticks else float(torch.tensor(LOG_ODDS).sigmoid())
+        mean = LAST_KERNEL ** (1 / kernels) if sticks else 1 / (1 + math.exp(-LOG_ODDS))
         odds = torch.full((kernels,), mean / (1 - mean))
         self.log_a = nn.Parameter(odds.log())
         self.log_b = nn.Parameter(torch.zeros(kernels))

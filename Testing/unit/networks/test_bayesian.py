@@ -122,3 +122,11 @@ def test_every_parameter_of_the_posterior_gets_a_gradient():
     trunk = BayesianUNet2d(SegmenterConfig(network="unet2d-bayes", widths=(4, 8, 16)))
     trunk(torch.randn(2, 1, 16, 16)).decoder.square().mean().backward()
     assert [name for name, weight in trunk.named_parameters() if not weight.grad.abs().any()] == []
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_it_is_built_without_memory_as_packages_are_checked(prior):
+    config = SegmenterConfig(network="unet2d-bayes", widths=(4, 8, 16), mask_prior=prior)
+    with torch.device("meta"):
+        shapes = {name: item.shape for name, item in BayesianUNet2d(config).state_dict().items()}
+    assert shapes == {name: item.shape for name, item in BayesianUNet2d(config).state_dict().items()}
