@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from IncrementalSegLib.correction.partial import Painted, partial_labels
-from IncrementalSegLib.correction.propagation import propagate
+from IncrementalSegLib.correction.propagation import Painted, propagate
 from IncrementalSegLib.correction.strokes import Strokes
 from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.inference.prediction import Prediction
@@ -71,17 +70,6 @@ class PlacedStrokes:
             image.float().numpy(), self.spacing, maps.numpy(), self.painted, self.background, self.exclusive
         )
         return torch.from_numpy(found)
-
-    def labels(self, image: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what strokes and propagation teach: labels ``(K, D, H, W)`` uint8 and known voxels ``(D, H, W)`` bool.
-
-        Args:
-            image: As in :meth:`spread`.
-            maps: As in :meth:`spread`.
-        """
-        after = self.spread(image, maps).numpy()
-        labels, known = partial_labels(maps.numpy(), after, self.painted, self.background, self.exclusive)
-        return torch.from_numpy(labels).to(torch.uint8), torch.from_numpy(known)
 
 
 def revision(strokes: Strokes, ready: ReadyModel, volume: Volume) -> Callable[[Tensor, Tensor], Tensor]:

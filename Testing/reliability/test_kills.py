@@ -34,7 +34,11 @@ def before_and_after(operation: str, zygote: Zygote, places: Places) -> tuple[St
 
 @pytest.mark.parametrize("fault", ["kill", "tear"])
 @pytest.mark.parametrize(
-    "operation", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in OPERATIONS]
+    "operation",
+    [
+        pytest.param(name, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]) if name in LONG else name
+        for name in OPERATIONS
+    ],
 )
 def test_killed_at_every_call(operation: str, fault: Fault, zygote: Zygote, places: Places) -> None:
     before, after, calls = before_and_after(operation, zygote, places)

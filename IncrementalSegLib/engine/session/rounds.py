@@ -1,4 +1,4 @@
-"""The rounds of a session, in memory: predict, label by strokes and propagation, learn, predict again."""
+"""The rounds of a session, in memory: predict, learn from the strokes, predict again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from IncrementalSegLib.correction.strokes import Strokes
 from IncrementalSegLib.engine.propagated import PlacedStrokes, predict_with
@@ -23,6 +22,9 @@ from IncrementalSegLib.volumes.volume import Volume
 
 class Rounds:
     """Corrections of one scan after another, from which a learner learns.
+
+    Voxels under strokes teach, and nothing else.  Propagated voxels do not: on skin photographs the first outlines of
+    later scans became worse with them (docs/correct.md).
 
     Args:
         ready: The version that the session began from.
@@ -55,21 +57,22 @@ class Rounds:
         """
         ready, key = self.ready, fingerprint(source.paths)
         known = self.scans.get(key)
-        seen: list[tuple[Tensor, Tensor]] = []
-
-        def look(image: Tensor, maps: Tensor) -> Tensor:
-            seen.append((image, maps))
-            return maps
-
-        before = ready.predict(volume, source.name, revise=look, progress=progress.sub(0.0, 0.5))
-        scan = known or CorrectedScan(source, key, 0, strokes, before.mask, before.mask, ())
-        scan = scan.with_strokes(strokes)
+        if known is None:
+            first = ready.predict(volume, source.name, progress=progress.sub(0.0, 0.5)).mask
+            known = CorrectedScan(source, key, 0, strokes, first, first, ())
+        scan = known.with_strokes(strokes)
         placed = PlacedStrokes.of(scan.strokes, ready, volume)
-        labels, taught = placed.labels(*seen[0])
+        labels, taught = (torch.from_numpy(found) for found in (placed.painted, placed.known))
         whole = prepare(scan.case, volume, {}, ready.loaded.plan)
-        unseen = whole.ignore if whole.ignore is not None else ~taught & taught
-        case = replace(whole, structures=placed.structures, masks=labels, ignore=unseen | ~taught, group=("", "now"))
-        pieces = cut_pieces(case, ready.loaded.plan.patch, torch.from_numpy(placed.known))
+        unseen = whole.ignore if whole.ignore is not None else torch.zeros_like(taught)
+        case = replace(
+            whole,
+            structures=placed.structures,
+            masks=labels.to(torch.uint8),
+            ignore=unseen | ~taught,
+            group=("", "now"),
+        )
+        pieces = cut_pieces(case, ready.loaded.plan.patch, taught)
         earlier = [
             replace(piece, group=("", "earlier"))
             for other in self.scans.values()
