@@ -214,6 +214,8 @@ def _recommend(
     doubts.append(
         "In the benchmark, a third of the old structure's Dice was lost on scans of a different kind. "
         "Make exemplars from the old scans, or use the method separate."
+        if output == "heads"
+        else "For scans of a different kind that may not be enough. Make exemplars from the old scans."
     )
     return distilling, reasons, doubts
 

@@ -80,11 +80,12 @@ def test_another_kind_and_no_old_scans_is_warned_of(bare, other):
 
 
 def test_the_class_family_is_told_of_nothing_that_it_cannot_do(teach, people, other, tmp_path):
-    teach(tmp_path / "classes", people, "humerus", method="mib")
-    advice = advise(tmp_path / "classes", other, "scapula")
-    assert advice.method == "pcdd"
-    assert "No method of this model's family rehearses" in advice.reasons[1]
-    assert not any("remember" in text or "separate" in text for text in advice.cautions)
+    for kept, method in (("keep", "replay"), ("none", "pcdd")):
+        teach(tmp_path / kept, people, "humerus", method="mib", exemplars=kept)
+        advice = advise(tmp_path / kept, other, "scapula")
+        assert advice.method == method
+        assert "exemplars" in advice.reasons[1]
+        assert not any("separate" in text for text in advice.cautions)
 
 
 def test_a_family_that_was_not_compared_is_not_praised(teach, people, same, other, tmp_path):
