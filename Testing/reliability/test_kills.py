@@ -59,7 +59,8 @@ def test_killed_at_every_call(operation: str, fault: Fault, zygote: Zygote, plac
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_power_cut_takes_nothing_that_others_point_to(operation: str, zygote: Zygote, places: Places) -> None:
-    calls = before_and_after(operation, zygote, places)[2]
+    outline = "/outlines"  # a result of its own, no part of the model
+    calls = [call for call in before_and_after(operation, zygote, places)[2] if outline not in call[1]]
     assert lost_by_a_power_cut(calls) == []
     for _, folder, *_ in (call for call in calls if call[0] == "os.rename"):
         opened = [path for event, path, *_ in calls if event == "open" and path.startswith(f"{folder}/")]
