@@ -42,7 +42,7 @@ class StructureRow:
     Attributes:
         structure: Its name.
         id: Its uuid.
-        basis: ``scans`` held out; else a proxy: ``exemplars`` that taught it, ``agreement`` of the two versions, or
+        basis: ``scans`` held out; else a proxy: its ``exemplars``, ``agreement`` of the two versions, or
             ``nothing``.
         before: Scores of the old version, one per scan.
         after: Scores of the new one, on the same scans in the same order.
@@ -126,7 +126,7 @@ class StructureRow:
 
     @property
     def kind(self) -> Literal["measured", "proxy"]:
-        """Whether scans judged that never taught the model."""
+        """Whether held-out scans judged, or a proxy."""
         return "measured" if self.basis == "scans" else "proxy"
 
     @property
@@ -192,12 +192,14 @@ class RetentionReport:
         mean: Change of the mean over the measured structures, paired by scan; ``None`` where none was measured.
         held_back_by: Names of the structures that hold the version back; empty: it may be accepted.
         limits: The limits.
+        used: The version is in use, whatever the verdict.
     """
 
     rows: tuple[StructureRow, ...] = ()
     mean: Comparison | None = None
     held_back_by: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    used: bool = False
 
     @classmethod
     def of(cls, rows: Sequence[StructureRow], limits: Limits, rng: np.random.Generator) -> RetentionReport:
@@ -225,13 +227,14 @@ class RetentionReport:
         """The verdict as one sentence."""
         if not self.rows:
             return "There is no older structure to judge."
+        held = "Would be held back" if self.used else "Held back"
         harmed = [f"{row.structure} {row.why}" for row in self.rows if row.verdict == "harmed"]
         if harmed:
-            return f"Held back: {_join(harmed)}."
+            return f"{held}: {_join(harmed)}."
         if self.held_back_by:
             assert self.mean is not None, "nothing is harmed, so the mean holds it back"
             return (
-                f"Held back: the measured structures lost {-self.mean.points:.1f} points on average "
+                f"{held}: the measured structures lost {-self.mean.points:.1f} points on average "
                 f"(limit {self.limits.mean:g}), most of all {self.held_back_by[0]}."
             )
         unsure = [f"{row.structure} {row.why}" for row in self.rows if row.verdict == "unsure"]

@@ -17,7 +17,7 @@ Numbers: TypeAlias = NDArray[np.float64]
 
 _CONFIDENCE = 0.98  # share of a kind's further scans within the limit
 _SPREAD, _SPREAD_SCANS = 0.25, 4  # deviation of the logarithm of distances within a kind, and its weight in scans
-_SINGLE = 5.0  # limit where one scan taught; there is none to leave out
+_SINGLE = 5.0  # limit of one training scan; there is none to leave out
 _TYPICAL_SCANS = 4
 _FEW_SCANS = 4  # that many scans widen the limit by a factor of 1.4, one by 4, twenty by 1.02
 

@@ -26,7 +26,7 @@ d > 3, another                       all else, or none                       har
 1 <= d <= 3                          all else, or none                       unsure
 ===================================  ======================================  =======================================
 
-Exemplars taught the version before, so they lose about twice what new patients do.
+Exemplars are training scans of the version before, so they lose about twice what new patients do.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ AGREES = 12.0
 """Points by which two versions may differ that know a structure equally well; measured, see docs/benchmarks."""
 
 TAUGHT = 2.0
-"""Multiple of the limit that exemplars may lose, which taught the version before; measured, see docs/benchmarks."""
+"""Multiple of the limit that exemplars, as training scans, may lose; measured, see docs/benchmarks."""
 
 OUTRIGHT = 20.0
 """Points lost in a single scan that nothing makes up for; our own choice."""
@@ -63,7 +63,7 @@ class Witnesses:
     """Further evidence beside few scans, in points; ``None`` where there is none.
 
     Attributes:
-        exemplars: Mean drop of Dice on the exemplars that taught the structure.
+        exemplars: Mean drop of Dice on the exemplars of the structure.
         differ: By how much the outlines of both versions differ, 0..100.
         compared: The scans or exemplars that ``differ`` was measured on, as a phrase.
     """
@@ -124,10 +124,11 @@ def by_drop(change: Comparison, limits: Limits, witnesses: Witnesses | None = No
 
 
 def _by_witnesses(drop: float, said: str, limits: Limits, witnesses: Witnesses) -> tuple[Verdict, str]:
-    heard = f", and {witnesses.words}" if witnesses.words else ""
+    gone = "; no exemplars of it are kept as evidence" if witnesses.exemplars is None else ""
+    heard = (f", and {witnesses.words}" if witnesses.words else "") + gone
     if exceeds(drop, limits.harm):
         kept = witnesses.acquit(limits)
-        return ("unsure", f"{said}, but {witnesses.words}") if kept else ("harmed", said + heard)
+        return ("unsure", f"{said}, but {witnesses.words}{gone}") if kept else ("harmed", said + heard)
     if witnesses.accuse(limits):
         return "harmed", said + heard
     return "unsure", f"{said}, too few to be sure{heard}"

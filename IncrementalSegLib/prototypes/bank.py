@@ -24,6 +24,9 @@ BACKGROUND = "background"
 MIN_VOXELS = 1000
 """Below this a mean says too much about single voxels of single patients."""
 
+FEW_PATIENTS = 3
+"""Up to so many patients a mean describes each of them."""
+
 
 class OutlinedCase(Protocol):
     """Interface of a prepared case (this folder does not import ``sampling``)."""

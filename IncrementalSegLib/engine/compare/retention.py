@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from IncrementalSegLib.engine.carried import read_exemplars
@@ -101,6 +101,7 @@ def gate(call: GateCall) -> Judgement:
         pictures=pictures,
         progress=call.progress,
     )
+    found = replace(found, used=later.accepted)
     if call.strict:
         inputs.reader.refuse_notes()
     page = None

@@ -38,7 +38,7 @@ class GateInputs:
         exemplars: Judge by proxy where no scan can.
         others: Prepared scans on which the versions may agree, for example those of the step.
         moved: A data set in which scans are looked for that lie elsewhere now.
-        trained: Fingerprints of further scans that taught one of the versions, which cannot judge.
+        trained: Fingerprints of further training scans of one of the versions, which cannot judge.
         reader: Reads the scans, and knows afterwards what a person should know of them.
     """
 

@@ -171,7 +171,7 @@ def find_retention_scans(
             continue
         if key in trained:
             for item in items:
-                missing.setdefault(item, []).append(f"{name} taught one of the versions")
+                missing.setdefault(item, []).append(f"{name} is a training scan of one of the versions")
             continue
         case, problem = _locate(entry, elsewhere.get(key))
         copied = copies.scans.get(key, {}).get("structures", ())

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from IncrementalSegLib.names import plain
+from IncrementalSegLib.prototypes.bank import FEW_PATIENTS
 from IncrementalSegLib.types import Json
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>()#!|~&]|^\s*(?:[-+=]|\d+[.)])", re.MULTILINE)
@@ -69,6 +70,7 @@ def card_page(card: Json) -> str:
     ]
     prototypes = [
         f"- mean features of {_escaped(name)}: {item['voxels']} voxels of {item['patients']} patients"
+        + (", few enough to describe each of them" if item["patients"] <= FEW_PATIENTS else "")
         for name, item in held["prototypes"].items()
     ]
     return "\n".join(

@@ -12,15 +12,13 @@ from IncrementalSegLib.engine.privacy.person import Person, mentions, without_pe
 from IncrementalSegLib.engine.privacy.traces import find_traces
 from IncrementalSegLib.errors import CommandRef, Hint, ModelError, UnknownNameError
 from IncrementalSegLib.files import encode_json
+from IncrementalSegLib.prototypes.bank import FEW_PATIENTS
 from IncrementalSegLib.store.correcting import Correcting
 from IncrementalSegLib.store.manifest import Manifest
 from IncrementalSegLib.store.rewrite import left_over, rewrite, sweep
 from IncrementalSegLib.store.unfinished import UNFINISHED, Unfinished
 from IncrementalSegLib.store.versions import ModelFolder, open_model
 from IncrementalSegLib.types import Json
-
-FEW_PATIENTS = 3
-"""Up to so many patients a mean says much about each of them."""
 
 
 def ledger(model: str | Path, number: int | None = None) -> Json:
@@ -80,6 +78,10 @@ def strip(model: str | Path) -> Json:
                 CommandRef("remember", {"model": str(folder.path), "data": "DATA", "method": "METHOD"}),
                 ".",
             )
+        )
+        costs.append(
+            "The gate has less evidence without exemplars: on fewer than five scans, the same loss may now count as "
+            "harmed in place of unsure."
         )
     if copies:
         costs.append(

@@ -176,7 +176,7 @@ def judge_step(
     folder, parent, limits = setup.request.folder, setup.request.parent, setup.settings.limits
     if folder is None or parent is None or ctx.teacher_model is None:
         return RetentionReport(limits=limits)
-    return judge(
+    report = judge(
         setup.predictor(ctx.teacher_model, after.plan),
         after,
         parent.structures,
@@ -185,6 +185,7 @@ def judge_step(
         pictures=pictures,
         progress=setup.progress,
     )
+    return replace(report, used=setup.settings.accept == "always")
 
 
 def _scores(predictor: Predictor, data: StepData, ctx: StepContext) -> Json:

@@ -21,8 +21,16 @@ def test_people_are_told_what_a_package_holds(model, tmp_path, command):
     said = command("export", model, tmp_path / "a.iseg", "--version", 1, "--include-exemplars")
     assert "knows liver" in said.out
     assert "pieces of scans, with their outlines" in said.out
-    assert "no image" in command("export", model, tmp_path / "b.iseg").out
+    without = command("export", model, tmp_path / "b.iseg").out
+    assert "no piece of a scan" in without
+    assert "describe each of them" not in without
     assert "knows liver" in command("import", tmp_path / "a.iseg", tmp_path / "new").out
+
+
+def test_a_mean_of_few_patients_is_told(model, tmp_path, command, monkeypatch):
+    monkeypatch.setattr("IncrementalSegLib.prototypes.bank.FEW_PATIENTS", 5)
+    said = command("export", model, tmp_path / "few.iseg").out
+    assert "The mean features of liver, background are of at most 5 patients and describe each of them" in said
 
 
 def test_a_refused_package_is_one_sentence_and_leaves_nothing(tmp_path, command):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,6 +127,11 @@ class TestFewScans:
         assert "scans lost" not in row([2.0]).why
         assert ": " not in row([0.5, 0.2]).why
 
+    @pytest.mark.parametrize(("witnesses", "gone"), [(Witnesses(), True), (Witnesses(None, 2.0), True), (LOST, False)])
+    def test_missing_exemplars_are_said(self, witnesses, gone):
+        found = row([7.5, 0.3], witnesses=lambda: witnesses)
+        assert ("no exemplars of it are kept as evidence" in found.why) == gone
+
     def test_witnesses_are_asked_only_in_doubt(self):
         def never():
             raise AssertionError
@@ -169,6 +175,7 @@ def test_what_is_held_back(rows, held):
     assert found.held_back_by == held
     kept = ("No older", "Not held back") if rows else "There is no"
     assert found.sentence.startswith("Held back" if held else kept)
+    assert replace(found, used=True).sentence.startswith("Would be held back" if held else kept)
 
 
 def test_the_mean_is_over_structures_not_over_scans():

@@ -98,7 +98,7 @@ def test_a_damaged_head_is_held_back_and_its_page_shows_it(world):
     assert (row.verdict, row.kind) == ("harmed", "measured")
     assert [score.missed for score in row.after] == [True, True]
     text = found.page.read_text(encoding="utf-8")
-    assert "Held back: liver lost" in text
+    assert "Would be held back: liver lost" in text
     assert text.count("<img ") == 6  # truth, before and after in two scans
     assert [item.name for item in found.page.parent.iterdir()] == ["report.html"]
     assert tree(world / "model") == before
@@ -329,7 +329,7 @@ def test_a_scan_that_taught_one_of_the_versions_does_not_judge(world):
     edit(world)
     row = only_row(world, version=4, against=2)
     assert len(row.after) == 1
-    assert row.note.endswith("taught one of the versions")
+    assert row.note.endswith("is a training scan of one of the versions")
     assert only_row(world, version=2, against=3).note == row.note  # whichever of the two it taught
 
 
