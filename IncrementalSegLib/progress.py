@@ -53,7 +53,7 @@ _WORDS = {
     Phase.MEASURING: "Trying a few steps",
     Phase.PREPARING: "Preparing",
     Phase.TRAINING: "Learning",
-    Phase.REMEMBERING: "Choosing exemplars",
+    Phase.REMEMBERING: "Preparing later steps",
     Phase.CHECKING_OLD: "Checking older structures",
     Phase.SAVING: "Saving",
     Phase.SEGMENTING: "Segmenting",

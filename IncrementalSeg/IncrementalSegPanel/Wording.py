@@ -15,7 +15,7 @@ _PHASES: dict[str, str] = {
     Phase.MEASURING: _("Trying a few steps"),
     Phase.PREPARING: _("Preparing"),
     Phase.TRAINING: _("Learning"),
-    Phase.REMEMBERING: _("Choosing exemplars"),
+    Phase.REMEMBERING: _("Preparing later steps"),
     Phase.CHECKING_OLD: _("Checking older structures"),
     Phase.SAVING: _("Saving"),
     Phase.SEGMENTING: _("Segmenting"),

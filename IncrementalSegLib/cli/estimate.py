@@ -18,7 +18,7 @@ _PARTS = {
     EstimatePart.LEARNING: "training",
     EstimatePart.SCORING: "scoring held-out scans",
     EstimatePart.CHECKPOINTS: "checkpoints",
-    EstimatePart.REMEMBERING: "choosing exemplars",
+    EstimatePart.REMEMBERING: "preparing later steps",
     EstimatePart.JUDGING: "retention gate",
     EstimatePart.SAVING: "saving",
 }

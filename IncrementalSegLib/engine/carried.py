@@ -19,7 +19,7 @@ class CarriedState(NamedTuple):
         method: State of the method.
         exemplars: Scans kept of earlier steps.
         prototypes: Class means of earlier steps.
-        voxel_counts: Background and foreground voxels of each structure in the scans that taught it.
+        voxel_counts: Background and foreground voxels of each structure in its training scans.
     """
 
     method: MethodState

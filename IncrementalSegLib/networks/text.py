@@ -123,7 +123,11 @@ def _from_table(names: Sequence[str], path: Path) -> dict[str, TextEmbedding]:
 
 
 def _read_table(path: Path) -> tuple[dict[str, Vector], str]:
-    """Return the vectors by name and the sha256 of the file."""
+    """Return the vectors by name and the sha256 of the file.
+
+    Raises:
+        OptionError: It cannot be read, is no table, or names something twice.
+    """
     try:
         data = path.read_bytes()
         if path.suffix == ".safetensors":

@@ -95,7 +95,11 @@ class Dataset:
 
 @contextmanager
 def naming(case: Case) -> Iterator[None]:
-    """Say which case an error is about and what can be done."""
+    """Say which case an error is about and what can be done.
+
+    Raises:
+        DataError: The error of the block, with the case.
+    """
     try:
         yield
     except DataError as error:

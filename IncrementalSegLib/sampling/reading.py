@@ -106,7 +106,11 @@ class CaseReader:
         return volume, masks
 
     def scan(self, case: Case) -> Volume:
-        """Read the scan of a case alone; errors as for :meth:`read`."""
+        """Read the scan of a case alone.
+
+        Raises:
+            DataError: It cannot be read, or ``strict`` and it has a note.
+        """
         said: list[Note] = []
         try:
             volume = _scan(case, said)

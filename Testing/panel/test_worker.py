@@ -82,14 +82,14 @@ def test_a_wish_ends_a_job_and_the_process_stays(toys):
     assert len(toys._link.client.jobs) == 2
 
 
-def test_a_killed_worker_fails_its_jobs_within_a_second_and_the_next_request_starts_another(toys):
+def test_a_killed_worker_fails_its_jobs_soon_and_the_next_request_starts_another(toys):
     job, heard = ask(toys, "keep")
     waiting, also = ask(toys, "count", name="a")
     wait(lambda: job.state == "running", 30)
     os.kill(toys._link.client.hello.pid, signal.SIGKILL)
     began = time.monotonic()
-    ended(job, waiting, seconds=5)
-    assert time.monotonic() - began < 1
+    ended(job, waiting, seconds=10)
+    assert time.monotonic() - began < 5  # the patience with a silent worker is much longer
     assert isinstance(heard[-1], events.Failed)
     assert isinstance(also[-1], events.Failed)
     assert "ended unexpectedly" in heard[-1].what
@@ -276,10 +276,10 @@ def test_slicers_own_python_is_taken_where_it_is(monkeypatch, tmp_path):
 
 def test_nobody_waits_for_a_worker_that_does_not_learn(tmp_path):
     worker = Worker(tmp_path / "log", TOYS)
-    job, _ = ask(worker, "stubborn", seconds=60)
+    job, _ = ask(worker, "stubborn", seconds=600)
     wait(lambda: worker._link.client.hello is not None, 30)
     pid, began = worker._link.client.hello.pid, time.monotonic()
     worker.shutdown()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 60
     assert not lives(pid)
     assert job.end is None

@@ -158,7 +158,7 @@ class _PastCases:
         self._prints: dict[str, str] = {}
 
     def taught(self, case: Case, structure: StructureId) -> bool:
-        """Return whether a case taught a structure in any step."""
+        """Return whether a case is a training scan of a structure, in any step."""
         return self._print(case) in self._history.taught_by(structure)
 
     def held_out(self, case: Case, structure: StructureId) -> bool:

@@ -105,7 +105,7 @@ def score_cases(
         cases: Cases; a structure is scored where it was looked for.
         structure_of: Label name -> uuid.
         largest: Keep only the largest component.
-        seen: Whether a case taught a structure.
+        seen: Whether a case is a training scan of a structure.
         watch: Called with each case, its volume, true masks and prediction, for pictures.
         reader: Reads the cases, and knows afterwards what a person should know of them.
         progress: Receives progress.

