@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 _LONGEST_NAME = 300  # characters
+_LONGEST_LISTING = 40  # names; of more only the nearest are listed
+_NEAREST = 5
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class WireError(IncrementalSegError):
 
 
 class UnknownNameError(IncrementalSegError):
-    """A name is not among the known ones; the message lists them and the nearest match.
+    """A name is not among the known ones; the message lists them, or the nearest of very many.
 
     Args:
         kind: What is named, for example ``"method"``.
@@ -181,6 +183,9 @@ class UnknownNameError(IncrementalSegError):
         near = difflib.get_close_matches(name.casefold(), lowered, n=1, cutoff=0.5)
         hint = f"Did you mean {lowered[near[0]]!r}?" if near else ""
         listing = ", ".join(known) if known else "none"
+        if len(known) > _LONGEST_LISTING:
+            nearest = difflib.get_close_matches(name.casefold(), lowered, n=_NEAREST, cutoff=0.0)
+            listing = f"{', '.join(lowered[item] for item in nearest)} and {len(known) - len(nearest)} more"
         super().__init__(f"There is no {kind} called {name!r}.", why, f"{hint} Known: {listing}.".strip())
 
 

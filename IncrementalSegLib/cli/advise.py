@@ -40,7 +40,9 @@ def command(
             for name, item in found["structures"].items()
         ]
         print_table(
-            f"{advice.scans} scans beside the training scans", ("structure", *_COLUMNS.values(), "exemplars"), rows
+            f"{advice.scans} scans compared with the training scans",
+            ("structure", *_COLUMNS.values(), "exemplars"),
+            rows,
         )
     say(f"Method: {advice.method or 'none; teach another model'}")
     for text in (*advice.reasons, *(f"Note: {caution}" for caution in advice.cautions)):

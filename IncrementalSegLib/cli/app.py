@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections import Counter
 from importlib import import_module
 from keyword import iskeyword
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from typer.core import TyperCommand, TyperOption
 
 from IncrementalSegLib import __version__
 from IncrementalSegLib.cli.interrupt import Interrupt
@@ -79,8 +81,20 @@ def build() -> typer.Typer:
     app.callback()(_options)
     for name in COMMANDS:
         file = f"{name}_" if iskeyword(name) else name
-        app.command(name=name)(import_module(f"IncrementalSegLib.cli.{file}").command)
+        app.command(name=name, cls=_Command)(import_module(f"IncrementalSegLib.cli.{file}").command)
     return app
+
+
+class _Command(TyperCommand):
+    """A command that refuses an option given twice, of which click would take the last one silently."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments of the command line."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for item, count in Counter(order).items():
+            if count > 1 and isinstance(item, TyperOption) and not item.multiple:
+                raise typer.BadParameter("It is given more than once.", ctx=ctx, param=item)
+        return super().parse_args(ctx, args)
 
 
 def _tell_version(wanted: bool) -> None:

@@ -79,6 +79,8 @@ def command(
             raise typer.BadParameter("--session and --simulate take no SCAN, --strokes or --output")
         if session is not None and simulate is not None:
             raise typer.BadParameter("--session and --simulate exclude each other")
+        if overwrite or format is not None:
+            raise typer.BadParameter("--session and --simulate write no outline: leave out --overwrite and --format")
     learning: dict[str, Any] = {"method": method, "options": parse_pairs(option or [])} | (
         {} if steps is None else {"steps": steps}
     )

@@ -101,7 +101,7 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
     if made["unjudged"]:
         say(f"No held-out scan shows {', '.join(made['unjudged'])}: no later step can measure whether it is kept.")
     if result.report.rows:
-        show(result.report, f"Older structures since version {record.parent}")
+        show(result.report, f"Structures of version {record.parent}, before and after")
     if result.page is not None:
         say(f"Report: {result.page}")
     elif asked is not None and record.parent is None:

@@ -115,22 +115,24 @@ def pin(model: str | Path, exemplar: str, on: bool = True) -> VersionRecord:
     """Keep one exemplar whatever the budget, which lifts a ban; or stop doing so.
 
     Raises:
-        UnknownNameError: No exemplar has that id.
+        UnknownNameError: No exemplar, or more than one, has an id that begins so.
         ModelError: Its pixels were deleted.
     """
-    change = {"action": "pin" if on else "unpin", "exemplar": exemplar}
-    return _edit(model, change, lambda memory: memory.pin(exemplar, on))
+    found = read_exemplars(open_model(model)).by_id(exemplar).id
+    change = {"action": "pin" if on else "unpin", "exemplar": found}
+    return _edit(model, change, lambda memory: memory.pin(found, on))
 
 
 def ban(model: str | Path, exemplar: str, on: bool = True) -> VersionRecord:
     """Never rehearse one exemplar again, so that the next in each order takes its place; or lift that.
 
     Raises:
-        UnknownNameError: No exemplar has that id.
+        UnknownNameError: No exemplar, or more than one, has an id that begins so.
         ModelError: The ban cannot be lifted: its pixels were deleted.
     """
-    change = {"action": "ban" if on else "unban", "exemplar": exemplar}
-    return _edit(model, change, lambda memory: memory.ban(exemplar, on))
+    found = read_exemplars(open_model(model)).by_id(exemplar).id
+    change = {"action": "ban" if on else "unban", "exemplar": found}
+    return _edit(model, change, lambda memory: memory.ban(found, on))
 
 
 def budget(model: str | Path, total: int) -> VersionRecord:

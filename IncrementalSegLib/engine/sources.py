@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from IncrementalSegLib.errors import DataError, OptionError
@@ -35,13 +36,16 @@ class ScanSource:
         return ";".join(map(str, self.paths))
 
 
-def find_sources(scans: str | Path | Sequence[str | Path], warnings: list[str] | None = None) -> list[ScanSource]:
+def find_sources(
+    scans: str | Path | Sequence[str | Path], warnings: list[str] | None = None, *, apart: bool = False
+) -> list[ScanSource]:
     """Return the scans that are named.
 
     Args:
         scans: Files, folders with one DICOM series, or folders of scan files; channels of one scan joined by ``;``.
             In a folder ``CASE_0000.nii.gz``, ``CASE_0001.nii.gz``, ... are the channels of one scan, as in nnU-Net.
         warnings: That scans in subfolders are left out is appended here.
+        apart: Scans of one name are called after their folders too, in place of an error.
 
     Raises:
         DataError: A folder holds both DICOM files and others, or scans only in its subfolders.
@@ -52,6 +56,8 @@ def find_sources(scans: str | Path | Sequence[str | Path], warnings: list[str] |
     sources = [source for item in named for source in _sources_of(item, told)]
     if not sources:
         raise OptionError("No scan is named.", todo="Name at least one file or folder.")
+    if apart:
+        sources = _apart(_apart(sources, lambda path: path.parent.name), lambda path: str(path.parent))
     names = [source.name.casefold() for source in sources]
     for source in sources:
         if names.count(source.name.casefold()) > 1:
@@ -75,6 +81,17 @@ def one_source(scan: str | Path, warnings: list[str] | None = None) -> ScanSourc
     if len(sources) > 1:
         raise OptionError(f"The folder {scan} holds {len(sources)} scans.", todo="Name one of them.")
     return sources[0]
+
+
+def _apart(sources: Sequence[ScanSource], folder: Callable[[Path], str]) -> list[ScanSource]:
+    """Return the scans, those of one name with a folder before it."""
+    counts = Counter(source.name.casefold() for source in sources)
+    return [
+        source
+        if counts[source.name.casefold()] == 1
+        else replace(source, name=f"{folder(source.paths[0].absolute())}/{name_of(source.paths[0])}")
+        for source in sources
+    ]
 
 
 def _sources_of(named: str | Path, warnings: list[str]) -> list[ScanSource]:

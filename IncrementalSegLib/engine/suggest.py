@@ -17,7 +17,7 @@ from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.settings import MODEL, NAMES, SCANS, VersionChoice
 from IncrementalSegLib.engine.sources import find_sources
 from IncrementalSegLib.errors import IncrementalSegError
-from IncrementalSegLib.evaluation.domain import FAR, NEAR, ScanFeatures, word
+from IncrementalSegLib.evaluation.domain import NEAR, ScanFeatures, word
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.options import CONFIG, called_with
 from IncrementalSegLib.progress import Phase, Share
@@ -32,7 +32,7 @@ class Suggestion:
         scan: Name of the scan.
         uncertainty: Mean over what was found and one voxel around it, 0..1; over the whole scan where nothing was.
         distance: From the training scans; 1 is what is expected of a further scan; ``None``: not known.
-        priority: By which scans are ordered.
+        priority: By which scans are ordered; below 0 of a scan unlike the training scans.
         reason: In words.
     """
 
@@ -77,9 +77,9 @@ class SuggestCall(VersionChoice):
 def suggest(call: SuggestCall) -> SuggestResult:
     """Order scans by what their correction would teach; nothing is written.
 
-    The order is by mean uncertainty, times the distance from the training scans where that is more than 1.  The
-    factor ends at 1.5, from where on a scan is unlike them: farther away it is more likely to be of another kind
-    than to teach more.  Both are our own choice.
+    The order is by mean uncertainty, times the distance from the training scans where that is 1 to 1.5.  Scans that are
+    farther away, unlike the training scans, come last: they are more likely to be of another kind than to teach more.
+    Both are our own choice.
 
     Returns:
         The scans, the first to be corrected first.
@@ -92,7 +92,7 @@ def suggest(call: SuggestCall) -> SuggestResult:
         'scan'
     """
     warnings: list[str] = []
-    sources = find_sources(call.scans, warnings)
+    sources = find_sources(call.scans, warnings, apart=True)
     ready = ReadyModel.open(call.model, call.structures, call.version, call.device, warnings=warnings)
     found: list[Suggestion] = []
     failed: dict[str, IncrementalSegError] = {}
@@ -126,12 +126,14 @@ def _suggestion(name: str, prediction: Prediction, distance: float | None) -> Su
     reason = f"mean uncertainty {where}: {uncertainty:.2f}"
     if distance is not None:
         reason += f"; {word(distance)} to the training scans ({distance:.1f})".replace("unlike to", "unlike")
-    factor = min(max(distance or 0.0, NEAR), FAR)
+    unlike = distance is not None and word(distance) == "unlike"
+    if unlike:
+        reason += ": another kind of scan, or the first of a new one"
     return Suggestion(
         scan=name,
         uncertainty=round(uncertainty, 4),
         distance=None if distance is None else round(distance, 4),
-        priority=round(uncertainty * factor, 4),
+        priority=round(uncertainty - 1 if unlike else uncertainty * max(distance or 0.0, NEAR), 4),
         reason=reason,
     )
 

@@ -172,15 +172,16 @@ class ExemplarMemory:
         return sum(structure is None or structure in item.present for item in usable)
 
     def by_id(self, id: str) -> Exemplar:  # noqa: A002
-        """Return one exemplar.
+        """Return one exemplar by its id, or by the beginning of it where no other begins so.
 
         Raises:
-            UnknownNameError: There is none of that id.
+            UnknownNameError: There is none, or more than one.
         """
-        for item in self.items:
-            if item.id == id:
-                return item
-        raise UnknownNameError("exemplar", id, (item.id for item in self.items))
+        found = [item for item in self.items if id and item.id.startswith(id)]
+        if len(found) == 1:
+            return found[0]
+        why = f"{len(found)} begin so." if found else ""
+        raise UnknownNameError("exemplar", id, (item.id for item in self.items), why)
 
     def take(
         self, order: Order, structures: Sequence[StructureId], per_structure: int | None = None
@@ -200,23 +201,25 @@ class ExemplarMemory:
         return [self.scans[id] for id in dict.fromkeys(item.id for item in (*pinned, *rest))]  # noqa: A001
 
     def pin(self, id: str, on: bool = True) -> ExemplarMemory:  # noqa: A002
-        """Keep one exemplar whatever the budget, or stop doing so; lifts a ban."""
+        """Keep one exemplar whatever the budget, or stop doing so; lifts a ban.
+
+        Raises:
+            IncrementalSegError: There is no such exemplar (:meth:`by_id`), or its pixels are gone.
+        """
         target = self.by_id(id)
-        if on and id not in self.scans:
-            raise ModelError(f"The pixels of exemplar {id} were deleted.", todo="Choose it again from its scan.")
+        if on and target.id not in self.scans:
+            raise ModelError(f"The pixels of exemplar {target.id} were deleted.", todo="Choose it again from its scan.")
         return self._with(replace(target, pinned=on, banned=target.banned and not on))
 
     def ban(self, id: str, on: bool = True) -> ExemplarMemory:  # noqa: A002
-        """Never use one exemplar again, or lift that; lifts a pin.
-
-        Its pixels stay until :meth:`budget` or :meth:`without` deletes them.
+        """Never use one exemplar again, or lift that; lifts a pin; its pixels stay until :meth:`budget` deletes them.
 
         Raises:
             ModelError: A ban is to be lifted but the pixels are gone.
         """
         target = self.by_id(id)
-        if not on and id not in self.scans:
-            raise ModelError(f"The pixels of exemplar {id} were deleted.", todo="Choose it again from its scan.")
+        if not on and target.id not in self.scans:
+            raise ModelError(f"The pixels of exemplar {target.id} were deleted.", todo="Choose it again from its scan.")
         return self._with(replace(target, banned=on, pinned=target.pinned and not on))
 
     def budget(self, total: int) -> ExemplarMemory:

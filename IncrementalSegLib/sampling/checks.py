@@ -11,6 +11,7 @@ from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader
+from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.structures import StructureSpec, specs_of
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.labels import ACCEPTED
@@ -112,8 +113,24 @@ def check_data(
         reader.judge(case)
         progress(Phase.CHECKING, done / len(dataset.cases))
     reader.compare()
-    verdicts = (_verdict(case, reader.notes.get(case.id, ()), strict) for case in dataset.cases)
-    return Verdicts(verdicts, reader.notes, _counts(dataset, reader))
+    notes = _copies(dataset) | reader.notes
+    verdicts = (_verdict(case, notes.get(case.id, ()), strict) for case in dataset.cases)
+    return Verdicts(verdicts, notes, _counts(dataset, reader))
+
+
+def _copies(dataset: Dataset) -> Notes:
+    """Return a note of the data set where some of its cases have the same image files."""
+    first: dict[str, str] = {}
+    found = []
+    for case in dataset.cases:
+        if all(path.exists() for path in case.images):
+            other = first.setdefault(fingerprint(case.images), case.id)
+            found += [(case.id, other)] if other != case.id else []
+    if not found:
+        return {}
+    copy, original = found[0]
+    said = f"{len(found)} of {len(dataset.cases)} scans are copies of others, for example {copy!r} of {original!r}"
+    return {dataset.name: (Note("copies", f"{said}: keep one of each, unless they show different structures."),)}
 
 
 def _counts(dataset: Dataset, reader: CaseReader) -> dict[str, StructureCount]:

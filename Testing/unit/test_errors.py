@@ -45,6 +45,13 @@ def test_unknown_name_lists_the_known_and_the_nearest(name, known, text):
     assert message == text
 
 
+def test_of_very_many_names_only_the_nearest_are_listed():
+    message = str(UnknownNameError("case", "scan_17", [f"scan_{number}" for number in range(500)]))
+    assert "Did you mean 'scan_17'?" in message
+    assert message.endswith(" and 495 more.")
+    assert message.count("scan_") == 7
+
+
 def test_unknown_name_takes_any_iterable_and_a_reason():
     error = UnknownNameError("method", "lwfsegg", iter(["lwfseg"]), "Its file is broken.")
     assert (

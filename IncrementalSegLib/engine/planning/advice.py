@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from IncrementalSegLib.engine.choice import StructureAdvice, choose_method
@@ -10,9 +11,10 @@ from IncrementalSegLib.engine.settings import AdviseCall
 from IncrementalSegLib.engine.step.split import FEWEST_CASES
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.options import called_with
-from IncrementalSegLib.sampling.cases import Dataset, Notes
+from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
-from IncrementalSegLib.sampling.reading import CaseReader
+from IncrementalSegLib.sampling.reading import CaseReader, sample
+from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import create_or_open
 from IncrementalSegLib.structures import StructureList, specs_of
 from IncrementalSegLib.types import Json
@@ -75,15 +77,19 @@ def advise(call: AdviseCall) -> Advice:
     wanted = specs_of(call.structures) if call.structures is not None else []
     if wanted:
         dataset = restrict_labels(dataset, wanted)
-    if folder.current:
-        dataset = without_forgotten(dataset, History.of(folder))
+    history = History.of(folder) if folder.current else History()
+    dataset = without_forgotten(dataset, history)
     reader = CaseReader(dataset, strict=call.strict)
     choice = choose_method(folder, dataset.cases, call.progress, reader, strict=call.strict)
     reader.finish()
     known = folder.record().structures if folder.current else StructureList()
     improved = tuple(item.name for item in wanted if item.name in known)
     new = tuple(item.name for item in wanted if item.name not in known)
-    cautions = [*choice.doubts, *_plain_cautions(dataset, known, call.exemplars)]
+    cautions = [
+        *choice.doubts,
+        *_already_used(sample(dataset.cases), history),
+        *_plain_cautions(dataset, known, call.exemplars),
+    ]
     if improved and new:
         cautions.append(
             f"The model knows {', '.join(improved)} already, and not {', '.join(new)}: improve the one and teach the "
@@ -99,6 +105,16 @@ def advise(call: AdviseCall) -> Advice:
         new=new,
         notes=reader.notes,
     )
+
+
+def _already_used(cases: Sequence[Case], history: History) -> list[str]:
+    """Say how many of the scans earlier steps used, so that their distance is too small."""
+    used = history.trained | history.held_out
+    count = sum(fingerprint(case.images) in used for case in cases) if used else 0
+    if not count:
+        return []
+    which = "is a training or held-out scan" if count == 1 else "are training or held-out scans"
+    return [f"{count} of {len(cases)} scans {which} of this model already: their distance says nothing about new ones."]
 
 
 def _plain_cautions(dataset: Dataset, known: StructureList, exemplars: str) -> list[str]:

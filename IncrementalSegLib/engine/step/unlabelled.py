@@ -16,6 +16,9 @@ from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.datasets import is_data, open_data
 from IncrementalSegLib.store.manifest import fingerprint
 
+_NAMED = 10
+"""Most scans that a warning names."""
+
 log = logging.getLogger(__name__)
 
 
@@ -49,21 +52,15 @@ def find_unlabelled(path: str | Path | None, method: Method[Any], history: Histo
             Hint("Leave out ", option, "."),
         )
     cases = _cases(Path(path))
-    barred = history.held_out | history.forgotten
-    kept = tuple(case for case in cases if fingerprint(case.images) not in barred)
+    kept = _without(cases, history.forgotten, "the model has to forget them")
+    kept = _without(kept, history.held_out - history.forgotten, "they were held out and judge older structures")
     if not kept:
         raise DataError(
             f"All {len(cases)} unlabelled scans were held out by earlier steps or are to be forgotten.",
             "A scan that trains cannot judge any more.",
             "Name other scans.",
         )
-    if len(kept) < len(cases):
-        log.warning(
-            "%d of %d unlabelled scans are left out: they judge older structures, or the model has to forget them.",
-            len(cases) - len(kept),
-            len(cases),
-        )
-    return kept
+    return tuple(kept)
 
 
 def without_held_out(cases: Sequence[Case], held_out: Set[str]) -> list[Case]:
@@ -73,14 +70,7 @@ def without_held_out(cases: Sequence[Case], held_out: Set[str]) -> list[Case]:
         cases: The cases of ``--unlabelled``.
         held_out: Fingerprints of the held-out cases.
     """
-    kept = [case for case in cases if fingerprint(case.images) not in held_out]
-    if len(kept) < len(cases):
-        log.warning(
-            "%d of %d unlabelled scans are left out: they are held out in this step.",
-            len(cases) - len(kept),
-            len(cases),
-        )
-    return kept
+    return _without(cases, held_out, "they are held out in this step")
 
 
 def warn_of_forgetting(improved: Sequence[str]) -> None:
@@ -91,6 +81,15 @@ def warn_of_forgetting(improved: Sequence[str]) -> None:
         ", ".join(improved),
         OptionRef("unlabelled"),
     )
+
+
+def _without(cases: Sequence[Case], fingerprints: Set[str], why: str) -> list[Case]:
+    """Return the other cases, with a warning that names those left out."""
+    left = [case for case in cases if fingerprint(case.images) in fingerprints]
+    if left:
+        names = ", ".join(case.id for case in left[:_NAMED]) + (", ..." if len(left) > _NAMED else "")
+        log.warning("%d of %d unlabelled scans are left out, because %s: %s.", len(left), len(cases), why, names)
+    return [case for case in cases if case not in left]
 
 
 def _cases(path: Path) -> list[Case]:

@@ -4,6 +4,8 @@ def test_the_table_says_how_far_and_the_sentences_why(command, model, data):
     assert "Method: lwfseg" in said.out
     assert f"learn {model} --data {data} --structures spleen --method lwfseg" in said.out
     assert "similar (0.0)" in said.out
+    assert "scans compared with the training scans" in said.out
+    assert "5 of 5 scans are training or held-out scans of this model already" in said.out
     said = command("advise", model, "--data", data, "--structures", "spleen", "--cases", "c0,c1", "--accept-grid")
     assert "--structures spleen --method lwfseg --cases c0,c1 --accept-grid" in said.out
     known = command("advise", model, "--data", data, "--structures", "liver").out

@@ -95,7 +95,11 @@ CASES = [
     ((*LEARN, "data", "--option", "descriptor=vgg17"), REFUSED, "no descriptor called 'vgg17'"),
     ((*LEARN, "data", "--option", "descriptor_weights=nowhere.safetensors"), REFUSED, "no file nowhere"),
     (("evaluate", "model", "--data", "data", "--structures", "kidney"), REFUSED, "'kidney'"),
-    (("evaluate", "model", "--data", "data", "--structures", "liver=kidney"), REFUSED, "label called 'kidney'"),
+    (
+        ("evaluate", "model", "--data", "data", "--structures", "liver=kidney"),
+        REFUSED,
+        "label called 'kidney'.*does not name it",
+    ),
     (("evaluate", "model", "--data", "data", "--version", "7"), REFUSED, "no version called '7'. Known: 1"),
     (("structures", "model", "rename", "liver", "a=b"), REFUSED, "cannot be the name"),
     (("structures", "model", "rename", "kidney", "x"), REFUSED, "'kidney'"),
@@ -129,6 +133,9 @@ CASES = [
         "2 scans cannot be written to the one file",
     ),
     # Wrong usage.
+    ((*LEARN, "data", "--steps", "2"), USAGE, "'--steps'.*more than once"),
+    (("versions", "model", "--json", "--json"), USAGE, "'--json'.*more than once"),
+    (("correct", "model", "--simulate", "data", "--overwrite"), USAGE, "leave out --overwrite"),
     ((), USAGE, ""),
     (("teach",), USAGE, "No such command 'teach'"),
     (("learn",), USAGE, "MODEL"),

@@ -48,6 +48,7 @@ def test_suggest_names_the_scan_unlike_the_training_scans_first(taught, data, sc
     assert any(text.startswith("odd is ") for text in said.json["warnings"])  # as segment warns
     priorities = [item["priority"] for item in said.json["scans"]]
     assert priorities == sorted(priorities, reverse=True)
+    assert [name for name, item in scans.items() if item["priority"] < 0] == ["odd"]  # of another kind: last
     assert list(said.json["failed"]) == ["broken"]
 
 

@@ -88,3 +88,13 @@ def test_two_scans_of_one_name_are_refused(folder):
     made("x/A.nii", "y/a.nrrd")
     with pytest.raises(OptionError, match="Two scans are called 'A'"):
         find_sources(["x/A.nii", "y/a.nrrd"])
+
+
+def test_scans_of_one_name_can_be_called_after_their_folders(folder):
+    made("x/A.nii", "y/a.nrrd", "y/b.nii", "z/x/A.nii")
+    names = [source.name for source in find_sources(["x/A.nii", "y/a.nrrd", "y/b.nii"], apart=True)]
+    assert names == ["x/A", "y/a", "b"]
+    names = [source.name for source in find_sources(["x/A.nii", "z/x/A.nii"], apart=True)]
+    assert names == [str(folder / "x/A"), str(folder / "z/x/A")]
+    with pytest.raises(OptionError, match="Two scans"):
+        find_sources(["x/A.nii", "x/A.nii"], apart=True)

@@ -204,3 +204,13 @@ def test_a_removed_structure_leaves_nothing_behind():
     assert B not in str(rest.to_files()[0])
     assert rest.scans["n3"].structures == (A,)
     assert rest.scans["n3"].masks.shape[0] == 1
+
+
+def test_the_beginning_of_an_id_is_enough_where_it_is_unique():
+    kept = memory({"ab1": ("p", {A: {"abstraction": 1}}), "ab2": ("p", {A: {"abstraction": 2}}), "c": ("q", {})})
+    assert kept.by_id("ab2").id == "ab2"
+    assert [item.id for item in kept.pin("ab1") if item.pinned] == ["ab1"]
+    assert kept.ban("c").by_id("c").banned
+    for text, said in (("ab", "2 begin so"), ("x", "no exemplar called 'x'"), ("", "no exemplar called ''")):
+        with pytest.raises(UnknownNameError, match=said):
+            kept.pin(text)

@@ -85,6 +85,17 @@ def test_every_case_gets_its_verdict(data):
     assert done == [index / len(expected) for index in range(1, len(expected) + 1)]
 
 
+def test_a_copy_of_a_scan_is_named(data):
+    write = data / "images/fine copy.mha"
+    write.write_bytes((data / "images/fine 1.mha").read_bytes())
+    table = json.loads((data / "dataset.json").read_text("utf-8"))
+    table["training"].append({"image": "images/fine copy.mha", "label": "labels/fine 1.mha"})
+    (data / "dataset.json").write_text(json.dumps(table), "utf-8")
+    ((note,),) = check_data(data, cases="fine 1,fine copy").of_data.values()
+    assert note.message.startswith("1 of 2 scans are copies of others, for example 'fine copy' of 'fine 1'")
+    assert not check_data(data, cases="fine 1").of_data
+
+
 def test_only_the_named_structures_are_judged(data):
     verdicts = check_data(data, "milt=SPLEEN", cases="fine 1,empty,unnamed")
     assert [(item.case, item.verdict, item.structures) for item in verdicts] == [

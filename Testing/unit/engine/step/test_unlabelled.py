@@ -81,7 +81,8 @@ def test_scans_that_judge_are_left_out(model, data, caplog):
     assert judges
     assert judges.isdisjoint(fingerprint(case.images) for case in request.unlabelled)
     assert len(request.unlabelled) == 5 - len(judges)
-    assert f"{len(judges)} of 5 unlabelled scans are left out" in caplog.text
+    assert f"{len(judges)} of 5 unlabelled scans are left out, because they were held out" in caplog.text
+    assert all(entry["case"] in caplog.text for entry in record.step["held_out"])
 
 
 def test_what_the_step_holds_out_is_not_drawn(model, data, caplog):
