@@ -211,12 +211,13 @@ def _recommend(
         )
         return distilling, reasons, doubts
     reasons.append("There are no exemplars, and among the methods that need none this one keeps most.")
-    doubts.append(
-        "In the benchmark, a third of the old structure's Dice was lost on scans of a different kind. "
-        "Make exemplars from the old scans, or use the method separate."
-        if output == "heads"
-        else "For scans of a different kind that may not be enough. Make exemplars from the old scans."
-    )
+    if output == "heads":
+        doubts.append(
+            "In the benchmark, a third of the old structure's Dice was lost on scans of a different kind. "
+            "Make exemplars from the old scans, or use the method separate."
+        )
+    else:
+        doubts.append("For scans of a different kind that may not be enough. Make exemplars from the old scans.")
     return distilling, reasons, doubts
 
 

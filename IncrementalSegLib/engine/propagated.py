@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -72,17 +71,6 @@ class PlacedStrokes:
         return torch.from_numpy(found)
 
 
-def revision(strokes: Strokes, ready: ReadyModel, volume: Volume) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a function for ``revise`` of a prediction, which spreads the strokes on the model's grid.
-
-    Args:
-        strokes: On the grid of the scan, of all structures asked for.
-        ready: The model.
-        volume: The scan.
-    """
-    return PlacedStrokes.of(strokes, ready, volume).spread
-
-
 def predict_with(
     strokes: Strokes, ready: ReadyModel, volume: Volume, name: str, progress: Share = UNTOLD
 ) -> Prediction:
@@ -95,5 +83,6 @@ def predict_with(
         name: Name of the scan.
         progress: Receives the share done.
     """
-    prediction = ready.predict(volume, name, revise=revision(strokes, ready, volume), progress=progress)
+    spread = PlacedStrokes.of(strokes, ready, volume).spread
+    prediction = ready.predict(volume, name, revise=spread, progress=progress)
     return replace(prediction, mask=strokes.imposed(prediction.mask))

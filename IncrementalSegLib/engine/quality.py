@@ -34,7 +34,7 @@ def quality_warnings(folder: ModelFolder, number: int | None, structures: Iterab
 
 
 def hardly_learned(record: VersionRecord) -> list[str]:
-    """Return the names of the structures that the step did not teach, by their Dice on its held-out scans."""
+    """Return the names of the structures that a step hardly taught, by their Dice on its held-out scans."""
     dice = {item: score["validation_dice"] for item, score in record.scores.items()}
     return [
         item.name for item in record.structures if (found := dice.get(item.id)) is not None and found < HARDLY_LEARNED

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from IncrementalSegLib.correction.regions import require_slic
 from IncrementalSegLib.correction.strokes import Strokes
 from IncrementalSegLib.correction.user import draw_strokes
-from IncrementalSegLib.engine.propagated import revision
+from IncrementalSegLib.engine.propagated import PlacedStrokes
 from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.session.learner import STEPS, Learner, LearnerSettings
@@ -217,7 +217,7 @@ class _User:
     def _round(self, case: Case, volume: Volume, strokes: Strokes, progress: Share) -> dict[StructureId, Mask]:
         """Return the outline after a round."""
         if self.session is None or not strokes.known.any():
-            revise = revision(strokes, self.ready, volume)
+            revise = PlacedStrokes.of(strokes, self.ready, volume).spread
             found = self.ready.predictor.predict(volume, self.ready.structures.ids, revise=revise, progress=progress)
             return strokes.imposed(found.mask)
         source = ScanSource(case.id, case.images)

@@ -126,7 +126,7 @@ class StructureRow:
 
     @property
     def kind(self) -> Literal["measured", "proxy"]:
-        """Whether held-out scans judged, or a proxy."""
+        """``measured`` on held-out scans, or judged by a ``proxy``."""
         return "measured" if self.basis == "scans" else "proxy"
 
     @property

@@ -175,7 +175,7 @@ class ExemplarMemory:
         """Return one exemplar by its id, or by the beginning of it where no other begins so.
 
         Raises:
-            UnknownNameError: There is none, or more than one.
+            UnknownNameError: No exemplar, or more than one, has such an id.
         """
         found = [item for item in self.items if id and item.id.startswith(id)]
         if len(found) == 1:

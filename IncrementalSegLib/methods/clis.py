@@ -10,11 +10,16 @@ from pydantic import Field
 from torch import Tensor
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.losses.classes import unbiased_distillation
 from IncrementalSegLib.losses.variational import bernoulli_kl, beta_kl, expected_bernoulli_kl, gaussian_kl
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import TrainingPhase
-from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
+from IncrementalSegLib.methods.base.softmax_classes import (
+    ClassOptions,
+    ClassTarget,
+    Outputs,
+    SoftmaxClasses,
+    distillation,
+)
 from IncrementalSegLib.networks.bayesian import LOG_ODDS, KernelMask, layers_of, log_complement, log_mean_sticks
 from IncrementalSegLib.networks.config import MaskPrior, SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
@@ -140,10 +145,7 @@ class Clis(SoftmaxClasses[ClisOptions]):
 
     def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the unbiased distillation of the structures that the step does not teach."""
-        if not self.options.distillation:
-            return {}
-        term = unbiased_distillation(*outputs.logits_and_columns, target.valid)
-        return {"distillation": self.options.distillation * term}
+        return distillation(self.options.distillation, outputs, target)
 
     def _voxels(self, batch: Batch, ctx: StepContext) -> int:
         """Return the divisor of the divergences."""

@@ -113,13 +113,15 @@ def check_data(
         reader.judge(case)
         progress(Phase.CHECKING, done / len(dataset.cases))
     reader.compare()
-    notes = _copies(dataset) | reader.notes
+    notes = dict(reader.notes)
+    if copies := _copies(dataset):
+        notes[dataset.name] = (*notes.get(dataset.name, ()), *copies)
     verdicts = (_verdict(case, notes.get(case.id, ()), strict) for case in dataset.cases)
     return Verdicts(verdicts, notes, _counts(dataset, reader))
 
 
-def _copies(dataset: Dataset) -> Notes:
-    """Return a note of the data set where some of its cases have the same image files."""
+def _copies(dataset: Dataset) -> tuple[Note, ...]:
+    """Return a note where some cases of a data set have the same image files."""
     first: dict[str, str] = {}
     found = []
     for case in dataset.cases:
@@ -127,10 +129,10 @@ def _copies(dataset: Dataset) -> Notes:
             other = first.setdefault(fingerprint(case.images), case.id)
             found += [(case.id, other)] if other != case.id else []
     if not found:
-        return {}
+        return ()
     copy, original = found[0]
     said = f"{len(found)} of {len(dataset.cases)} scans are copies of others, for example {copy!r} of {original!r}"
-    return {dataset.name: (Note("copies", f"{said}: keep one of each, unless they show different structures."),)}
+    return (Note("copies", f"{said}: keep one of each, unless they show different structures."),)
 
 
 def _counts(dataset: Dataset, reader: CaseReader) -> dict[str, StructureCount]:

@@ -1,4 +1,4 @@
-"""Which patients of a data set train, and which are the test."""
+"""Training and test patients of a data set."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Overlay:
     """Show one map, and hide it again; the worker computes a map of similarity when it is first asked for.
 
     Attributes:
-        shown: Key of the map that is shown, or will be as soon as it is there; empty while there is none.
+        shown: Key of the map that is shown or being computed; empty otherwise.
         progressText: What the worker does for it, in words; empty while it does nothing.
     """
 

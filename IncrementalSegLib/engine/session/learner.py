@@ -152,9 +152,7 @@ class Learner:
 
     def _shares(self) -> dict[Source, float]:
         """Return how often a batch comes from each pool: as the method says, with scans of which the teacher knows."""
-        own = {name: share for name, share in self._method_shares().items() if name != "unlabelled"}
+        shares = self.setup.request.method.sources(self.ctx)
+        own = {name: share for name, share in shares.items() if name != "unlabelled"}
         whole = sum(own.values())
         return {name: share / whole * (1 - HOLDING) for name, share in own.items()} | {"unlabelled": HOLDING}
-
-    def _method_shares(self) -> Mapping[Source, float]:
-        return self.setup.request.method.sources(self.ctx)

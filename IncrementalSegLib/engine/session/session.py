@@ -53,7 +53,7 @@ class SessionStatus:
     scans: tuple[Json, ...]
 
     def to_json(self) -> Json:
-        """Return the object that ``correct --status --json`` prints."""
+        """Return the object that ``correct --session status --json`` prints."""
         return vars(self) | {"scans": list(self.scans)}
 
 

@@ -1,6 +1,7 @@
 """One verdict per case; a broken case does not stop the others."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import SimpleITK as sitk
 
 from IncrementalSegLib.errors import UnknownNameError
 from IncrementalSegLib.sampling.checks import check_data
+from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.volumes.io import image_of, write_image
+from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.volume import Grid
 
 GRID = Grid((4, 5, 6), (1.0, 1.0, 2.0))
@@ -94,6 +97,9 @@ def test_a_copy_of_a_scan_is_named(data):
     ((note,),) = check_data(data, cases="fine 1,fine copy").of_data.values()
     assert note.message.startswith("1 of 2 scans are copies of others, for example 'fine copy' of 'fine 1'")
     assert not check_data(data, cases="fine 1").of_data
+    noted = replace(open_data(data), notes={open_data(data).name: (Note("other", "said before"),)})
+    ((first, second),) = check_data(noted, cases="fine 1,fine copy").of_data.values()
+    assert (first.kind, second.kind) == ("other", "copies")
 
 
 def test_only_the_named_structures_are_judged(data):
