@@ -1,8 +1,9 @@
-"""Plots: Dice of each stage's structures over the stages, and against the number of annotated volumes."""
+"""Plots: Dice over the stages, and against the number of annotated volumes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +20,49 @@ _COLUMNS = 4
 _PANEL, _LEFT, _FOOT, _LINE, _TITLE = 1.35, 0.6, 0.55, 0.2, 0.17
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line in each panel of a plot over the stages.
+
+    Attributes:
+        label: In the legend.
+        structures: Their mean Dice is drawn.
+        first: Number of the stage, from 0, in which it begins.
+        cases: Names of the test cases; all by default.
+    """
+
+    label: str
+    structures: Sequence[str]
+    first: int = 0
+    cases: Collection[str] | None = None
+
+
+def lines_of(results: Results) -> list[Line]:
+    """Return a line for each stage's structures, or for each domain where a stage improves known structures."""
+    protocol = results.protocol
+    if any(stage.improve for stage in protocol.stages):
+        return [Line(name, protocol.structures, cases=cases) for name, cases in results.domains.items()]
+    stages = enumerate(stage.structures for stage in protocol.stages)
+    return [Line(f"stage {first + 1}: {', '.join(names)}", names, first) for first, names in stages]
+
+
 def curve_plot(results: Results) -> bytes | None:
-    """Draw a panel per method: mean Dice of each stage's structures over the stages; ``None`` without chains."""
+    """Draw mean Dice over the stages, a panel per method; ``None`` with a single stage, or without chains."""
+    if len(results.protocol.stages) < 2:
+        return None
     shown = [outcome for outcome in results.outcomes.values() if not outcome.name.startswith("offline")]
     if not shown:
         return None
     head = 0.2 + _TITLE * max(1 + outcome.name.count("+") for outcome in shown)
     wide, band = (WIDTH - _LEFT - 0.2) / _COLUMNS, head + _PANEL + _FOOT
-    stages = [stage.structures for stage in results.protocol.stages]
-    figure = canvas(band * -(-len(shown) // _COLUMNS) + _LINE * len(stages) + 0.1)
+    lines = lines_of(results)
+    figure = canvas(band * -(-len(shown) // _COLUMNS) + _LINE * len(lines) + 0.1)
     for index, outcome in enumerate(shown):
         left, top = _LEFT + wide * (index % _COLUMNS), head + band * (index // _COLUMNS)
         title = outcome.name.replace("+", "\n+")
         ax = panel(figure, (left, top, wide - 0.3, _PANEL), title, size=9, pad=5)
-        _stages(ax, outcome, stages, labelled=index % _COLUMNS == 0)
-    _legend(figure, stages)
+        _stages(ax, outcome, lines, labelled=index % _COLUMNS == 0)
+    _legend(figure, lines)
     return png(figure)
 
 
@@ -70,8 +99,8 @@ def _volumes(outcome: Outcome) -> int:
     return outcome.protocol.stages[-1].volumes
 
 
-def _stages(ax: Axes, outcome: Outcome, stages: Sequence[Sequence[str]], *, labelled: bool) -> None:
-    count = len(stages)
+def _stages(ax: Axes, outcome: Outcome, lines: Sequence[Line], *, labelled: bool) -> None:
+    count = len(outcome.protocol.stages)
     ax.set_xlim(0.8, count + 0.2)
     ax.set_ylim(-0.04, 1.04)
     ax.set_xticks(range(1, count + 1))
@@ -80,10 +109,10 @@ def _stages(ax: Axes, outcome: Outcome, stages: Sequence[Sequence[str]], *, labe
     if labelled:
         ax.set_ylabel("Dice", color=MUTED, fontsize=8.5)
     dots: dict[str, Any] = {"marker": "o", "markersize": 1.8, "clip_on": False}
-    for first, structures in enumerate(stages):
-        color = PALETTE[first % len(PALETTE)]
-        by_seed = [outcome.mean(structures, stage) for stage in range(first, count)]
-        places = range(first + 1, count + 1)
+    for number, line in enumerate(lines):
+        color = PALETTE[number % len(PALETTE)]
+        by_seed = [outcome.mean(line.structures, stage, line.cases) for stage in range(line.first, count)]
+        places = range(line.first + 1, count + 1)
         for seed in outcome.chains:
             ax.plot(places, [stage.get(seed, 0.0) for stage in by_seed], color=color, linewidth=0.7, alpha=0.4, **dots)
         means = [fmean(stage.values()) if stage else 0.0 for stage in by_seed]
@@ -121,15 +150,15 @@ def _name_ends(ax: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
         ax.text(1.03, height, method, transform=ax.transAxes, color=color, fontsize=8.5, va="center", fontweight="bold")
 
 
-def _legend(figure: Figure, stages: Sequence[Sequence[str]]) -> None:
+def _legend(figure: Figure, lines: Sequence[Line]) -> None:
     from matplotlib.lines import Line2D
 
-    lines, texts = [], []
-    for number, structures in enumerate(stages):
-        color = PALETTE[number % len(PALETTE)]
-        lines.append(Line2D([], [], color=color, linewidth=1.8, marker="o", markersize=4))
-        texts.append(f"stage {number + 1}: {', '.join(structures)}")
+    marks = [
+        Line2D([], [], color=PALETTE[number % len(PALETTE)], linewidth=1.8, marker="o", markersize=4)
+        for number in range(len(lines))
+    ]
     figure.legend(
-        lines, texts, loc="lower left", bbox_to_anchor=(_LEFT / WIDTH, 0.1 / figure.get_figheight()), frameon=False,
+        marks, [line.label for line in lines], loc="lower left",
+        bbox_to_anchor=(_LEFT / WIDTH, 0.1 / figure.get_figheight()), frameon=False,
         fontsize=8.5, labelcolor=MUTED, borderpad=0, borderaxespad=0,
     )  # fmt: skip

@@ -56,10 +56,12 @@ class Outcome:
             return None
         return compare_methods(self.pairs(structures, cases=cases), other.pairs(structures, cases=cases))
 
-    def mean(self, structures: Sequence[str], stage: int = -1) -> dict[int, float]:
-        """Return the mean Dice after a stage by seed, 0..1."""
+    def mean(
+        self, structures: Sequence[str], stage: int = -1, cases: Collection[str] | None = None
+    ) -> dict[int, float]:
+        """Return the mean Dice after a stage by seed, 0..1; with ``cases`` of these alone."""
         found: dict[int, list[float]] = {}
-        for (_, seed), value in self.pairs(structures, stage).items():
+        for (_, seed), value in self.pairs(structures, stage, cases).items():
             if value is not None:
                 found.setdefault(seed, []).append(value)
         return {seed: fmean(values) for seed, values in found.items()}
@@ -126,6 +128,12 @@ class Results:
             found.setdefault(chain["method"], {})[chain["seed"]] = chain
         names = in_order(found, protocol.methods)
         return cls(protocol, {name: Outcome(name, protocol, found[name]) for name in names})
+
+    @property
+    def domains(self) -> dict[str, list[str]]:
+        """Names of the test cases of each domain, where the stages have sources."""
+        found: dict[str, list[str]] = self.chains[0]["setting"]["domains"]
+        return found
 
     @property
     def chains(self) -> list[Json]:

@@ -1,7 +1,7 @@
 """Tables and plots of a paper, from the chains that have finished.
 
 OUT/summary.md             tables, claims and plots; machine and versions
-OUT/PROTOCOL-curves.png    Dice of each stage's structures over the stages
+OUT/PROTOCOL-curves.png    Dice over the stages
 OUT/GROUP-PLOT.png         plots of a paper
 """
 
@@ -70,10 +70,8 @@ def _part(group: str, found: Sequence[Results], out: Path, paper: Paper) -> Iter
         claims = [(claim.text, claim.verdict, claim.figures) for claim in paper.claims(results)]
         if claims:
             yield from ("### What was expected", "", *table(("expected", "verdict", "measured"), claims))
-        title = "Dice of each stage's structures over the stages"
-        yield from _plot(
-            out, f"{results.protocol.name}-curves", f"{results.protocol.name}: {title}", curve_plot(results)
-        )
+        name = results.protocol.name
+        yield from _plot(out, f"{name}-curves", f"{name}: Dice over the stages", curve_plot(results))
     for ending, (title, draw) in paper.plots.items():
         yield from _plot(out, f"{group}{ending}", f"{group}: {title}", draw(found))
 

@@ -142,7 +142,7 @@ def tables(results: Results) -> list[str]:
     protocol, everything = results.protocol, results.protocol.structures
     if len(protocol.stages) > 1 and not protocol.stages[1].improve:
         return pcdd2026.tables(results)
-    domains = _domains_of(results)
+    domains = results.domains
     columns = ["method", *(f"{name}, step {number + 1}" for number in range(len(protocol.stages)) for name in domains)]
     rows = []
     for outcome in results.outcomes.values():
@@ -175,17 +175,11 @@ def claims(results: Results) -> Iterator[Claim]:
             if apart is not None:
                 yield Claim(f"{name} against a model of its own for each source", "MEASURED", points(apart))
     elif protocol.stages[1].improve:
-        for name, cases in _domains_of(results).items():
+        for name, cases in results.domains.items():
             for method in (item for item in (OURS, *BASELINES, "reseg", "replay") if item in found):
                 change = found[method].against(found.get("finetune"), protocol.structures, cases)
                 if change is not None:
                     yield Claim(f"{method} against finetune on {name} after both steps", "MEASURED", points(change))
-
-
-def _domains_of(results: Results) -> dict[str, list[str]]:
-    """Return the test cases of each domain."""
-    domains: dict[str, list[str]] = results.chains[0]["setting"]["domains"]
-    return domains
 
 
 def _mean(values: Collection[float]) -> str:

@@ -12,6 +12,7 @@ from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.progress import silent
 from IncrementalSegLib.store.versions import open_model
 from Testing.benchmarks.archive import read_archive
+from Testing.benchmarks.plots import curve_plot, lines_of
 from Testing.benchmarks.protocol import Protocol, Source
 from Testing.benchmarks.protocols.chen2024 import PAPER
 from Testing.benchmarks.runs import Chain, Runner
@@ -130,3 +131,14 @@ def test_options_are_chosen_on_other_people_than_those_of_the_test(tmp_path: Pat
     people = [{name.split("_")[-2] for name in names} for names in (test.test, choice.test, train)]
     assert people == [{"7000", "9000"}, {"11000", "13000"}, {"6000", "8000"}]
     assert PAPER.read("nothing-validation") is None
+
+
+def test_domains_have_a_line_each_and_one_stage_has_no_curve(tmp_path: Path) -> None:
+    for name in ("phantom-domains", "phantom-joint"):
+        run(small(name), "finetune", tmp_path)
+    domains, joint = sorted(read_results(tmp_path, PAPER), key=lambda item: item.protocol.name)
+    lines = {line.label: list(line.cases or ()) for line in lines_of(domains)}
+    assert lines == domains.domains
+    assert sorted(lines) == ["A", "C"]
+    assert curve_plot(joint) is None
+    assert [line.label for line in lines_of(joint)] == ["stage 1: humerus, scapula, clavicle, deltoid"]
