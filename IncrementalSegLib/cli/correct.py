@@ -81,6 +81,8 @@ def command(
             raise typer.BadParameter("--session and --simulate exclude each other")
         if overwrite or format is not None:
             raise typer.BadParameter("--session and --simulate write no outline: leave out --overwrite and --format")
+        if session is not None and (method or option or steps or version or cases):
+            raise typer.BadParameter("--session takes none of --method, --option, --steps, --version and --cases")
     learning: dict[str, Any] = {"method": method, "options": parse_pairs(option or [])} | (
         {} if steps is None else {"steps": steps}
     )

@@ -30,7 +30,15 @@ def test_a_session_from_its_first_round_to_a_version(model, data, draw, command,
     assert "No corrections" in undone.err
 
 
-@pytest.mark.parametrize("arguments", [("SCAN", "--session", "undo"), ("--session", "undo", "--simulate", "x")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("SCAN", "--session", "undo"),
+        ("--session", "undo", "--simulate", "x"),
+        ("--session", "keep", "--method", "lwfseg"),
+        ("--session", "keep", "--steps", "5"),
+    ],
+)
 def test_a_session_takes_nothing_else(taught, scan, command, arguments):
     said = command("correct", taught, *(scan if item == "SCAN" else item for item in arguments))
     assert said.status == 2
