@@ -99,3 +99,9 @@ def result(ready, found, voxels=None):
     files = [str(output / "scan.seg.nrrd")]
     asked.finish(outputs=files, scans=["scan"], structures=millilitres, warnings=[], failed=[])
     ready.session.defer.run()
+
+
+def choose(combo, text):
+    """Choose an entry as a person does."""
+    combo.setCurrentIndex(combo.findText(text))
+    combo.activated.emit(combo.currentIndex)
