@@ -10,6 +10,7 @@ from IncrementalSegLib.errors import DataError, UnknownNameError
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.collecting import read_json, read_text, respelled
+from IncrementalSegLib.sampling.modality import modality_of_channels
 from IncrementalSegLib.sampling.readers_folders import DATASET_FILE, open_decathlon, open_nnunet
 from IncrementalSegLib.sampling.readers_manifest import open_manifest
 from IncrementalSegLib.structures import StructureSpec, split_names
@@ -166,13 +167,19 @@ def _unknown(case: Case, missing: Sequence[str], used: bool) -> Note | None:
 def _open_folder(root: Path) -> Dataset:
     description = read_json(root / DATASET_FILE)
     if isinstance(description, dict):
+        modality = modality_of_channels(description.get("channel_names", description.get("modality")))
         if "channel_names" in description or ((root / "labelsTr").is_dir() and "training" not in description):
-            return open_nnunet(root, description)
+            return _stated(open_nnunet(root, description), modality)
         if isinstance(description.get("training"), list):
-            return open_decathlon(root, description)
+            return _stated(open_decathlon(root, description), modality)
     raise DataError(
         f"{root / DATASET_FILE} has neither channel_names nor a training list.", _LAYOUTS, "Complete the file."
     )
+
+
+def _stated(data: Dataset, modality: str) -> Dataset:
+    """Return a data set whose cases have the modality that its description states."""
+    return replace(data, cases=tuple(replace(case, modality=modality) for case in data.cases))
 
 
 def _ids(text: str) -> list[str]:

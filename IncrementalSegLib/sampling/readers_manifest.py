@@ -27,16 +27,15 @@ from IncrementalSegLib.sampling.collecting import (
     read_text,
     united,
 )  # fmt: skip
+from IncrementalSegLib.sampling.modality import MODALITIES, modality_code
 from IncrementalSegLib.structures import split_names
 from IncrementalSegLib.volumes.io import name_of
 from IncrementalSegLib.volumes.labels import is_seg
 from IncrementalSegLib.volumes.notes import Note
 
 COLUMNS = ("image", "patient", "looked_for", "label", "values", "case", "modality")
-MODALITIES = ("CR", "CT", "DX", "ES", "GM", "MG", "MR", "NM", "OCT", "OP", "OT", "PT", "RF", "SM", "US", "XA", "XC")
 """Codes of DICOM (PS3.3, C.7.3.1.1.1) for images that can be outlined."""
 
-_ALSO = {"MRI": "MR", "PET": "PT"}
 _VALUE_TABLE = "labels.json"
 
 Rows = list[dict[str, Any]]
@@ -198,9 +197,8 @@ def _case(row: Mapping[str, Any], root: Path, shared: Values, where: str, name: 
 
 def _modality(cell: object, where: str) -> str:
     """Return the code of a modality, or nothing where the cell is empty."""
-    given = str(cell or "").strip().upper()
-    code = _ALSO.get(given, given)
-    if code and code not in MODALITIES:
+    code = modality_code(cell) if str(cell or "").strip() else ""
+    if code is None:
         raise UnknownNameError("modality", str(cell), MODALITIES, f"{where} names it; the codes are those of DICOM.")
     return code
 

@@ -199,7 +199,7 @@ class _Reading:
         unstated = {case.source for case in self.request.cases.cases if case.source and not case.modality}
         if unstated:
             log.info(
-                "Batches are balanced by modality. By their values: %s. The column modality of a manifest would say.",
+                "Batches are balanced by modality. By their values: %s. A manifest or dataset.json can state it.",
                 "; ".join(f"{source}: {self._assumed(source)}" for source in sorted(unstated)),
             )
 

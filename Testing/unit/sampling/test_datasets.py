@@ -57,6 +57,27 @@ def decathlon(tmp_path):
     return root
 
 
+@pytest.mark.parametrize(
+    ("key", "channels", "code"),
+    [
+        ("channel_names", {"0": "CT"}, "CT"),
+        ("channel_names", {"0": "MRI", "1": "mri"}, "MR"),
+        ("channel_names", {"0": "CT", "1": "PET"}, ""),
+        ("channel_names", {"0": "T1", "1": "T2"}, ""),
+        ("modality", {"0": "MRI", "1": "MR"}, "MR"),
+        ("modality", "CT", ""),
+    ],
+)
+def test_a_description_may_state_the_modality(nnunet, key, channels, code):
+    description = json.loads((nnunet / "dataset.json").read_text())
+    if key == "modality":  # nnU-Net v1: labelsTr without a training list
+        del description["channel_names"]
+        for file in (nnunet / "imagesTr").glob("*_0001*"):
+            file.unlink()
+    write_json(nnunet / "dataset.json", description | {key: channels})
+    assert {case.modality for case in open_data(nnunet).cases} == {code}
+
+
 def manifest(tmp_path, text, name="manifest.csv"):
     (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path / name

@@ -1,6 +1,8 @@
 """A step from several data sets: what each teaches, how they are balanced, and a kill between two batches."""
 
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 from tiny import FEW, changed
@@ -29,7 +31,7 @@ def test_two_data_sets_teach_two_structures_at_once(small_presets, data, tmp_pat
     assert all(found == {"humerus"} for case, found in looked_for.items() if "_A_1_" in case)
     assert all(found == {"scapula"} for case, found in looked_for.items() if "_A_2_" in case)
     name = "phantom shoulder, scanner A"  # that of both
-    assert groups == {("other", name), ("other", f"{name} 2")}
+    assert groups == {("MR", name), ("MR", f"{name} 2")}
     assert record.step["data"] == f"{name} + {name} 2"
 
 
@@ -50,7 +52,10 @@ def test_batches_are_balanced_by_the_modality_that_a_manifest_states(
     assert "By their values" not in caplog.text
     groups.clear()
     caplog.set_level("INFO", "IncrementalSegLib")
-    learn(tmp_path / "several", [table, data / "scapula"], "humerus, scapula", **STEP)
+    unstated = Path(shutil.copytree(data / "scapula", tmp_path / "unstated"))
+    description = json.loads((unstated / "dataset.json").read_text())
+    (unstated / "dataset.json").write_text(json.dumps(description | {"modality": {"0": "T2"}}))
+    learn(tmp_path / "several", [table, unstated], "humerus, scapula", **STEP)
     assert {modality for modality, source in groups if "phantom" in source} == {"other"}
     assert {modality for modality, source in groups if "phantom" not in source} in ({"CT"}, {"CT", "MR"})
     assert "By their values: phantom shoulder, scanner A: other." in caplog.text
