@@ -7,9 +7,11 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+import numpy as np
 import torch
 from monai.data.utils import compute_importance_map
 from monai.inferers import sliding_window_inference
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,7 +23,7 @@ from IncrementalSegLib.inference.uncertainty import Uncertainty, uncertainty_of
 from IncrementalSegLib.networks.decision import decide
 from IncrementalSegLib.networks.outputs.embedding import Embedding
 from IncrementalSegLib.networks.segmenter import Segmenter
-from IncrementalSegLib.preprocessing.pipeline import forward, inverse
+from IncrementalSegLib.preprocessing.pipeline import Record, forward, inverse
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.types import StructureId
@@ -127,14 +129,9 @@ class Predictor:
             if ignore is not None:
                 spread = spread.masked_fill(ignore, 0.0)
             entropy = inverse(spread[None], record, lambda slab: slab.clamp(0, 1))[0]
-        cosines, strange = {}, None
-        if similarity or unknown:
-            found = inverse(self.similarities(image, similarity), record, lambda slab: slab.clamp(-1, 1))
-            cosines = dict(zip(similarity, found, strict=False))
-            if unknown:
-                strange = found[-1] < float(embedding_of(self.model).known_above)
-                if volume.unlabelled is not None:
-                    strange[volume.unlabelled] = False
+        cosines, strange = self._compared(image, ignore, record, similarity, unknown=unknown)
+        if strange is not None and volume.unlabelled is not None:
+            strange[volume.unlabelled] = False
         return Prediction(
             probability={} if likely is None else dict(zip(wanted, likely, strict=True)),
             mask={item: largest_component(masks[row]) if largest else masks[row] for row, item in enumerate(wanted)},
@@ -186,6 +183,20 @@ class Predictor:
             return torch.stack([found.total, found.aleatoric], dim=1)
 
         return Uncertainty(*self._run(image, score, progress))
+
+    def _compared(
+        self, image: Tensor, ignore: Tensor | None, record: Record, similarity: Sequence[StructureId], *, unknown: bool
+    ) -> tuple[dict[StructureId, NDArray[np.float32]], NDArray[np.bool_] | None]:
+        """Return the cosines with structures and the unknown voxels, where they are asked for, on the scan's grid."""
+        if not similarity and not unknown:
+            return {}, None
+        maps = self.similarities(image, similarity)
+        if ignore is not None:  # no valid sample is similar to anything, and none is unknown
+            maps[:-1].masked_fill_(ignore, 0.0)
+            maps[-1].masked_fill_(ignore, 1.0)
+        found = inverse(maps, record, lambda slab: slab.clamp(-1, 1))
+        strange = found[-1] < float(embedding_of(self.model).known_above) if unknown else None
+        return dict(zip(similarity, found, strict=False)), strange
 
     def _scored(self, wanted: Sequence[StructureId]) -> tuple[StructureId, ...]:
         """Return what must be scored to decide on ``wanted``: everything where structures exclude each other."""

@@ -77,6 +77,24 @@ def test_what_lies_below_the_threshold_is_unknown(known, data):
         assert predict.predict(volume, unknown=True).unknown.mean() == share
 
 
+def test_what_holds_no_sample_is_neither_similar_nor_unknown(known, data):
+    predict = predictor(known)
+    volume = read_volume(open_data(data / "both").cases[0].images)
+    predict.model.output.known_above.fill_(1.0)
+    assert predict.predict(volume, unknown=True).unknown.mean() > 0.99
+    array = volume.array.astype(np.float32)
+    array[..., : array.shape[-1] // 2] = np.nan
+    (first, _) = predict.model.structures
+    found = predict.predict(volume.with_array(array), similarity=[first], unknown=True)
+    empty = np.isnan(array[0])
+    inside, outside = (found.unknown[..., rows] for rows in (slice(-8, None), slice(8)))
+    assert inside.mean() > 0.99
+    assert not outside.any()
+    assert empty[..., :8].all()
+    assert not found.similarity[first][..., :8].any()
+    assert found.similarity[first][..., -8:].any()
+
+
 def test_another_family_and_an_unknown_name_are_refused(known, taught, data, tmp_path):
     scan = open_data(data / "both").cases[0].images[0]
     with pytest.raises(ModelError, match="output is heads, not embedding"):
