@@ -152,7 +152,10 @@ def _read_table(path: Path) -> tuple[dict[str, Vector], str]:
     except FileNotFoundError as error:
         raise OptionError(f"The text embeddings {path} are not there.", todo="Check the path.") from error
     except (OSError, ValueError, KeyError, MemoryError, safetensors.SafetensorError) as error:
-        raise OptionError(f"The text embeddings {path} cannot be read ({error}).") from error
+        raise OptionError(
+            f"The text embeddings {path} cannot be read ({error}).",
+            todo="Save the vectors as float32, in .safetensors or .npy.",
+        ) from error
 
 
 def _listed(path: Path) -> list[str]:

@@ -177,6 +177,12 @@ def _text(
                 todo=Hint("Leave out ", OptionRef("text_embeddings"), f", or choose another method ({reading})."),
             )
         return {}
+    if table is not None and not fresh:
+        raise OptionError(
+            "The step teaches no new structure, so no text embedding would be read.",
+            "Known structures keep those that they were taught with.",
+            Hint("Leave out ", OptionRef("text_embeddings"), "."),
+        )
     found = text_embeddings([item.name for item in fresh], None if table is None else Path(table))
     return {item.id: found[item.name] for item in fresh}
 

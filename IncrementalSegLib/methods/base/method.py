@@ -65,7 +65,7 @@ class Method(ABC, Generic[OptionsT]):
             ``memory:NAME`` for something that :meth:`remember` of this method leaves under :meth:`key`.  The first
             step of a model needs nothing.
         draws_unlabelled: Whether the method draws batches from unlabelled scans, where there are some.
-        reads_names: Whether the method makes something of the names of new structures, found in ``ctx.text``.
+        reads_names: Whether the method uses the text embeddings of new structures, ``ctx.text``.
         retains: Whether the method keeps old structures; ``False`` for the lower bounds of comparisons.
         source: Paper and equation.
     """

@@ -136,7 +136,9 @@ def test_a_method_that_reads_names_finds_an_embedding_of_each_new_structure(mode
     assert set(request.text) == set(request.taught)
     assert np.array_equal(found.vector, text_embeddings(["scapula"], table)["scapula"].vector)
     assert StepSettings(**json.loads(json.dumps(settings.to_json()))).text_embeddings == str(table)
-    improving = resolve(model, data / "humerus", "humerus", replace(settings, improve=True))
-    assert improving.text == {}
+    improve = StepSettings(method="lwfseg", improve=True)
+    assert resolve(model, data / "humerus", "humerus", improve).text == {}
+    with pytest.raises(OptionError, match=r"teaches no new structure.*Leave out text_embeddings"):
+        resolve(model, data / "humerus", "humerus", replace(improve, text_embeddings=table))
     with pytest.raises(UnknownNameError, match=r"no text embedding in table\.safetensors called 'clavicle'"):
         resolve(model, data / "scapula", "clavicle=scapula", settings)
