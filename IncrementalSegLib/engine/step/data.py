@@ -99,7 +99,7 @@ def read_step_data(
     domain = TrainingDomain.of(request.folder, None, log.warning) if request.folder is not None else TrainingDomain()
     domain = domain.with_step(request.step, [(read.features[case.id], case.structures) for case in train.prepared])
     judging = read.subset(held_out, findable=True)
-    unlabelled = without_held_out(request.unlabelled, {entry["sha256"] for entry in judging.entries})
+    unlabelled = without_held_out(request.unlabelled, held_out)
     return StepData(
         plan=plan,
         train=train,

@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 def find_unlabelled(path: str | Path | None, method: Method[Any], history: History) -> tuple[Case, ...]:
     """Return the cases of ``--unlabelled``; no voxel is read.
 
-    Scans that judge older structures, or that the model was told to forget, are left out with a warning.
+    Scans that the model was told to forget, and all scans of a patient of whom one judges older structures, are left
+    out with a warning.
 
     Args:
         path: A data set, whose labels do not count, or a folder or file of scans.
@@ -52,8 +53,10 @@ def find_unlabelled(path: str | Path | None, method: Method[Any], history: Histo
             Hint("Leave out ", option, "."),
         )
     cases = _cases(Path(path))
-    kept = _without(cases, history.forgotten, "the model has to forget them")
-    kept = _without(kept, history.held_out - history.forgotten, "they were held out and judge older structures")
+    forgotten = [case for case in cases if fingerprint(case.images) in history.forgotten]
+    kept = _without(cases, forgotten, "the model has to forget them")
+    judging = _of_patients(kept, history.held_out - history.forgotten)
+    kept = _without(kept, judging, "scans of their patients were held out and judge older structures")
     if not kept:
         raise DataError(
             f"All {len(cases)} unlabelled scans were held out by earlier steps or are to be forgotten.",
@@ -63,14 +66,15 @@ def find_unlabelled(path: str | Path | None, method: Method[Any], history: Histo
     return tuple(kept)
 
 
-def without_held_out(cases: Sequence[Case], held_out: Set[str]) -> list[Case]:
-    """Return the cases without those that the step itself holds out, with a warning.
+def without_held_out(cases: Sequence[Case], held_out: Sequence[Case]) -> list[Case]:
+    """Return the cases without those of patients whom the step itself holds out, with a warning.
 
     Args:
         cases: The cases of ``--unlabelled``.
-        held_out: Fingerprints of the held-out cases.
+        held_out: The held-out cases.
     """
-    return _without(cases, held_out, "they are held out in this step")
+    prints, patients = {fingerprint(case.images) for case in held_out}, {case.patient for case in held_out}
+    return _without(cases, _of_patients(cases, prints, patients), "scans of their patients are held out in this step")
 
 
 def warn_of_forgetting(improved: Sequence[str]) -> None:
@@ -83,9 +87,14 @@ def warn_of_forgetting(improved: Sequence[str]) -> None:
     )
 
 
-def _without(cases: Sequence[Case], fingerprints: Set[str], why: str) -> list[Case]:
+def _of_patients(cases: Sequence[Case], fingerprints: Set[str], patients: Set[str] = frozenset()) -> list[Case]:
+    """Return the cases of the named patients, and of those of whom one scan has one of the fingerprints."""
+    patients = patients | {case.patient for case in cases if fingerprint(case.images) in fingerprints}
+    return [case for case in cases if case.patient in patients]
+
+
+def _without(cases: Sequence[Case], left: Sequence[Case], why: str) -> list[Case]:
     """Return the other cases, with a warning that names those left out."""
-    left = [case for case in cases if fingerprint(case.images) in fingerprints]
     if left:
         names = ", ".join(case.id for case in left[:_NAMED]) + (", ..." if len(left) > _NAMED else "")
         log.warning("%d of %d unlabelled scans are left out, because %s: %s.", len(left), len(cases), why, names)

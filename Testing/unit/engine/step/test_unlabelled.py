@@ -81,7 +81,10 @@ def test_scans_that_judge_are_left_out(model, data, caplog):
     assert judges
     assert judges.isdisjoint(fingerprint(case.images) for case in request.unlabelled)
     assert len(request.unlabelled) == 5 - len(judges)
-    assert f"{len(judges)} of 5 unlabelled scans are left out, because they were held out" in caplog.text
+    assert (
+        f"{len(judges)} of 5 unlabelled scans are left out, because scans of their patients were held out"
+        in caplog.text
+    )
     assert all(entry["case"] in caplog.text for entry in record.step["held_out"])
 
 
@@ -92,6 +95,29 @@ def test_what_the_step_holds_out_is_not_drawn(model, data, caplog):
     assert held_out
     assert training.isdisjoint(held_out)
     assert "held out in this step" in caplog.text
+
+
+def manifest(path, scans):
+    """Write a manifest of scans, each with its patient."""
+    path.write_text("\n".join(["image,patient", *(f"{scan},{patient}" for scan, patient in scans.items())]))
+    return path
+
+
+def test_no_patient_is_on_both_sides(model, data, tmp_path, caplog):
+    """One scan of a patient is held out by the step before or by this one, and another is among the unlabelled."""
+    learn(model, data / "both", "scapula", **STEP)
+    others = [case.images[0] for case in open_data(data / "scapula").cases]
+    (before,) = open_model(model).record().step["held_out"]
+    again = next(case for case in open_data(data / "both").cases if case.id == before["case"]).images[0]
+    table = manifest(tmp_path / "earlier.csv", {again: "x", others[0]: "x", others[1]: "y"})
+    settings = StepSettings(improve=True, method="cfil", unlabelled=table)
+    request = resolve(model, data / "humerus", "humerus", settings)
+    assert [case.images[0] for case in request.unlabelled] == [others[1]]
+    table = manifest(tmp_path / "now.csv", {others[0]: before["patient"], others[1]: "y"})
+    record = learn(model, data / "both", "humerus", improve=True, unlabelled=table, **STEP).record
+    assert [entry["patient"] for entry in record.step["held_out"]] == [before["patient"]]
+    assert {entry["patient"] for entry in record.step["training"] if not entry["looked_for"]} == {"y"}
+    assert "1 of 2 unlabelled scans are left out, because scans of their patients are held out" in caplog.text
 
 
 def test_an_interrupted_step_goes_on_with_them(model, data, monkeypatch):
