@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -105,12 +106,11 @@ def _known_in_each(opened: Sequence[Dataset], wanted: Sequence[StructureSpec]) -
 def _joined(sets: Sequence[Dataset]) -> Dataset:
     """Return several data sets as one; where two cases have one id, each is called after its data set too."""
     names = _apart([dataset.name for dataset in sets])
-    ids = [case.id for dataset in sets for case in dataset.cases]
-    twice = {name for name in ids if ids.count(name) > 1}
+    counts = Counter(case.id for dataset in sets for case in dataset.cases)
     cases: list[Case] = []
     notes: Notes = {}
     for name, dataset in zip(names, sets, strict=True):
-        new = {case.id: f"{name} {case.id}" if case.id in twice else case.id for case in dataset.cases}
+        new = {case.id: f"{name} {case.id}" if counts[case.id] > 1 else case.id for case in dataset.cases}
         cases += [replace(case, id=new[case.id], source=name) for case in dataset.cases]
         notes |= {new.get(key, key): found for key, found in dataset.notes.items()}
     labels = dict.fromkeys(name for dataset in sets for name in dataset.names)
