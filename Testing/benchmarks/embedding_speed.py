@@ -7,36 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
 from torch import Tensor
 
-from IncrementalSegLib.cli.output import Device, progress_bar
-from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.outputs.embedding import Embedding
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.text import seeded_embedding
 from Testing.benchmarks.command import run_command
-from Testing.benchmarks.speed import Bench, Pair, ratios, report
+from Testing.benchmarks.speed import Bench, Pair, speed_command
 
 MANY = 50
 """Structures of the large model."""
-
-
-def main(
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file to write.")],
-    pairs: Annotated[int, typer.Option(min=1, metavar="N", help="Alternating pairs of each figure.")] = 15,
-    device: Device = "auto",
-) -> None:
-    """Measure the embedding family; run it alone, with OMP_NUM_THREADS=1 on a CPU."""
-    bench = Bench(start(device))
-    with progress_bar() as progress:
-        result = ratios(bench.runtime, embedding_pairs(bench), pairs, progress)
-    report(out, result)
 
 
 def embedding_pairs(bench: Bench) -> Iterator[Pair]:
@@ -74,4 +57,4 @@ def known(bench: Bench, count: int) -> Segmenter:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(speed_command(embedding_pairs))

@@ -6,32 +6,15 @@ As in :mod:`.speed`: the median of alternating pairs in one process, with quarti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
 from torch import Tensor
 
-from IncrementalSegLib.cli.output import Device, progress_bar
-from IncrementalSegLib.engine.runtime import start
 from Testing.benchmarks.command import run_command
-from Testing.benchmarks.speed import Bench, Pair, ratios, report
+from Testing.benchmarks.speed import Bench, Pair, speed_command
 
 METHODS = ("dodnet", "clip-driven")
 _MANY, _SOME = 50, 8
-
-
-def main(
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file to write.")],
-    pairs: Annotated[int, typer.Option(min=1, metavar="N", help="Alternating pairs of each figure.")] = 15,
-    device: Device = "auto",
-) -> None:
-    """Measure generated heads; run it alone, with OMP_NUM_THREADS=1 on a CPU."""
-    bench = Bench(start(device))
-    with progress_bar() as progress:
-        result = ratios(bench.runtime, generated_pairs(bench), pairs, progress)
-    report(out, result)
 
 
 def generated_pairs(bench: Bench) -> Iterator[Pair]:
@@ -60,4 +43,4 @@ def scores(bench: Bench, method: str, count: int, *, one_by_one: bool = False) -
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(speed_command(generated_pairs))

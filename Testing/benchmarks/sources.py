@@ -17,8 +17,8 @@ from Testing.benchmarks.phantoms import PEOPLE, phantoms
 from Testing.benchmarks.protocol import Protocol, Source, Stage
 
 
-class Domain:
-    """The scans of one data set, or of one scanner of phantoms: test patients, and those that teach.
+class DomainScans:
+    """The training and test scans of one data set, or of one scanner of phantoms.
 
     Args:
         source: Any source of the domain.
@@ -74,7 +74,7 @@ class SourceScans:
         self.protocol = protocol
         sources = [source for stage in protocol.stages for source in stage.sources]
         self.domains = {
-            item.domain: Domain(item, protocol.structures, store, data, validation=protocol.validation)
+            item.domain: DomainScans(item, protocol.structures, store, data, validation=protocol.validation)
             for item in sources
         }
         self.stages = [self._stage(stage, seed) for stage in protocol.stages]

@@ -95,6 +95,22 @@ def measure(
     return ratios(bench.runtime, class_pairs(bench) if classes else head_pairs(bench), pairs, progress)
 
 
+def speed_command(pairs_of: Callable[[Bench], Iterable[Pair]]) -> Callable[..., None]:
+    """Return a command that measures the pairs of another family."""
+
+    def main(
+        out: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file to write.")],
+        pairs: Annotated[int, typer.Option(min=1, metavar="N", help="Alternating pairs of each figure.")] = 15,
+        device: Device = "auto",
+    ) -> None:
+        """Measure speed as ratios; run it alone, with OMP_NUM_THREADS=1 on a CPU."""
+        bench = Bench(start(device))
+        with progress_bar() as progress:
+            report(out, ratios(bench.runtime, pairs_of(bench), pairs, progress))
+
+    return main
+
+
 def ratios(runtime: Runtime, timed: Iterable[Pair], pairs: int, progress: Progress = silent) -> Json:
     """Time pairs against each other and return ``{"device", "precision", "threads", "torch", "ratios"}``."""
     found: list[Json] = []
