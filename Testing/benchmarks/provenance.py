@@ -22,6 +22,7 @@ _SCHEDULE = ("batch", "learning_rate", "planned_steps", "optimiser_steps", "best
 def describe(step: StepResult, watch: Stopwatch, *, resumed: bool) -> Json:
     """Return how a step went; of a resumed one the durations are too short."""
     asked = step.record.step
+    text = {entry["source"] for entry in step.record.architecture.get("output", {}).values()}
     return {
         "made_by": asked["method"],
         "options": asked["options"],
@@ -31,6 +32,7 @@ def describe(step: StepResult, watch: Stopwatch, *, resumed: bool) -> Json:
         "curve": dataclasses.asdict(step.curve),
         "seconds": watch.to_json(),
         "resumed": resumed,
+        **({"text_embeddings": sorted(text)} if text else {}),
     }
 
 

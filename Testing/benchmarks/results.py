@@ -66,10 +66,10 @@ class Outcome:
                 found.setdefault(seed, []).append(value)
         return {seed: fmean(values) for seed, values in found.items()}
 
-    def kept(self, stage: int = -1) -> list[float]:
-        """Return the share of the first structures' Dice that is left after a stage, by seed."""
+    def kept(self, stage: int = -1, cases: Collection[str] | None = None) -> list[float]:
+        """Return the share of the first structures' Dice that is left after a stage, by seed; ``cases`` as for mean."""
         old = self.protocol.stages[0].structures
-        first, now = self.mean(old, 0), self.mean(old, stage)
+        first, now = self.mean(old, 0, cases), self.mean(old, stage, cases)
         return [now[seed] / first[seed] if first[seed] else 0.0 for seed in self.chains]
 
     def millimetres(self, structure: str) -> float | None:

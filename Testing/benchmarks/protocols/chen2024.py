@@ -180,6 +180,11 @@ def claims(results: Results) -> Iterator[Claim]:
                 change = found[method].against(found.get("finetune"), protocol.structures, cases)
                 if change is not None:
                     yield Claim(f"{method} against finetune on {name} after both steps", "MEASURED", points(change))
+        if protocol.unlabelled and OURS in found:
+            old = protocol.stages[0].sources[0].domain
+            yield pcdd2026.holds(found[OURS], f" on {old}", results.domains[old])
+    elif OURS in found:
+        yield pcdd2026.holds(found[OURS])
 
 
 def _mean(values: Collection[float]) -> str:

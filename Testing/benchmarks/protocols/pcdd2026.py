@@ -7,7 +7,7 @@ al., AAAI 2026, Experimental Setup).  A name describes it: ``btcv-4-2``, ``spine
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from statistics import fmean
 
 from IncrementalSegLib.engine.settings import PresetName
@@ -180,8 +180,7 @@ def claims(results: Results) -> Iterator[Claim]:
             yield _kept(outcomes[name], f"loses the old structures: {text}", max(kept) < 0.5, kept)
     for name in HOLD:
         if name in outcomes:
-            kept, text = outcomes[name].kept(), "after the last stage at least 80 % of their first Dice is left"
-            yield _kept(outcomes[name], f"holds the old structures: {text}", min(kept) >= _HELD, kept)
+            yield holds(outcomes[name])
     below = outcomes["pcdd"].against(outcomes.get("mib"), everything) if "pcdd" in outcomes else None
     if below is not None:
         text = "pcdd is not more than 2 points below mib on all structures: lower end of the paired interval"
@@ -192,10 +191,24 @@ def claims(results: Results) -> Iterator[Claim]:
             yield Claim(f"distance of {name} to offline on all structures", "MEASURED", points(distance))
 
 
-def _kept(outcome: Outcome, does: str, seen: bool, kept: Sequence[float]) -> Claim:
+def holds(outcome: Outcome, where: str = "", cases: Collection[str] | None = None) -> Claim:
+    """Return the claim that a method holds the structures of the first stage.
+
+    Args:
+        outcome: The method.
+        where: What the cases are, in words, with a blank before it.
+        cases: Only these test cases count; by default all.
+    """
+    kept, text = outcome.kept(cases=cases), "after the last stage at least 80 % of their first Dice is left"
+    return _kept(outcome, f"holds the old structures{where}: {text}", min(kept) >= _HELD, kept, cases)
+
+
+def _kept(
+    outcome: Outcome, does: str, seen: bool, kept: Sequence[float], cases: Collection[str] | None = None
+) -> Claim:
     """Judge what became of the first structures; what was never learned cannot be kept or lost."""
     text = f"{outcome.name} {does}, with every seed"
-    first = min(outcome.mean(outcome.protocol.stages[0].structures, 0).values())
+    first = min(outcome.mean(outcome.protocol.stages[0].structures, 0, cases).values())
     if first < _LEARNED:
         return judged(text, False, f"not learned: their first Dice is {100 * first:.1f} %", len(kept))
     return judged(text, seen, f"keeps {spread(kept)}", len(kept))

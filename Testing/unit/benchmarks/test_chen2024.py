@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,12 @@ from organs import small_networks
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.progress import silent
 from IncrementalSegLib.store.versions import open_model
+from IncrementalSegLib.types import Json
 from Testing.benchmarks.archive import read_archive
 from Testing.benchmarks.plots import curve_plot, lines_of
 from Testing.benchmarks.protocol import Protocol, Source
-from Testing.benchmarks.protocols.chen2024 import PAPER
+from Testing.benchmarks.protocols.chen2024 import PAPER, SHARED
+from Testing.benchmarks.results import Results
 from Testing.benchmarks.runs import Chain, Runner
 from Testing.benchmarks.scans import Scans, scans_for
 from Testing.benchmarks.summary import read_results, write_summary
@@ -44,6 +48,13 @@ def run(protocol: Protocol, methods: str, out: Path) -> None:
         runner.run(Chain(protocol, variant, 0))
 
 
+def _sources(method: str) -> list[str]:
+    """Return where a method takes its text embeddings from."""
+    if method != "cfil":
+        return []
+    return [f"wordllama {version('wordllama')}" if find_spec("wordllama") else "seeded"]
+
+
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     small_networks(monkeypatch)
@@ -69,7 +80,7 @@ def test_each_source_teaches_its_own_structures_on_its_own_patients(tmp_path: Pa
 def test_a_model_for_each_source_is_scored_on_its_own_kind_of_scans(tmp_path: Path) -> None:
     run(small("phantom-joint"), "separate,dodnet", tmp_path)
     results = read_archive(tmp_path)
-    scores = {name: chain["stages"][0]["scores"] for name, chain in results.items()}
+    scores = {name: result["stages"][0]["scores"] for name, result in results.items()}
     cases = {
         name: {structure: [entry["case"] for entry in score["per_case"]] for structure, score in found.items()}
         for name, found in scores.items()
@@ -93,12 +104,12 @@ def test_a_model_for_each_source_is_scored_on_its_own_kind_of_scans(tmp_path: Pa
 @pytest.mark.parametrize("method", ["dodnet", "versatile"])
 def test_the_second_step_improves_the_same_structures_on_other_scans(tmp_path: Path, method: str) -> None:
     run(small("phantom-domains"), method, tmp_path)
-    (chain,) = read_archive(tmp_path).values()
-    first, second = chain["stages"]
+    (result,) = read_archive(tmp_path).values()
+    first, second = result["stages"]
     assert first["taught"] == second["taught"] == ["humerus", "scapula"]
     assert set(first["scores"]) == set(second["scores"]) == {"humerus", "scapula"}
     assert {entry["case"] for entry in second["scores"]["humerus"]["per_case"]} == {
-        case for cases in chain["setting"]["domains"].values() for case in cases
+        case for cases in result["setting"]["domains"].values() for case in cases
     }
     assert "A, step 1 | C, step 1 | A, step 2 | C, step 2" in write_summary(tmp_path, PAPER).read_text(encoding="utf-8")
 
@@ -107,14 +118,51 @@ def test_the_second_step_improves_the_same_structures_on_other_scans(tmp_path: P
 def test_the_scans_of_the_first_step_come_again_without_labels(tmp_path: Path, method: str) -> None:
     domains = small("phantom-domains-unlabelled")
     run(domains, method, tmp_path)
-    (chain,) = read_archive(tmp_path).values()
-    assert chain["setting"]["unlabelled"]
+    (result,) = read_archive(tmp_path).values()
+    assert result["setting"]["unlabelled"]
+    assert result["stages"][0]["step"].get("text_embeddings", []) == _sources(method)
     record = open_model(tmp_path / ".models" / f"{domains.name}-{method}-seed0").record(2)
     trained = {entry["case"] for entry in record.step["training"]}
     scans = opened(domains, tmp_path / ".data")
     first, second = ({case.id for case in scans.of_stage(number).cases} for number in (0, 1))
     assert (len(first), len(trained & first)) == (4, 3)  # one was held out to judge
     assert trained - first < second
+
+
+def chain(method: str, seed: int, *stages: dict[str, float]) -> Json:
+    """Return a result whose stages have a Dice in each domain, the same for all structures."""
+    return {
+        "method": method,
+        "seed": seed,
+        "setting": {"domains": {domain: [domain] for domain in stages[0]}},
+        "stages": [
+            {
+                "scores": {
+                    name: {
+                        "per_case": [{"case": item, "dice": dice, "voxels_truth": 9} for item, dice in stage.items()]
+                    }
+                    for name in SHARED
+                }
+            }
+            for stage in stages
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("abdomen-domains-unlabelled", ["PASS", "NOT SEEN"]),
+        ("abdomen-domains", []),  # the paper says nothing about a step without unlabelled scans
+    ],
+)
+def test_what_is_kept_is_judged_on_the_first_domain_alone(name: str, found: list[str]) -> None:
+    verdicts = []
+    for kept in (0.7, 0.6):
+        chains = [chain("cfil", seed, {"CT": 0.8, "MR": 0.1}, {"CT": kept, "MR": 0.9}) for seed in range(3)]
+        claims = list(PAPER.claims(Results.of(PAPER.find(name), chains)))
+        verdicts += [claim.verdict for claim in claims if "cfil holds the old structures on CT" in claim.text]
+    assert verdicts == found
 
 
 def test_a_data_set_that_is_not_there_is_named(tmp_path: Path) -> None:
