@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from IncrementalSegLib.correction.spots import Spot, find_spots
 from IncrementalSegLib.correction.strokes import Strokes
 from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.labels import Mask
+
+Guidance: TypeAlias = Literal["uncertainty", "error", "random"]
+"""Order of the wrong places: the most uncertain or the largest first, or at random."""
 
 _RADIUS = 2.0  # of a stroke, in finest voxels: as the clicks in the authors' code
 _CERTAIN = 1e-3  # uncertainty of voxels that are wrong and certain
@@ -24,8 +28,10 @@ def draw_strokes(
     count: int,
     earlier: Strokes | None = None,
     doubtful: Mask | None = None,
+    guidance: Guidance = "uncertainty",
+    random: np.random.Generator | None = None,
 ) -> Strokes:
-    """Paint the truth in the most uncertain places that are wrong (CLIS, experimental setup).
+    """Paint the truth in places that are wrong, by default the most uncertain ones (CLIS, experimental setup).
 
     A place is a spot (:func:`~.spots.find_spots`) of wrong voxels; a stroke is a ball around its middle, as far as the
     truth is the same there.  The truth is used for nothing else.
@@ -38,6 +44,8 @@ def draw_strokes(
         count: Largest number of strokes.
         earlier: Strokes of earlier rounds, which stay and are not repeated.
         doubtful: ``(D, H, W)``, True where the truth is not known.
+        guidance: Which places come first.
+        random: Draws them for ``random``.
 
     Returns:
         All strokes.
@@ -47,8 +55,13 @@ def draw_strokes(
     wrong &= ~known
     if doubtful is not None:
         wrong &= ~doubtful
-    places = np.where(wrong, np.maximum(uncertainty, _CERTAIN), 0).astype(np.float32)
-    for spot in find_spots(places, spacing, count, _CERTAIN):
+    weights = np.maximum(uncertainty, _CERTAIN) if guidance == "uncertainty" else 1
+    places = np.where(wrong, weights, 0).astype(np.float32)
+    spots = find_spots(places, spacing, wrong.size if guidance == "random" else count, _CERTAIN)
+    if guidance == "random":
+        chosen = (random or np.random.default_rng()).permutation(len(spots))[:count]
+        spots = [spots[place] for place in chosen]
+    for spot in spots:
         stroke = _ball(spot, wrong.shape, spacing)
         for mask in truth.values():
             stroke &= mask == mask[spot.centre]

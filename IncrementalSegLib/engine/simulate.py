@@ -1,4 +1,4 @@
-"""Corrections by a simulated user on labelled cases: Dice before, and after each round."""
+"""Corrections by a simulated user on labelled cases: outlines and Dice before, and after each round."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from IncrementalSegLib.correction.regions import require_slic
 from IncrementalSegLib.correction.strokes import Strokes
-from IncrementalSegLib.correction.user import draw_strokes
+from IncrementalSegLib.correction.user import Guidance, draw_strokes
 from IncrementalSegLib.engine.propagated import PlacedStrokes
 from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.session.learner import STEPS, Learner, LearnerSettings
 from IncrementalSegLib.engine.session.rounds import Rounds
+from IncrementalSegLib.engine.session.scans import Masks
 from IncrementalSegLib.engine.settings import MODEL, CaseChoice, VersionChoice
 from IncrementalSegLib.engine.sources import ScanSource
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import score
 from IncrementalSegLib.options import CONFIG, called_with
-from IncrementalSegLib.progress import Phase, Share
+from IncrementalSegLib.progress import UNTOLD, Phase, Share
 from IncrementalSegLib.sampling.cases import Case, Dataset, naming
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader, read_case
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureSpec
-from IncrementalSegLib.types import Json, StructureId
+from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.labels import Mask
 from IncrementalSegLib.volumes.volume import Volume
 
@@ -120,7 +121,11 @@ class SimulateCall(VersionChoice, CaseChoice):
         default_factory=dict
     )
     steps: Annotated[int, Field(ge=1, description="Optimiser steps of a round.")] = STEPS
-    seed: Annotated[int, Field(ge=0, description="Decides batches and dropout.")] = 0
+    guidance: Annotated[
+        Guidance,
+        Field(description="Which wrong places are corrected first: the most uncertain, the largest (error), or any."),
+    ] = "uncertainty"
+    seed: Annotated[int, Field(ge=0, description="Decides batches, dropout and random places.")] = 0
 
 
 @called_with(SimulateCall)
@@ -141,7 +146,7 @@ def simulate(call: SimulateCall) -> Simulation:
     ready = ReadyModel.open(call.model, None, call.version, call.device)
     names = ready.structures.names
     dataset = restrict_labels(dataset, [StructureSpec(name, name) for name in names])
-    user = _User(ready, call, CaseReader(dataset))
+    user = SimulatedUser(ready, call, CaseReader(dataset))
     found = []
     for number, case in enumerate(dataset.cases):
         if len(case.looked_for) < len(names):
@@ -151,7 +156,7 @@ def simulate(call: SimulateCall) -> Simulation:
         segmenting = Share.of(call.progress, Phase.SEGMENTING.of(case.id))
         share = segmenting.sub(number / len(dataset.cases), (number + 1) / len(dataset.cases))
         with naming(case):
-            found.append(user.correct(case, share))
+            found.append(_scored(case, user.correct(case, share), ready))
     user.reader.finish()
     if not found:
         raise DataError(
@@ -161,16 +166,47 @@ def simulate(call: SimulateCall) -> Simulation:
         )
     if user.session is not None:
         corrected = {case.id: case for case in dataset.cases}
-        found = [replace(item, back=user.look_back(corrected[item.case])) for item in found]
+        found = [replace(item, back=_looked_back(corrected[item.case], user)) for item in found]
     return Simulation(call.spots, call.rounds, tuple(found), ready.warnings, call.method)
 
 
-class _User:
-    """Correct one case after the other, and let a copy of the model learn where the call names a method."""
+@dataclass(frozen=True)
+class Corrected:
+    """Outlines of a case that the simulated user has corrected.
+
+    Attributes:
+        truth: The true outlines.
+        start: By the version in use.
+        outlines: Before and after each round.
+        strokes_only: The same if the strokes held and nothing else changed.
+        voxels: Voxels under the strokes of all rounds.
+        spacing: Millimetres along D, H, W.
+    """
+
+    truth: Masks
+    start: Masks
+    outlines: tuple[Masks, ...]
+    strokes_only: tuple[Masks, ...]
+    voxels: int
+    spacing: tuple[float, float, float]
+
+
+class SimulatedUser:
+    """Correct one case after the other, and let a copy of the model learn where the call names a method.
+
+    Args:
+        ready: The version in use.
+        call: How cases are corrected; its data set is not read.
+        reader: Reads the cases.
+
+    Raises:
+        IncrementalSegError: The method is unknown or does not fit.
+    """
 
     def __init__(self, ready: ReadyModel, call: SimulateCall, reader: CaseReader) -> None:
         self.before, self.call, self.reader = ready, call, reader
         self.session: Rounds | None = None
+        self.random = np.random.default_rng(call.seed)
         if call.method is not None:
             settings = LearnerSettings(call.method, call.options, call.seed)
             learner = Learner(open_model(call.model), settings, start(call.device), lambda *_: None)
@@ -181,7 +217,7 @@ class _User:
         """The model as it is now."""
         return self.before if self.session is None else self.session.ready
 
-    def correct(self, case: Case, progress: Share) -> CaseSimulation:
+    def correct(self, case: Case, progress: Share = UNTOLD) -> Corrected:
         """Correct a case in as many rounds as asked for."""
         volume, masks = self.reader.read(case)
         truth = self._truth(masks)
@@ -193,28 +229,22 @@ class _User:
         strokes: Strokes | None = None
         for number in range(rounds):
             strokes = draw_strokes(
-                first.uncertainty, outlines[-1], truth, spacing, self.call.spots, strokes, volume.unlabelled
-            )
+                first.uncertainty, outlines[-1], truth, spacing, self.call.spots, strokes, volume.unlabelled,
+                self.call.guidance, self.random,
+            )  # fmt: skip
             share = progress.sub(0.8 + 0.2 * number / rounds, 0.8 + 0.2 * (number + 1) / rounds)
             outlines.append(self._round(case, volume, strokes, share))
             alone.append(strokes.imposed(first.mask))
         assert strokes is not None
-        return CaseSimulation(
-            case=case.id,
-            dice=_scores(outlines, truth, self.ready, spacing),
-            strokes_only=_scores(alone, truth, self.ready, spacing),
-            voxels=int(np.count_nonzero(strokes.known)),
-            start=_scores([unlearned.mask], truth, self.ready, spacing),
-            back={},
-        )
+        voxels = int(np.count_nonzero(strokes.known))
+        return Corrected(truth, unlearned.mask, tuple(outlines), tuple(alone), voxels, spacing)
 
-    def look_back(self, case: Case) -> Scores:
-        """Score the outline of a case without strokes, as the model is now."""
+    def outline(self, case: Case) -> tuple[Masks, Masks]:
+        """Return the outlines of a case without strokes, as the model is now, and the truth."""
         volume, masks = read_case(case, [])
-        found = self.ready.predictor.predict(volume, self.ready.structures.ids)
-        return _scores([found.mask], self._truth(masks), self.ready, volume.grid.steps)
+        return self.ready.predictor.predict(volume, self.ready.structures.ids).mask, self._truth(masks)
 
-    def _round(self, case: Case, volume: Volume, strokes: Strokes, progress: Share) -> dict[StructureId, Mask]:
+    def _round(self, case: Case, volume: Volume, strokes: Strokes, progress: Share) -> Masks:
         """Return the outline after a round."""
         if self.session is None or not strokes.known.any():
             revise = PlacedStrokes.of(strokes, self.ready, volume).spread
@@ -223,13 +253,27 @@ class _User:
         source = ScanSource(case.id, case.images)
         return self.session.correct(source, volume, strokes, self.call.steps, progress).mask
 
-    def _truth(self, masks: Mapping[str, Mask]) -> dict[StructureId, Mask]:
+    def _truth(self, masks: Mapping[str, Mask]) -> Masks:
         return {self.ready.structures.named(name).id: mask for name, mask in masks.items()}
 
 
+def _scored(case: Case, found: Corrected, ready: ReadyModel) -> CaseSimulation:
+    dice, strokes_only, begun = (
+        _scores(outlines, found.truth, ready, found.spacing)
+        for outlines in (found.outlines, found.strokes_only, [found.start])
+    )
+    return CaseSimulation(case.id, dice, strokes_only, found.voxels, begun, back={})
+
+
+def _looked_back(case: Case, user: SimulatedUser) -> Scores:
+    """Score the outline of a case without strokes, as the model is now."""
+    found, truth = user.outline(case)
+    return _scores([found], truth, user.ready, (1.0, 1.0, 1.0))
+
+
 def _scores(
-    outlines: Sequence[Mapping[StructureId, Mask]],
-    truth: Mapping[StructureId, Mask],
+    outlines: Sequence[Masks],
+    truth: Masks,
     ready: ReadyModel,
     spacing: tuple[float, float, float],
 ) -> Scores:

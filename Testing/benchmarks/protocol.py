@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from IncrementalSegLib.correction.user import Guidance
 from IncrementalSegLib.engine.settings import PresetName
 from IncrementalSegLib.types import Json
 
@@ -68,6 +69,25 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Session:
+    """Corrections of test images by a simulated user, after the stages; the seed draws the images and their order.
+
+    Attributes:
+        tasks: Images, one to each task.
+        spots: Corrected areas of a round.
+        rounds: Rounds of an image.
+        forward: The task after which the images of all later ones are predicted.
+        guidance: Which wrong areas are corrected first.
+    """
+
+    tasks: int = 8
+    spots: int = 16
+    rounds: int = 2
+    forward: int = 4
+    guidance: Guidance = "uncertainty"
+
+
+@dataclass(frozen=True)
 class Protocol:
     """Stages on a data set.
 
@@ -87,6 +107,8 @@ class Protocol:
         exemplars: Whether a stage keeps exemplars for the next, where a method may rehearse them.
         unlabelled: Later stages see the scans of earlier ones again, without labels, where the method draws such scans.
         validation: The test patients are left out, and a quarter of the others are the test, for choosing options.
+        beginners: Methods that begin their own models although there is ``first``: they need more than its weights.
+        session: Corrections after the last stage, or ``None``.
     """
 
     name: str
@@ -103,6 +125,8 @@ class Protocol:
     exemplars: bool = False
     unlabelled: bool = False
     validation: bool = False
+    beginners: tuple[str, ...] = ()
+    session: Session | None = None
 
     @property
     def structures(self) -> tuple[str, ...]:
@@ -122,7 +146,7 @@ class Protocol:
             for name in ("sources", "improve"):
                 if not stage[name]:
                     del stage[name]
-        unset = () if self.unlabelled else ("unlabelled",)
-        for name in ("name", "group", "heading", "title", "methods", *unset):
+        unset = [name for name in ("unlabelled", "session") if not found[name]]
+        for name in ("name", "group", "heading", "title", "methods", "beginners", *unset):
             del found[name]
         return found

@@ -17,6 +17,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from IncrementalSegLib.engine.correct import PROPAGATE_ONLY
 from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.step.result import StepResult
@@ -28,6 +29,7 @@ from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import create_or_open
 from IncrementalSegLib.types import DeviceName, Json
 from Testing.benchmarks.archive import FILE, add_result, read_archive
+from Testing.benchmarks.corrections import correct_images
 from Testing.benchmarks.locking import once, require_same, unless_taken
 from Testing.benchmarks.protocol import Protocol, Stage
 from Testing.benchmarks.provenance import describe, environment
@@ -109,7 +111,7 @@ class Runner:
         if self.is_finished(chain):
             return
         self.scans(chain).require_all()
-        routes = {"offline": self._offline, "separate": self._separate}
+        routes = {"offline": self._offline, "separate": self._separate, PROPAGATE_ONLY: self._one_model}
         done = routes[chain.variant.method](chain) if chain.variant.bound else self._one_model(chain)
         result: Json = {
             "protocol": chain.protocol.name,
@@ -119,6 +121,13 @@ class Runner:
             "stages": done,
             "environment": environment(self.device),
         }
+        if chain.protocol.session is not None:
+            method = None if chain.variant.bound else chain.variant.method
+            images, watch = self.scans(chain).tests[-1], Stopwatch(self.progress, chain.name)
+            model, options = self._work(chain) / "model", chain.variant.options
+            result["tasks"] = correct_images(
+                chain.protocol.session, images, model, method, options, chain.seed, self.device, watch
+            )
         add_result(self.out, chain.name, result)
         self._put_away(chain)
 

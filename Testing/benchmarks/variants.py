@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from IncrementalSegLib.engine.correct import PROPAGATE_ONLY
 from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.errors import OptionError, UnknownNameError
 from IncrementalSegLib.methods.base.method import MethodOptions
@@ -56,7 +57,7 @@ def find_variants(text: str | None, protocol: Protocol) -> list[Variant]:
     chosen = protocol.methods if text is None else [part.strip() for part in text.split(",") if part.strip()]
     if not chosen:
         raise OptionError(f"{text!r} names no method.", todo="Name some, or leave --methods out for all.")
-    return [_variant(item, protocol.first) for item in dict.fromkeys(chosen)]
+    return [_variant(item, protocol) for item in dict.fromkeys(chosen)]
 
 
 def family(first: str) -> list[str]:
@@ -78,15 +79,16 @@ def in_order(variants: Iterable[str], methods: Sequence[str]) -> list[str]:
     return sorted(variants, key=lambda name: (places.get(method_of(name), len(places)), name))
 
 
-def _variant(text: str, first: str) -> Variant:
+def _variant(text: str, protocol: Protocol) -> Variant:
     method, *pairs = text.split("+")
+    first, bounds = protocol.first, BOUNDS if protocol.session is None else {PROPAGATE_ONLY: "nothing is learned"}
     known = family(first)
-    bound = method in BOUNDS and (not first or method not in known)
+    bound = method in bounds and (not first or method not in known)
     if not bound and method not in known:
         why = "; ".join(f"{file}: {reason}" for file, reason in discover("method").items())
         if method in names("method"):
             why = f"{method!r} makes {find('method', method).output}, and this protocol compares methods of another."
-        raise UnknownNameError("method of the benchmark", method, dict.fromkeys((*BOUNDS, *known)), why)
+        raise UnknownNameError("method of the benchmark", method, dict.fromkeys((*bounds, *known)), why)
     given: dict[str, str] = {}
     for pair in sorted(pairs):
         name, equals, value = pair.partition("=")
@@ -101,7 +103,8 @@ def _variant(text: str, first: str) -> Variant:
                 "Leave it out.",
             )
         given[name] = value
-    begins = first or (OF_BOUNDS if bound else method)
+    own = method in protocol.beginners or not first
+    begins = first if not own else OF_BOUNDS if bound else method
     built = build_method(begins if bound else method, given)
     options = built.options.model_dump(mode="json", exclude=set(MethodOptions.model_fields))
     shared = find("method", begins).Options.model_fields

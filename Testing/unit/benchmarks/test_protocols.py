@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from organs import ORGANS
 
+from IncrementalSegLib.engine.correct import PROPAGATE_ONLY
 from IncrementalSegLib.errors import OptionError, UnknownNameError
 from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.phantom import SCANNERS, STRUCTURES
@@ -12,14 +13,16 @@ from Testing.benchmarks.paper import find_paper
 from Testing.benchmarks.protocols import pcdd2026
 from Testing.benchmarks.variants import BOUNDS, family, find_variants, in_order
 
-OZDEMIR, PCDD = find_paper("ozdemir2018"), find_paper("pcdd2026")
+OZDEMIR, PCDD, CLIS = (find_paper(name) for name in ("ozdemir2018", "pcdd2026", "clis2021"))
 SHORT = PCDD.find("phantom-3-2")
 
 
-@pytest.mark.parametrize("protocol", [*OZDEMIR.protocols, *PCDD.protocols], ids=lambda protocol: protocol.name)
+@pytest.mark.parametrize(
+    "protocol", [*OZDEMIR.protocols, *PCDD.protocols, *CLIS.protocols], ids=lambda protocol: protocol.name
+)
 def test_everything_named_exists(protocol):
     variants = find_variants(None, protocol)
-    assert {variant.method for variant in variants} <= {*BOUNDS, *family(protocol.first)}
+    assert {variant.method for variant in variants} <= {*BOUNDS, PROPAGATE_ONLY, *family(protocol.first)}
     assert protocol.network in names("network")
     if not protocol.data.folder:
         assert set(protocol.structures) <= set(STRUCTURES)

@@ -57,3 +57,19 @@ def test_a_stroke_is_round_in_millimetres(scene):
     strokes = draw_strokes(uncertainty, found, truth, MM, 1)
     sizes = np.ptp(np.argwhere(strokes.known), axis=0) + 1
     assert sizes.tolist() in ([3, 5, 5], [2, 5, 5])
+
+
+def test_the_largest_wrong_place_may_come_first(scene):
+    truth, found, uncertainty = scene
+    assert draw_strokes(uncertainty, found, truth, MM, 1, guidance="error").painted["a"].any()
+
+
+def test_random_places_are_wrong_ones_whatever_their_uncertainty(scene):
+    truth, found, uncertainty = scene
+    wrong = truth["a"] ^ found["a"]
+    drawn = []
+    for seed in range(8):
+        chosen = draw_strokes(uncertainty, found, truth, MM, 1, guidance="random", random=np.random.default_rng(seed))
+        assert (chosen.known & wrong).any()
+        drawn.append(chosen.painted["a"].any())
+    assert {True, False} <= set(drawn)  # the missed half, or the island
