@@ -86,6 +86,7 @@ def read_step_data(
     training, held_out = split(request.cases.cases, settings.seed, history.trained, history.held_out, read.present)
     read.all([*training, *held_out])
     read.tell_assumed()
+    read.tell_other_units()
     reader.finish()
     train = read.subset(training, findable=False)
     names = {item: request.structures.by_id(item).name for item in request.taught}
@@ -203,6 +204,18 @@ class _Reading:
                 "; ".join(f"{source}: {self._assumed(source)}" for source in sorted(unstated)),
             )
 
+    def tell_other_units(self) -> None:
+        """Warn of scans without Hounsfield units for a model that takes all intensities for them."""
+        found = [item for each in self._hounsfield.values() for item in each]
+        if self.request.parent is not None and self.plan.normalisation == "ct" and not all(found):
+            log.warning(
+                "%d of %d scans do not look like CT in Hounsfield units, and the model takes all intensities for such. "
+                "A model for both kinds starts with %s.",
+                found.count(False),
+                len(found),
+                OptionRef("normalisation", "zscore"),
+            )
+
     def _read(self, case: Case) -> None:
         self.progress(Phase.READING, len(self.prepared) / len(self.request.cases.cases))
         with naming(case):
@@ -210,7 +223,7 @@ class _Reading:
             wanted = {self.request.structure_of[name]: masks[name] for name in sorted(case.looked_for)}
             self.prepared[case.id] = prepare(case, volume, wanted, self.plan)
             self.features[case.id] = scan_features(volume, self.prepared[case.id].image, self.plan)
-            if case.source:
+            if case.source or self.plan.normalisation == "ct":
                 self._hounsfield.setdefault(case.source, []).append(is_hounsfield(volume.array))
         self._present[case.id] = frozenset(name for name in case.looked_for if masks[name].any())
 
@@ -248,7 +261,7 @@ def model_plan(
             channels = channels if grids else volume.channels
             grids.append(volume.grid)
             hounsfield.append(is_hounsfield(volume.array))
-    chosen = _normalisation(hounsfield) if normalisation == "auto" else normalisation
+    chosen = _normalisation(request.cases.cases, hounsfield) if normalisation == "auto" else normalisation
     dimension = find("network", request.network).dimension
     return plan_for(
         grids,
@@ -261,17 +274,20 @@ def model_plan(
     )
 
 
-def _normalisation(hounsfield: Sequence[bool]) -> Normalisation:
-    """Choose the normalisation that fits most scans, and say where it does not fit all."""
-    count, most = sum(hounsfield), 2 * sum(hounsfield) > len(hounsfield)
-    chosen: Normalisation = "ct" if most else "zscore"
+def _normalisation(cases: Sequence[Case], hounsfield: Sequence[bool]) -> Normalisation:
+    """Choose Hounsfield units where most scans of every modality and data set hold them; say where some do not fit."""
+    groups: dict[tuple[str, str], list[bool]] = {}
+    for case, found in zip(cases, hounsfield, strict=True):
+        groups.setdefault((case.modality, case.source), []).append(found)
+    count, alike = sum(hounsfield), all(2 * sum(found) > len(found) for found in groups.values())
+    chosen: Normalisation = "ct" if alike else "zscore"
     if 0 < count < len(hounsfield):
         log.warning(
             "Of %d scans %d look like CT in Hounsfield units. All are normalised as %s; if that is wrong, leave out "
             "the other kind, or start the model again with %s.",
             len(hounsfield),
             count,
-            "CT" if most else "scans without a common unit",
-            OptionRef("normalisation", "zscore" if most else "ct"),
+            "CT" if alike else "scans without a common unit",
+            OptionRef("normalisation", "zscore" if alike else "ct"),
         )
     return chosen

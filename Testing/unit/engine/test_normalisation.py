@@ -12,6 +12,7 @@ from IncrementalSegLib.engine.step.data import model_plan
 from IncrementalSegLib.engine.step.presets import find_preset
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.reading import CaseReader
 from IncrementalSegLib.store.versions import open_model
 
@@ -48,6 +49,27 @@ def test_the_values_of_most_scans_choose_the_normalisation(tmp_path, caplog, kin
     assert ("Of 4 scans" in caplog.text) == mixed
     if mixed:
         assert f"{kinds.count('C')} look like CT" in caplog.text
+
+
+def test_several_kinds_have_no_unit_in_common_whichever_has_more_scans(tmp_path):
+    """As data sets, or as modalities that a manifest states."""
+    ct, other = ct_dataset(tmp_path / "ct", [True] * 5), ct_dataset(tmp_path / "other", [False] * 2)
+    rows = ["image,label,values,modality"]
+    for root, modality in ((ct, "CT"), (other, "MR")):
+        rows += [f"{case.images[0]},{case.label},1=liver,{modality}" for case in open_data(root).cases]
+    (tmp_path / "both.csv").write_text("\n".join(rows))
+    for data, chosen in (([ct, other], "zscore"), ([ct, ct], "ct"), (tmp_path / "both.csv", "zscore")):
+        request = resolve(tmp_path / "model", data, "liver")
+        assert model_plan(request, find_preset("quick", 2), CaseReader()).normalisation == chosen
+
+
+def test_a_model_of_ct_warns_of_scans_in_other_units(teach, tmp_path, caplog):
+    model = tmp_path / "model"
+    teach(model, ct_dataset(tmp_path / "ct", [True] * 2), "liver")
+    teach(model, ct_dataset(tmp_path / "more", [True] * 2), "liver", improve=True)
+    assert "Hounsfield" not in caplog.text
+    teach(model, ct_dataset(tmp_path / "other", [True, False, False]), "liver", improve=True)
+    assert "2 of 3 scans do not look like CT in Hounsfield units" in caplog.text
 
 
 def test_a_person_may_choose_otherwise(tmp_path):
