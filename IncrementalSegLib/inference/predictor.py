@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,7 +111,8 @@ class Predictor:
         image, ignore, record = forward(volume, self.plan)
         on_image(image)
         scored = self._scored(wanted)
-        share = 1 / (1 + UNCERTAINTY_PASSES) if uncertainty else 1.0
+        compared = bool(similarity) or unknown
+        share = 1 / (1 + UNCERTAINTY_PASSES * uncertainty + compared)
         maps = self.probabilities(image, scored, progress.sub(0.0, share))
         if revise is not None:
             maps = revise(image, maps)
@@ -125,20 +127,23 @@ class Predictor:
                 likely[:, volume.unlabelled] = 0
         entropy = None
         if uncertainty:
-            spread = self.uncertainty(image, wanted, seed, progress.sub(share, 1.0)).total
+            spread = self.uncertainty(image, wanted, seed, progress.sub(share, 1 - share * compared)).total
             if ignore is not None:
                 spread = spread.masked_fill(ignore, 0.0)
             entropy = inverse(spread[None], record, lambda slab: slab.clamp(0, 1))[0]
-        cosines, strange = self._compared(image, ignore, record, similarity, unknown=unknown)
-        if strange is not None and volume.unlabelled is not None:
-            strange[volume.unlabelled] = False
+        cosines: dict[StructureId, NDArray[np.float32]] = {}
+        strange = None
+        if compared:
+            cosines, strange = self._compared(image, ignore, record, similarity, progress.sub(1 - share, 1.0))
+            if volume.unlabelled is not None:
+                strange[volume.unlabelled] = False
         return Prediction(
             probability={} if likely is None else dict(zip(wanted, likely, strict=True)),
             mask={item: largest_component(masks[row]) if largest else masks[row] for row, item in enumerate(wanted)},
             uncertainty=entropy,
             exclusive=self.model.exclusive,
             similarity=cosines,
-            unknown=strange,
+            unknown=strange if unknown else None,
         )
 
     @torch.no_grad()
@@ -185,18 +190,15 @@ class Predictor:
         return Uncertainty(*self._run(image, score, progress))
 
     def _compared(
-        self, image: Tensor, ignore: Tensor | None, record: Record, similarity: Sequence[StructureId], *, unknown: bool
-    ) -> tuple[dict[StructureId, NDArray[np.float32]], NDArray[np.bool_] | None]:
-        """Return the cosines with structures and the unknown voxels, where they are asked for, on the scan's grid."""
-        if not similarity and not unknown:
-            return {}, None
-        maps = self.similarities(image, similarity)
+        self, image: Tensor, ignore: Tensor | None, record: Record, structures: Sequence[StructureId], progress: Share
+    ) -> tuple[dict[StructureId, NDArray[Any]], NDArray[np.bool_]]:
+        """Return the cosine with each structure, and the unknown voxels, on the scan's grid."""
+        maps = self.similarities(image, structures, progress)
         if ignore is not None:  # no valid sample is similar to anything, and none is unknown
             maps[:-1].masked_fill_(ignore, 0.0)
             maps[-1].masked_fill_(ignore, 1.0)
         found = inverse(maps, record, lambda slab: slab.clamp(-1, 1))
-        strange = found[-1] < float(embedding_of(self.model).known_above) if unknown else None
-        return dict(zip(similarity, found, strict=False)), strange
+        return dict(zip(structures, found, strict=False)), found[-1] < float(embedding_of(self.model).known_above)
 
     def _scored(self, wanted: Sequence[StructureId]) -> tuple[StructureId, ...]:
         """Return what must be scored to decide on ``wanted``: everything where structures exclude each other."""

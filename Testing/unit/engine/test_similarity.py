@@ -18,6 +18,7 @@ from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.errors import ModelError, UnknownNameError
 from IncrementalSegLib.networks.outputs.embedding import TEMPERATURE
 from IncrementalSegLib.preprocessing.pipeline import forward
+from IncrementalSegLib.progress import Share
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.edits import rename_structure
 from IncrementalSegLib.store.versions import open_model
@@ -93,6 +94,17 @@ def test_what_holds_no_sample_is_neither_similar_nor_unknown(known, data):
     assert empty[..., :8].all()
     assert not found.similarity[first][..., :8].any()
     assert found.similarity[first][..., -8:].any()
+
+
+@pytest.mark.parametrize("uncertainty", [False, True])
+def test_progress_has_a_part_for_the_comparison(known, data, uncertainty):
+    seen = []
+    volume = read_volume(open_data(data / "both").cases[0].images)
+    predict = predictor(known)
+    predict.predict(volume, uncertainty=uncertainty, unknown=True, progress=Share(seen.append))
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(1.0)
+    assert seen[0] == pytest.approx(1 / (12 if uncertainty else 2))
 
 
 def test_another_family_and_an_unknown_name_are_refused(known, taught, data, tmp_path):
