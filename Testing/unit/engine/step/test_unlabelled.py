@@ -157,7 +157,7 @@ def image(path, array, is_vector=False):
     ("array", "is_vector", "message"),
     [
         (np.zeros((6, 32, 32, 2)), True, "unlabelled scan cannot be used.*2 channels.*Take it out"),
-        (np.zeros((32, 32)), False, "'odd'"),
+        (np.zeros((32, 32)), False, "'odd' is a 2-D image.*Take it out"),
     ],
 )
 def test_scans_of_another_kind_are_refused(model, data, tmp_path, array, is_vector, message):
