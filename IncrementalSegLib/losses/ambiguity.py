@@ -1,4 +1,4 @@
-"""Losses for scans that are annotated in part: an unlabelled voxel is any of what was not looked for, or background.
+"""Losses for scans that are annotated in part: an unlabelled voxel is background or what was not looked for.
 
 Chen et al., CVPR 2024 (Versatile), as the authors' code has them for whole annotated scans.
 """
@@ -12,7 +12,7 @@ from IncrementalSegLib.losses.classes import masked_mean
 
 
 def focal(cross_entropies: Tensor, focus: float) -> Tensor:
-    """Return ``(1 - p)^focus * -log p`` for cross-entropies ``-log p`` of any shape; the certain count less."""
+    """Return ``(1 - p)^focus * -log p`` for cross-entropies ``-log p`` of any shape; certain voxels count less."""
     return (-torch.expm1(-cross_entropies)).clamp_min(0) ** focus * cross_entropies if focus else cross_entropies
 
 

@@ -59,8 +59,8 @@ class Cfil(DrawsUnlabelled[CfilOptions], SoftmaxClasses[CfilOptions]):
             place = cast(Embedding, model.output).orient(structure, embedding)
             if place.source != embedding.source:
                 log.warning(
-                    "The text embedding of %r lies in the space of earlier ones (%.1g is left of it). It gets a "
-                    "direction without meaning; a name or a table that tells it apart would be better.",
+                    "The text embedding of %r lies in the span of earlier ones (residual %.1g), so its direction is "
+                    "made from the hash of the name, without meaning. A more distinct name or a table would be better.",
                     embedding.name,
                     place.residual,
                 )

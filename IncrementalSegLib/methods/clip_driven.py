@@ -26,15 +26,15 @@ class ClipDriven(GeneratedHeads[GeneratedOptions]):
     source = "Liu et al., ICCV 2023 (CLIP-driven), Sec. 3; distillation in later steps is our own extension"
 
     def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
-        """Add the structures with their text embeddings; one that tells nothing apart gives way to the name's hash."""
+        """Add the structures with their text embeddings; the name's hash replaces one that is taken or zero."""
         model.add(new)
         output = cast(DynamicText, model.output)
         for structure in new:
             embedding = ctx.text.get(structure) or seeded_embedding(structure)
             if not output.tells_apart(embedding):
                 log.warning(
-                    "The text embedding of %r is that of an earlier structure, or says nothing. It gets one without "
-                    "meaning; a name or a table that tells it apart would be better.",
+                    "The text embedding of %r is that of an earlier structure or zero, so one without meaning is made "
+                    "from the hash of the name. A more distinct name or a table would be better.",
                     embedding.name,
                 )
                 embedding = seeded_embedding(embedding.name)

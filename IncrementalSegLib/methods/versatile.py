@@ -1,4 +1,4 @@
-"""Versatile: one softmax learned from scans that are annotated in part, with a network that has to decide."""
+"""Versatile: one softmax from scans that are annotated in part, with losses that allow for what is hidden."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from IncrementalSegLib.networks.text import TextEmbedding, seeded_direction
 
 SHORTEST_RESIDUAL = 1e-3
-"""Least length of a unit vector's part beside all earlier ones; below it rounding decides on the direction."""
+"""Shortest residual of a unit vector that gives a direction; below it rounding decides."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Direction:
 
     Attributes:
         vector: ``(W,)`` float64 of unit length, orthogonal to the earlier ones.
-        residual: Length of what was left of the embedding beside the earlier directions, 0..1.
-        source: Where the direction comes from: that of the embedding, or ``seeded`` where too little was left.
+        residual: Length of the embedding's component orthogonal to the earlier directions, 0..1.
+        source: Where the direction comes from: that of the embedding, or ``seeded`` where the residual is too short.
     """
 
     vector: NDArray[np.float64]
@@ -29,27 +29,28 @@ class Direction:
 
 
 def next_direction(embedding: TextEmbedding, earlier: NDArray[np.float64]) -> Direction:
-    """Return the part of an embedding that is new beside the earlier directions, with unit length.
+    """Return the component of an embedding that is orthogonal to the earlier directions, with unit length.
 
     Modified Gram-Schmidt, done twice, after which the result is orthogonal to working precision (Giraud et al.,
     *Numerische Mathematik* 2005).
 
     Args:
-        embedding: Text embedding of a structure's name; where it brings nothing new, the name alone gives a direction.
+        embedding: Text embedding of a structure's name; where it lies in the span of the earlier directions, the
+            name alone gives one.
         earlier: ``(K, W)``, orthonormal, ``K < W``.
     """
-    rest = _beside(embedding.vector, earlier)
+    rest = _residual(embedding.vector, earlier)
     residual = float(np.linalg.norm(rest))
     if residual >= SHORTEST_RESIDUAL:
         return Direction(rest / residual, residual, embedding.source)
     attempt, length = 0, 0.0
     while length < SHORTEST_RESIDUAL:
-        rest = _beside(seeded_direction(embedding.name, attempt), earlier)
+        rest = _residual(seeded_direction(embedding.name, attempt), earlier)
         attempt, length = attempt + 1, float(np.linalg.norm(rest))
     return Direction(rest / length, residual, "seeded")
 
 
-def _beside(vector: NDArray[np.float64], earlier: NDArray[np.float64]) -> NDArray[np.float64]:
+def _residual(vector: NDArray[np.float64], earlier: NDArray[np.float64]) -> NDArray[np.float64]:
     rest = vector.copy()
     for _ in range(2):
         for direction in earlier:

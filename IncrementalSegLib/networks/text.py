@@ -25,9 +25,9 @@ from IncrementalSegLib.names import name_key
 from IncrementalSegLib.terminology import known_names
 
 TEXT_WIDTH = 512
-"""The longest text embedding, that of CLIP ViT-B/32; shorter ones are continued with zeros."""
+"""The longest text embedding, that of CLIP ViT-B/32; shorter ones are padded with zeros."""
 
-_SAME = 1e-6  # distance of two unit vectors that count as one
+_SAME = 1e-6  # distance below which two unit vectors count as equal
 
 Vector = NDArray[np.float64]
 
@@ -76,7 +76,7 @@ def seeded_embedding(name: str) -> TextEmbedding:
 
 
 def seeded_direction(name: str, attempt: int = 0) -> Vector:
-    """Return a direction ``(512,)`` that a name always gives: the bits of its SHA-512 as signs.
+    """Return the direction ``(512,)`` that a name alone decides: the bits of its SHA-512 as signs.
 
     The directions of two names are nearly orthogonal (cosine 0 ± 0.04).
 
@@ -231,7 +231,7 @@ def _unit(vector: Vector) -> Vector:
 
 
 def _prepared(vector: Vector) -> Vector:
-    """Return a vector with unit length, continued with zeros; one that is the mean itself stays zero."""
+    """Return a vector with unit length, padded with zeros; one that is the mean itself stays zero."""
     length = np.linalg.norm(vector)
     padded = np.zeros(TEXT_WIDTH)
     padded[: vector.size] = vector / length if length > _SAME else 0.0

@@ -48,9 +48,9 @@ def open_joint(
     *,
     accept_grid: bool = False,
 ) -> tuple[Dataset, list[StructureSpec], dict[str, str]]:
-    """Open what teaches a step.
+    """Open the labelled data of a step.
 
-    With one list for several data sets, those structures were looked for in each that the data set names.
+    A single list counts in each of several data sets for the labels that the data set names.
 
     Args:
         data: One data set or several, opened or as paths.

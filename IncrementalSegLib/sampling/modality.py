@@ -17,7 +17,7 @@ def modality_code(name: object) -> str | None:
 
 
 def modality_of_channels(names: object) -> str:
-    """Return the code that all channels of a ``dataset.json`` share, or nothing where they are called otherwise.
+    """Return the code that all channels of a ``dataset.json`` share, or nothing where they have other names.
 
     Args:
         names: Its ``channel_names`` or ``modality``: a name for each channel, which many files use for other things

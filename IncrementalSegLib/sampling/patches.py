@@ -40,9 +40,9 @@ class PatchPool:
     """Draw batches from prepared cases.
 
     A 2-D network gets single slices along D, a 3-D network crops; both are padded with the image's
-    minimum, and the padding is ignored by every loss.  Of cases from several data sets each item is drawn from a
-    modality, a data set of it and, for half of the items, a structure there, each with equal probability; the order
-    is that of Chen et al., CVPR 2024 (Versatile).
+    minimum, and the padding is ignored by every loss.  An item comes from a modality, then from one of its data sets
+    and, for half of the items, from a place of a structure there, each choice with equal probabilities; the order is
+    that of Chen et al., CVPR 2024 (Versatile).
 
     Args:
         cases: Prepared cases or exemplars.
@@ -183,7 +183,7 @@ def _index(count: int, generator: torch.Generator) -> int:
 
 
 def _one_of(items: Sequence[T], generator: torch.Generator) -> T:
-    """Choose one; a single one needs no chance, so that a step with one data set draws what it always drew."""
+    """Choose one; for a single one no random number is drawn, so that it changes no later choice."""
     return items[_index(len(items), generator)] if len(items) > 1 else items[0]
 
 

@@ -14,7 +14,7 @@ _VALIDATION_SHARE = 0.25
 
 
 def deal_patients(cases: Sequence[Case], asked: Data, *, validation: bool) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
-    """Return the training cases and those of the test.
+    """Return the training cases and the test cases.
 
     Args:
         cases: All cases of the data set.

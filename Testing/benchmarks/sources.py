@@ -51,7 +51,7 @@ class DomainScans:
             self.train, self.test = deal_patients(cases, asked, validation=validation)
 
     def parts(self, count: int, seed: int) -> list[tuple[Case, ...]]:
-        """Share the training scans out by patient."""
+        """Split the training scans into equal parts by patient."""
         patients = sorted({case.patient for case in self.train})
         order = np.random.default_rng(seed).permutation(patients)
         return [of_patients(self.train, part.tolist()) for part in np.array_split(order, count)]

@@ -187,7 +187,7 @@ class _Reading:
         return Subset(cases, prepared, entries)
 
     def _group(self, case: Case) -> tuple[str, str]:
-        """Return the modality of a case and the name of its data set; one without a name needs no guess."""
+        """Return the modality of a case and the name of its data set; without a name no guess is needed."""
         return case.modality or (self._assumed(case.source) if case.source else ""), case.source
 
     def _assumed(self, source: str) -> str:

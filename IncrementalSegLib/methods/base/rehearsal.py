@@ -41,5 +41,5 @@ class Rehearses(Method[RehearsalOptionsT]):
         return ctx.exemplars.take(self.exemplar_order, known, self.options.rehearse)
 
     def sources(self, ctx: StepContext) -> dict[Source, float]:
-        """Toss the exemplar coin."""
+        """Take a share of the batches from exemplars."""
         return {"new": 1 - self.options.p_exemplar, "exemplar": self.options.p_exemplar}

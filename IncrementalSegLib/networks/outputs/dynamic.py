@@ -26,7 +26,7 @@ NUMBERS = sum(_PARTS)
 
 
 class Column(nn.Module):
-    """A column of the controller: what a one-hot code of one structure selects."""
+    """The column of the controller that the one-hot code of a structure selects."""
 
     def __init__(self, bound: float) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Column(nn.Module):
 class Dynamic(GrowingOutput):
     """A controller of the pooled deepest features and a one-hot code of the structure; one sigmoid per structure.
 
-    The controller is linear, so a structure more is a column more and leaves the other heads as they are.
+    The controller is linear, so another structure adds a column and leaves the other heads unchanged.
     """
 
     exclusive = False
@@ -59,7 +59,7 @@ class Dynamic(GrowingOutput):
 
     def new_code(self) -> nn.Module:
         """Return a freshly initialised column."""
-        return Column(self.deepest**-0.5)  # as nn.Linear begins
+        return Column(self.deepest**-0.5)  # as nn.Linear is initialised
 
     def remove(self, structure: StructureId) -> None:
         """Remove one column."""

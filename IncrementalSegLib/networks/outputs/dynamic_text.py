@@ -19,7 +19,7 @@ from IncrementalSegLib.types import Json, StructureId
 CODE = 256
 """Width of a code."""
 
-_SAME = 1e-3  # distance of two unit vectors that count as one
+_SAME = 1e-3  # distance below which two unit vectors count as equal
 
 
 class Name(nn.Module):
@@ -36,7 +36,7 @@ class Name(nn.Module):
 class DynamicText(Dynamic):
     """A controller of the pooled deepest features and a code that is read from the structure's text embedding.
 
-    All weights are shared; a structure more is a vector more.
+    All weights are shared; another structure adds a vector.
     """
 
     def __init__(self, config: SegmenterConfig) -> None:
@@ -51,7 +51,7 @@ class DynamicText(Dynamic):
             self.shared["code"] = nn.Linear(CODE, NUMBERS, bias=False)
 
     def new_code(self) -> nn.Module:
-        """Return a place for a text embedding."""
+        """Return an empty text embedding."""
         return Name()
 
     def read(self, text: Mapping[StructureId, TextEmbedding]) -> None:

@@ -32,7 +32,7 @@ all voxels lie in a space of as many dimensions as the trunk has features, 16 in
 step takes a third longer."""
 
 _JITTER = 1e-7  # of the mean on the diagonal; keeps the Gram matrix positive in single precision
-_OFF = 1e-4  # most that a product of two directions may be off, by rounding
+_OFF = 1e-4  # largest error of the product of two directions, by rounding
 
 _SHORTEST = 1e-12  # square of the length below which a vector has no direction
 
@@ -97,7 +97,7 @@ class Embedding(GrowingOutput):
 
     @torch.no_grad()
     def orient(self, structure: StructureId, embedding: TextEmbedding) -> DirectionRow:
-        """Give a new structure its direction: the part of a text embedding beside all earlier directions.
+        """Give a new structure its direction: the component of a text embedding orthogonal to all earlier ones.
 
         Args:
             structure: Added before.

@@ -1,7 +1,8 @@
 """The U-Net trunk with residual levels, after that of DoDNet (Zhang et al., CVPR 2021, Sec. 3.2).
 
-Ours, so that results differ in one thing: DoDNet has group normalisation before each convolution, standardised weights
-and trilinear upsampling; here normalisation, widths and the way up are those of :mod:`.unet`.
+Only the shortcuts are DoDNet's, so that results differ from those of :mod:`.unet` in one thing: normalisation, widths
+and upsampling are the U-Net's.  DoDNet normalises groups before each convolution, standardises weights and upsamples
+trilinearly.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def test_directions_come_from_the_names_and_a_twin_is_told(caplog):
     assert torch.equal(output.directions[0], before[0])
     assert [output.places[item].source for item in (SQUARE, BAR)] == ["table", "seeded"]
     assert output.directions[1] @ torch.tensor(seeded_direction("kidney")).float() > 0.99
-    assert "'right kidney' lies in the space of earlier ones" in caplog.text
+    assert "'right kidney' lies in the span of earlier ones" in caplog.text
     assert "left kidney" not in caplog.text
 
 
