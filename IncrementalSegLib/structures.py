@@ -12,6 +12,9 @@ from IncrementalSegLib.names import checked, name_key, tame
 from IncrementalSegLib.terminology import color_of, terminology_of
 from IncrementalSegLib.types import Json, StructureId
 
+BACKGROUND = "background"
+"""Name for voxels in which none of the structures lies, in strokes and where structures in question are listed."""
+
 
 @dataclass(frozen=True)
 class Structure:

@@ -10,15 +10,12 @@ import numpy as np
 
 from IncrementalSegLib.errors import DataError, GeometryError, UnknownNameError
 from IncrementalSegLib.names import name_key
-from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.structures import BACKGROUND, StructureList
 from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.grids import difference, inside, moved, same_lattice
 from IncrementalSegLib.volumes.io import read_image
 from IncrementalSegLib.volumes.labels import Mask, read_label
 from IncrementalSegLib.volumes.volume import Grid
-
-BACKGROUND = "background"
-"""Name of the segment for voxels in which none of the structures lies."""
 
 
 @dataclass(frozen=True)

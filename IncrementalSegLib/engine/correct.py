@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -227,6 +227,11 @@ class KeepCall(WorkSettings, DeviceSettings):
     """The arguments of :func:`keep_corrections`."""
 
     model: Annotated[str | Path, Field(description=MODEL)]
+    _: KW_ONLY
+    accept: Annotated[
+        Literal["gate", "never"],
+        Field(description="When the new version is used; gate: unless an older structure was harmed."),
+    ] = "gate"
 
 
 @called_with(KeepCall)
@@ -247,7 +252,7 @@ def keep_corrections(call: KeepCall) -> StepResult:
         session.settle()
         if number is not None:
             return StepResult.of(folder, number)
-        return _open(folder).keep(runtime, call.progress)
+        return _open(folder).keep(runtime, call.progress, call.accept)
 
 
 def _open(folder: ModelFolder) -> Session:

@@ -10,14 +10,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from IncrementalSegLib.correction.spots import Spot, find_spots
-from IncrementalSegLib.correction.strokes import BACKGROUND
 from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.settings import MODEL, NAMES, SCAN, VersionChoice
 from IncrementalSegLib.engine.sources import one_source
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.options import CONFIG, called_with
 from IncrementalSegLib.progress import Phase, Share
-from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.structures import BACKGROUND, StructureList
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.volume import Grid
 
@@ -102,10 +101,21 @@ def spots(call: SpotsCall) -> SpotsResult:
     segmenting = Share.of(call.progress, Phase.SEGMENTING.of(source.name))
     volume = ready.read(source)
     prediction = ready.predict(volume, source.name, probability=True, uncertainty=True, progress=segmenting)
+    return SpotsResult(source.name, spot_reports(prediction, volume.grid, ready.structures, call.count), warnings)
+
+
+def spot_reports(prediction: Prediction, grid: Grid, structures: StructureList, count: int) -> tuple[SpotReport, ...]:
+    """Return the uncertain spots of a prediction, the first to be corrected first.
+
+    Args:
+        prediction: With probabilities and uncertainty.
+        grid: The grid of the scan.
+        structures: The structures that were predicted.
+        count: Largest number of spots.
+    """
     assert prediction.uncertainty is not None
-    found = find_spots(prediction.uncertainty, volume.grid.steps, call.count)
-    reports = tuple(_report(spot, prediction, volume.grid, ready.structures) for spot in found)
-    return SpotsResult(source.name, reports, warnings)
+    found = find_spots(prediction.uncertainty, grid.steps, count)
+    return tuple(_report(spot, prediction, grid, structures) for spot in found)
 
 
 def _report(spot: Spot, prediction: Prediction, grid: Grid, structures: StructureList) -> SpotReport:

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TypeVar
 
+from IncrementalSegLib.store.correcting import Correcting
 from IncrementalSegLib.store.format import FORM_ERRORS
 from IncrementalSegLib.store.reader import ModelReader, check_model
 from IncrementalSegLib.store.record import VersionRecord
@@ -29,7 +30,8 @@ def read_summary(model: str | Path, version: int | None = None) -> Json:
     Returns:
         ``name``, ``current``; of the version ``version``, ``status``, ``created``, ``output``, ``preprocessing``,
         ``retention`` (what the gate found) and ``structures``; ``versions`` (all), ``candidates`` (numbers of those
-        that nobody has decided on) and ``unfinished`` (names and fraction of a step that can be resumed, or null).
+        that nobody has decided on), ``unfinished`` (names and fraction of a step that can be resumed, or null) and
+        ``corrections`` (method, rounds and names of the scans of an open correction session, or null).
         A structure has, besides what it is: ``dice`` (mean over ``scans`` scans that were held out; null where there
         are none), ``step``, ``method`` and ``taught`` (UTC) of the last step that taught it, null where that is not
         known any more, and ``domain`` (what its scans were like, a phrase).
@@ -55,6 +57,7 @@ def read_summary(model: str | Path, version: int | None = None) -> Json:
         "versions": [_line(item, status[number]) for number, item in records.items()],
         "candidates": [number for number in records if status[number] == "candidate"],
         "unfinished": read_unfinished(model),
+        "corrections": read_corrections(model),
     }
 
 
@@ -70,13 +73,40 @@ def read_unfinished(model: str | Path) -> Json | None:
     reader = ModelReader(Path(model))
     store = Unfinished(reader.path)
     asked = store.request()
-    if not asked or any(reader.record(number).step.get("id") == asked["id"] for number in reader.numbers()):
+    if not asked or _is_saved(asked, reader):
         return None
     curve = store.progress()["curve"]
     return {
         "structures": [item["name"] for item in asked["structures"]],
         "fraction": curve["steps"] / curve["planned"],
     }
+
+
+def read_corrections(model: str | Path) -> Json | None:
+    """Return what is known of the correction session of a model without torch.
+
+    Returns:
+        ``method``, ``rounds`` and ``scans`` (names); ``None`` where no session is
+        open: one that became a version is not.
+
+    Raises:
+        IncrementalSegError: A file is damaged.
+    """
+    reader = ModelReader(Path(model))
+    store = Correcting(reader.path)
+    asked = store.document("session")
+    if not asked or _is_saved(asked, reader):
+        return None
+    return {
+        "method": asked["method"],
+        "rounds": store.rounds[-1],
+        "scans": [item["scan"] for item in asked["scans"]],
+    }
+
+
+def _is_saved(asked: Json, reader: ModelReader) -> bool:
+    """Return whether a version holds what was done, so that the process died before it forgot it."""
+    return any(reader.record(number).step.get("id") == asked["id"] for number in reader.numbers())
 
 
 def _structures(reader: ModelReader, record: VersionRecord, records: Mapping[int, VersionRecord]) -> list[Json]:

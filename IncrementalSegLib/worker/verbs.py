@@ -18,6 +18,8 @@ VERBS: dict[str, str] = {
     "spots": "engine.spots:spots",
     "suggest": "engine.suggest:suggest",
     "correct": "engine.correct:correct",
+    "outline": "engine.learned:outline",
+    "look_back": "engine.learned:look_back",
     "corrections": "engine.correct:corrections",
     "undo_correction": "engine.correct:undo_correction",
     "keep_corrections": "engine.correct:keep_corrections",

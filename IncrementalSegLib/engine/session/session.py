@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from IncrementalSegLib.correction.strokes import Strokes
 from IncrementalSegLib.engine.domain import TrainingDomain
@@ -169,6 +170,23 @@ class Session:
         )
         return prediction
 
+    def rounds(self, ready: ReadyModel, runtime: Runtime, progress: Progress = lambda *_: None) -> Rounds:
+        """Return the rounds so far; their model predicts with what was learned.
+
+        Args:
+            ready: The version in use.
+            runtime: Device and precision.
+            progress: Receives progress.
+
+        Raises:
+            ModelError: Another version is in use than when the session began, or a file is damaged.
+        """
+        self.check_parent()
+        assert self.settings is not None
+        learner = Learner(self.folder, self.settings, runtime, progress)
+        self._restore(learner)
+        return Rounds(ready, learner, self._scans())
+
     def undo(self) -> None:
         """Take back the last round; the first one ends the session.
 
@@ -188,12 +206,13 @@ class Session:
             self.store.undo()
         self.document = self.store.document("session")
 
-    def keep(self, runtime: Runtime, progress: Progress) -> StepResult:
+    def keep(self, runtime: Runtime, progress: Progress, accept: Literal["gate", "never"] = "gate") -> StepResult:
         """Make a version of what was learned, let the gate judge it, and end the session.
 
         Args:
             runtime: Device and precision.
             progress: Receives progress.
+            accept: Whether the gate decides about its use, or a person later.
 
         Raises:
             IncrementalSegError: It cannot be written; the session stays.
@@ -233,7 +252,7 @@ class Session:
             ctx,
             data=data,
             curve=learner.state.curve,
-            settings=setup.settings,
+            settings=replace(setup.settings, accept=accept),
             selection={},
             report=report,
             scores={},
