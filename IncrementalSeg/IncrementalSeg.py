@@ -116,6 +116,7 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Let go of the scene: its nodes, and the parameter node with them."""
         self.session.bridge.endScene()
         self.session.segmenting.endScene()
+        self.session.correcting.endScene()
         self.session.parameters = None
 
     def onSceneEndClose(self, caller: Any = None, event: str = "") -> None:

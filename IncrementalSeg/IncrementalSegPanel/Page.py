@@ -54,6 +54,9 @@ class Page:
         """Let long words be broken; called after each :meth:`render`."""
         Fitting.breakLongWords(vars(self.ui).values())
 
+    def leave(self) -> None:
+        """Let go of Slicer's views; called when the page is not shown any more."""
+
     def toTop(self) -> None:
         """Show the top of what is scrolled."""
         self.ui.bodyArea.verticalScrollBar().value = 0

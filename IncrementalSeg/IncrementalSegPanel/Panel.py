@@ -77,6 +77,7 @@ class Panel:
     def exit(self) -> None:
         """Become invisible; what runs goes on."""
         self._visible = False
+        self._leavePage()
 
     def close(self) -> None:
         """Draw nothing any more, and go: Slicer only hides a panel that it reloads, and its lists would act on."""
@@ -84,6 +85,7 @@ class Panel:
         if not self._closed:  # Slicer may say it twice
             self._closed = True
             self._soon.stop()
+            self._leavePage()
             discard(self.widget, self)
 
     def render(self) -> None:
@@ -95,6 +97,8 @@ class Panel:
         if self.session.state is not self._drawn:
             self._drawn, self._since = self.session.state, time.monotonic()
         for other in self._pages.values():  # a stack would be as tall as the tallest page
+            if other is not page and not other.widget.isHidden():
+                other.leave()
             other.widget.visible = other is page
         for part in (self._header, self._notices, page):
             part.render()
@@ -113,6 +117,11 @@ class Panel:
     def escape(self) -> None:
         """Cancel what the page is about."""
         self.page.escape()
+
+    def _leavePage(self) -> None:
+        for page in self._pages.values():
+            if not page.widget.isHidden():
+                page.leave()
 
     def _changed(self) -> None:
         if self._visible and not self._soon.active:

@@ -99,14 +99,35 @@ class Work(Protocol):
         """End it, and remove what it has begun."""
 
 
+class StrokeBridge(Protocol):
+    """Strokes on scans; see :class:`IncrementalSegPanel.scene.Strokes.Strokes`."""
+
+    def prepare(self, volumeNode: Any, structures: Iterable[Structure]) -> Any:
+        """Show the strokes on a scan, and return their segmentation."""
+
+    def hide(self) -> None:
+        """Hide all strokes."""
+
+    def export(self, node: Any, volumeNode: Any, path: Path, defer: Defer) -> Work:
+        """Write strokes for the worker."""
+
+    def editorNode(self) -> Any:
+        """Return the parameters of the editor of strokes."""
+
+
 class Bridge(Protocol):
     """The only writer to the scene; see :class:`IncrementalSegPanel.scene.SceneBridge.SceneBridge`.
 
     Nodes and outlines of the scene are of no type here: flows only hand them on.
     """
 
+    strokes: StrokeBridge
+
     def shownVolume(self) -> Any:
         """Return the scan that the slice views show, or ``None``."""
+
+    def nameOf(self, volumeNode: Any) -> str:
+        """Return the name of a scan."""
 
     def sceneBusy(self) -> bool:
         """Return whether the scene is being loaded or closed."""

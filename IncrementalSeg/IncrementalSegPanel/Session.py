@@ -5,6 +5,7 @@ from __future__ import annotations
 from IncrementalSegLib.types import Json
 from IncrementalSegPanel.flows.Comparing import Comparing
 from IncrementalSegPanel.flows.Context import Context
+from IncrementalSegPanel.flows.Correcting import Correcting
 from IncrementalSegPanel.flows.Installing import Installing
 from IncrementalSegPanel.flows.Opening import Opening
 from IncrementalSegPanel.flows.Reviewing import Reviewing
@@ -18,7 +19,7 @@ class Session(Context):
     """The context of one panel, and the flows that work with it.
 
     Attributes:
-        installing, opening, segmenting, teaching, comparing, reviewing: The flows.
+        installing, opening, segmenting, correcting, teaching, comparing, reviewing: The flows.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Session(Context):
         self.reviewing = Reviewing(self)
         self.teaching = Teaching(self, self._compare)
         self.comparing = Comparing(self, self.teaching, self.reviewing)
+        self.correcting = Correcting(self, self.comparing.show)
         self.opening = Opening(self, self.teaching.begin, self.teaching.resume, self.comparing.show)
         self.installing = Installing(self, self.teaching.leave)
 
@@ -36,6 +38,7 @@ class Session(Context):
         """Let go of the scene, and of what is not begun yet; a step that runs is paused when the worker ends."""
         self.teaching.leave()
         self.segmenting.forget()
+        self.correcting.leave()
         self.bridge.endScene()
 
     def _compare(self, number: int, result: Json) -> None:

@@ -15,6 +15,7 @@ class State(Enum):
     READY = ("ready", "SegmentPage")
     SEGMENTING = ("segmenting", "SegmentPage")
     DONE = ("done", "SegmentPage")
+    CORRECTING = ("correcting", "CorrectPage")
     COLLECTING = ("collecting examples", "ExamplesPage")
     SUMMARY = ("summary", "SummaryPage")
     TEACHING = ("teaching", "TeachingPage")
@@ -41,9 +42,11 @@ _WAYS: dict[State, set[State]] = {
     State.UNSUPPORTED: _ENVIRONMENT | _IDLE,
     State.NO_MODEL: _ENVIRONMENT | {State.READY, State.COLLECTING, State.TEACHING, State.COMPARING},
     State.READY: _ENVIRONMENT
-    | {State.NO_MODEL, State.SEGMENTING, State.COLLECTING, State.COMPARING, State.REVIEWING, State.TEACHING},
+    | {State.NO_MODEL, State.SEGMENTING, State.CORRECTING, State.COLLECTING, State.COMPARING, State.REVIEWING}
+    | {State.TEACHING},
     State.SEGMENTING: _IDLE | {State.DONE},
-    State.DONE: _IDLE | {State.SEGMENTING, State.COLLECTING, State.COMPARING, State.REVIEWING},
+    State.DONE: _IDLE | {State.SEGMENTING, State.CORRECTING, State.COLLECTING, State.COMPARING, State.REVIEWING},
+    State.CORRECTING: _IDLE | {State.COMPARING},
     State.COLLECTING: _IDLE | {State.SUMMARY},
     State.SUMMARY: _IDLE | {State.COLLECTING, State.TEACHING},
     State.TEACHING: _IDLE | {State.SUMMARY, State.COMPARING},

@@ -37,10 +37,13 @@ _TITLES = {
 }
 _BUTTONS = {
     "check": _("“Continue”"),
+    "discard_corrections": _("“Discard…”"),
     "doctor": _("“Copy report”"),
+    "keep_corrections": _("“Keep what was learned”"),
     "learn": _("“Teach”"),
     "methods": _("“Method”"),
     "resume": _("“Resume”"),
+    "rollback": _("“Versions…”"),
 }
 
 

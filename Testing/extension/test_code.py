@@ -167,7 +167,7 @@ def test_the_shell_opens_with_nothing_installed():
         assert not early, f"{path.name}: {early} is imported before anybody has installed it"
 
 
-def test_requirements_are_those_of_the_library_without_torch():
+def test_requirements_are_those_of_the_library_and_of_corrections_without_torch():
     import tomllib
 
     from packaging.requirements import Requirement
@@ -175,5 +175,5 @@ def test_requirements_are_those_of_the_library_without_torch():
     lines = (MODULE / "Resources" / "requirements.txt").read_text(encoding="utf-8").splitlines()
     listed = {str(Requirement(line)) for line in lines if line.strip() and not line.startswith("#")}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needed = {str(Requirement(line)) for line in project["dependencies"]}
+    needed = {str(Requirement(line)) for line in project["dependencies"] + project["optional-dependencies"]["correct"]}
     assert listed == {line for line in needed if not line.startswith("torch")}

@@ -33,6 +33,7 @@ COMPLETE = {
     "jinja2": "3.1.6",
     "platformdirs": "4.5",
     "filelock": "3.20",
+    "scikit-image": "0.26",
 }
 
 

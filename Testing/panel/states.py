@@ -11,6 +11,7 @@ from IncrementalSegPanel.Panel import Panel
 from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
 from IncrementalSegPanel.State import State
+from panel.correcting_tasks import Hand, status
 from panel.environments import COMPUTER, SLICER, Recorder
 from panel.shoulders import summary
 from panel.teaching_tasks import ADVICE, ESTIMATE, METHODS, verdicts
@@ -220,6 +221,35 @@ def done_comparing(stage):
     stage.session.segmenting.showSimilarity(stage.session.model.heads[0])
 
 
+def correcting(stage):
+    done(stage)
+    stage.session.correcting.begin(stage.session.segmenting.volume, shown=True)
+    hand = Hand(stage.session, summary())
+    hand.introduce()
+    hand.outlined(centres=[(number, number, 1) for number in range(16)], warnings=[SENTENCE])
+    stage.session.correcting.spots.choose(3)
+    stage.session.correcting.session.take(status(12, (LONG, 7, 0.81), ("Bert", 5, None)))
+
+
+def correcting_round(stage):
+    correcting(stage)
+    hand = Hand(stage.session, summary())
+    hand.paint()
+    stage.session.correcting.refine()
+    hand.settle()
+    hand.last("correct").say(events.Progressed("", "training", 0.4, 12.0))
+
+
+def correcting_asks(stage):
+    correcting(stage)
+    stage.session.correcting.session.confirm()
+
+
+def correcting_without_scan(stage):
+    stage.model()
+    stage.session.correcting.begin(None)
+
+
 def collecting(stage):
     stage.collect()
 
@@ -287,7 +317,8 @@ STATES = {
     made.__name__: made
     for made in (
         missing, missing_with_little, installing, restart_needed, unsupported, no_model, another_model, ready,
-        segmenting, done, done_comparing, collecting, collecting_known, summary_measured, summary_advanced, teaching,
-        teaching_asks, teaching_confirms, comparing, held_back, reviewing, failed,
+        segmenting, done, done_comparing, correcting, correcting_round, correcting_asks, correcting_without_scan,
+        collecting, collecting_known, summary_measured, summary_advanced, teaching, teaching_asks, teaching_confirms,
+        comparing, held_back, reviewing, failed,
     )
 }  # fmt: skip

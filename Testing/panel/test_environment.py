@@ -38,7 +38,8 @@ def test_everything_missing_is_named_with_size_and_what_changes():
     assert report.torch
     assert not report.obstacle
     assert {one.name for one in report.packages} == {
-        "monai", "lightning-fabric", "safetensors", "pydantic", "typer", "rich", "jinja2", "platformdirs", "filelock"
+        "monai", "lightning-fabric", "safetensors", "pydantic", "typer", "rich", "jinja2", "platformdirs", "filelock",
+        "scikit-image",
     }  # fmt: skip
     assert facts["To install"].startswith("PyTorch, monai")
     assert "3.5 GB" in facts["Size"]

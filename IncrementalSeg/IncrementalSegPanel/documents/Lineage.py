@@ -127,6 +127,9 @@ def _done(record: Json) -> str:
     step, names = record["step"], _names(record)
     if (action := step.get("action")) is not None:
         return _EDITS[action](step) if action in _EDITS else action
+    if corrected := step.get("corrected"):
+        text = _("learned from corrections of {count} scans")
+        return (_("learned from corrections of 1 scan") if len(corrected) == 1 else text).format(count=len(corrected))
     improved = set(step.get("improved", ()))
     listed = ", ".join(names[item] for item in step.get("taught", ()) if item in names)
     text = _("improved {names}") if improved and improved == set(step["taught"]) else _("taught {names}")

@@ -13,6 +13,9 @@ from IncrementalSegPanel.Translation import _
 
 Done = Callable[[int], None]
 
+_MODULES = {"scikit-image": "skimage"}
+"""Modules that are not called like their packages."""
+
 
 class InstallSteps:
     """Install PyTorch and the other libraries.
@@ -57,7 +60,7 @@ class InstallSteps:
             done: Receives 0 where everything is there afterwards.
             bringsTorch: Whether PyTorch is among them.
         """
-        modules = [one.name.replace("-", "_") for one in self._report.packages]
+        modules = [_MODULES.get(one.name, one.name.replace("-", "_")) for one in self._report.packages]
         arguments = ["install", *wanted, "--constraint", str(self._constraints())]
         known = None if bringsTorch else self._packages().get("torch")
 

@@ -51,6 +51,8 @@ class OpenModel:
         structures: The same as the library knows them.
         candidates: Numbers of the versions that wait for a decision.
         unfinished: The step that can be resumed, or ``None``.
+        method: Name of the method that taught it last; empty while unknown.
+        corrected: Names of the scans of a correction session that is neither kept nor discarded; empty without one.
     """
 
     name: str
@@ -61,6 +63,8 @@ class OpenModel:
     structures: StructureList
     candidates: tuple[int, ...]
     unfinished: UnfinishedStep | None
+    method: str = ""
+    corrected: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, summary: Json) -> OpenModel:
@@ -74,6 +78,8 @@ class OpenModel:
             structures=StructureList(tuple(Structure.from_json(item) for item in summary["structures"])),
             candidates=tuple(summary["candidates"]),
             unfinished=UnfinishedStep.of(summary["unfinished"]),
+            method=next((item["method"] for item in reversed(summary["structures"]) if item.get("method")), ""),
+            corrected=tuple((summary.get("corrections") or {"scans": ()})["scans"]),
         )
 
     @classmethod

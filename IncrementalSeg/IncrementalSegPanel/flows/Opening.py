@@ -63,7 +63,7 @@ class Opening:
         """Why no other model can be opened now; empty where one can."""
         if self._context.state.busy:
             return _("Wait until this is done, or stop it first.")
-        if self._context.state in (State.COLLECTING, State.SUMMARY):
+        if self._context.state in (State.CORRECTING, State.COLLECTING, State.SUMMARY):
             return _("Finish or leave this page first (Esc).")
         return ""
 

@@ -34,11 +34,10 @@ class Overlay:
         self._request = WorkerRequest(context)
         self._computed: dict[Path, Path] = {}
 
-    def showUncertainty(self, outcome: Outcome) -> None:
-        """Lay the map of uncertainty over its scan."""
+    def showUncertainty(self, path: Path, volume: Any) -> None:
+        """Lay a map of uncertainty over its scan."""
         self._begin(UNCERTAINTY)
-        if outcome.uncertainty is not None:
-            self._read(outcome.uncertainty, outcome.volume, _("uncertainty"))
+        self._read(path, volume, _("uncertainty"))
 
     def showSimilarity(self, outcome: Outcome, head: KnownStructure) -> None:
         """Lay the map of similarity to a structure over the scan of a result."""

@@ -6,24 +6,24 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.progress import Phase
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.wire import events
 from IncrementalSegPanel.documents.Heads import KnownStructure
 from IncrementalSegPanel.documents.Outcome import Outcome
 from IncrementalSegPanel.Failure import Remedy
+from IncrementalSegPanel.flows.Activity import Activity
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Overlay import Overlay
-from IncrementalSegPanel.flows.WorkerRequest import WorkerRequest
+from IncrementalSegPanel.Protocols import Work
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Translation import _
-from IncrementalSegPanel.Wording import duration, phaseWords
+from IncrementalSegPanel.Wording import duration
 
 _SECONDS = "IncrementalSeg/secondsOfLastScan"
 
@@ -40,29 +40,21 @@ class _Run:
     folder: Path
     scan: Path | None = None
     began: float = field(default_factory=time.monotonic)
-    export: Any = None
 
 
-class Segmenting:
+class Segmenting(Activity):
     """From a scan in the scene to a segmentation in the scene.
 
     Attributes:
-        phase: What is being done, for people.
-        fraction: Share that is done, 0..1; ``None`` while the worker is not ready to begin.
-        eta: Seconds that the worker will still take, or ``None``.
         outcome: What the last run brought, while it is shown.
         overlay: The map over the scan.
     """
 
     def __init__(self, context: Context) -> None:
-        self._context = context
-        self.phase = ""
-        self.fraction: float | None = None
-        self.eta: float | None = None
+        super().__init__(context)
         self.outcome: Outcome | None = None
         self.overlay = Overlay(context)
         self._run: _Run | None = None
-        self._request = WorkerRequest(context)
         self._asked = False
         context.onLeaving(State.DONE, self.forget)
 
@@ -96,11 +88,6 @@ class Segmenting:
         if not self.chosen:
             return _("Check at least one structure.")
         return ""
-
-    @property
-    def progressText(self) -> str:
-        """The activity and its time left, in words."""
-        return self.phase if self.eta is None else _("{} · {} left").format(self.phase, duration(self.eta))
 
     @property
     def deviceText(self) -> str:
@@ -160,15 +147,7 @@ class Segmenting:
         except Exception as error:  # whatever it is, the panel must not wait for ever
             self._stop(error)
         else:
-            self._follow(run, export, _("Preparing the scan"), (0.0, _WRITTEN), lambda: self._submit(run))
-
-    def cancel(self) -> None:
-        """Give up what is under way; nothing in the scene has changed."""
-        if self._request.verb:
-            self._say(_("Cancelling"))
-            self._request.giveUp(self._stop)
-        elif self._run is not None:
-            self._run.export.cancel()
+            self._follow(export, _("Preparing the scan"), (0.0, _WRITTEN), lambda: self._submit(run, export))
 
     def endScene(self) -> None:
         """Let go of a scene that is being closed."""
@@ -201,7 +180,7 @@ class Segmenting:
         if not shown:
             self.overlay.hide()
         elif self.outcome is not None and self.outcome.uncertainty is not None:
-            self.overlay.showUncertainty(self.outcome)
+            self.overlay.showUncertainty(self.outcome.uncertainty, self.outcome.volume)
 
     @property
     def comparable(self) -> list[KnownStructure]:
@@ -226,37 +205,8 @@ class Segmenting:
         segment = "" if head is None else head.id
         self._context.bridge.openInSegmentEditor(self.outcome.segmentation, segment, self.outcome.volume)
 
-    def _follow(
-        self, run: _Run, export: Any, phase: str, shares: tuple[float, float], then: Callable[[], None]
-    ) -> None:
-        """Go on when a file has been written or read; until then say how far that is.
-
-        Args:
-            run: The segmentation.
-            export: What is written or read.
-            phase: What is being done, for people.
-            shares: Share of the segmentation that is done when this begins, and when it ends.
-            then: Goes on.
-        """
-        run.export = export
-        begin, end = shares
-
-        def tell() -> None:
-            self._say(phase, begin + (end - begin) * export.progress)
-
-        def heard() -> None:
-            if export.result is not None:
-                then()
-            elif export.done:
-                self._stop(export.error)
-            else:
-                tell()
-
-        tell()
-        export.listen(heard)
-
-    def _submit(self, run: _Run) -> None:
-        run.scan = Path(run.export.result)
+    def _submit(self, run: _Run, export: Work) -> None:
+        run.scan = Path(export.result)
         arguments: Json = {
             "model": str(self._context.folder),
             "scans": str(run.scan),
@@ -264,27 +214,20 @@ class Segmenting:
             "structures": ", ".join(head.name for head in run.heads),
             "uncertainty": bool(self._context.parameters.uncertainty),
         }
-        self._say(_("Starting"))
-        self._request.ask("segment", arguments, lambda result: self._read(run, result), self._stop, self._takeEvent)
-
-    def _takeEvent(self, event: events.Event) -> None:
-        if isinstance(event, events.Progressed):
-            ready = event.phase not in (Phase.STARTING, Phase.LOADING)
-            share = _WRITTEN + (_SEGMENTED - _WRITTEN) * event.fraction
-            self._say(phaseWords(event.phase), share if ready else None, event.eta)
+        self._ask("segment", arguments, (_WRITTEN, _SEGMENTED), lambda result: self._read(run, result))
 
     def _read(self, run: _Run, result: Json) -> None:
         """Read what the worker wrote."""
         reading = self._context.bridge.readSegmentation(Path(result["outputs"][0]), self._context.defer)
-        self._follow(run, reading, _("Showing the result"), (_SEGMENTED, 1.0), lambda: self._show(run, result))
+        self._follow(reading, _("Showing the result"), (_SEGMENTED, 1.0), lambda: self._show(run, reading, result))
 
-    def _show(self, run: _Run, result: Json) -> None:
+    def _show(self, run: _Run, reading: Work, result: Json) -> None:
         """Put the result into the scene and say what was found."""
         try:
             assert self._context.model is not None
             assert run.scan is not None
             structures = [self._context.model.structures.by_id(head.id) for head in run.heads]
-            node = self._context.bridge.showSegmentation(run.export, run.volume, structures)
+            node = self._context.bridge.showSegmentation(reading, run.volume, structures)
             self._context.parameters.segmentation = node
             seconds = time.monotonic() - run.began
             self.outcome = Outcome.of(result, run.heads, run.volume, node, run.scan, run.folder, seconds)
@@ -308,10 +251,6 @@ class Segmenting:
         if error is not None:
             self._context.refresh()  # it may have failed because the model was changed
             self._context.fail(error, None if self.obstacle else Remedy(_("Try again"), self.start))
-
-    def _say(self, phase: str, fraction: float | None = None, eta: float | None = None) -> None:
-        self.phase, self.fraction, self.eta = phase, fraction, eta
-        self._context.changed()
 
     def _takeDevice(self, result: Json) -> None:
         name = result.get("device", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import qt
@@ -65,7 +66,7 @@ class ModelHeader(Page):
         return "" if model is None else _("This version was made on {}.").format(model.created[:10])
 
     def _renderPending(self) -> None:
-        """Offer to resume an unfinished step, or to compare a version that waits."""
+        """Offer to resume an unfinished step, to compare a version that waits, or to continue corrections."""
         model, ui = self.session.model, self.ui
         text, label, self._act = "", "", None
         waiting = () if model is None else model.candidates
@@ -73,6 +74,8 @@ class ModelHeader(Page):
             names = ", ".join(model.unfinished.structures)
             text, label = _("A step that teaches {} is unfinished.").format(names), _("Resume")
             self._act = self.session.teaching.resume
+        elif self.session.state is State.READY and model is not None and model.corrected:
+            text, label, self._act = _correcting(model.corrected), _("Continue"), self._onCorrecting
         elif self.session.state is State.READY and waiting:
             text = _("Version {} waits for your decision.").format(waiting[-1])
             label, self._act = _("Compare"), lambda: self.session.comparing.show(waiting[-1])
@@ -116,6 +119,15 @@ class ModelHeader(Page):
     def _onFolder(self) -> None:
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.session.folder)))
 
+    def _onCorrecting(self) -> None:
+        self.session.correcting.begin(self.session.segmenting.volume)
+
     def _onPending(self) -> None:
         if self._act is not None:
             self._act()
+
+
+def _correcting(scans: Sequence[str]) -> str:
+    if len(scans) == 1:
+        return _("Corrections of {} are neither kept nor discarded.").format(scans[0])
+    return _("Corrections of {} scans are neither kept nor discarded.").format(len(scans))

@@ -44,6 +44,7 @@ class SegmentPage(Page):
             (ui.undoButton, flow.undo),
             (ui.againButton, flow.close),
             (ui.correctButton, self._correct),
+            (ui.learnButton, self._learn),
             (ui.exampleButton, self._improve),
             (ui.teachButton, self._teach),
         ):
@@ -79,6 +80,7 @@ class SegmentPage(Page):
             (ui.cancelButton, (State.SEGMENTING,)),
             (ui.resultFrame, (State.DONE,)),
             (ui.correctButton, (State.DONE,)),
+            (ui.learnButton, (State.DONE,)),
         ):
             widget.visible = state in states
         waiting = _("Wait until the segmentation is done, or cancel it.") if busy else ""
@@ -171,6 +173,10 @@ class SegmentPage(Page):
         """Open the Segment Editor on the structure that is selected."""
         head = self._selected()
         self.session.segmenting.correct(None if head in self.session.segmenting.outcome.missing else head)
+
+    def _learn(self) -> None:
+        """Correct this scan by strokes."""
+        self.session.correcting.begin(self.session.segmenting.outcome.volume, shown=True)
 
     def _improve(self) -> None:
         """Collect examples of the structure that is selected, this scan first."""

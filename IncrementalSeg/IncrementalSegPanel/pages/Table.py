@@ -13,9 +13,6 @@ Cell = str | tuple[Any, str]
 _FRAME = 18
 """Pixels of frame and of a scroll bar at the bottom."""
 
-_MOST_ROWS = 8
-"""A longer table scrolls by itself."""
-
 _ROOM = 16
 """Characters that the stretched column has before the lines of others are broken."""
 
@@ -29,6 +26,7 @@ class Table:
         stretched: The column that takes the room that is left; its texts may be broken between words.
         chosen: Receives the number of a row.
         broken: Columns whose texts are broken between words where there is little room.
+        most: A table with more rows than this scrolls by itself.
     """
 
     def __init__(
@@ -38,7 +36,9 @@ class Table:
         stretched: int,
         chosen: Callable[[int], None],
         broken: Sequence[int] = (),
+        most: int = 8,
     ) -> None:
+        self._most = most
         self._widget, self._chosen, self._stretched, self._broken = widget, chosen, stretched, broken
         self._rows: list[list[str]] | None = None
         widget.setColumnCount(len(titles))
@@ -99,7 +99,7 @@ class Table:
         for column, width in (wide if stretched >= room else narrow).items():
             widget.setColumnWidth(column, width)
         widget.resizeRowsToContents()
-        height = sum(widget.rowHeight(number) for number in range(min(widget.rowCount, _MOST_ROWS)))
+        height = sum(widget.rowHeight(number) for number in range(min(widget.rowCount, self._most)))
         widget.setFixedHeight(height + header.sizeHint.height() + _FRAME)
 
     def _ofWords(self, column: int) -> int:

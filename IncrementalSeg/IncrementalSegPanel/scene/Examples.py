@@ -14,6 +14,7 @@ from IncrementalSegPanel.scene.Fingerprints import LABELMAP, fingerprint, made, 
 from IncrementalSegPanel.scene.Geometry import ijkToWorld, parentToWorld
 from IncrementalSegPanel.scene.Segments import Measure, measure, ownLabelmap, sameGrid
 from IncrementalSegPanel.scene.Terminology import entryOf, entryOfSegment, nameOf
+from IncrementalSegPanel.scene.Visibility import STROKES_ROLE
 from IncrementalSegPanel.Translation import _
 
 SMALL_ML = 0.1
@@ -115,6 +116,7 @@ def findExamples(measures: Measures, structureName: str | None) -> list[Example]
     found = [
         _example(measures, node, segmentId, structureName)
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        if not node.GetNodeReferenceID(STROKES_ROLE)  # strokes outline nothing
         for segmentId in node.GetSegmentation().GetSegmentIDs()
     ]
     return sorted(found, key=lambda example: (bool(example.obstacle), not example.similar, not example.edited))

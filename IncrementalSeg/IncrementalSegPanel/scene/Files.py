@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import uuid
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -55,6 +57,7 @@ class Nrrd(Whole):
         matrix: From voxel indices to millimetres, RAS.
         components: Numbers per voxel.
         packed: Whether to compress.
+        fields: What a program adds to the header, by key; no line breaks.
     """
 
     def __init__(
@@ -65,10 +68,12 @@ class Nrrd(Whole):
         matrix: NDArray[np.float64],
         components: int = 1,
         packed: bool = False,
+        fields: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(path)
         self._packer = zlib.compressobj(1, wbits=31) if packed else None  # 31: with the head of a .gz file
-        self.write(_header(size, dtype, matrix, components, packed).encode("ascii"))
+        added = "".join(f"{key}:={text}\n" for key, text in fields.items())
+        self.write(f"{_header(size, dtype, matrix, components, packed)}{added}\n".encode())
 
     def writeVoxels(self, slab: NDArray[Any]) -> None:
         """Append voxels."""
@@ -99,4 +104,4 @@ def _header(
         "encoding": "gzip" if packed else "raw",
         "space origin": f"({','.join(f'{value:.17g}' for value in lps[:3, 3])})",
     }
-    return "NRRD0004\n" + "".join(f"{key}: {value}\n" for key, value in fields.items()) + "\n"
+    return "NRRD0004\n" + "".join(f"{key}: {value}\n" for key, value in fields.items())

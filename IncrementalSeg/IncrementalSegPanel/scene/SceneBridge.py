@@ -25,6 +25,7 @@ from IncrementalSegPanel.scene.Pseudonyms import bears
 from IncrementalSegPanel.scene.ResultFiles import mapPieces, outlinePieces
 from IncrementalSegPanel.scene.Results import Before, Undone, createResult, putResult, resultOf, takeBack
 from IncrementalSegPanel.scene.ScanFiles import scanPieces, volume
+from IncrementalSegPanel.scene.Strokes import Strokes
 from IncrementalSegPanel.scene.Views import sceneBusy, shownIds, shownScan, showScan
 from IncrementalSegPanel.scene.Visibility import follow, reveal
 from IncrementalSegPanel.scene.Watch import Watch
@@ -39,6 +40,9 @@ class SceneBridge:
 
     Args:
         application: The windows of Slicer.
+
+    Attributes:
+        strokes: The strokes of the scene.
     """
 
     def __init__(self, application: Application | None = None) -> None:
@@ -48,10 +52,15 @@ class SceneBridge:
         self._before: Before | None = None
         self._map: tuple[str, list[Shown]] | None = None
         self._watch: Watch | None = None
+        self.strokes = Strokes(self._start)
 
     def shownVolume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """Return the scan that the slice views show, or the one that was loaded last; ``None`` where there is none."""
         return shownScan()
+
+    def nameOf(self, volumeNode: slicer.vtkMRMLVolumeNode) -> str:
+        """Return the name of a scan."""
+        return str(volumeNode.GetName())
 
     def sceneBusy(self) -> bool:
         """Return whether the scene is being loaded or closed, so that nothing in it was chosen by a person."""

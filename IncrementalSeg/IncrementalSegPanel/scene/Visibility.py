@@ -9,12 +9,15 @@ import slicer
 SCAN_ROLE = "IncrementalSeg.scan"
 """Role under which a result refers to its scan; survives saving and loading."""
 
+STROKES_ROLE = "IncrementalSeg.strokes"
+"""Role under which strokes refer to their scan."""
+
 _HIDDEN = "IncrementalSeg.hidden"
 """Attribute of a result that was hidden with its scan; what a person has hidden stays hidden when its scan is back."""
 
 
 def follow(shown: Collection[str]) -> None:
-    """Hide the results of scans that are not shown, and show again those that were hidden so.
+    """Hide the results and strokes of scans that are not shown, and show again those that were hidden so.
 
     Args:
         shown: Ids of the volumes in the slice views; with none there is nothing to follow.
@@ -22,7 +25,7 @@ def follow(shown: Collection[str]) -> None:
     if not shown:
         return
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-        scan = node.GetNodeReferenceID(SCAN_ROLE)
+        scan = node.GetNodeReferenceID(SCAN_ROLE) or node.GetNodeReferenceID(STROKES_ROLE)
         if not scan or slicer.mrmlScene.GetNodeByID(scan) is None:
             continue
         if scan in shown:

@@ -106,15 +106,86 @@ class SegmentsTable:
 
 
 class qMRMLSegmentEditorWidget(qMRMLWidget):
-    """Remembers what it was told, shows a table of segments, and edits voxels when a test says so."""
+    """Remembers what it was told, shows a table of segments, and edits voxels when a test says so.
+
+    Its buttons and options are a label of about their height.
+    """
 
     standinClass = True
+    unorderedEffectsVisible = stored(bool, True)
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         history = slicer.vtkSegmentationHistory()
         self.__dict__.update(_node=None, _source=None, _segment="", _table=SegmentsTable(), _history=history)
-        self.__dict__["undoStates"] = 0
+        self.__dict__.update(undoStates=0, shown={}, effects=(), observing=False, _parameters=None, _effect="")
+        layout = qt.QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        label = qt.QLabel("Segment Editor")
+        label.setMinimumHeight(160)
+        label.setAlignment(qt.Qt.AlignCenter)
+        layout.addWidget(label)
+
+    def mrmlSegmentEditorNode(self):
+        """Return the parameters."""
+        return self._parameters
+
+    def setMRMLSegmentEditorNode(self, node):
+        """Set the parameters, which have to be there before a segmentation is."""
+        needs_vtk(node)
+        self._parameters = node
+
+    def setEffectNameOrder(self, names):
+        """Set which effects come first."""
+        self.effects = tuple(names)
+
+    def setMaximumNumberOfUndoStates(self, number):
+        """Set how many states can be undone."""
+        self.shown["undo states"] = number
+
+    def setAddRemoveSegmentButtonsVisible(self, visible):
+        """Show or hide buttons."""
+        self.shown["AddRemoveSegmentButtons"] = visible
+
+    def setSegmentationNodeSelectorVisible(self, visible):
+        """Show or hide the selector of segmentations."""
+        self.shown["SegmentationNodeSelector"] = visible
+
+    def setShow3DButtonVisible(self, visible):
+        """Show or hide the button for surfaces."""
+        self.shown["Show3DButton"] = visible
+
+    def setSourceVolumeNodeSelectorVisible(self, visible):
+        """Show or hide the selector of scans."""
+        self.shown["SourceVolumeNodeSelector"] = visible
+
+    def setSpecifyGeometryButtonVisible(self, visible):
+        """Show or hide the button for the geometry."""
+        self.shown["SpecifyGeometryButton"] = visible
+
+    def setSwitchToSegmentationsButtonVisible(self, visible):
+        """Show or hide the button for the module Segmentations."""
+        self.shown["SwitchToSegmentationsButton"] = visible
+
+    def activeEffect(self):
+        """Return the effect that is used, or None."""
+        return self._effect or None
+
+    def setActiveEffectByName(self, name):
+        """Use an effect, as a person does by its button."""
+        self._effect = name if name in self.effects or self.unorderedEffectsVisible else ""
+
+    def setActiveEffect(self, effect):
+        """Use an effect, or none."""
+        self._effect = "" if effect is None else effect
+
+    def setupViewObservations(self):
+        """Follow the mouse in the views."""
+        self.observing = True
+
+    def removeViewObservations(self):
+        """Follow the mouse no longer."""
+        self.observing = False
 
     def segmentationNode(self):
         """Return the segmentation."""
@@ -127,6 +198,8 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def setSegmentationNode(self, node):
         """Edit a segmentation."""
         needs_vtk(node)
+        if node is not None and self._parameters is None and self.mrmlScene() is not None:
+            raise RuntimeError("a segmentation without a segment editor node")  # logged, and nothing can be edited
         self._node = node
         self._table.show(node)
         self._history.SetSegmentation(node.GetSegmentation() if node is not None else None)

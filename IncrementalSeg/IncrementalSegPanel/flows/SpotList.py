@@ -1,0 +1,70 @@
+"""The uncertain places of one scan: a list, and a map over the scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from IncrementalSegLib.types import Json
+from IncrementalSegPanel.documents.Corrections import Spot
+from IncrementalSegPanel.flows.Context import Context
+from IncrementalSegPanel.flows.Overlay import Overlay
+
+
+class SpotList:
+    """Go through the spots of a scan.
+
+    Args:
+        context: Whose slice views show them.
+
+    Attributes:
+        items: The first to be corrected first; ``None`` while unknown.
+        chosen: Number of the one that is looked at, from 0; ``None`` while none is.
+        map: File of the map of uncertainty, or ``None``.
+        overlay: The map over the scan.
+    """
+
+    items: tuple[Spot, ...] | None
+    chosen: int | None
+    map: Path | None
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.overlay = Overlay(context)
+        self.forget()
+
+    def forget(self, volume: Any = None) -> None:
+        """Know nothing, and take the map away.
+
+        Args:
+            volume: The scan whose spots come next.
+        """
+        self.overlay.hide()
+        self._volume, self.items, self.chosen, self.map = volume, None, None, None
+
+    def take(self, result: Json) -> None:
+        """Take over what the verb ``outline`` found."""
+        self.items, self.chosen = tuple(Spot.of(item) for item in result["spots"]), None
+        self.map = Path(result["outputs"][1])
+        if self.overlay.shown:
+            self.showMap(True)
+
+    def choose(self, number: int) -> None:
+        """Look at a spot, from 0: all slice views show it."""
+        assert self.items is not None
+        self.chosen = number
+        self._context.bridge.jumpTo(self._volume, self.items[number].ras)
+        self._context.changed()
+
+    def next(self) -> None:
+        """Look at the next spot; after the last comes the first."""
+        if self.items:
+            self.choose(0 if self.chosen is None else (self.chosen + 1) % len(self.items))
+
+    def showMap(self, shown: bool) -> None:
+        """Lay the map of uncertainty over the scan, or take it away."""
+        if shown and self.map is not None:
+            self.overlay.showUncertainty(self.map, self._volume)
+        else:
+            self.overlay.hide()
+        self._context.changed()
