@@ -11,6 +11,9 @@ from IncrementalSegLib.cli.words import spelled
 from IncrementalSegLib.errors import phrased
 from IncrementalSegLib.types import Json
 
+_COUNTED = ("exemplars", "copied_scans", "embeddings")
+"""Pieces of a person in a version."""
+
 
 def command(
     model: ModelPath,
@@ -66,6 +69,15 @@ def _show_ledger(done: Json) -> None:
         print_table(
             "Prototypes: mean features of each structure", ("structure", "voxels", "patients", "versions", ""), lines
         )
+    described = {str(held["version"]): held["embeddings"] for held in done["versions"] if held["embeddings"]}
+    if described:
+        from IncrementalSegLib.networks.scan_encoder import SIZE
+
+        most = max(described.values())
+        say(
+            f"Embeddings: {most} scans are described by {2 * SIZE} numbers each, which choose the kernel masks "
+            f"(versions {', '.join(described)})."
+        )
     cases = sorted({case for held in done["versions"] for case in held["cases"]})
     gone = max((held["forgotten_scans"] for held in done["versions"]), default=0)
     say(f"Named cases: {', '.join(cases) or 'none'}. --json lists them by version.")
@@ -92,11 +104,11 @@ def _show_stripped(done: Json) -> None:
 
 def _show_forgotten(done: Json) -> None:
     rows = [
-        (row["version"], ", ".join(row["structures"]) or None, row["exemplars"], row["copied_scans"])
+        (row["version"], ", ".join(row["structures"]) or None, *(row[kind] for kind in _COUNTED))
         for row in done["versions"]
     ]
     scans = f"{done['scans']} scan{'' if done['scans'] == 1 else 's'}"
-    columns = ("version", "structures trained with it", "exemplars deleted", "copies deleted")
+    columns = ("version", "structures trained with it", *(f"{kind.replace('_', ' ')} deleted" for kind in _COUNTED))
     print_table(f"Deleted from the model: {done['forgotten']} ({scans})", columns, rows)
     taught = dict.fromkeys(name for row in done["versions"] for name in row["structures"])
     if taught:

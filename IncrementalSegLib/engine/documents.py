@@ -115,6 +115,7 @@ class _Architecture(BaseModel):
     trunks: _Count
     trunk_of: dict[_Uuid, _Count]
     output: dict[_Uuid, _TextCode] = {}
+    tasks: bool = False
 
 
 class _RecordDocument(BaseModel):

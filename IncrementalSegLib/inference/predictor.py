@@ -210,7 +210,8 @@ class Predictor:
         padded, where = self._pad(image.float())
         while True:
             try:
-                with self.autocast(), on_device(self.model, self.device, self.budget.device):
+                device = self.budget.device
+                with self.model.suited(image), self.autocast(), on_device(self.model, self.device, device):
                     maps = self._pass(padded, score, progress)
                 return maps[(slice(None), *where)].float().cpu()
             except torch.OutOfMemoryError:

@@ -23,6 +23,7 @@ from IncrementalSegLib.methods.base.softmax_classes import (
 from IncrementalSegLib.networks.bayesian import LOG_ODDS, KernelMask, layers_of, log_complement, log_mean_sticks
 from IncrementalSegLib.networks.config import MaskPrior, SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.networks.task_memory import TaskMemory
 from IncrementalSegLib.registry import find, names, register
 from IncrementalSegLib.sampling.batch import Batch
 from IncrementalSegLib.types import StructureId
@@ -55,6 +56,12 @@ class ClisOptions(ClassOptions):
     """Unused kernels of each layer, with a mean of their Beta distribution below 0.1, that a later step tries: 4 in the
     authors' code. They get noise, a wide prior and log odds of 2, and train alone in the first half of the step. Needs
     ``mask_prior=beta_bernoulli``, because a kernel is never likelier than the one before it with stick-breaking."""
+    task_memory: bool = True
+    """Choose the masks for a scan by the most similar scan that taught; without it all scans share the newest masks."""
+    task_limit: float | None = Field(None, ge=0)
+    """Largest divergence in nats, averaged over both directions, between scans that are alike; beyond it a scan gets
+    the masks of the first step. By default it is measured on the scans of that step; the authors' 8 is for their own
+    embedding."""
 
 
 @register("method", "clis")
@@ -72,12 +79,18 @@ class Clis(SoftmaxClasses[ClisOptions]):
         return _bayesian(config, self.options.mask_prior).model_copy(update={"dropout": 0.0})
 
     def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
-        """Make the network Bayesian where it is not, and add balanced rows."""
+        """Make the network Bayesian where it is not, and add balanced rows and a task memory."""
         if len(model.trunks) and next(layers_of(model), None) is None:
             model.config = _bayesian(model.config, self.options.mask_prior)
             kind = find("network", model.config.network)
             model.trunks[0] = kind.of(model.trunk(0), model.config)
         super().grow(model, new, ctx)
+        if not self.options.task_memory:
+            model.tasks = None
+        elif model.tasks is None:
+            model.tasks = TaskMemory.of(model, model.config.channels)
+        if model.tasks is not None and self.options.task_limit is not None:
+            model.tasks.limit.fill_(self.options.task_limit)
 
     def begin_step(self, ctx: StepContext) -> None:
         """Make the distribution before the step the prior; before the first step that is N(0, 1) and Beta(1, 1)."""

@@ -14,6 +14,7 @@ from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.growing import GrowingOutput
 from IncrementalSegLib.networks.output import Features, Output
 from IncrementalSegLib.networks.stochastic import Stochastic
+from IncrementalSegLib.networks.task_memory import TaskMemory
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.types import Dimension, Json, StructureId
 
@@ -47,6 +48,9 @@ class Segmenter(nn.Module):
 
     Args:
         config: What it is made of.
+
+    Attributes:
+        tasks: Chooses the kernel masks of a Bayesian network by the scan; ``None``: all scans share them.
     """
 
     def __init__(self, config: SegmenterConfig) -> None:
@@ -55,6 +59,7 @@ class Segmenter(nn.Module):
         self.trunks = nn.ModuleList()
         self.output: GrowingOutput = find("output", config.output)(config)
         self.trunk_of: dict[StructureId, int] = {}
+        self.tasks: TaskMemory | None = None
 
     @property
     def structures(self) -> tuple[StructureId, ...]:
@@ -99,6 +104,10 @@ class Segmenter(nn.Module):
         """Remove the output of one structure; trunks stay."""
         self.output.remove(structure)
         del self.trunk_of[structure]
+
+    def suited(self, scan: Tensor) -> AbstractContextManager[None]:
+        """Return a context in which the network suits a scan ``(C, D, H, W)``; outside it suits the newest task."""
+        return nullcontext() if self.tasks is None else self.tasks.suited(self, scan)
 
     def forward(self, image: Tensor, structures: Sequence[StructureId] | None = None) -> Output:
         """Score the structures asked for (all by default) in one pass.
@@ -175,11 +184,15 @@ class Segmenter(nn.Module):
     def architecture(self) -> Json:
         """Return what :meth:`from_architecture` needs to rebuild the network without weights."""
         arrangement = self.output.arrangement()
-        return {
-            "config": self.config.model_dump(mode="json"),
-            "trunks": len(self.trunks),
-            "trunk_of": dict(self.trunk_of),
-        } | ({"output": arrangement} if arrangement else {})
+        return (
+            {
+                "config": self.config.model_dump(mode="json"),
+                "trunks": len(self.trunks),
+                "trunk_of": dict(self.trunk_of),
+            }
+            | ({"output": arrangement} if arrangement else {})
+            | ({"tasks": True} if self.tasks is not None else {})
+        )
 
     @classmethod
     def from_architecture(cls, architecture: Json, weights: dict[str, Tensor] | None = None) -> Segmenter:
@@ -196,6 +209,8 @@ class Segmenter(nn.Module):
             model.output.add(structure, model.trunk(trunk).decoder_channels)
             model.trunk_of[structure] = trunk
         model.output.arrange(architecture.get("output", {}))
+        if architecture.get("tasks"):
+            model.tasks = TaskMemory.of(model, model.config.channels)
         if weights is not None:
             try:
                 model.load_state_dict(weights)

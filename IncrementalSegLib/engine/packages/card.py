@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from IncrementalSegLib.names import plain
+from IncrementalSegLib.networks.task_memory import scans_in
 from IncrementalSegLib.prototypes.bank import FEW_PATIENTS
 from IncrementalSegLib.types import Json
 
@@ -41,6 +42,7 @@ def card_of(
         "patient_data": {
             "exemplars": len(documents["exemplars"].get("exemplars", [])),
             "exemplar_bytes": sum(item.nbytes for item in tensors["exemplars"].values()),
+            "embeddings": len(scans_in(tensors["weights"])),
             "prototypes": {
                 names.get(key, key): {"voxels": item["count"], "patients": item["patients"]}
                 for key, item in prototypes.items()
@@ -87,6 +89,7 @@ def card_page(card: Json) -> str:
             "\n## Patient data\n",
             f"- exemplars (pieces of scans): {held['exemplars']}, {held['exemplar_bytes'] / 1e6:.1f} MB",
             *prototypes,
+            *([f"- embeddings of {held['embeddings']} scans"] if held["embeddings"] else []),
             f"- sha256 of the files of {held['fingerprints']} scans, to recognise them; no image can be made from it",
             "- weights, which every scan of the lineage influenced",
             "\n## Terms of use\n",

@@ -15,6 +15,7 @@ from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.networks.task_memory import TASKS
 from IncrementalSegLib.prototypes.bank import BACKGROUND, PrototypeBank
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -57,6 +58,8 @@ def check_weights(record: VersionRecord, weights: Mapping[str, Tensor], package:
     except ModelError as error:
         raise refused(package, error.what.rstrip(".").lower()) from error
     require(record.output == config.output, f"its output is called {record.output} and is {config.output}")
+    if network.tasks is not None:
+        network.tasks.resize(weights, TASKS)
     expected = network.state_dict()
     unlike = sorted(set(expected) ^ set(weights))
     require(not unlike, f"its weights do not fit its network: {''.join(unlike[:1])!r} is missing or unknown")
@@ -66,7 +69,7 @@ def check_weights(record: VersionRecord, weights: Mapping[str, Tensor], package:
         require(same, f"its weights do not fit its network: {name} is {_form(found)} instead of {_form(item)}")
         require(not (name.endswith("running_var") and bool((found < 0).any())), f"{name} is a negative variance")
     network.load_state_dict(dict(weights), assign=True)
-    fault = network.output.fault()
+    fault = network.output.fault() or (network.tasks.fault() if network.tasks is not None else "")
     require(not fault, fault)
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from IncrementalSegLib.engine.gate.scans import KIND as COPIES
 from IncrementalSegLib.engine.history import FORGOTTEN, History
-from IncrementalSegLib.engine.privacy.person import Person, mentions, without_person
+from IncrementalSegLib.engine.privacy.person import Person, embedding_weights, mentions, without_person
 from IncrementalSegLib.engine.privacy.traces import find_traces
 from IncrementalSegLib.errors import CommandRef, Hint, ModelError, UnknownNameError
 from IncrementalSegLib.files import encode_json
+from IncrementalSegLib.networks.task_memory import scans_in
 from IncrementalSegLib.prototypes.bank import FEW_PATIENTS
 from IncrementalSegLib.store.correcting import Correcting
 from IncrementalSegLib.store.manifest import Manifest
@@ -93,9 +94,10 @@ def strip(model: str | Path) -> Json:
 def forget(model: str | Path, name: str) -> Json:
     """Remove everything of one case or patient from every version, as far as it can be removed, and make sure of it.
 
-    Exemplars, copied scans, names and paths go; scores of the person stay without a name.  So do the mean features and
-    the description of the scans of each structure that it taught go, because they cannot be made again without it.  The
-    sha256 of its files stays: weights cannot forget, and a model that was trained on a scan must not be tested on it.
+    Exemplars, copied scans, embeddings, names and paths go; scores of the person stay without a name.  So do the mean
+    features and the description of the scans of each structure that it taught go, because they cannot be made again
+    without it.  The sha256 of its files stays: weights cannot forget, and a model that was trained on a scan must not
+    be tested on it.
 
     Where a case is named and other cases of the patient stay, the patient's name stays with them.  Afterwards all files
     of the model are looked through.
@@ -107,9 +109,9 @@ def forget(model: str | Path, name: str) -> Json:
         name: The case, the patient, or a file of the case; without regard to case, blanks and Unicode form.
 
     Returns:
-        ``scans`` forgotten, and by version the structures that it taught, the exemplars and copies removed; ``files``
-        looked through, and ``words``: where a name still stands because it is a word of the program, or all of the name
-        of a structure or label.
+        ``scans`` forgotten, and by version the structures that it taught, the exemplars, copies and embeddings
+        removed; ``files`` looked through, and ``words``: where a name still stands because it is a word of the program,
+        or all of the name of a structure or label.
 
     Raises:
         UnknownNameError: The model knows no such case or patient.
@@ -206,6 +208,7 @@ def _holdings(folder: ModelFolder, number: int) -> Json:
              "scans": group["domain"]["scans"], "few_patients": group["domain"]["scans"] <= FEW_PATIENTS}
             for group in folder.document("domain", number).get("groups", ())
         ],
+        "embeddings": len(scans_in(embedding_weights(folder, number))),
         "cases": sorted({entry["case"] for entry in entries} - {FORGOTTEN}),
         "patients": sorted({entry["patient"] for entry in entries} - {FORGOTTEN}),
         "forgotten_scans": len(History.of(folder, number).forgotten),

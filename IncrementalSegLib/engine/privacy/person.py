@@ -19,6 +19,7 @@ from IncrementalSegLib.engine.privacy.naming import TOLD_APART, Names
 from IncrementalSegLib.engine.privacy.traces import OWN_KEY, is_word
 from IncrementalSegLib.files import encode_json
 from IncrementalSegLib.names import name_key
+from IncrementalSegLib.networks.task_memory import scans_in, without_scans
 from IncrementalSegLib.prototypes.bank import BACKGROUND, PrototypeBank
 from IncrementalSegLib.store.contents import encode_tensors
 from IncrementalSegLib.store.manifest import Manifest
@@ -115,7 +116,7 @@ def without_person(folder: ModelFolder, number: int, person: Person) -> tuple[di
 
     Returns:
         File name -> new bytes; and ``structures`` that the person taught, by name,
-        ``exemplars`` and ``copied_scans``, both counted.
+        ``exemplars``, ``copied_scans`` and ``embeddings``, all counted.
     """
     taught = _taught_by(folder.document("history", number), person)
     ids = {item for items in taught.values() for item in items}
@@ -132,8 +133,22 @@ def without_person(folder: ModelFolder, number: int, person: Person) -> tuple[di
     gone = {key for key, entry in copies.scans.items() if person.is_in({"sha256": key, **entry})}
     if gone:
         changes |= _files(COPIES, *_without_copies(copies, gone).to_files())
-    names = [item.name for item in folder.record(number).structures if item.id in ids]
-    return changes, {"structures": names, "exemplars": len(exemplars) - len(kept), "copied_scans": len(gone)}
+    weights = embedding_weights(folder, number)
+    described = person.fingerprints.intersection(scans_in(weights))
+    if described:
+        changes["weights.safetensors"] = encode_tensors("weights", without_scans(weights, described))
+    return changes, {
+        "structures": [item.name for item in folder.record(number).structures if item.id in ids],
+        "exemplars": len(exemplars) - len(kept),
+        "copied_scans": len(gone),
+        "embeddings": len(described),
+    }
+
+
+def embedding_weights(folder: ModelFolder, number: int) -> dict[str, Tensor]:
+    """Return the weights of a version with a task memory; nothing without one."""
+    has_memory = folder.record(number).architecture.get("tasks")
+    return folder.tensors("weights", number) if has_memory else {}
 
 
 def _taught_by(history: Json, person: Person) -> dict[int, set[StructureId]]:

@@ -140,12 +140,14 @@ class Learner:
         )
         optimiser, curve, sums = trainer.optimiser(_PHASE), self.state.curve, dict[str, float]()
         self.state.resume(optimiser)
-        for done in range(steps):
-            terms = trainer.step(curve.steps, _PHASE, optimiser)
-            curve.steps += 1
-            for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + value / steps
-            setup.progress(Phase.TRAINING, (done + 1) / steps, {"loss": sum(terms.values())})
+        assert ctx.teacher_model is not None
+        with ctx.teacher_model.suited(scan.image):
+            for done in range(steps):
+                terms = trainer.step(curve.steps, _PHASE, optimiser)
+                curve.steps += 1
+                for name, value in terms.items():
+                    sums[name] = sums.get(name, 0.0) + value / steps
+                setup.progress(Phase.TRAINING, (done + 1) / steps, {"loss": sum(terms.values())})
         curve.planned = curve.best_step = curve.steps
         curve.points.append({"step": curve.steps, "validation": None} | sums)
         ctx.model.eval()

@@ -13,6 +13,7 @@ from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.session.learner import STEPS, Learner
 from IncrementalSegLib.engine.session.scans import CorrectedScan, cut_pieces
 from IncrementalSegLib.engine.sources import ScanSource
+from IncrementalSegLib.engine.step.tasks import begin_scan_task
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.sampling.prepare import prepare
@@ -79,6 +80,7 @@ class Rounds:
             if other.sha256 != key
             for piece in other.pieces
         ]
+        begin_scan_task(self.learner.ctx, key, whole.image)
         self.learner.learn([*pieces, *earlier], replace(whole, ignore=unseen | taught), steps)
         after = predict_with(scan.strokes, ready, volume, source.name, progress.sub(0.5, 1.0))
         self.scans.pop(key, None)  # the scan of the last round comes last

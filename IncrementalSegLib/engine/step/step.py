@@ -23,6 +23,7 @@ from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.engine.step.saving import save
 from IncrementalSegLib.engine.step.setup import StepSetup, grow
 from IncrementalSegLib.engine.step.state import TrainingCurve
+from IncrementalSegLib.engine.step.tasks import begin_task
 from IncrementalSegLib.engine.step.training import build_monitor, train
 from IncrementalSegLib.engine.step.validator import Validator
 from IncrementalSegLib.errors import CommandRef, IncrementalSegError
@@ -91,6 +92,7 @@ def _run(setup: StepSetup, run: RunSettings, asked: Json, resuming: bool) -> Ste
     state = checkpoints.read(ctx) if resuming else None
     if state is None:
         setup.request.method.begin_step(ctx)
+        begin_task(ctx, data.train)
     monitor = build_monitor(setup, ctx, data, run)
     validator = Validator(predictor, data.held_out.prepared, ctx.new, setup.progress, monitor)
     curve = train(setup, ctx, data, validator, checkpoints, state)
