@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.types import Json, StructureId
 
@@ -17,9 +18,25 @@ class GrowingOutput(nn.Module):
 
     Attributes:
         exclusive: At most one structure can lie at a voxel.
+        most: Largest number of structures, or ``None`` for any number.
     """
 
     exclusive: ClassVar[bool]
+    most: ClassVar[int | None] = None
+
+    @classmethod
+    def require_room(cls, count: int) -> None:
+        """Refuse more structures than the output can hold.
+
+        Raises:
+            ModelError: There are too many.
+        """
+        if cls.most is not None and count > cls.most:
+            raise ModelError(
+                f"The model would know {count} structures, and its network has room for {cls.most}.",
+                "Its form does not grow with them.",
+                "Remove a structure, or start another model.",
+            )
 
     @abstractmethod
     def add(self, structure: StructureId, channels: int) -> None:

@@ -109,6 +109,7 @@ def resolve(
         # Scans that the model cannot take are refused by whoever reads them, with the scan and the value named.
         method, why = choice.method or "finetune", choice.reasons
     chosen = build_method(method, asked.options)
+    find("output", chosen.output).require_room(len(listing))
     if parent is not None:
         check_fit(chosen, parent, folder, asked.network)
     if asked.improve and asked.unlabelled is None and chosen.draws_unlabelled:

@@ -65,6 +65,7 @@ class Embedding(GrowingOutput):
     """
 
     exclusive = True
+    most = TEXT_WIDTH
     directions: Tensor
     known_above: Tensor
 
@@ -80,20 +81,15 @@ class Embedding(GrowingOutput):
         """Reserve a free row, and make the layers before the first.
 
         Raises:
-            ModelError: All rows are taken.
+            ModelError: No row is free.
         """
+        self.require_room(len(self.places) + 1)
         if not self.layers:
             convolution = nn.Conv2d if self.dimension == 2 else nn.Conv3d
             self.layers["hidden"] = convolution(channels, HIDDEN, kernel_size=1)
             self.layers["project"] = convolution(HIDDEN, 1 + TEXT_WIDTH, kernel_size=1, bias=False)
         taken = {place.row for place in self.places.values()}
-        free = next((row for row in range(TEXT_WIDTH) if row not in taken), None)
-        if free is None:
-            raise ModelError(
-                f"The model knows {TEXT_WIDTH} structures, and its network has a direction for no more.",
-                todo="Remove a structure, or start another model.",
-            )
-        self.places[structure] = DirectionRow(free)
+        self.places[structure] = DirectionRow(next(row for row in range(TEXT_WIDTH) if row not in taken))
 
     @torch.no_grad()
     def orient(self, structure: StructureId, embedding: TextEmbedding) -> DirectionRow:

@@ -124,7 +124,7 @@ def test_an_arrangement_that_does_not_fit_is_refused(wrong):
 def test_there_is_room_for_512_structures():
     model = segmenter((), output="embedding")
     model.add([f"{number:032x}" for number in range(512)])
-    with pytest.raises(ModelError, match="512 structures"):
+    with pytest.raises(ModelError, match="know 513 structures, and its network has room for 512"):
         model.add([A])
 
 

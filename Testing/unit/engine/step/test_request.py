@@ -117,6 +117,13 @@ def test_what_does_not_fit_the_model_is_refused(model, data, more, message):
     assert tree(model) == before
 
 
+def test_more_structures_than_the_network_has_room_for_are_refused_before_a_scan_is_read(model, data, monkeypatch):
+    monkeypatch.setattr(find("output", "heads"), "most", 1)
+    assert resolve(model, data / "humerus", "humerus", StepSettings(improve=True)).taught
+    with pytest.raises(ModelError, match="would know 2 structures, and its network has room for 1"):
+        resolve(model, data / "both", "scapula", StepSettings(method="lwfseg"))
+
+
 def test_step_numbers_count_improvements_too(model, data, teach):
     teach(model, data / "humerus", "humerus", improve=True)
     record = teach(model, data / "scapula", "scapula").record
