@@ -74,6 +74,8 @@ def build_trainer(
         for source, (cases, targets) in sources.items()
         if cases
     }
+    if "unlabelled" in pools and not method.sources(ctx).get("unlabelled"):
+        log.warning("No batch comes from the scans of %s: the options of the method say so.", OptionRef("unlabelled"))
     return Trainer(
         method=method,
         ctx=ctx,

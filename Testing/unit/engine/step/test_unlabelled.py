@@ -66,9 +66,10 @@ def test_a_folder_of_scans_is_drawn_and_never_judges(model, data, drawn):
     assert {fingerprint(case.images) for case in request.cases.cases} <= request.history.trained
 
 
-def test_a_data_set_brings_its_scans_without_labels(model, data, drawn):
+def test_a_data_set_brings_its_scans_without_labels(model, data, drawn, caplog):
     learn(model, data / "both", "humerus", improve=True, unlabelled=data / "scapula", **STEP)
     assert "unlabelled" in {source for source, _ in drawn}
+    assert "No batch" not in caplog.text
 
 
 def test_scans_that_judge_are_left_out(model, data, caplog):
@@ -141,6 +142,14 @@ def test_an_interrupted_step_goes_on_with_them(model, data, monkeypatch):
     resume(model, device="cpu")
     one, other = (open_model(path).tensors("weights") for path in (whole, model))
     assert changed(one, other) == set()
+
+
+def test_scans_that_the_options_never_draw_are_told(model, data, drawn, caplog):
+    options = FEW | {"distillation": 0}
+    step = STEP | {"options": options, "steps": 1}
+    learn(model, data / "both", "humerus", improve=True, unlabelled=data / "scapula", **step)
+    assert {source for source, _ in drawn} == {"new"}
+    assert "No batch comes from the scans of unlabelled" in caplog.text
 
 
 def test_without_them_an_improvement_says_what_is_lost(model, data, caplog):
