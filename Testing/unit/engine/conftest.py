@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tiny import FEW, small_quick
 
 from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.step import trainer
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 
 SIZE = (6, 32, 32)
@@ -29,6 +31,29 @@ def data(tmp_path_factory) -> Path:
     write_phantom_dataset(folder / "scapula", 3, scanner="A", structures=["scapula"], seed=2, size=SIZE)
     write_phantom_dataset(folder / "both", 5, scanner="A", structures=["humerus", "scapula"], seed=3, size=SIZE)
     return folder
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Interrupt a step of a method at an update, counted from 1; the updates before have left checkpoints."""
+
+    @contextmanager
+    def at(kind, number):
+        calls, real = [], kind.after_update
+
+        def after_update(method, ctx):
+            calls.append(1)
+            if len(calls) == number:
+                raise KeyboardInterrupt
+            real(method, ctx)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
+            patch.setattr(kind, "after_update", after_update)
+            with pytest.raises(KeyboardInterrupt):
+                yield
+
+    return at
 
 
 @pytest.fixture

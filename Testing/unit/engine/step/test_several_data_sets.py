@@ -9,7 +9,6 @@ from tiny import FEW, changed
 
 from IncrementalSegLib.cli.app import main
 from IncrementalSegLib.engine.learn import learn, resume
-from IncrementalSegLib.engine.step import trainer
 from IncrementalSegLib.methods.cfil import Cfil
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.versions import open_model
@@ -70,22 +69,11 @@ def test_each_list_belongs_to_its_data_set(small_presets, data, tmp_path):
     assert {found for case, found in looked_for.items() if "_A_3_" in case} == {("humerus",)}
 
 
-def test_an_interrupted_step_reads_all_of_them_again(small_presets, data, tmp_path, monkeypatch):
+def test_an_interrupted_step_reads_all_of_them_again(small_presets, data, tmp_path, interrupted):
     sources = [data / "humerus", data / "scapula"]
     learn(tmp_path / "whole", sources, ["humerus", "blade=scapula"], **STEP)
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
-    calls, real = [], Cfil.after_update
-
-    def after_update(method, ctx):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        real(method, ctx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Cfil, "after_update", after_update)
-        with pytest.raises(KeyboardInterrupt):
-            learn(tmp_path / "model", sources, ["humerus", "blade=scapula"], **STEP)
+    with interrupted(Cfil, 2):
+        learn(tmp_path / "model", sources, ["humerus", "blade=scapula"], **STEP)
     resume(tmp_path / "model", device="cpu")
     one, other = (open_model(tmp_path / name).tensors("weights") for name in ("whole", "model"))
     assert changed(one, other) == set()

@@ -10,7 +10,6 @@ from tiny import FEW, changed
 
 from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.settings import StepSettings
-from IncrementalSegLib.engine.step import trainer
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.methods.cfil import Cfil
@@ -121,23 +120,12 @@ def test_no_patient_is_on_both_sides(model, data, tmp_path, caplog):
     assert "1 of 2 unlabelled scans are left out, because scans of their patients are held out" in caplog.text
 
 
-def test_an_interrupted_step_goes_on_with_them(model, data, monkeypatch):
+def test_an_interrupted_step_goes_on_with_them(model, data, interrupted):
     whole = shutil.copytree(model, model.parent / "whole")
     step = STEP | {"unlabelled": data / "scapula"}
     learn(whole, data / "both", "humerus", improve=True, **step)
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
-    calls, real = [], Cfil.after_update
-
-    def after_update(method, ctx):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        real(method, ctx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Cfil, "after_update", after_update)
-        with pytest.raises(KeyboardInterrupt):
-            learn(model, data / "both", "humerus", improve=True, **step)
+    with interrupted(Cfil, 3):
+        learn(model, data / "both", "humerus", improve=True, **step)
     assert (model / UNFINISHED).exists()
     resume(model, device="cpu")
     one, other = (open_model(path).tensors("weights") for path in (whole, model))
