@@ -70,17 +70,23 @@ def without_prototype(folder: ModelFolder) -> list[str]:
     return [item.name for item in folder.record().structures if item.id not in held]
 
 
-def has_memory(folder: ModelFolder, key: str) -> bool:
-    """Return whether the current version holds something in its method's memory.
+def without_memory(folder: ModelFolder, key: str) -> list[str]:
+    """Return the names of the structures about which the memory of a method holds nothing under a key.
 
     Args:
         folder: The model.
-        key: Name in the memory, from :meth:`Method.key`.
+        key: Name in the memory, from :meth:`Method.key`.  What lies there is about all structures, unless it is an
+            object with a list ``structures``.
 
     Raises:
         ModelError: A file is missing, damaged, or of another form.
     """
-    return key in read_document(folder, "memory", None, dict).get("method", {}) or key in folder.tensors("memory")
+    data = read_document(folder, "memory", None, dict).get("method", {})
+    known = folder.record().structures
+    if key not in data:
+        return [] if key in folder.tensors("memory") else list(known.names)
+    held = data[key].get("structures") if isinstance(data[key], dict) else None
+    return [item.name for item in known if held is not None and item.id not in held]
 
 
 def _is_banned(exemplar: Json) -> bool:

@@ -108,6 +108,7 @@ class Protocol:
         unlabelled: Later stages see the scans of earlier ones again, without labels, where the method draws such scans.
         validation: The test patients are left out, and a quarter of the others are the test, for choosing options.
         beginners: Methods that begin their own models although there is ``first``: they need more than its weights.
+            Those that need a memory of their own steps do so anyway.
         session: Corrections after the last stage, or ``None``.
     """
 

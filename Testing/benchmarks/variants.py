@@ -103,7 +103,8 @@ def _variant(text: str, protocol: Protocol) -> Variant:
                 "Leave it out.",
             )
         given[name] = value
-    own = method in protocol.beginners or not first
+    remembers = not bound and any(need.startswith("memory:") for need in find("method", method).needs)
+    own = method in protocol.beginners or remembers or not first
     begins = first if not own else OF_BOUNDS if bound else method
     built = build_method(begins if bound else method, given)
     options = built.options.model_dump(mode="json", exclude=set(MethodOptions.model_fields))

@@ -40,7 +40,7 @@ def filled(text: str) -> str:
 
 
 def _needs(needs: list[str]) -> str:
-    words = {"exemplars": "exemplars", "prototypes": "class means"}
+    words = {"exemplars": "exemplars", "prototypes": "class means", "memory:fisher": "Fisher information"}
     return ", ".join(words.get(need, need) for need in needs if need != "teacher") or "–"
 
 

@@ -104,6 +104,15 @@ class Learner:
         """Predicts with what was learned so far."""
         return self.setup.predictor(self.ctx.model, self.data.plan)
 
+    def next_scan(self, pieces: Sequence[PreparedCase]) -> None:
+        """Tell the method that the next round is on another scan.
+
+        Args:
+            pieces: Of the scan before.
+        """
+        self.ctx.cases = pieces
+        self.setup.request.method.next_scan(self.ctx)
+
     def learn(self, pieces: Sequence[PreparedCase], scan: PreparedCase, steps: int) -> None:
         """Do the optimiser steps of a round.
 

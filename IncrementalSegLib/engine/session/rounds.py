@@ -80,6 +80,8 @@ class Rounds:
             if other.sha256 != key
             for piece in other.pieces
         ]
+        if self.scans and (before := list(self.scans.values())[-1]).sha256 != key:
+            self.learner.next_scan(before.pieces)
         begin_scan_task(self.learner.ctx, key, whole.image)
         self.learner.learn([*pieces, *earlier], replace(whole, ignore=unseen | taught), steps)
         after = predict_with(scan.strokes, ready, volume, source.name, progress.sub(0.5, 1.0))

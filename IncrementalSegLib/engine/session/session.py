@@ -225,7 +225,7 @@ class Session:
         setup, ctx, scans = learner.setup, learner.ctx, self._scans()
         assert learner.state is not None
         assert ctx.teacher_model is not None
-        ctx.cases = [piece for scan in scans for piece in scan.pieces]
+        ctx.cases = scans[-1].pieces  # `next_scan` has seen those before
         cases = [scan.case for scan in scans]
         request = replace(setup.request, cases=Dataset("corrections", folder.path, (), tuple(cases)))
         setup.request.method.remember(ctx)

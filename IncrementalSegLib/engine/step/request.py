@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from IncrementalSegLib.engine.carried import can_rehearse, has_memory, without_prototype
+from IncrementalSegLib.engine.carried import can_rehearse, without_memory, without_prototype
 from IncrementalSegLib.engine.choice import choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.settings import StepSettings
@@ -236,13 +236,13 @@ def _check_needs(method: Method[Any], folder: ModelFolder) -> None:
             "They were removed together with the scans behind them.",
             Hint("Choose mib, or make them from the old scans: ", again, "."),
         )
-    wanted = {need.removeprefix("memory:") for need in method.needs if need.startswith("memory:")}
-    if wanted and (missing := sorted(item for item in wanted if not has_memory(folder, method.key(item)))):
-        raise MissingNeedError(
-            f"The method {name!r} needs its own {', '.join(missing)} of the known structures, and the model has none.",
-            "A step with another method does not compute it.",
-            Hint("Choose another method, or compute it from the old scans: ", again, "."),
-        )
+    for item in sorted(need.removeprefix("memory:") for need in method.needs if need.startswith("memory:")):
+        if missing := without_memory(folder, method.key(item)):
+            raise MissingNeedError(
+                f"The method {name!r} needs its own {item} of every known structure; {', '.join(missing)}: none.",
+                "A step with another method does not compute it.",
+                Hint("Choose another method, or compute it from the old scans: ", again, "."),
+            )
 
 
 def _family(output: str) -> list[str]:

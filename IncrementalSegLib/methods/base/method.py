@@ -62,8 +62,9 @@ class Method(ABC, Generic[OptionsT]):
         output: Form of the output, must match the model's: ``heads``, ``classes``, ``embedding``, ``dynamic`` or
             ``dynamic-text``.
         needs: Requirements of the second and later steps: ``teacher``, ``exemplars``, ``prototypes``, or
-            ``memory:NAME`` for something that :meth:`remember` of this method leaves under :meth:`key`.  The first
-            step of a model needs nothing.
+            ``memory:NAME`` for something that :meth:`remember` of this method leaves under :meth:`key`, about every
+            structure or, as an object in ``ctx.memory.data``, about those in its list ``structures``.  The first step
+            of a model needs nothing.
         draws_unlabelled: Whether the method draws batches from unlabelled scans, where there are some.
         reads_names: Whether the method uses the text embeddings of new structures, ``ctx.text``.
         retains: Whether the method keeps old structures; ``False`` for the lower bounds of comparisons.
@@ -128,6 +129,9 @@ class Method(ABC, Generic[OptionsT]):
 
     def after_update(self, ctx: StepContext) -> None:
         """Change weights or running means after the optimiser step."""
+
+    def next_scan(self, ctx: StepContext) -> None:
+        """Go on to another scan of a correction session; ``ctx.cases`` are the pieces of the one before."""
 
     def remember(self, ctx: StepContext) -> None:
         """Add to ``ctx.memory``, under :meth:`key`, what this method alone needs next time.

@@ -5,7 +5,7 @@ import json
 import torch
 from tiny import DISC, SQUARE, context, method
 
-from IncrementalSegLib.engine.carried import memory_document, read_carried_state
+from IncrementalSegLib.engine.carried import memory_document, read_carried_state, without_memory
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.store.versions import open_model
@@ -64,3 +64,18 @@ def test_a_loaded_model_is_the_one_that_was_saved(taught):
         assert set(state) == set(saved)
         assert all(torch.equal(state[name], value) for name, value in saved.items())
     assert one.plan.model_dump(mode="json") == folder.record().preprocessing
+
+
+def test_memory_is_about_all_structures_or_about_those_it_names(model, data, teach):
+    folder = open_model(model)
+    assert without_memory(folder, "m/f") == ["humerus"]
+    document = folder.document("memory")
+    for held, lacking in (
+        ({"structures": []}, ["humerus"]),
+        ({"structures": list(folder.record().structures.ids)}, []),
+        (3, []),
+    ):
+        folder.edit({"action": "test"}, documents={"memory": document | {"method": {"m/f": held}}})
+        assert without_memory(folder, "m/f") == lacking
+    folder.edit({"action": "test"}, tensors={"memory": {"m/f": torch.ones(3)}}, documents={"memory": document})
+    assert without_memory(folder, "m/f") == []

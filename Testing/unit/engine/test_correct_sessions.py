@@ -44,7 +44,7 @@ def scans(data) -> list[Path]:
 def round_of(model, tmp_path):
     """Return a function that does a round of two optimiser steps on a scan."""
 
-    def act(scan, voxels=((2, 3, 4),), background=((0, 0, 0),), **more):
+    def act(scan, voxels=((2, 3, 4),), background=((0, 0, 0),), of=model, **more):
         grid = read_volume(scan).grid
         masks = {name: np.zeros(grid.shape, bool) for name in ("humerus", "background")}
         for name, places in (("humerus", voxels), ("background", background)):
@@ -53,7 +53,7 @@ def round_of(model, tmp_path):
         strokes = tmp_path / "strokes.seg.nrrd"
         write_seg_nrrd(strokes, masks, grid, [Structure(name, name, 1, (255, 0, 0)) for name in masks])
         settings = {"method": "lwfseg", "steps": 2, "overwrite": True, "device": "cpu"} | more
-        return correct(model, scan, strokes, tmp_path / "corrected.seg.nrrd", **settings)
+        return correct(of, scan, strokes, tmp_path / "corrected.seg.nrrd", **settings)
 
     return act
 
@@ -131,6 +131,31 @@ def test_kept_corrections_are_a_version_that_the_gate_judged(model, scans, round
     assert all(torch.equal(value, weights[f"weights/{name}"]) for name, value in kept.items())
     assert folder.current == (2 if record.accepted else 1)
     assert not Correcting(model).path.exists()
+
+
+@pytest.mark.parametrize(("method", "kind"), [("ewc", "anchor")])
+def test_a_method_may_take_each_scan_for_a_step(data, scans, teach, round_of, tmp_path, method, kind):
+    soft, start = tmp_path / "soft", f"memory/{method}/{kind}/"
+    teach(soft, data / "humerus", "humerus", method="ewc")
+
+    def held(start=start):
+        found = learned(soft).items()
+        return {name.removeprefix(start): value for name, value in found if name.startswith(start)}
+
+    round_of(scans[0], of=soft, method=method)
+    one = held()
+    round_of(scans[0], of=soft, method=None)
+    assert same(one, held()), "the scan is the same"
+    weights = held("weights/")
+    round_of(scans[1], of=soft, method=None)
+    two = held()
+    assert two
+    assert not same(one, two)
+    assert all(torch.equal(value, weights[name]) for name, value in two.items())
+    keep_corrections(soft, device="cpu")
+    before, after = (open_model(soft).tensors("memory", number) for number in (1, 2))
+    assert not [key for key in after if key.startswith(f"{method}/{kind}/")]
+    assert same(before, after) is (method != "ewc")
 
 
 def test_harmful_corrections_are_held_back(model, data, scans, teach, round_of, monkeypatch):

@@ -42,7 +42,7 @@ def test_a_model_without_it_is_refused_with_the_command_that_makes_it(anchored, 
     model = tmp_path / "model"
     learn(model, tmp_path / "humerus", "humerus", method="finetune", **STEP)
     before = tree(model)
-    with pytest.raises(MissingNeedError, match="its own strength of the known structures") as refused:
+    with pytest.raises(MissingNeedError, match="its own strength of every known structure; humerus: none") as refused:
         learn(model, tmp_path / "scapula", "scapula", method="anchored", **STEP)
     assert 'data="OLD_DATA", method="anchored")' in str(refused.value)
     assert tree(model) == before
