@@ -73,6 +73,9 @@ def test_rounds_change_the_copy_alone_and_are_undone_to_the_bit(model, scans, ro
     assert round_of(scans[0]).session.rounds == 1
     one = learned(model)
     assert not same(one, one | {f"weights/{name}": value for name, value in current.items()})
+    statistics = [name for name in current if "running" in name and name.startswith("trunks")]
+    assert statistics
+    assert all(torch.equal(one[f"weights/{name}"], current[name]) for name in statistics)
     second = round_of(scans[0], method=None).session  # the method is that of the session
     assert (second.rounds, second.scans[0]["rounds"], len(second.scans)) == (2, 2, 1)
     two = learned(model)
@@ -221,6 +224,24 @@ def test_a_simulated_session_scores_each_case_before_and_after_and_writes_nothin
     assert [case.start for case in taught.cases] == [case.start for case in still.cases]
     assert all(len(case.back["humerus"]) == 1 for case in taught.cases)
     assert [case.back for case in still.cases] == [{}, {}, {}]
+
+
+def test_a_session_makes_a_plain_network_bayesian_and_keeps_it(tmp_path, data, scans, teach, round_of):
+    model = tmp_path / "plain"
+    teach(model, data / "humerus", "humerus", method="finetune-softmax", network="unet2d")
+    round_of(scans[0], of=model, method="clis")
+    one = learned(model)
+    priors = {name: value for name, value in one.items() if name.endswith(("prior_mean", "prior_sigma"))}
+    round_of(scans[0], of=model, method=None)
+    assert priors
+    assert same(priors, {name: learned(model)[name] for name in priors})  # all rounds are one task
+    undo_correction(model)
+    assert same(learned(model), one)
+    result = keep_corrections(model, device="cpu")
+    kept = open_model(model).record(result.record.number)
+    assert kept.architecture["config"]["network"] == "unet2d-bayes"
+    found = load(open_model(model), start("cpu"), kept.number).segmenter.state_dict()
+    assert all(torch.equal(found[name.removeprefix("weights/")], value) for name, value in priors.items())
 
 
 @pytest.mark.parametrize("depth", [1, 4])
