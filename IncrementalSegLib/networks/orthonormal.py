@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from IncrementalSegLib.networks.text import TextEmbedding, seeded_direction
+from IncrementalSegLib.networks.text import SEEDED, TextEmbedding, seeded_direction
 
 SHORTEST_RESIDUAL = 1e-3
 """Shortest residual of a unit vector that gives a direction; below it rounding decides."""
@@ -47,7 +47,7 @@ def next_direction(embedding: TextEmbedding, earlier: NDArray[np.float64]) -> Di
     while length < SHORTEST_RESIDUAL:
         rest = _residual(seeded_direction(embedding.name, attempt), earlier)
         attempt, length = attempt + 1, float(np.linalg.norm(rest))
-    return Direction(rest / length, residual, "seeded")
+    return Direction(rest / length, residual, SEEDED)
 
 
 def _residual(vector: NDArray[np.float64], earlier: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,6 +27,9 @@ from IncrementalSegLib.terminology import known_names
 TEXT_WIDTH = 512
 """The longest text embedding, that of CLIP ViT-B/32; shorter ones are padded with zeros."""
 
+SEEDED = "seeded"
+"""Source of an embedding that is made from the hash of a name."""
+
 _SAME = 1e-6  # distance below which two unit vectors count as equal
 
 Vector = NDArray[np.float64]
@@ -72,7 +75,7 @@ def text_embeddings(names: Sequence[str], table: Path | None = None) -> dict[str
 
 def seeded_embedding(name: str) -> TextEmbedding:
     """Return the embedding of a name that is made from its hash."""
-    return TextEmbedding(name, seeded_direction(name), "seeded")
+    return TextEmbedding(name, seeded_direction(name), SEEDED)
 
 
 def seeded_direction(name: str, attempt: int = 0) -> Vector:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.engine.step.unlabelled import find_unlabelled, warn_of_forgetting
 from IncrementalSegLib.errors import CommandRef, Hint, MissingNeedError, ModelError, OptionError, OptionRef
 from IncrementalSegLib.methods.base.method import Method
-from IncrementalSegLib.networks.text import TextEmbedding, text_embeddings
+from IncrementalSegLib.networks.text import SEEDED, TextEmbedding, text_embeddings
 from IncrementalSegLib.options import refusal
 from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.registry import find, names
@@ -27,6 +28,8 @@ from IncrementalSegLib.sampling.joint import Data, Wanted, open_joint
 from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, create_or_open
 from IncrementalSegLib.structures import Structure, StructureList, StructureSpec
 from IncrementalSegLib.types import StructureId
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def resolve(
         history=history,
         weights=descriptor_weights(chosen.options),
         unlabelled=find_unlabelled(asked.unlabelled, chosen, history),
-        text=_text(chosen, [item for item in taught if item.name not in known], asked.text_embeddings),
+        text=_text(chosen, [item for item in taught if item.name not in known], asked.text_embeddings, parent),
         why=tuple(why),
     )
 
@@ -167,7 +170,7 @@ def _taught(
 
 
 def _text(
-    method: Method[Any], fresh: Sequence[Structure], table: str | Path | None
+    method: Method[Any], fresh: Sequence[Structure], table: str | Path | None, parent: VersionRecord | None
 ) -> dict[StructureId, TextEmbedding]:
     """Return the text embeddings of new structures for a method that reads names."""
     if not method.reads_names:
@@ -185,6 +188,17 @@ def _text(
             Hint("Leave out ", OptionRef("text_embeddings"), "."),
         )
     found = text_embeddings([item.name for item in fresh], None if table is None else Path(table))
+    own = {embedding.source for embedding in found.values()}
+    placed = parent.architecture.get("output", {}).values() if parent is not None else ()
+    older = {entry["source"] for entry in placed} - {SEEDED}
+    if older and own - older:
+        log.warning(
+            "The names of the new structures are embedded by %s, those of older ones by %s: that two of them are alike "
+            "says nothing. %s gives the table that the older ones came from.",
+            " and ".join(sorted(own)),
+            " and ".join(sorted(older)),
+            OptionRef("text_embeddings"),
+        )
     return {item.id: found[item.name] for item in fresh}
 
 

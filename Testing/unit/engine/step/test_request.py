@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 from tiny import tree
 
+from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.planning.advice import advise
 from IncrementalSegLib.engine.privacy import ledger as privacy
 from IncrementalSegLib.engine.settings import StepSettings
@@ -129,6 +130,17 @@ def test_step_numbers_count_improvements_too(model, data, teach):
     record = teach(model, data / "scapula", "scapula").record
     assert record.step["number"] == record.structures.named("scapula").step == 3
     assert record.structures.named("humerus").step == 1
+
+
+def test_names_embedded_from_another_source_than_the_older_ones_are_told(small_presets, data, tmp_path, caplog):
+    table = tmp_path / "table.safetensors"
+    save_file({"humerus": np.arange(4.0), "scapula": np.ones(4)}, table)
+    model, settings = tmp_path / "named", StepSettings(method="cfil", text_embeddings=table)
+    learn(model, data / "humerus", "humerus", method="cfil", text_embeddings=table, steps=1, preset="quick")
+    resolve(model, data / "scapula", "scapula", settings)
+    assert "embedded by" not in caplog.text
+    resolve(model, data / "scapula", "scapula", replace(settings, text_embeddings=None))
+    assert "those of older ones by table" in caplog.text
 
 
 def test_a_method_that_reads_names_finds_an_embedding_of_each_new_structure(model, data, tmp_path, monkeypatch):
