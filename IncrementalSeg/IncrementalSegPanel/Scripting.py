@@ -11,20 +11,17 @@ from typing import Any
 import qt
 import slicer
 
-from IncrementalSegLib.errors import CommandRef, DataError, Hint, IncrementalSegError, ModelError, OptionRef, phrased
+from IncrementalSegLib.errors import DataError, Hint, IncrementalSegError, ModelError, phrased
 from IncrementalSegLib.store.summary import read_summary
-from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.wire import events
 from IncrementalSegPanel.scene.Examples import Example
 from IncrementalSegPanel.scene.ScriptExamples import chosenExamples
+from IncrementalSegPanel.ScriptWords import checkScan, scriptWords, structuresOf
 from IncrementalSegPanel.Start import Tools, defer, makeTools
 from IncrementalSegPanel.Translation import _
 
 _log = logging.getLogger("IncrementalSeg")
-
-_METHODS = {"doctor": "doctor()", "learn": "teach(...)", "methods": "methods()", "resume": "resume()"}
-"""The method of this class that stands for a verb of the worker."""
 
 
 class Scripting:
@@ -61,7 +58,7 @@ class Scripting:
         try:
             summary = read_summary(folder)
         except ModelError as error:
-            raise ModelError(error.what, error.why, phrased(error.todo, _scriptWords)) from error
+            raise ModelError(error.what, error.why, phrased(error.todo, scriptWords)) from error
         self.folder = folder
         return summary
 
@@ -91,12 +88,7 @@ class Scripting:
         Raises:
             IncrementalSegError: The scan or the model cannot be used.
         """
-        if not isinstance(volumeNode, slicer.vtkMRMLScalarVolumeNode):
-            raise DataError(
-                _("{value} is not a scan.").format(value=repr(volumeNode)),
-                _("A scan is a volume node of the scene."),
-                _("Load one, or find it in the scene: slicer.util.getNode(NAME)."),
-            )
+        checkScan(volumeNode)
         folder = self._model(model)
         with tempfile.TemporaryDirectory(prefix="segment-", dir=self.tools.folders.temporary) as work:
             scan = self._written(lambda: self.tools.bridge.exportVolume(volumeNode, Path(work), defer))
@@ -109,13 +101,73 @@ class Scripting:
             for text in result["warnings"]:
                 _log.warning(text)
             output, *maps = result["outputs"]
-            known = [Structure.from_json(item) for item in read_summary(folder)["structures"]]
-            found = [item for item in known if item.name in result["structures"]]
+            found = [item for item in structuresOf(folder) if item.name in result["structures"]]
             node = self.tools.bridge.showSegmentation(output, volumeNode, found, segmentationNode)
             if maps:
                 shown = _("uncertainty") if similarity is None else _("similarity to {name}").format(name=similarity)
                 self.tools.bridge.showMap(maps[-1], volumeNode, shown)
         return node
+
+    def correct(
+        self,
+        volumeNode: Any,
+        strokesNode: Any,
+        model: str | Path | None = None,
+        method: str | None = None,
+        segmentationNode: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Correct a scan by strokes: a round, as on the page *Correct and learn*.
+
+        Args:
+            volumeNode: The scan.
+            strokesNode: A segmentation node with segments named like structures of the model, and ``background``.
+            model: Folder or name; by default the open one.
+            method: How a copy of the model learns from the strokes; by default as in the session that is open, else
+                not at all (``propagate-only``).
+            segmentationNode: Where the segments are put; by default the result of that scan, or a new one.
+            options: Whatever else ``correct`` takes: ``steps``, ``seed``, ``options`` of the method ...
+
+        Returns:
+            The segmentation node; :meth:`corrections` tells of the session.
+
+        Raises:
+            IncrementalSegError: Scan, strokes or model cannot be used; the session is as before.
+        """
+        checkScan(volumeNode)
+        if not isinstance(strokesNode, slicer.vtkMRMLSegmentationNode):
+            raise DataError(
+                _("{value} holds no strokes.").format(value=repr(strokesNode)),
+                _("Strokes are a segmentation node with segments named like structures, and one named background."),
+            )
+        folder, bridge = self._model(model), self.tools.bridge
+        kept = Path(tempfile.mkdtemp(prefix="correct-", dir=self.tools.folders.temporary))  # the session looks back
+        with tempfile.TemporaryDirectory(prefix="round-", dir=self.tools.folders.temporary) as work:
+            scan = self._written(lambda: bridge.exportVolume(volumeNode, kept, defer))
+            path = Path(work) / "strokes.seg.nrrd"
+            strokes = self._written(lambda: bridge.strokes.export(strokesNode, volumeNode, path, defer))
+            wanted = {"method": method, "output": str(Path(work) / "result")} | options
+            result = self.do("correct", model=str(folder), scan=str(scan), strokes=str(strokes), **wanted)
+            for text in result["warnings"]:
+                _log.warning(text)
+            return bridge.showSegmentation(result["outputs"][0], volumeNode, structuresOf(folder), segmentationNode)
+
+    def corrections(self) -> Json:
+        """Return the rounds and scans of the correction session of the open model."""
+        return self._ask("corrections")
+
+    def undoCorrection(self) -> Json:
+        """Take back the last round of the session, and return what is left; outlines of the scene stay."""
+        return self._ask("undo_correction")
+
+    def keepCorrections(self, accept: str = "gate") -> Json:
+        """Make a version of what the session has learned; return what :meth:`teach` returns of it."""
+        result = self._ask("keep_corrections", accept=accept)
+        return result | {"verdict": result["retention"]["sentence"], "report": result["retention"]}
+
+    def discardCorrections(self) -> Json:
+        """Forget what the session has learned."""
+        return self._ask("discard_corrections")
 
     def teach(
         self,
@@ -242,7 +294,7 @@ class Scripting:
                 return job.end.result
             case events.Failed():
                 end = job.end
-                todo = Hint.from_json(end.hint).phrased(_scriptWords) if end.hint else end.todo
+                todo = Hint.from_json(end.hint).phrased(scriptWords) if end.hint else end.todo
                 raise IncrementalSegError(end.what, end.why, todo)
         raise IncrementalSegError(_("{verb} was cancelled.").format(verb=verb))
 
@@ -280,11 +332,3 @@ class Scripting:
         if export.error is not None:
             raise export.error
         return export.path
-
-
-def _scriptWords(step: OptionRef | CommandRef) -> str:
-    """Return what an option or a command that a message names is called in a script."""
-    if isinstance(step, OptionRef):
-        return str(step)
-    given = "".join(f", {OptionRef(name, value)}" for name, value in step.arguments.items())
-    return _METHODS.get(step.verb, f'do("{step.verb}"{given})')

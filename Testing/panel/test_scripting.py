@@ -21,6 +21,7 @@ from IncrementalSegPanel.Start import Tools
 from IncrementalSegPanel.Worker import Worker, _Link
 
 from IncrementalSegLib.errors import DataError, IncrementalSegError, ModelError
+from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.wire.client import Client
 
 SCRIPTS = SampleData.FOLDER.parent / "Scripts"
@@ -93,31 +94,6 @@ def test_the_sample_is_six_scans_of_which_the_last_has_no_outlines(scans):
     assert selection.GetActiveVolumeID() == scans[-1].GetID()
     assert SampleData.load() == scans  # a second click adds nothing
     assert len(outlines()) == 5
-
-
-def test_the_sample_that_comes_with_the_module_is_what_the_script_makes(tmp_path):
-    made = make_sample.write(tmp_path, make_sample.SIZE)
-    assert {p.name: p.read_bytes() for p in made.iterdir()} == {
-        p.name: p.read_bytes() for p in SampleData.FOLDER.iterdir()
-    }
-
-
-def test_the_sample_is_offered_in_the_module_sample_data(monkeypatch):
-    offered = {}
-
-    class Logic:
-        @staticmethod
-        def registerCustomSampleDataSource(**source):
-            offered.update(source)
-
-    monkeypatch.setitem(sys.modules, "SampleData", type(sys)("SampleData"))
-    sys.modules["SampleData"].SampleDataLogic = Logic
-    SampleData.register()
-    assert len({len(offered[key]) for key in ("uris", "fileNames", "nodeNames", "loadFileTypes")}) == 1
-    assert all(qt.QFile(qt.QUrl(uri).toLocalFile()).exists() for uri in offered["uris"])
-    assert offered["loadFileTypes"][:2] == ["VolumeFile", "SegmentationFile"]
-    assert Path(offered["thumbnailFileName"]).is_file()
-    assert callable(offered["customDownloader"])
 
 
 def test_a_scan_is_segmented_and_the_result_belongs_to_it(script, model, scans):
@@ -208,6 +184,32 @@ def test_what_a_model_made_and_nobody_corrected_does_not_teach(script, model, sc
     with pytest.raises(DataError, match="No example of humerus is left") as found:
         script.teach("humerus", [made], model=tmp_path / "none")
     assert parts(found.value)
+
+
+def test_a_scan_is_corrected_by_strokes_and_the_model_learns(script, model, scans):
+    pytest.importorskip("skimage")
+    scan, bridge = scans[-1], script.tools.bridge
+    strokes = bridge.strokes.prepare(scan, [Structure.from_json(item) for item in script.summary()["structures"]])
+    (humerus, *_others), place = strokes.GetSegmentation().GetSegmentIDs(), (slice(2, 4), slice(3, 8), slice(3, 8))
+    with pytest.raises(DataError, match="No stroke is painted yet"):
+        script.correct(scan, strokes)
+    array = np.zeros(slicer.util.arrayFromVolume(scan).shape, np.uint8)
+    array[place] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, strokes, humerus, scan)
+    node = script.correct(scan, strokes)
+    assert slicer.util.arrayFromSegmentBinaryLabelmap(node, humerus, scan)[place].all()
+    assert script.corrections()["rounds"] == 0
+    assert script.correct(scan, strokes, method="lwfseg", steps=2) is node
+    assert script.corrections()["rounds"] == 1
+    assert script.do("look_back", model=str(model))["failed"] == {}
+    with pytest.raises(IncrementalSegError, match=r"discardCorrections\(\)"):
+        script.correct(scan, strokes, method="finetune")
+    assert script.undoCorrection()["rounds"] == 0
+    script.correct(scan, strokes, method="lwfseg", steps=2)
+    version = script.keepCorrections(accept="never")
+    assert (version["accepted"], script.corrections()["method"]) == (False, None)
+    assert script.summary()["candidates"] == [version["version"]]
+    script.reject(version["version"])
 
 
 @pytest.mark.parametrize("value", [None, "Shoulder 6"])
