@@ -126,6 +126,9 @@ class Bridge(Protocol):
     def shownVolume(self) -> Any:
         """Return the scan that the slice views show, or ``None``."""
 
+    def scans(self) -> Sequence[Any]:
+        """Return the scans of the scene."""
+
     def nameOf(self, volumeNode: Any) -> str:
         """Return the name of a scan."""
 

@@ -250,6 +250,19 @@ def correcting_without_scan(stage):
     stage.session.correcting.begin(None)
 
 
+def choosing_scan(stage):
+    stage.model()
+    for number, name in enumerate((LONG, "Bert", "Carl", "Dora", "Emil"), 1):
+        add_shoulder(name, number, {"humerus": "humerus"}, (4, 16, 16))
+    stage.session.correcting.begin(None)
+    queue, reason = stage.session.correcting.queue, "mean uncertainty of the structures and their boundary: 0.62"
+    queue.rank()
+    for priority in (0.3, 0.6, -0.2):
+        stage.session.defer.run()
+        stage.session.worker.last("suggest").finish(scans=[{"priority": priority, "reason": f"{reason}; {priority}"}])
+    queue.finish(queue.rows[2].volume)
+
+
 def collecting(stage):
     stage.collect()
 
@@ -318,7 +331,7 @@ STATES = {
     for made in (
         missing, missing_with_little, installing, restart_needed, unsupported, no_model, another_model, ready,
         segmenting, done, done_comparing, correcting, correcting_round, correcting_asks, correcting_without_scan,
-        collecting, collecting_known, summary_measured, summary_advanced, teaching, teaching_asks, teaching_confirms,
-        comparing, held_back, reviewing, failed,
+        choosing_scan, collecting, collecting_known, summary_measured, summary_advanced, teaching, teaching_asks,
+        teaching_confirms, comparing, held_back, reviewing, failed,
     )
 }  # fmt: skip

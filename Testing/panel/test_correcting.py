@@ -37,7 +37,7 @@ def leftovers(session):
 def test_a_scan_of_which_nothing_is_shown_is_outlined(session, hand):
     hand.outlined()
     assert humerus(session) > 0
-    assert session.correcting.rounds == 0
+    assert session.correcting.history.rounds == 0
     assert len(session.correcting.spots.items) == 2
 
 
@@ -61,13 +61,13 @@ def test_a_round_need_not_wait_for_the_spots(session, hand):
     hand.giveUp()
     hand.refined(session=status())
     hand.outlined(rounds=1)
-    rounds = session.correcting.rounds
+    rounds = session.correcting.history.rounds
     assert rounds == 1
     session.correcting.undo()
     hand.last("undo_correction").finish(**NO_SESSION)
     hand.outlined(above=650)  # the outlines before the round are not known, and made anew
     hand.settle()
-    assert session.correcting.rounds == 0
+    assert session.correcting.history.rounds == 0
     assert humerus(session) == (slicer.util.arrayFromVolume(session.correcting.volume) > 650).sum()
 
 
@@ -81,7 +81,7 @@ def test_a_cancelled_round_changes_nothing(session, hand):
     assert session.correcting.waiting == "Cancelling"
     hand.last("correct").say(events.Cancelled("", kept=False))
     assert (session.state, session.correcting.waiting, session.failure) == (State.CORRECTING, "", None)
-    assert (humerus(session), session.correcting.rounds) == (before, 0)
+    assert (humerus(session), session.correcting.history.rounds) == (before, 0)
     session.correcting.escape()
     assert session.state is State.READY
 
@@ -100,7 +100,7 @@ def test_a_worker_that_is_lost_loses_the_round_alone(session, hand):
     hand.last("correct").fail("The worker has ended.", kind="WireError")
     hand.last("corrections").finish(**status(2))
     assert session.failure.remedy.label == "Try again"
-    assert (humerus(session), session.correcting.rounds) == (before, 2)
+    assert (humerus(session), session.correcting.history.rounds) == (before, 2)
     session.failure.remedy.act()
     hand.settle()
     hand.refined(750, status(3))

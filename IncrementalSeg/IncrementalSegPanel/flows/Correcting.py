@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +13,16 @@ from IncrementalSegPanel.Failure import Remedy
 from IncrementalSegPanel.flows.Activity import Activity
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.CorrectionSession import CorrectionSession
+from IncrementalSegPanel.flows.OutlineHistory import OutlineHistory
+from IncrementalSegPanel.flows.ScanQueue import ScanQueue
 from IncrementalSegPanel.flows.SpotList import SpotList
+from IncrementalSegPanel.Folders import clear
 from IncrementalSegPanel.Protocols import Work
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Translation import _
 
 _WRITTEN, _COMPUTED = 0.1, 0.9
 """Share that is done when the worker has got what it needs, and when it has computed."""
-
-
-@dataclass(frozen=True)
-class _Outlines:
-    """Outlines of the scan, to which *Undo* can go back.
-
-    Attributes:
-        path: Their file.
-        learned: Whether the model learned from the strokes behind them.
-    """
-
-    path: Path
-    learned: bool = False
 
 
 class Correcting(Activity):
@@ -48,6 +35,8 @@ class Correcting(Activity):
     Attributes:
         session: What the model has learned from corrections, and how.
         spots: Its uncertain places.
+        queue: The scans of the scene.
+        history: The outlines of the scan, round by round.
         volume: The scan, or ``None`` while there is none.
         scan: Its file, once it is written.
         strokes: Its strokes in the scene.
@@ -57,20 +46,22 @@ class Correcting(Activity):
     volume: Any
     scan: Path | None
     strokes: Any
-    _outlines: list[_Outlines]
     _again: Callable[[], None]
+    _folder: Path | None
 
     def __init__(self, context: Context, compare: Callable[[int], None]) -> None:
         super().__init__(context)
         self.session = CorrectionSession(context, self, compare)
         self.spots = SpotList(context)
+        self.queue = ScanQueue(context)
+        self.history = OutlineHistory()
         self._forget(None)
         context.onLeaving(State.CORRECTING, self._leave)
 
     @property
     def waiting(self) -> str:
         """Why nothing else can be done now; empty where something can."""
-        return self.phase if self.phase and not self.searching else ""
+        return self.queue.phase or ("" if self.searching else self.phase)
 
     @property
     def obstacle(self) -> str:
@@ -84,7 +75,7 @@ class Correcting(Activity):
     @property
     def obstacleToUndo(self) -> str:
         """Why no round can be undone now; empty where one can."""
-        if self.waiting or len(self._outlines) > 1 or self.session.status.undoable:
+        if self.waiting or self.history.rounds or self.session.status.undoable:
             return self.waiting
         return _("There is no round that could be undone.")
 
@@ -92,11 +83,6 @@ class Correcting(Activity):
     def title(self) -> str:
         """Name of the scan; empty while there is none."""
         return "" if self.volume is None else self._context.bridge.nameOf(self.volume)
-
-    @property
-    def rounds(self) -> int:
-        """Rounds on this scan since the page was opened."""
-        return max(0, len(self._outlines) - 1)
 
     def begin(self, volume: Any, shown: bool = False) -> None:
         """Correct a scan.
@@ -108,6 +94,7 @@ class Correcting(Activity):
         if self._context.model is None or not self._context.may(State.CORRECTING):
             return
         self._context.go(State.CORRECTING)
+        self.queue.look()
         self.session.ask()
         self.enter(volume, shown)
 
@@ -115,15 +102,15 @@ class Correcting(Activity):
         """Correct another scan; arguments as for :meth:`begin`."""
         self._end()
         self._forget(volume)
+        self._context.warnings.clear()
         if volume is None:
             self._context.changed()
             return
-        model, bridge, temporary = self._context.model, self._context.bridge, self._context.folders.temporary
+        model, bridge = self._context.model, self._context.bridge
         assert model is not None
         self._again, self.searching = (lambda: self.enter(volume, shown)), True
         try:
-            temporary.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix="correct-", dir=temporary))
+            self._folder = self._context.folders.newWork("correct-")
             bridge.showScan(volume)
             self.strokes = bridge.strokes.prepare(volume, model.structures)
             export = bridge.exportVolume(volume, self._folder / "scan", self._context.defer)
@@ -157,9 +144,24 @@ class Correcting(Activity):
         self._giveUp(self._undo)
 
     def done(self) -> None:
-        """Accept the outlines as they are, and go on."""
-        if not self.waiting:
+        """Accept the outlines as they are, and correct the next scan; after the last one the page is left."""
+        if self.waiting or self._context.state is not State.CORRECTING:
+            return
+        self._context.dismiss()
+        self.queue.finish(self.volume)
+        self.queue.look()
+        following = self.queue.next(self.volume)
+        if following is None:
             self.leave()
+        else:
+            self.enter(following)
+
+    def goTo(self, number: int) -> None:
+        """Correct another scan of the list, from 0."""
+        volume = self.queue.rows[number].volume
+        if not self.waiting and volume is not self.volume:
+            self._context.dismiss()
+            self.enter(volume)
 
     def leave(self) -> None:
         """Go back to the beginning; what was learned waits to be kept or discarded."""
@@ -179,9 +181,17 @@ class Correcting(Activity):
         """Let go of a scene that is being closed."""
         if self._context.state is State.CORRECTING:
             interrupted = bool(self.waiting)
+            self.queue.forget()
             self._context.home()
             if interrupted:
                 self._context.fail(DataError(_("The scene was closed during a round of corrections.")))
+
+    def cancel(self) -> None:
+        """Give up what is under way; nothing has changed."""
+        if self.queue.phase:
+            self.queue.cancel()
+        else:
+            super().cancel()
 
     def work(self, verb: str, arguments: Json, done: Callable[[Json], None], again: Callable[[], None]) -> None:
         """Do something with the session, as soon as the search for spots has ended.
@@ -206,7 +216,7 @@ class Correcting(Activity):
 
     def restart(self) -> None:
         """Look at the scan with the version in use again; what is shown stays."""
-        self._outlines = []
+        self.history.forget()
         if self.scan is not None:
             self.look()
 
@@ -218,10 +228,10 @@ class Correcting(Activity):
         self.spots.take(result)
         for text in result["warnings"]:
             self._context.warn(text)
-        if len(self._outlines) > 1:  # what the strokes have corrected is better than what is found without them
+        if self.history.rounds:  # what the strokes have corrected is better than what is found without them
             self._stop()
             return
-        self._outlines = [_Outlines(Path(result["outputs"][0]))]
+        self.history.begin(Path(result["outputs"][0]))
         if shown and not result["rounds"]:
             self._stop()
         else:
@@ -244,14 +254,12 @@ class Correcting(Activity):
             self.session.take(result["session"])
         for text in result["warnings"]:
             self._context.warn(text)
-        if not self._outlines:  # the search for spots was given up: *Undo* outlines the scan anew
-            self._outlines = [_Outlines(Path())]
-        self._outlines.append(_Outlines(Path(result["outputs"][0]), learned))
+        self.history.add(Path(result["outputs"][0]), learned)
         self._show(self.look if learned else self._stop)
 
     def _undo(self) -> None:
         self._again, self.searching = self.undo, False
-        if len(self._outlines) > 1 and not self._outlines[-1].learned:
+        if self.history.rounds and not self.history.learned:
             self._back()
         else:
             self._ask("undo_correction", self._arguments({}), (0.0, 0.5), self._undone)
@@ -262,13 +270,11 @@ class Correcting(Activity):
 
     def _back(self) -> None:
         """Show the outlines before the last round."""
-        if len(self._outlines) > 1:
-            learned = self._outlines.pop().learned
-            if self._outlines[-1].path != Path():
-                self._show(self.look if learned else self._stop)
-                return
-        self._outlines = []
-        if self.scan is None:
+        learned = self.history.learned
+        self.history.back()
+        if self.history.current is not None:
+            self._show(self.look if learned else self._stop)
+        elif self.scan is None:
             self._stop()
         else:
             self.look(shown=False)
@@ -287,7 +293,8 @@ class Correcting(Activity):
             else:
                 then()
 
-        reading = self._context.bridge.readSegmentation(self._outlines[-1].path, self._context.defer)
+        assert self.history.current is not None
+        reading = self._context.bridge.readSegmentation(self.history.current, self._context.defer)
         self._follow(reading, _("Showing the result"), (_COMPUTED, 1.0), show)
 
     def _stop(self, error: events.Failed | BaseException | None = None) -> None:
@@ -304,32 +311,27 @@ class Correcting(Activity):
     def _free(self, name: str) -> Path:
         """Return a path for files of this scan that is not used yet."""
         self._number += 1
+        assert self._folder is not None
         return self._folder / f"{name} {self._number}"
 
     def _forget(self, volume: Any) -> None:
         self.volume, self.scan, self.strokes = volume, None, None
         self.spots.forget(volume)
-        self.searching, self._number, self._folder = False, 0, Path()
-        self._outlines, self._again = [], self.leave
+        self.searching, self._number, self._folder = False, 0, None
+        self.history.forget()
+        self._again = self.leave
 
     def _end(self) -> None:
         """Give up what is done with the scan, and remove what is not needed any more."""
         folder, work, self._work = self._folder, self._work, None
         if work is not None:
             work.cancel()
-        self._request.giveUp(lambda: _clear(folder))
+        self._request.giveUp(lambda: None if folder is None else clear(folder, kept="scan"))  # it is looked back at
         self.phase, self.eta = "", None
         self._context.bridge.strokes.hide()
 
     def _leave(self) -> None:
         self._end()
+        self.queue.cancel()
         self._forget(None)
         self.session.asking = False
-
-
-def _clear(folder: Path) -> None:
-    """Remove the files of a scan but the scan itself: the session looks back at it."""
-    if folder != Path():
-        for path in folder.iterdir():
-            if path.name != "scan":
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -135,8 +134,7 @@ class Segmenting(Activity):
             return
         self._context.dismiss()
         try:
-            self._context.folders.temporary.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix="segment-", dir=self._context.folders.temporary))
+            folder = self._context.folders.newWork("segment-")
         except OSError as error:
             self._context.fail(error)
             return

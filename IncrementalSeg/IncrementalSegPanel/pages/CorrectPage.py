@@ -28,12 +28,15 @@ class CorrectPage(Page):
         self._methods: tuple[str, ...] | None = None
         titles = ("#", _("In question"), _("Size"))
         self._spots = Table(ui.spotsTable, titles, 1, flow.spots.choose, most=_SPOTS)
+        self._queue = Table(ui.scansTable, (_("Scan"), _("Worth")), 0, flow.goTo, most=_SPOTS)
         titles = (_("Scan"), _("Rounds"), _("Painted"), _("First"), _("Now"))
         self._scans = Table(ui.sessionTable, titles, 0, lambda _number: None)
         for button, act in (
             (ui.nextButton, flow.spots.next),
             (ui.refineButton, flow.refine),
             (ui.cancelButton, flow.cancel),
+            (ui.leaveButton, flow.leave),
+            (ui.rankButton, flow.queue.rank),
             (ui.undoButton, flow.undo),
             (ui.doneButton, flow.done),
             (ui.keepButton, flow.session.keep),
@@ -63,6 +66,7 @@ class CorrectPage(Page):
         ui.scanFrame.visible = flow.volume is not None
         self._renderMethods()
         self._renderSpots()
+        self._renderQueue()
         self._renderSession()
         self._renderFooter()
         parameters = None if flow.strokes is None else self.session.bridge.strokes.editorNode()
@@ -100,6 +104,19 @@ class CorrectPage(Page):
         self.allow(ui.mapButton, "" if spots.map is not None else _("The map is not computed yet."))
         ui.mapButton.checked = bool(spots.overlay.shown)
 
+    def _renderQueue(self) -> None:
+        ui, flow = self.ui, self._flow
+        rows = flow.queue.rows
+        ui.scansSection.visible = flow.volume is None or len(rows) > 1
+        ui.scansLabel.visible = flow.volume is None
+        ui.scansLabel.text = _("Choose the scan to be corrected.") if rows else _("Load a scan first.")
+        ui.scansTable.visible, ui.rankButton.visible = bool(rows), len(rows) > 1
+        chosen = next((number for number, row in enumerate(rows) if row.volume is flow.volume), None)
+        cells = [(row.name, row.worth) for row in rows]
+        self._queue.show(cells, chosen, [row.reason or row.name for row in rows])
+        for widget in (ui.scansTable, ui.rankButton):
+            self.allow(widget, flow.waiting)
+
     def _renderSession(self) -> None:
         ui, session = self.ui, self._flow.session
         scans = session.status.scans
@@ -118,14 +135,17 @@ class CorrectPage(Page):
 
     def _renderFooter(self) -> None:
         ui, flow = self.ui, self._flow
-        ui.progressFrame.visible = bool(flow.phase)
-        ui.progressLabel.text = flow.progressText
-        ui.progressBar.setRange(0, 0 if flow.fraction is None else _STEPS)
-        ui.progressBar.value = 0 if flow.fraction is None else round(_STEPS * flow.fraction)
+        shown = flow.queue if flow.queue.phase else flow
+        ui.progressFrame.visible = bool(shown.phase)
+        ui.progressLabel.text = shown.progressText
+        ui.progressBar.setRange(0, 0 if shown.fraction is None else _STEPS)
+        ui.progressBar.value = 0 if shown.fraction is None else round(_STEPS * shown.fraction)
         ui.refineButton.visible, ui.cancelButton.visible = not flow.waiting, bool(flow.waiting)
         self.allow(ui.refineButton, flow.obstacle)
         self.allow(ui.undoButton, flow.obstacleToUndo)
+        ui.doneButton.text = _("Done") if flow.queue.next(flow.volume) is None else _("Done, next scan")
         self.allow(ui.doneButton, flow.waiting)
+        self.allow(ui.leaveButton, flow.waiting)
         self.allow(ui.keepButton, flow.session.obstacle)
 
     def _keepOn(self) -> None:

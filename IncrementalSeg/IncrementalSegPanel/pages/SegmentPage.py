@@ -80,7 +80,7 @@ class SegmentPage(Page):
             (ui.cancelButton, (State.SEGMENTING,)),
             (ui.resultFrame, (State.DONE,)),
             (ui.correctButton, (State.DONE,)),
-            (ui.learnButton, (State.DONE,)),
+            (ui.learnButton, (State.READY, State.DONE)),
         ):
             widget.visible = state in states
         waiting = _("Wait until the segmentation is done, or cancel it.") if busy else ""
@@ -175,8 +175,9 @@ class SegmentPage(Page):
         self.session.segmenting.correct(None if head in self.session.segmenting.outcome.missing else head)
 
     def _learn(self) -> None:
-        """Correct this scan by strokes."""
-        self.session.correcting.begin(self.session.segmenting.outcome.volume, shown=True)
+        """Correct this scan by strokes; without a result, one of the list of scans."""
+        outcome = self.session.segmenting.outcome
+        self.session.correcting.begin(None if outcome is None else outcome.volume, shown=True)
 
     def _improve(self) -> None:
         """Collect examples of the structure that is selected, this scan first."""

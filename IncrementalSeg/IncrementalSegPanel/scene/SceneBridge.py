@@ -26,7 +26,7 @@ from IncrementalSegPanel.scene.ResultFiles import mapPieces, outlinePieces
 from IncrementalSegPanel.scene.Results import Before, Undone, createResult, putResult, resultOf, takeBack
 from IncrementalSegPanel.scene.ScanFiles import scanPieces, volume
 from IncrementalSegPanel.scene.Strokes import Strokes
-from IncrementalSegPanel.scene.Views import sceneBusy, shownIds, shownScan, showScan
+from IncrementalSegPanel.scene.Views import scans, sceneBusy, shownIds, shownScan, showScan
 from IncrementalSegPanel.scene.Visibility import follow, reveal
 from IncrementalSegPanel.scene.Watch import Watch
 from IncrementalSegPanel.Translation import _
@@ -57,6 +57,10 @@ class SceneBridge:
     def shownVolume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """Return the scan that the slice views show, or the one that was loaded last; ``None`` where there is none."""
         return shownScan()
+
+    def scans(self) -> list[slicer.vtkMRMLScalarVolumeNode]:
+        """Return the scans of the scene, in its order, without the map that lies over one."""
+        return [node for node in scans() if self._map is None or node.GetID() != self._map[0]]
 
     def nameOf(self, volumeNode: slicer.vtkMRMLVolumeNode) -> str:
         """Return the name of a scan."""

@@ -21,6 +21,12 @@ def shownIds() -> list[str]:
     return [found for found in dict.fromkeys(ids) if found]
 
 
+def scans() -> list[slicer.vtkMRMLScalarVolumeNode]:
+    """Return what can be segmented, in the order of the scene."""
+    nodes = slicer.util.getNodesByClass(SCAN)
+    return [node for node in nodes if node.GetClassName() == SCAN and not node.GetHideFromEditors()]
+
+
 def shownScan() -> slicer.vtkMRMLScalarVolumeNode | None:
     """Return the scan behind in the slice views, else the one that was loaded last; ``None`` where there is none."""
     ids = [view.GetBackgroundVolumeID() for view in _views()]
