@@ -136,7 +136,7 @@ def test_kept_corrections_are_a_version_that_the_gate_judged(model, scans, round
     assert not Correcting(model).path.exists()
 
 
-@pytest.mark.parametrize(("method", "kind"), [("ewc", "anchor")])
+@pytest.mark.parametrize(("method", "kind"), [("ewc", "anchor"), ("lwf-instances", "teacher")])
 def test_a_method_may_take_each_scan_for_a_step(data, scans, teach, round_of, tmp_path, method, kind):
     soft, start = tmp_path / "soft", f"memory/{method}/{kind}/"
     teach(soft, data / "humerus", "humerus", method="ewc")
