@@ -20,24 +20,26 @@ from IncrementalSegLib.types import Dimension, Json, StructureId
 
 
 class Trunk(Protocol):
-    """Interface of a registered network; ``encode`` is deterministic, ``decode`` holds all randomness.
+    """Interface of a registered network, in two halves.
 
     Attributes:
         dimension: Spatial axes, 2 or 3.
+        random_encoder: Whether ``encode`` is random; otherwise ``decode`` holds all randomness.
         decoder_channels: Channels of the last decoder map.
     """
 
     dimension: Dimension
+    random_encoder: bool
     decoder_channels: int
 
     def __call__(self, image: Tensor) -> Features:
         """Return the features of ``(B, C, *S)``."""
 
     def encode(self, image: Tensor) -> Any:
-        """Run the deterministic half on ``(B, C, *S)``."""
+        """Run the first half on ``(B, C, *S)``."""
 
     def decode(self, encoded: Any) -> Features:
-        """Run the random half."""
+        """Run the second half."""
 
 
 class Segmenter(nn.Module):
@@ -152,29 +154,40 @@ class Segmenter(nn.Module):
 
     @torch.no_grad()
     def monte_carlo(
-        self, image: Tensor, passes: int, generator: torch.Generator, structures: Sequence[StructureId] | None = None
+        self,
+        image: Tensor,
+        passes: int,
+        generator: torch.Generator,
+        structures: Sequence[StructureId] | None = None,
+        encodings: int | None = None,
     ) -> Iterator[Tensor]:
         """Yield ``passes`` stochastic foreground probabilities ``(B, K, *S)``.
 
-        Dropout is active and batch normalisation in eval mode; the deterministic half of each trunk
-        runs once (Ozdemir 2018, Sec. 2.2).
+        Random layers are active and batch normalisation in eval mode; a first half that is not random runs once
+        (Ozdemir 2018, Sec. 2.2).
 
         Args:
             image: ``(B, C, *S)``.
             passes: Number of passes; the paper's is 29.
             generator: Source of the dropout masks, on the image's device or the CPU.
             structures: Uuids; all by default.
+            encodings: How often a random first half is drawn; passes that share one are not independent. By default
+                for each pass.
         """
         wanted = self.structures if structures is None else tuple(structures)
+        encodings = min(encodings or passes, passes)
         was_training = self.training
         self.eval()
         try:
             used = sorted({self.trunk_of[item] for item in wanted})
-            with self._precision(image):
-                states = {index: self.trunk(index).encode(image) for index in used}
+            states: dict[int, Any] = {}
             with Stochastic.sampling(self, generator):
-                for _ in range(passes):
+                for number in range(passes):
+                    renewed = number * encodings % passes < encodings
                     with self._precision(image):
+                        for index in used:
+                            if number == 0 or (renewed and self.trunk(index).random_encoder):
+                                states[index] = self.trunk(index).encode(image)
                         features = {index: self.trunk(index).decode(state) for index, state in states.items()}
                         scores = self._score(features, wanted)
                     yield self.probabilities(scores, wanted)

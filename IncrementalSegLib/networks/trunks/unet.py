@@ -37,10 +37,12 @@ class UNet(nn.Module):
 
     Attributes:
         dimension: Spatial axes, 2 or 3.
+        random_encoder: Whether two random passes differ before :meth:`decode`.
         decoder_channels: Channels of the last decoder map.
     """
 
     dimension: ClassVar[Dimension]
+    random_encoder: ClassVar[bool] = False
 
     def __init__(self, config: SegmenterConfig) -> None:
         super().__init__()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from typing import Self
+from dataclasses import replace
+from typing import Self, cast
 
+import torch
 from torch import Tensor, nn
 
 from IncrementalSegLib.networks.bayesian import make_bayesian
@@ -15,7 +17,9 @@ from IncrementalSegLib.registry import register
 
 
 class BayesianUNet(UNet):
-    """U-Net in which every convolution is random, so that nothing can be encoded once for several random passes."""
+    """U-Net in which every convolution is random."""
+
+    random_encoder = True
 
     def __init__(self, config: SegmenterConfig) -> None:
         super().__init__(config)
@@ -30,13 +34,22 @@ class BayesianUNet(UNet):
         make_bayesian(trunk, config.mask_prior)
         return trunk
 
-    def encode(self, image: Tensor) -> Tensor:  # type: ignore[override]
-        """Return the image: there is no deterministic half."""
-        return image
+    def encode(self, image: Tensor) -> Features:  # type: ignore[override]
+        """Run everything but the last convolution on ``(B, C, *S)``: nearly all of the time and of the randomness."""
+        encoded = super().encode(image)
+        abstraction = self.bottom(self.drop(encoded.pooled))
+        features = abstraction
+        for up, merge, level in zip(self.up, self.merge, reversed(encoded.levels), strict=True):
+            convolutions = list(cast(nn.Sequential, merge))
+            features = torch.cat([up(self.drop(features)), level], dim=1)
+            for convolution in convolutions[:-1] if merge is self.merge[-1] else convolutions:
+                features = convolution(features)
+        return Features(encoded.levels, abstraction, features, features)
 
-    def decode(self, encoded: Tensor) -> Features:  # type: ignore[override]
-        """Run the whole network."""
-        return super().decode(super().encode(encoded))
+    def decode(self, encoded: Features) -> Features:  # type: ignore[override]
+        """Run the last convolution."""
+        decoder = cast(nn.Sequential, self.merge[-1])[-1](encoded.decoder)
+        return replace(encoded, decoder=decoder, decoder_dropped=self.drop(decoder))
 
 
 @register("network", "unet2d-bayes")

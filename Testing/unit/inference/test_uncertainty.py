@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import CPU, plan, segmenter
 
-from IncrementalSegLib.inference.predictor import UNCERTAINTY_PASSES, Predictor
+from IncrementalSegLib.inference.predictor import ENCODINGS, UNCERTAINTY_PASSES, Predictor
 from IncrementalSegLib.inference.uncertainty import uncertainty_of
 
 
@@ -72,6 +72,19 @@ def test_a_network_is_epistemically_uncertain_where_its_passes_differ(network, d
     random = torch.Generator().manual_seed(3)
     with torch.no_grad():
         again = uncertainty_of(
-            model.monte_carlo(image.transpose(0, 1), UNCERTAINTY_PASSES, random, model.structures), True
+            model.monte_carlo(image.transpose(0, 1), UNCERTAINTY_PASSES, random, model.structures, ENCODINGS), True
         )
     torch.testing.assert_close(found.total, again.total)
+
+
+def test_independent_passes_of_a_bayesian_network_show_more_of_the_epistemic_part():
+    model = segmenter(network="unet2d-bayes", dropout=0.0, output="classes")
+    image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    ready = Predictor(model, plan(), CPU)
+    shared, independent = (
+        torch.stack(
+            [ready.uncertainty(image, model.structures, seed, independent=each).epistemic for seed in range(8)]
+        ).mean()
+        for each in (False, True)
+    )
+    assert 0.5 < float(shared / independent) < 1

@@ -17,7 +17,7 @@ from IncrementalSegLib.networks.bayesian import (
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.stochastic import Stochastic
-from IncrementalSegLib.networks.trunks.unet import UNet2d, UNet3d
+from IncrementalSegLib.networks.trunks.unet import UNet, UNet2d, UNet3d
 from IncrementalSegLib.networks.trunks.unet_bayes import BayesianUNet2d, BayesianUNet3d
 
 PRIORS = ("stick_breaking", "beta_bernoulli")
@@ -130,3 +130,29 @@ def test_it_is_built_without_memory_as_packages_are_checked(prior):
     with torch.device("meta"):
         shapes = {name: item.shape for name, item in BayesianUNet2d(config).state_dict().items()}
     assert shapes == {name: item.shape for name, item in BayesianUNet2d(config).state_dict().items()}
+
+
+def test_passes_share_a_few_encodings(monkeypatch):
+    model = segmenter(network="unet2d-bayes", dropout=0.0, output="classes").eval()
+    encode, counts = type(model.trunks[0]).encode, []
+    monkeypatch.setattr(type(model.trunks[0]), "encode", lambda *args: counts.append(1) or encode(*args))
+    image = torch.randn(1, 1, 32, 32)
+    first, *_, last = model.monte_carlo(image, 10, generator(), encodings=4)
+    assert len(counts) == 4
+    assert not torch.equal(first, last)
+    one = [*model.monte_carlo(image, 3, generator(), encodings=1)]
+    assert len(counts) == 5
+    assert not torch.equal(one[0], one[1])  # the last convolution differs
+    assert len([*model.monte_carlo(image, 3, generator(), encodings=9)]) == 3
+    assert len(counts) == 8
+
+
+def test_the_halves_of_a_bayesian_trunk_are_the_plain_network():
+    model = segmenter(network="unet2d-bayes", dropout=0.0, output="classes").eval()
+    image, trunk = torch.randn(2, 1, 32, 32), model.trunks[0]
+    with torch.no_grad():
+        found = trunk.decode(trunk.encode(image))
+        features = UNet.decode(trunk, UNet.encode(trunk, image))
+    assert torch.equal(found.decoder, features.decoder)
+    assert torch.equal(found.decoder_dropped, features.decoder_dropped)
+    assert torch.equal(found.abstraction, features.abstraction)
