@@ -40,6 +40,9 @@ def command(
     version: Annotated[int | None, typer.Option(metavar="N", help="The current one by default.")] = None,
     format: Annotated[Format | None, typer.Option(help="As the name of the output says, else seg.nrrd.")] = None,  # noqa: A002
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write a map of uncertainty, 0..1.")] = False,
+    uncertainty_parts: Annotated[
+        bool, typer.Option("--uncertainty-parts", help="Also write its parts, aleatoric (scan) and epistemic (model).")
+    ] = False,
     similarity: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Also write how similar each voxel is to them (method cfil).")
     ] = None,
@@ -66,6 +69,7 @@ def command(
             version=version,
             format=None if format is None else format.value,
             uncertainty=uncertainty,
+            uncertainty_parts=uncertainty_parts,
             similarity=similarity,
             unknown=unknown,
             largest_component=largest_component,

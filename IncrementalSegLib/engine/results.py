@@ -23,6 +23,9 @@ from IncrementalSegLib.volumes.volume import Grid, Volume
 
 Format = Literal["seg.nrrd", "nii.gz"]
 
+UNCERTAINTY_PARTS = ("uncertainty-aleatoric", "uncertainty-epistemic")
+"""Names of the maps of the two parts of the uncertainty."""
+
 _ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".png")
 
 
@@ -142,6 +145,8 @@ def write_result(
     maps: dict[str, NDArray[np.generic]] = {}
     if prediction.uncertainty is not None:
         maps["uncertainty"] = prediction.uncertainty
+    if prediction.aleatoric is not None and prediction.epistemic is not None:
+        maps |= zip(UNCERTAINTY_PARTS, (prediction.aleatoric, prediction.epistemic), strict=True)
     for item in alike or ():
         maps[similarity_map(item.name)] = prediction.similarity[item.id]
     if prediction.unknown is not None:

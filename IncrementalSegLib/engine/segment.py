@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.results import (
+    UNCERTAINTY_PARTS,
     Format,
     check_names,
     files_of,
@@ -100,6 +101,13 @@ class SegmentCall(VersionSettings, StrictSettings):
     uncertainty: Annotated[bool, Field(description="Also write a map of uncertainty, 0..1, beside each result.")] = (
         False
     )
+    uncertainty_parts: Annotated[
+        bool,
+        Field(
+            description="Also write that map and its parts: aleatoric, in the scan, and epistemic, in the model, which "
+            "more training scans could remove."
+        ),
+    ] = False
     similarity: Annotated[
         str | None,
         Field(
@@ -135,7 +143,8 @@ def segment(call: SegmentCall) -> SegmentResult:
     target = place_results(Path(call.output), sources, call.format)
     alike = _compared(call)
     maps = [
-        *(["uncertainty"] if call.uncertainty else []),
+        *(["uncertainty"] if call.uncertainty or call.uncertainty_parts else []),
+        *(UNCERTAINTY_PARTS if call.uncertainty_parts else ()),
         *map(similarity_map, alike.names),
         *(["unknown"] if call.unknown else []),
     ]
@@ -157,7 +166,8 @@ def segment(call: SegmentCall) -> SegmentResult:
             prediction = ready.predict(
                 volume,
                 source.name,
-                uncertainty=call.uncertainty,
+                uncertainty=call.uncertainty or call.uncertainty_parts,
+                parts=call.uncertainty_parts,
                 similarity=alike.ids,
                 unknown=call.unknown,
                 largest=call.largest_component,

@@ -20,6 +20,7 @@ class Prediction:
         uncertainty: ``(D, H, W)`` float32, 0 (certain) .. 1, or ``None`` where it was not asked for.
         similarity: Uuid -> ``(D, H, W)`` float32, the cosine with its direction; empty where it was not asked for.
         unknown: ``(D, H, W)`` bool, voxels similar to nothing that the model knows, or ``None``.
+        aleatoric: ``(D, H, W)`` float32, the part of ``uncertainty`` that lies in the scan, or ``None``.
         exclusive: At most one structure can lie at a voxel.
     """
 
@@ -29,3 +30,12 @@ class Prediction:
     exclusive: bool
     similarity: dict[StructureId, NDArray[np.float32]] = field(default_factory=dict)
     unknown: NDArray[np.bool_] | None = None
+    aleatoric: NDArray[np.float32] | None = None
+
+    @property
+    def epistemic(self) -> NDArray[np.float32] | None:
+        """``(D, H, W)`` float32, the rest of ``uncertainty``, which more training scans could remove, or ``None``."""
+        if self.uncertainty is None or self.aleatoric is None:
+            return None
+        rest: NDArray[np.float32] = np.maximum(self.uncertainty - self.aleatoric, np.float32(0))
+        return rest

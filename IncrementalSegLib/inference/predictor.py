@@ -81,6 +81,7 @@ class Predictor:
         *,
         probability: bool = False,
         uncertainty: bool = False,
+        parts: bool = False,
         similarity: Sequence[StructureId] = (),
         unknown: bool = False,
         largest: bool = False,
@@ -96,6 +97,7 @@ class Predictor:
             structures: Uuids; all by default.
             probability: Also return how probable each structure is at each voxel, 2 bytes each.
             uncertainty: Also return a map of uncertainty.
+            parts: Also return the aleatoric and the epistemic part of it.
             similarity: Structures of which the cosine is returned too.
             unknown: Also return which voxels are similar to nothing.
             largest: Keep only the largest component of each structure.
@@ -128,12 +130,13 @@ class Predictor:
             masks[:, volume.unlabelled] = False
             if likely is not None:
                 likely[:, volume.unlabelled] = 0
-        entropy = None
+        entropy = aleatoric = None
         if uncertainty:
-            spread = self.uncertainty(image, wanted, seed, progress.sub(share, 1 - share * compared)).total
+            found = self.uncertainty(image, wanted, seed, progress.sub(share, 1 - share * compared))
+            spread = torch.stack([found.total, found.aleatoric]) if parts else found.total[None]
             if ignore is not None:
                 spread = spread.masked_fill(ignore, 0.0)
-            entropy = inverse(spread[None], record, lambda slab: slab.clamp(0, 1))[0]
+            entropy, aleatoric = (*inverse(spread, record, lambda slab: slab.clamp(0, 1)), None)[:2]
         cosines: dict[StructureId, NDArray[np.float32]] = {}
         strange = None
         if compared:
@@ -147,6 +150,7 @@ class Predictor:
             exclusive=self.model.exclusive,
             similarity=cosines,
             unknown=strange if unknown else None,
+            aleatoric=aleatoric,
         )
 
     @torch.no_grad()

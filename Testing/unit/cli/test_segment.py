@@ -103,6 +103,17 @@ def test_several_scans_go_into_a_folder(model, data, tmp_path, command):
     assert 0 <= entropy.min() < entropy.max() <= 1
 
 
+def test_the_parts_of_the_uncertainty_add_up_to_it(model, scan, tmp_path, command):
+    said = command("segment", model, scan, "--output", tmp_path / "out.nii.gz", "--uncertainty-parts", "--json").json
+    names = ["out-uncertainty", "out-uncertainty-aleatoric", "out-uncertainty-epistemic"]
+    assert said["outputs"][2:] == [str(tmp_path / f"{name}.nii.gz") for name in names]
+    total, aleatoric, epistemic = (sitk.GetArrayFromImage(sitk.ReadImage(path)) for path in said["outputs"][2:])
+    np.testing.assert_allclose(aleatoric + epistemic, total, atol=1e-5)
+    assert aleatoric.max() > 0.1
+    assert 1e-5 < epistemic.max() < total.max()
+    assert total.shape == sitk.GetArrayFromImage(sitk.ReadImage(str(scan))).shape
+
+
 def test_the_earlier_version_is_used_when_named(model, data, scan, tmp_path, command):
     command("segment", model, scan, "--output", tmp_path / "before.seg.nrrd")
     command("learn", model, "--data", data, "--structures", "spleen", "--steps", 2, *FEW)
