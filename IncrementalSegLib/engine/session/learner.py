@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from IncrementalSegLib.engine.documents import plan_of
@@ -30,8 +30,12 @@ from IncrementalSegLib.types import Source
 STEPS = 20
 """Optimiser steps of a round; our own choice, so that a round takes seconds."""
 
-LEARNING_RATE = 0.04
-"""Learning rate of a round, relative to that of a step; our own choice."""
+BATCH = 2
+"""Items of a batch at most; our own choice, because a session has few different ones."""
+
+LEARNING_RATE = 0.01
+"""Learning rate of a round, relative to that of a step; our own choice.  With more, the strokes of the first scan spoil
+the outlines of the next ones (docs/correct.md)."""
 
 HOLDING = 0.5
 """Share of the batches on which the teacher is distilled, for methods that have one; our own choice."""
@@ -139,7 +143,7 @@ class Learner:
                 for source, (cases, targets) in sources.items()
                 if cases
             },
-            preset=setup.preset,
+            preset=replace(setup.preset, batch=min(BATCH, setup.preset.batch)),
             steps=steps,
             runtime=setup.runtime,
             validate=lambda done: Validation(),
