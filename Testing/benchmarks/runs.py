@@ -53,6 +53,12 @@ class Chain:
         """Name of its result."""
         return f"{self.protocol.name}-{self.variant.name}-seed{self.seed}"
 
+    @property
+    def training_seed(self) -> int:
+        """Seed of the stages; consecutive sequences of different images begin from one model."""
+        session, images = self.protocol.session, self.protocol.data.test_volumes
+        return self.seed if session is None or self.protocol.validation else self.seed // (images // session.tasks)
+
 
 class Runner:
     """Run chains into a folder.
@@ -185,7 +191,7 @@ class Runner:
             **({"looked_for": [sorted(case.looked_for) for case in scans.cases]} if stage.sources else {}),
             "test": [case.id for test, _ in self.scans(chain).measuring(stage.structures) for case in test.cases],
             "options": chain.variant.beginning,
-            "seed": chain.seed,
+            "seed": chain.training_seed,
         }
         key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -247,7 +253,7 @@ class Runner:
             preset=protocol.preset,
             steps=stage.steps,
             exemplars="keep" if more else "none",
-            seed=chain.seed,
+            seed=chain.training_seed,
             improve=stage.improve,
             unlabelled=None if first else self._unlabelled(chain, model.parent, number),
             accept="always",  # forgetting is measured, not prevented

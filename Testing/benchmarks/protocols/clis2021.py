@@ -31,9 +31,10 @@ task 4, the images of tasks 5 to 8; *backward*: after task 8, those of tasks 1 t
 `propagate-only` learns nothing: its first, forward and backward outlines are those of the pre-trained model.
 
 Mean IoU of the lesion (or the structures) and the background, in per cent; *weighted* is the IoU weighted by the share
-of each class in the truth, as in the authors' code. Every seed is a sequence of its own and trains its own models;
-five consecutive sequences share no image. All methods correct the same images. Brackets are 95 % t-intervals over
-sequences and images, given from three sequences on; differences are paired by image and sequence, in points (0.01).
+of each class in the truth, as in the authors' code. Every seed is a sequence of its own; five consecutive ones share no
+image and begin from one pre-trained model. All methods correct the same images. Brackets are 95 % t-intervals over
+sequences and images, given from three sequences on; they say little about other pre-training. Differences are paired by
+image and sequence, in points (0.01).
 *better* and *worse*: the interval excludes 0.
 """
 
