@@ -34,8 +34,8 @@ BATCH = 2
 """Items of a batch at most; our own choice, because a session has few different ones."""
 
 LEARNING_RATE = 0.01
-"""Learning rate of a round, relative to that of a step; our own choice.  With more, the strokes of the first scan spoil
-the outlines of the next ones (docs/correct.md)."""
+"""Learning rate of a round, relative to that of a step; our own choice.  With more, the strokes of the first scan can
+spoil the outlines of the next ones (docs/correct.md)."""
 
 HOLDING = 0.5
 """Share of the batches on which the teacher is distilled, for methods that have one; our own choice."""

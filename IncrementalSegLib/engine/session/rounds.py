@@ -25,7 +25,7 @@ class Rounds:
     """Corrections of one scan after another, from which a learner learns.
 
     Voxels under strokes teach, and nothing else.  Propagated voxels do not: on skin photographs the first outlines of
-    later scans became worse with them (docs/correct.md).
+    later scans gained less with them (docs/correct.md).
 
     Args:
         ready: The version that the session began from.
