@@ -7,6 +7,8 @@ import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed: pip install slicer-core")
 
+vtk = pytest.importorskip("vtk")
+
 from mrml.segmented import SHAPE, STRUCTURES, TUMOUR, content, draw, voxels, written  # noqa: E402
 
 from IncrementalSegLib.correction.strokes import read_strokes  # noqa: E402
@@ -74,6 +76,36 @@ def test_a_single_stroke_and_overlapping_ones_are_read_too(bridge, scan, tmp_pat
     assert [int(mask.sum()) for mask in found.painted.values()] == [8, 8, 0]
     with pytest.raises(DataError, match="both left kidney and tumour"):
         read(tmp_path / "strokes.seg.nrrd", bridge, scan, tmp_path)
+
+
+def test_a_brush_that_reaches_beyond_the_scan_paints_what_lies_in_it(bridge, scan, tmp_path, defer):
+    node, brush = bridge.strokes.prepare(scan, STRUCTURES), slicer.vtkOrientedImageData()
+    matrix = vtk.vtkMatrix4x4()
+    scan.GetIJKToRASMatrix(matrix)
+    brush.SetImageToWorldMatrix(matrix)
+    brush.SetExtent(-2, 1, 7, 12, -1, 2)
+    brush.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    brush.GetPointData().GetScalars().Fill(1)
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(brush, node, TUMOUR.id, logic.MODE_REPLACE)
+    found = read(exported(bridge, node, scan, tmp_path, defer), bridge, scan, tmp_path)
+    expected = np.zeros(SHAPE, bool)
+    expected[:3, 7:, :2] = True
+    np.testing.assert_array_equal(found.painted[TUMOUR.id], expected)
+
+
+def test_strokes_that_were_moved_hold_where_they_are_seen(bridge, scan, tmp_path, defer):
+    node = bridge.strokes.prepare(scan, STRUCTURES)
+    painted = draw(node, TUMOUR.id, PLACE)
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = vtk.vtkMatrix4x4()
+    scan.GetIJKToRASMatrix(matrix)
+    moved = np.eye(4)
+    moved[:3, 3] = [matrix.GetElement(row, 0) for row in range(3)]  # one voxel along i
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(moved))
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    found = read(exported(bridge, node, scan, tmp_path, defer), bridge, scan, tmp_path)
+    np.testing.assert_array_equal(found.painted[TUMOUR.id], np.roll(painted, 1, axis=2))
 
 
 def test_a_segment_of_a_person_is_refused_by_its_name(bridge, scan, tmp_path, defer):

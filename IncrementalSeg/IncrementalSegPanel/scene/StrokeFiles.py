@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import slicer
+from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegPanel.scene.Exports import Pieces
 from IncrementalSegPanel.scene.Files import Nrrd
-from IncrementalSegPanel.scene.Geometry import ijkToWorld
+from IncrementalSegPanel.scene.Fingerprints import LABELMAP, arrayOf
+from IncrementalSegPanel.scene.Geometry import Matrix, ijkToWorld, imageToParent, parentToWorld
 from IncrementalSegPanel.scene.ScanFiles import volume
-from IncrementalSegPanel.scene.Segments import Measure, gridOf, labelmapOf, measure, onGrid, sameGrid
+from IncrementalSegPanel.scene.Segments import gridOf, labelmapOf, onGrid
 from IncrementalSegPanel.Translation import _
 
 _SLAB_BYTES = 1 << 20
-"""Amount resampled at once."""
+"""Amount compressed at once."""
 
 
 def strokePieces(nodeId: str, volumeId: str, target: Path) -> Pieces:
@@ -34,52 +39,132 @@ def strokePieces(nodeId: str, volumeId: str, target: Path) -> Pieces:
         DataError: Nothing is painted, or strokes or scan are not in the scene any more.
         GeometryError: The scan lies on no rectangular grid.
     """
-    scan = volume(volumeId)
-    matrix, (columns, rows, slices) = ijkToWorld(scan), scan.GetImageData().GetDimensions()
-    painted: dict[str, slicer.vtkOrientedImageData] = {}
-    first, last = slices - 1, 0
-    for segmentId in _segmentation(nodeId).GetSegmentIDs():
-        image = labelmapOf(slicer.mrmlScene.GetNodeByID(nodeId), segmentId)
-        if (counted := measure(image, 1)) is not None:
-            painted[segmentId] = image
-            low, high = _slices(counted) if sameGrid(image, matrix) else (0, slices - 1)
-            first, last = min(first, max(0, low)), max(last, min(slices - 1, high))
+    columns, rows, _slices = volume(volumeId).GetImageData().GetDimensions()
+    painted: dict[str, _Painted] = {}
+    filled: list[int] = []
+    for segmentId in _strokes(nodeId).GetSegmentation().GetSegmentIDs():
+        found = _painted(_strokes(nodeId), segmentId, volume(volumeId))
+        if found is not None and (own := found.filled()):
+            painted[segmentId] = found
+            filled += own
         yield 0.0
-    if not painted or first > last:
+    if not painted:
         raise DataError(
             _("No stroke is painted yet."),
             _("Strokes say what is right where the outline is wrong."),
             _("Paint or draw with a structure, or with the background, and refine again."),
         )
-    matrix = matrix.copy()
+    first, last = min(filled), max(filled)
+    matrix = ijkToWorld(volume(volumeId)).copy()
     matrix[:3, 3] += first * matrix[:3, 2]
     thickness = max(1, _SLAB_BYTES // (columns * rows * len(painted)))
-    size, fields = (columns, rows, last + 1 - first), _fields(nodeId, painted)
+    size, fields = (columns, rows, last + 1 - first), _fields(_strokes(nodeId), painted)
     with Nrrd(target, size, np.dtype(np.uint8), matrix, len(painted), packed=True, fields=fields) as file:
         for begin in range(first, last + 1, thickness):
-            grid = gridOf(volume(volumeId), begin, min(begin + thickness - 1, last))
-            file.writeVoxels(np.stack([onGrid(image, grid) for image in painted.values()], axis=-1))
-            yield (begin + thickness - first) / (last + 1 - first)
+            end = min(begin + thickness, last + 1)
+            file.writeVoxels(np.stack([found.slab(begin, end) for found in painted.values()], axis=-1))
+            yield (end - first) / (last + 1 - first)
         file.complete()
     return target
 
 
-def _segmentation(nodeId: str) -> slicer.vtkSegmentation:
+class _Painted(Protocol):
+    """The voxels of a segment on the grid of a scan."""
+
+    def filled(self) -> list[int]:
+        """Return the slices with voxels."""
+
+    def slab(self, begin: int, end: int) -> NDArray[np.uint8]:
+        """Return the slices from ``begin`` to before ``end``, ``(k, j, i)``, 0 and 1."""
+
+
+@dataclass(frozen=True)
+class _InPlace:
+    """A segment whose image has the grid of the scan, as the Segment Editor makes it: nothing is copied or resampled.
+
+    Attributes:
+        image: The image, in which other segments may have other values.
+        value: Its value there.
+        size: Voxels of the scan along k, j, i.
+    """
+
+    image: slicer.vtkOrientedImageData
+    value: int
+    size: tuple[int, int, int]
+
+    def filled(self) -> list[int]:
+        first = self.image.GetExtent()[4]
+        found = (first + k for k, plane in enumerate(arrayOf(self.image)) if (plane == self.value).any())
+        return [k for k in found if 0 <= k < self.size[0]]
+
+    def slab(self, begin: int, end: int) -> NDArray[np.uint8]:
+        x0, x1, y0, y1, z0, z1 = self.image.GetExtent()
+        slab = np.zeros((end - begin, *self.size[1:]), np.uint8)
+        lows = [max(begin, z0), max(0, y0), max(0, x0)]
+        highs = [min(end, z1 + 1), min(self.size[1], y1 + 1), min(self.size[2], x1 + 1)]
+        if all(low < high for low, high in zip(lows, highs, strict=True)):
+            here, there = (
+                tuple(slice(low - start, high - start) for low, high, start in zip(lows, highs, starts, strict=True))
+                for starts in ((begin, 0, 0), (z0, y0, x0))
+            )
+            slab[here] = arrayOf(self.image)[there] == self.value
+        return slab
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """A segment on another grid, which is resampled.
+
+    Attributes:
+        image: The segment in the world.
+        volumeId: Id of the scan, which may vanish at any time.
+    """
+
+    image: slicer.vtkOrientedImageData
+    volumeId: str
+
+    def filled(self) -> list[int]:
+        slices = volume(self.volumeId).GetImageData().GetDimensions()[2]
+        return [k for k in range(slices) if self.slab(k, k + 1).any()]
+
+    def slab(self, begin: int, end: int) -> NDArray[np.uint8]:
+        return onGrid(self.image, gridOf(volume(self.volumeId), begin, end - 1))
+
+
+def _painted(
+    node: slicer.vtkMRMLSegmentationNode, segmentId: str, scan: slicer.vtkMRMLScalarVolumeNode
+) -> _Painted | None:
+    """Return the voxels of a segment; ``None`` where nothing is painted."""
+    segment = node.GetSegmentation().GetSegment(segmentId)
+    image = segment.GetRepresentation(LABELMAP)
+    if image is None:
+        return _Elsewhere(labelmapOf(node, segmentId), scan.GetID())
+    if image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
+        return None
+    size = scan.GetImageData().GetDimensions()[::-1]
+    if _same(parentToWorld(node) @ imageToParent(image), ijkToWorld(scan), size):
+        return _InPlace(image, segment.GetLabelValue(), size)
+    return _Elsewhere(labelmapOf(node, segmentId), scan.GetID())
+
+
+def _same(one: Matrix, other: Matrix, size: tuple[int, int, int]) -> bool:
+    """Return whether two matrices give the corners of a scan the same places, to a hundredth of a voxel."""
+    k, j, i = size
+    corners = np.array([[0, 0, 0, 1], [i, 0, 0, 1], [0, j, 0, 1], [0, 0, k, 1]]).T
+    voxel = np.linalg.norm(other[:3, :3], axis=0).min()
+    return bool(np.abs((one - other) @ corners).max() < 0.01 * voxel)
+
+
+def _strokes(nodeId: str) -> slicer.vtkMRMLSegmentationNode:
     node = slicer.mrmlScene.GetNodeByID(nodeId)
     if node is None:
         raise DataError(_("The strokes are not in the scene any more."), todo=_("Open this page again."))
-    return node.GetSegmentation()
+    return node
 
 
-def _slices(counted: Measure) -> tuple[int, int]:
-    """Return the first and the last slice with voxels."""
-    filled = np.flatnonzero(counted.perSlice)
-    return counted.first + int(filled[0]), counted.first + int(filled[-1])
-
-
-def _fields(nodeId: str, painted: dict[str, slicer.vtkOrientedImageData]) -> dict[str, str]:
+def _fields(node: slicer.vtkMRMLSegmentationNode, painted: Mapping[str, _Painted]) -> dict[str, str]:
     """Return what the header says of the segments."""
-    found, segmentation = {}, _segmentation(nodeId)
+    found, segmentation = {}, node.GetSegmentation()
     for index, segmentId in enumerate(painted):
         name = " ".join(segmentation.GetSegment(segmentId).GetName().split())
         parts = {"ID": segmentId, "Name": name, "LabelValue": "1", "Layer": str(index)}
