@@ -168,6 +168,9 @@ class Bridge(Protocol):
     def thumbnail(self, example: Any, path: Path) -> None:
         """Draw the slice in which an outline is largest."""
 
+    def spotPicture(self, volumeNode: Any, ras: Sequence[float], path: Path) -> None:
+        """Draw a place of a scan."""
+
     def openInSegmentEditor(self, segmentationNode: Any, segmentId: str, volumeNode: Any = None) -> None:
         """Open the Segment Editor on a segment."""
 

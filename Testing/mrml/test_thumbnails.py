@@ -10,6 +10,8 @@ pytest.importorskip("vtk")
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge  # noqa: E402
 from IncrementalSegPanel.scene.Thumbnails import draw, turned  # noqa: E402
 
+from IncrementalSegLib.errors import DataError  # noqa: E402
+
 RED = (1.0, 0.0, 0.0)
 
 
@@ -124,3 +126,20 @@ def test_an_example_is_drawn_where_it_is_largest(tmp_path, other, thin):
     assert tuple(picture[32, 32]) == (255, 255, 255)
     height, width = np.ptp(np.argwhere(red(picture)), axis=0) + 1
     assert thin or width / height == pytest.approx(1.5, rel=0.15)
+
+
+def test_an_uncertain_place_lies_in_the_ring_of_its_picture(tmp_path):
+    bridge, array = SceneBridge(), np.zeros((6, 80, 60), np.int16)
+    array[4, 20:23, 40:43] = 1000
+    matrix = np.array([[0, -1.5, 0, 4], [-0.5, 0, 0, -3], [0, 0, 3.0, 2], [0, 0, 0, 1]])
+    scan = slicer.util.addVolumeFromArray(array, ijkToRAS=matrix)
+    bridge.spotPicture(scan, (matrix @ [41, 21, 4, 1])[:3], tmp_path / "spot.png")
+    picture = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "spot.png")))
+    assert picture.shape == (64, 64, 3)
+    ring = np.argwhere(picture[..., 0].astype(int) - picture[..., 2] > 100).mean(axis=0)
+    bright = np.argwhere(picture[..., 2] > 200).mean(axis=0)
+    assert np.abs(ring - bright).max() < 2
+    bridge.spotPicture(scan, (matrix @ [41, 21, 99, 1])[:3], tmp_path / "outside.png")  # the nearest slice
+    slicer.mrmlScene.RemoveNode(scan)
+    with pytest.raises(DataError):
+        bridge.spotPicture(scan, (0, 0, 0), tmp_path / "gone.png")

@@ -50,6 +50,7 @@ def test_spots_are_listed_and_shown_in_all_views(page):
         ["1", "humerus or background", "0.4 ml"],
         ["2", "humerus or background", "0.2 ml"],
     ]
+    assert page.ui.spotsTable.item(0, 0).icon().isNull() is False
     for place in ((-5, 20, 3), (11.5, -4, 1), (-5, 20, 3)):
         page.ui.nextButton.click()
         matrix = view.GetSliceToRAS()

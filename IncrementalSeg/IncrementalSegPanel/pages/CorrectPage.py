@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from IncrementalSegPanel.flows.CorrectionSession import PROPAGATE_ONLY
@@ -11,8 +12,10 @@ from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.pages.StrokeEditor import StrokeEditor
 from IncrementalSegPanel.pages.Table import Table
 
-_SPOTS = 4
+_SPOTS = 3
 """Spots that are seen at once, so that the editor below is seen, too."""
+_PICTURE = 32
+"""Pixels."""
 _STEPS = 1000
 """Steps of the progress bar."""
 
@@ -28,6 +31,7 @@ class CorrectPage(Page):
         self._methods: tuple[str, ...] | None = None
         titles = ("#", _("In question"), _("Size"))
         self._spots = Table(ui.spotsTable, titles, 1, flow.spots.choose, most=_SPOTS)
+        ui.spotsTable.setIconSize(qt.QSize(_PICTURE, _PICTURE))
         self._queue = Table(ui.scansTable, (_("Scan"), _("Worth")), 0, flow.goTo, most=_SPOTS)
         titles = (_("Scan"), _("Rounds"), _("Painted"), _("First"), _("Now"))
         self._scans = Table(ui.sessionTable, titles, 0, lambda _number: None)
@@ -92,7 +96,12 @@ class CorrectPage(Page):
         ui, spots = self.ui, self._flow.spots
         items = spots.items or ()
         ui.spotsTable.visible = bool(items)
-        rows = [(str(number), spot.question, spot.size) for number, spot in enumerate(items, 1)]
+        icons = [qt.QIcon(str(path)) for path in spots.pictures]
+        icons += [None] * (len(items) - len(icons))
+        rows = [
+            ((icon, str(number)), spot.question, spot.size)
+            for number, (icon, spot) in enumerate(zip(icons, items, strict=True), 1)
+        ]
         self._spots.show(rows, spots.chosen, [spot.reason for spot in items])
         if spots.items is None:
             ui.spotsLabel.text = _("Uncertain places are being looked for; you can paint already.")

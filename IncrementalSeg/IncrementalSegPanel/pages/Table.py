@@ -8,7 +8,7 @@ from typing import Any
 import qt
 
 Cell = str | tuple[Any, str]
-"""A text, or an icon and a text."""
+"""A text, or an icon (``None`` while there is none yet) and a text."""
 
 _FRAME = 18
 """Pixels of frame and of a scroll bar at the bottom."""
@@ -41,6 +41,7 @@ class Table:
         self._most = most
         self._widget, self._chosen, self._stretched, self._broken = widget, chosen, stretched, broken
         self._rows: list[list[str]] | None = None
+        self._icons: list[bool] = []
         widget.setColumnCount(len(titles))
         widget.setHorizontalHeaderLabels(list(titles))
         widget.verticalHeader().setVisible(False)
@@ -67,8 +68,9 @@ class Table:
         """
         texts = [[cell if isinstance(cell, str) else cell[1] for cell in row] for row in rows]
         blocked = self._widget.blockSignals(True)
-        if texts != self._rows:
-            self._rows = texts
+        icons = [cell[0] is not None for row in rows for cell in row if not isinstance(cell, str)]
+        if (texts, icons) != (self._rows, self._icons):
+            self._rows, self._icons = texts, icons
             self._fill(rows, tips)
         if chosen is None:
             self._widget.clearSelection()
@@ -82,7 +84,7 @@ class Table:
             for column, cell in enumerate(row):
                 text = cell if isinstance(cell, str) else cell[1]
                 item = qt.QTableWidgetItem(text)
-                if not isinstance(cell, str):
+                if not isinstance(cell, str) and cell[0] is not None:
                     item.setIcon(cell[0])
                 item.setToolTip(tips[number] if tips else text)
                 self._widget.setItem(number, column, item)

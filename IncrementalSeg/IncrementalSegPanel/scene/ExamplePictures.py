@@ -37,7 +37,7 @@ def pictureOf(measures: Measures, example: Example, size: int) -> NDArray[np.uin
     index, mask = _largest(measures, node, example.segmentId, scan)
     plane = slicer.util.arrayFromVolume(scan)[index]
     plane = plane if plane.ndim == 2 else plane.mean(axis=-1)
-    shown = turned(plane, mask, matrix[:3, 0], matrix[:3, 1], _window(scan))
+    shown = turned(plane, mask, matrix[:3, 0], matrix[:3, 1], windowOf(scan))
     return draw(shown, node.GetSegmentation().GetSegment(example.segmentId).GetColor(), size)
 
 
@@ -70,7 +70,8 @@ def _crowded(segment: slicer.vtkOrientedImageData, toScan: Matrix, last: int) ->
     return int(np.bincount(np.clip(np.rint(slices), 0, last).astype(np.intp)).argmax())
 
 
-def _window(scan: slicer.vtkMRMLScalarVolumeNode) -> tuple[float, float] | None:
+def windowOf(scan: slicer.vtkMRMLScalarVolumeNode) -> tuple[float, float] | None:
+    """Return the darkest and the brightest grey value that a scan is shown with; ``None`` where nothing says so."""
     display = scan.GetDisplayNode()
     if display is None or not display.IsA("vtkMRMLScalarVolumeDisplayNode"):
         return None

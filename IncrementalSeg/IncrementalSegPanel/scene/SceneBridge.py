@@ -25,6 +25,7 @@ from IncrementalSegPanel.scene.Pseudonyms import bears
 from IncrementalSegPanel.scene.ResultFiles import mapPieces, outlinePieces
 from IncrementalSegPanel.scene.Results import Before, Undone, createResult, putResult, resultOf, takeBack
 from IncrementalSegPanel.scene.ScanFiles import scanPieces, volume
+from IncrementalSegPanel.scene.SpotPictures import SPOT, spotPicture
 from IncrementalSegPanel.scene.Strokes import Strokes
 from IncrementalSegPanel.scene.Views import scans, sceneBusy, shownIds, shownScan, showScan
 from IncrementalSegPanel.scene.Visibility import follow, reveal
@@ -246,6 +247,10 @@ class SceneBridge:
             ModelError: The file cannot be written.
         """
         write_png(Path(path), pictureOf(self._measures, example, size))
+
+    def spotPicture(self, volumeNode: slicer.vtkMRMLScalarVolumeNode, ras: Sequence[float], path: Path) -> None:
+        """Draw a place of a scan as a PNG; errors are those of :meth:`thumbnail`."""
+        write_png(path, spotPicture(volumeNode, ras, SPOT))
 
     def openInSegmentEditor(
         self,
