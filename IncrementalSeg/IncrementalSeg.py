@@ -26,11 +26,14 @@ if importlib.util.find_spec("IncrementalSegLib") is None:  # a source checkout; 
 from IncrementalSegPanel import Start
 from IncrementalSegPanel.Closing import Closing
 from IncrementalSegPanel.flows.Installing import OPEN_AT_START
+from IncrementalSegPanel.pages.StrokeEditor import StrokeEditor
 from IncrementalSegPanel.Panel import Panel
 from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
 from IncrementalSegPanel.scene import SampleData
 from IncrementalSegPanel.Scripting import Scripting
 from IncrementalSegPanel.State import State
+
+from IncrementalSegLib.structures import Structure
 
 _HOME = "https://github.com/IncrementalSeg/SlicerIncrementalSeg"
 
@@ -114,6 +117,7 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller: Any = None, event: str = "") -> None:
         """Let go of the scene: its nodes, and the parameter node with them."""
+        self.panel.rest()  # before the nodes go that are edited
         self.session.bridge.endScene()
         self.session.segmenting.endScene()
         self.session.correcting.endScene()
@@ -223,6 +227,22 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self.assertEqual(session.teaching.collecting.rows, [])
         session.teaching.leave()
 
+    def test_strokes_inAnEditorOfTheirOwn(self) -> None:
+        """Edit strokes in the panel's own Segment Editor, and let go of them; nothing has to be installed."""
+        scan, strokes = SampleData.load()[-1], self.widget.session.bridge.strokes
+        node = strokes.prepare(scan, [Structure.create("humerus", 1)])
+        holder = qt.QWidget(self.widget.parent)
+        qt.QVBoxLayout(holder)
+        self.widget.layout.addWidget(holder)
+        editor = StrokeEditor(holder)
+        editor.show(strokes.editorNode(), node, scan)
+        self.delayDisplay("Painting strokes")
+        (own,) = holder.findChildren(slicer.qMRMLSegmentEditorWidget)
+        own.setActiveEffectByName("Paint")
+        self.assertEqual((own.activeEffect() is None, own.segmentationNode()), (False, node))
+        editor.rest()
+        self.assertEqual((own.activeEffect(), own.segmentationNode()), (None, None))
+
     def test_teach_segment_accept_rollBack_saveAndReload(self) -> None:
         """Go through everything that a person does with a model."""
         self.widget.session.installing.look()
@@ -261,6 +281,18 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
 
         self.assertEqual(self.logic.accept(2)["current"], 2)
         self.assertEqual(self.logic.rollBack()["current"], 1)
+
+        self.delayDisplay("Learning from a stroke, and discarding that")
+        known = [Structure.from_json(item) for item in self.logic.summary()["structures"]]
+        strokes = self.widget.session.bridge.strokes.prepare(unseen, known)
+        voxels = slicer.util.arrayFromSegmentBinaryLabelmap(strokes, _ids(strokes)[0], unseen).copy()
+        voxels[2:4, 4:8, 4:8] = 1
+        slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, strokes, _ids(strokes)[0], unseen)
+        self.assertIs(self.logic.correct(unseen, strokes, method="lwfseg", steps=2), node)
+        found = slicer.util.arrayFromSegmentBinaryLabelmap(node, _ids(strokes)[0], unseen)
+        self.assertTrue(found[2:4, 4:8, 4:8].all())
+        self.assertEqual(self.logic.corrections()["rounds"], 1)
+        self.assertEqual(self.logic.discardCorrections()["rounds"], 0)
 
         self.widget.session.opening.open(self.model)
         self._saveAndReload()

@@ -77,7 +77,13 @@ class Panel:
     def exit(self) -> None:
         """Become invisible; what runs goes on."""
         self._visible = False
-        self._leavePage()
+        self.rest()
+
+    def rest(self) -> None:
+        """Let go of Slicer's views, until the panel is drawn again."""
+        for page in self._pages.values():
+            if not page.widget.isHidden():
+                page.leave()
 
     def close(self) -> None:
         """Draw nothing any more, and go: Slicer only hides a panel that it reloads, and its lists would act on."""
@@ -85,7 +91,7 @@ class Panel:
         if not self._closed:  # Slicer may say it twice
             self._closed = True
             self._soon.stop()
-            self._leavePage()
+            self.rest()
             discard(self.widget, self)
 
     def render(self) -> None:
@@ -117,11 +123,6 @@ class Panel:
     def escape(self) -> None:
         """Cancel what the page is about."""
         self.page.escape()
-
-    def _leavePage(self) -> None:
-        for page in self._pages.values():
-            if not page.widget.isHidden():
-                page.leave()
 
     def _changed(self) -> None:
         if self._visible and not self._soon.active:

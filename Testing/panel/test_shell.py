@@ -14,6 +14,9 @@ import slicer
 from IncrementalSegPanel.flows.Installing import OPEN_AT_START, Installing
 from IncrementalSegPanel.scene import SampleData
 from IncrementalSegPanel.State import State
+from panel.shoulders import SMALL, summary
+from phantom_scene import add_shoulder
+from scripted_worker import ScriptedWorker, open_model
 from standin import dialogs
 from standin.events import settle
 
@@ -44,7 +47,7 @@ def test_the_self_test_passes_on_tiny_scans(monkeypatch, tmp_path):
 
 def passes():
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(shell.IncrementalSegTest)
-    assert suite.countTestCases() == 3
+    assert suite.countTestCases() == 4
     result = unittest.TextTestRunner(verbosity=0).run(suite)
     assert result.wasSuccessful(), result.errors + result.failures
     assert not result.skipped
@@ -67,7 +70,7 @@ def test_slicers_own_button_says_that_the_self_test_failed_and_leaves_nothing_be
     monkeypatch.setattr(shell.IncrementalSegWidget, "cleanup", lambda widget: (cleaned.append(widget), cleanup(widget)))
     with pytest.raises(AssertionError):
         shell.IncrementalSegTest().runTest()
-    assert [widget.Observations for widget in cleaned] == [[], [], []]
+    assert [widget.Observations for widget in cleaned] == [[]] * 4
 
 
 def test_importing_the_module_loads_nothing_that_has_to_be_installed():
@@ -192,6 +195,27 @@ def test_reloading_takes_the_files_anew_and_shows_the_panel_at_once(monkeypatch)
             del sys.modules[name]
         sys.modules.update(kept)
         parent.delete()
+
+
+def test_a_scene_that_closes_takes_no_editor_with_it(widget, tmp_path):
+    scan, _outlines = add_shoulder("MR 12", 1, {"humerus": "humerus"}, SMALL)
+    widget.session.worker = ScriptedWorker()
+    widget.session.model, widget.session.folder = open_model(summary()), tmp_path
+    widget.session.refresh = lambda: True
+    widget.session.state = State.READY
+    widget.enter()
+    widget.session.correcting.begin(scan)
+    widget.panel.render()
+    (editor,) = widget.panel.widget.findChildren(slicer.qMRMLSegmentEditorWidget)
+    assert editor.segmentationNode() is widget.session.correcting.strokes
+    slicer.mrmlScene.Clear()
+    assert (editor.segmentationNode(), editor.observing, widget.session.state) == (None, False, State.READY)
+    widget.panel.render()
+    scan, _outlines = add_shoulder("MR 13", 1, {"humerus": "humerus"}, SMALL)
+    widget.session.correcting.begin(scan)
+    widget.panel.render()
+    assert editor.segmentationNode() is widget.session.correcting.strokes
+    assert editor.mrmlSegmentEditorNode() is widget.session.bridge.strokes.editorNode()
 
 
 def test_slicer_asks_before_it_closes_while_a_structure_is_taught(widget, mainWindow):

@@ -103,8 +103,10 @@ class CorrectPage(Page):
             for number, (icon, spot) in enumerate(zip(icons, items, strict=True), 1)
         ]
         self._spots.show(rows, spots.chosen, [spot.reason for spot in items])
-        if spots.items is None:
+        if self._flow.searching and spots.items is None:
             ui.spotsLabel.text = _("Uncertain places are being looked for; you can paint already.")
+        elif spots.items is None:
+            ui.spotsLabel.text = _("Uncertain places are not known.")
         elif items:
             ui.spotsLabel.text = _("Uncertain places:")
         else:
