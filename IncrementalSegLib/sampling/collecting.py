@@ -120,6 +120,11 @@ def named_segments(label: Path) -> tuple[str, ...]:
         return ()
 
 
+def patient_of(cell: object, case: str) -> str:
+    """Return the patient of a case: what a cell or field says, or where it is empty or null the case itself."""
+    return ("" if cell is None else str(cell).strip()) or case
+
+
 def case_names(images: Sequence[Path], root: Path) -> list[str]:
     """Return a name for each image: the file's; where these repeat, that of a folder, or both.
 

@@ -167,7 +167,8 @@ def _unknown(case: Case, missing: Sequence[str], used: bool) -> Note | None:
 def _open_folder(root: Path) -> Dataset:
     description = read_json(root / DATASET_FILE)
     if isinstance(description, dict):
-        modality = modality_of_channels(description.get("channel_names", description.get("modality")))
+        stated = (modality_of_channels(description.get(key)) for key in ("channel_names", "modality"))
+        modality = next(filter(None, stated), "")
         if "channel_names" in description or ((root / "labelsTr").is_dir() and "training" not in description):
             return _stated(open_nnunet(root, description), modality)
         if isinstance(description.get("training"), list):

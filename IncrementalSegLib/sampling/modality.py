@@ -20,8 +20,9 @@ def modality_of_channels(names: object) -> str:
     """Return the code that all channels of a ``dataset.json`` share, or nothing where they have other names.
 
     Args:
-        names: Its ``channel_names`` or ``modality``: a name for each channel, which many files use for other things
-            (``T2``, ``noNorm``, ``RGB photograph``).
+        names: Its ``channel_names`` or ``modality``: a name for each channel as a table or list, or one for all.  Many
+            files use them for other things (``T2``, ``noNorm``, ``RGB photograph``).
     """
-    codes = {modality_code(name) for name in names.values()} if isinstance(names, Mapping) else set()
+    listed = names.values() if isinstance(names, Mapping) else names if isinstance(names, list) else (names,)
+    codes = {modality_code(name) for name in listed}
     return (codes.pop() or "") if len(codes) == 1 else ""

@@ -9,7 +9,14 @@ from pathlib import Path
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.sampling.cases import IGNORE, Case, Dataset, Notes
-from IncrementalSegLib.sampling.collecting import Values, case_names, collected, named_segments, named_values
+from IncrementalSegLib.sampling.collecting import (
+    Values,
+    case_names,
+    collected,
+    named_segments,
+    named_values,
+    patient_of,
+)
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.io import name_of
 from IncrementalSegLib.volumes.notes import Note
@@ -74,7 +81,7 @@ def open_decathlon(root: Path, description: Json) -> Dataset:
     for (row, images), name in zip(rows, case_names([images[0] for _, images in rows], root), strict=True):
         files = [file for image in images for file in _channels_of(image)]
         if row.get("label"):
-            cases.append(_case(name, str(row.get("patient", name)), files, root / str(row["label"]), values))
+            cases.append(_case(name, patient_of(row.get("patient"), name), files, root / str(row["label"]), values))
         else:
             unlabelled[name] = (_unlabelled(files[0]),)
     if rows and not cases:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from IncrementalSegLib.sampling.collecting import (
     collected,
     named_segments,
     named_values,
+    patient_of,
     read_json,
     read_text,
     united,
@@ -81,8 +83,10 @@ def _rows_of_csv(path: Path, notes: list[Note]) -> Rows:
         # A table saved where the comma is the decimal sign has ";" or tabs between its columns.
         delimiter = max(",\t;", key=lambda mark: (first.count(mark), mark == ","))
     rows: Rows = []
+    table = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
     try:
-        for row in csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True):
+        _refuse_twin_columns(table.fieldnames or (), path)
+        for row in table:
             if None in row or any(isinstance(cell, list) for cell in row.values()):
                 raise DataError(
                     f"Row {len(rows) + 1} of {path.name} has more cells than the table has columns.",
@@ -94,6 +98,18 @@ def _rows_of_csv(path: Path, notes: list[Note]) -> Rows:
     except csv.Error as error:
         raise DataError(f"{path.name} cannot be read as a table ({error}).", todo="Save it as CSV in UTF-8.") from error
     return _with_images(rows, path)
+
+
+def _refuse_twin_columns(headers: Iterable[str], path: Path) -> None:
+    """Refuse a table with two columns of one name, of which only the last would be read."""
+    counts = Counter(name_key(_column(header)) for header in headers if header.strip())
+    for column, count in counts.items():
+        if count > 1:
+            raise DataError(
+                f"{path.name} has {count} columns called {column!r}.",
+                "Only one of them could be read.",
+                "Rename the others, or join them to one.",
+            )
 
 
 def _rows_of_json(path: Path) -> tuple[Rows, Values | None]:
@@ -182,7 +198,7 @@ def _case(row: Mapping[str, Any], root: Path, shared: Values, where: str, name: 
         raise UnknownNameError("label", min(undeclared), declared, f"{where} looks for it.")
     case = Case(
         id=name,
-        patient=str(row.get("patient") or name).strip(),
+        patient=patient_of(row.get("patient"), name),
         images=images,
         looked_for=frozenset(looked_for),
         label=label,

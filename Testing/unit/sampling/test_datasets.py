@@ -65,7 +65,10 @@ def decathlon(tmp_path):
         ("channel_names", {"0": "CT", "1": "PET"}, ""),
         ("channel_names", {"0": "T1", "1": "T2"}, ""),
         ("modality", {"0": "MRI", "1": "MR"}, "MR"),
-        ("modality", "CT", ""),
+        ("modality", "CT", "CT"),
+        ("modality", ["MRI"], "MR"),
+        ("modality", 7, ""),
+        ("modality", None, ""),
     ],
 )
 def test_a_description_may_state_the_modality(nnunet, key, channels, code):
@@ -76,6 +79,13 @@ def test_a_description_may_state_the_modality(nnunet, key, channels, code):
             file.unlink()
     write_json(nnunet / "dataset.json", description | {key: channels})
     assert {case.modality for case in open_data(nnunet).cases} == {code}
+
+
+def test_channels_that_name_no_modality_leave_it_to_the_other_field(nnunet):
+    description = json.loads((nnunet / "dataset.json").read_text())
+    named = {"channel_names": {"0": "noNorm", "1": "noNorm"}, "modality": {"0": "CT"}}
+    write_json(nnunet / "dataset.json", description | named)
+    assert {case.modality for case in open_data(nnunet).cases} == {"CT"}
 
 
 def manifest(tmp_path, text, name="manifest.csv"):
@@ -121,6 +131,15 @@ def test_decathlon(decathlon):
     assert (data.name, data.names) == ("Hippo", ("anterior", "posterior"))
     assert [(case.id, case.patient) for case in data.cases] == [("x1", "x1"), ("x2", "x2")]
     np.testing.assert_array_equal(read_case(data.cases[0])[1]["posterior"], LABELS == 2)
+
+
+def test_cases_without_a_patient_are_not_one_person(decathlon):
+    description = json.loads((decathlon / "dataset.json").read_text())
+    for row, patient in zip(description["training"], (None, " ", 0), strict=False):
+        row["patient"] = patient
+    write_json(decathlon / "dataset.json", description)
+    cases = open_data(decathlon).cases
+    assert [case.patient for case in cases] == [case.id for case in cases][:2] + ["0"] * (len(cases) - 2)
 
 
 def test_decathlon_listing_files_as_nnunet_v1_does(decathlon):

@@ -154,3 +154,11 @@ def test_one_broken_segment_costs_one_case(folder):
     bad, good = check_data(folder)
     assert (bad.verdict, good.verdict) == ("refused", "ok")
     assert "The segment 'x' of bad.seg.nrrd has the Layer '7'" in bad.message
+
+
+@pytest.mark.parametrize("twins", ["label,label", "Label,label", "patient,Patient", "cell,Cell"])
+def test_two_columns_of_one_name_are_refused(folder, twins):
+    table = f"image,looked_for,{twins}\nscans/ä.nii.gz,cell,label.nii.gz,label.nii.gz\n"
+    (folder / "manifest.csv").write_text(table, encoding="utf-8")
+    with pytest.raises(DataError, match="2 columns called"):
+        open_data(folder)
