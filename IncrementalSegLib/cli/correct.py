@@ -140,8 +140,11 @@ def _act(action: Action, model: Path, device: Any, as_json: bool) -> None:
                 print_json(result.to_json())
             else:
                 show(result.report, f"Structures since version {result.record.parent}")
-                used = "is in use" if result.record.accepted else "is a candidate; the version in use has not changed"
-                say(f"Version {result.record.number} of {model} {used}.")
+                kept, used = result.record.number, "is in use."
+                if not result.record.accepted:
+                    again = spelled(CommandRef("accept", {"model": str(model), "version": kept}))
+                    used = f"is a candidate; the version in use has not changed. To use it anyway: {again}"
+                say(f"Version {kept} of {model} {used}")
             if not result.record.accepted:
                 raise typer.Exit(HELD_BACK)
             return

@@ -85,7 +85,7 @@ class CorrectCall(VersionChoice):
     options: Annotated[Mapping[str, Any], Field(description="Options of the method; `methods` lists them.")] = field(
         default_factory=dict
     )
-    steps: Annotated[int, Field(ge=1, description="Optimiser steps of the round.")] = STEPS
+    steps: Annotated[int | None, Field(ge=1, description=f"Optimiser steps of the round; {STEPS} by default.")] = None
     seed: Annotated[int, Field(ge=0, description="Decides batches and dropout.")] = 0
     format: Annotated[Format | None, Field(description=FORMAT)] = None
     overwrite: Annotated[
@@ -110,6 +110,7 @@ def correct(call: CorrectCall) -> CorrectResult:
     require_slic()
     folder = open_model(call.model)
     if (call.method or Session(folder).method or PROPAGATE_ONLY) == PROPAGATE_ONLY:
+        _refuse_learning_options(call)
         return _correct(call)
     if call.version is not None:
         raise OptionError(
@@ -121,6 +122,16 @@ def correct(call: CorrectCall) -> CorrectResult:
         session = Session(folder)
         session.settle()
         return _correct(call, session)
+
+
+def _refuse_learning_options(call: CorrectCall) -> None:
+    """Refuse options of a round where the model learns nothing."""
+    if call.steps is not None or call.options:
+        raise OptionError(
+            "The number of steps and the options of a method have no effect on this correction.",
+            "Without a method the model learns nothing from the strokes.",
+            Hint("Name a ", OptionRef("method"), ", or leave them out."),
+        )
 
 
 def _settings(session: Session, call: CorrectCall) -> LearnerSettings:
@@ -164,10 +175,15 @@ def _correct(call: CorrectCall, session: Session | None = None) -> CorrectResult
             settings,
             ready,
             runtime=start(call.device),
-            steps=call.steps,
+            steps=STEPS if call.steps is None else call.steps,
             progress=call.progress,
         )
-    outputs = write_result(path, prediction, volume.grid, ready.structures, warnings)
+    try:
+        outputs = write_result(path, prediction, volume.grid, ready.structures, warnings)
+    except BaseException:
+        if session is not None:  # else strokes would teach twice when they are given again
+            session.undo()
+        raise
     found = {item.name: millilitres(prediction.mask[item.id], volume.grid) for item in ready.structures}
     return CorrectResult(source.name, outputs, found, warnings, None if session is None else session.status())
 

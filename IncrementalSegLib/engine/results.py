@@ -57,11 +57,11 @@ def place_results(output: Path, sources: Sequence[ScanSource], form: Format | No
 
 
 def keep_files(files: Sequence[Path], scans: Sequence[Path], overwrite: bool) -> None:
-    """Refuse results that would replace a scan, or without ``overwrite`` any other file.
+    """Refuse results that would replace a file that is read, or without ``overwrite`` any other file.
 
     Args:
         files: Files of the results.
-        scans: Files that are read.
+        scans: Files that are read: scans and strokes.
         overwrite: Other files may be replaced.
 
     Raises:
@@ -71,7 +71,8 @@ def keep_files(files: Sequence[Path], scans: Sequence[Path], overwrite: bool) ->
     for path in files:
         if path.resolve() in kept:
             raise OptionError(
-                f"The result {path} would overwrite the scan of that name.", todo="Choose another folder or format."
+                f"The result {path} would overwrite a file from which it is made.",
+                todo="Choose another folder or format.",
             )
     there = [path for path in files if is_there(path)]
     if there and not overwrite:

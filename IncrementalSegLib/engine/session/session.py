@@ -103,10 +103,11 @@ class Session:
         """Return what was done so far."""
         if self.method is None:
             return SessionStatus(self.folder.current, None, 0, 0, ())
-        names = {item.id: item.name for item in self.folder.record().structures}
+        parent = self.document["parent"]  # a later version may have removed a structure
+        names = {item.id: item.name for item in self.folder.record(parent).structures}
         rounds = self.store.rounds
         return SessionStatus(
-            parent=self.document["parent"],
+            parent=parent,
             method=self.document["method"],
             rounds=rounds[-1],
             undoable=len(rounds) if rounds[0] == 1 else len(rounds) - 1,

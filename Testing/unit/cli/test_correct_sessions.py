@@ -1,7 +1,10 @@
 """The command correct with a method, and with --session."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from IncrementalSegLib.engine import correct
 from IncrementalSegLib.store.versions import open_model
 
 pytest.importorskip("skimage")
@@ -28,6 +31,15 @@ def test_a_session_from_its_first_round_to_a_version(model, data, draw, command,
     undone = command("correct", model, "--session", "undo")
     assert undone.status == 1
     assert "No corrections" in undone.err
+
+
+def test_a_version_held_back_is_told_with_the_way_to_use_it(taught, command, monkeypatch):
+    report = SimpleNamespace(rows=(), sentence="Held back.")
+    held = SimpleNamespace(report=report, record=SimpleNamespace(number=7, parent=1, accepted=False))
+    monkeypatch.setattr(correct, "keep_corrections", lambda *_, **__: held)
+    said = command("correct", taught, "--session", "keep")
+    assert said.status == 3
+    assert f"`incrementalseg accept {taught} 7`" in said.out.replace("\n", "")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from IncrementalSegLib.engine.correct import (
     keep_corrections,
     undo_correction,
 )
+from IncrementalSegLib.engine.exemplars import remove_structure
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.session import learner
@@ -27,7 +28,7 @@ from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.store.correcting import ROUNDS_KEPT, Correcting
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import Structure
-from IncrementalSegLib.volumes.io import read_volume
+from IncrementalSegLib.volumes.io import name_of, read_volume
 from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 
 pytest.importorskip("skimage")
@@ -180,6 +181,26 @@ def test_a_session_of_another_version_is_refused_and_can_be_discarded(model, sca
     discard_corrections(model)
 
 
+def test_a_structure_that_was_removed_since_is_still_in_the_status(model, data, scans, teach, round_of):
+    teach(model, data / "both", "scapula", method="lwfseg", accept="always")
+    found = round_of(scans[0]).session
+    remove_structure(model, "scapula")
+    assert found.scans[0]["agreement"].keys() == {"humerus", "scapula"}
+    assert corrections(model) == found
+
+
+def test_a_round_whose_result_cannot_be_written_does_not_count(model, scans, round_of, tmp_path):
+    round_of(scans[0])
+    before = learned(model)
+    output = tmp_path / "corrected.seg.nrrd"
+    output.unlink()
+    (output / f"{name_of(scans[0])}.seg.nrrd").mkdir(parents=True)  # the result cannot take this place
+    with pytest.raises(DataError, match="Cannot write"):
+        round_of(scans[0])
+    assert corrections(model).rounds == 1
+    assert same(learned(model), before)
+
+
 @pytest.mark.parametrize(
     ("more", "error", "told"),
     [
@@ -187,6 +208,8 @@ def test_a_session_of_another_version_is_refused_and_can_be_discarded(model, sca
         ({"method": "nothing"}, UnknownNameError, "no method called 'nothing'"),
         ({"options": {"nothing": 1}}, UnknownNameError, "no option of lwfseg called 'nothing'"),
         ({"version": 1}, OptionError, "Version 1 cannot learn from corrections"),
+        ({"method": None}, OptionError, "Without a method the model learns nothing"),
+        ({"method": "propagate-only", "steps": None, "options": {"alpha": 1}}, OptionError, "have no effect"),
     ],
 )
 def test_refusals_begin_no_session(model, scans, round_of, more, error, told):
@@ -208,7 +231,7 @@ def test_another_method_is_refused_while_a_session_is_open(model, scans, round_o
     round_of(scans[0])
     with pytest.raises(ModelError, match="began with the method 'lwfseg'"):
         round_of(scans[0], method="finetune")
-    assert round_of(scans[0], method="propagate-only").session is None
+    assert round_of(scans[0], method="propagate-only", steps=None).session is None
     assert corrections(model).rounds == 1
 
 
