@@ -31,9 +31,10 @@ ANCHOR = "anchor"
 class EwcOptions(ClassOptions):
     """Options of EWC."""
 
-    penalty: float = Field(1.0, ge=0)
+    penalty: float = Field(0.1, ge=0)
     """Weight of the penalty: half the sum of the squared changes of the weights, each times its Fisher information.
-    That of a step has a mean of 1 over the network, so the same weight suits networks of any size and loss."""
+    That of a step has a mean of 1 over the network, so it does not depend on the size of the network or the scale of
+    the loss; 0.1 is our own choice."""
     decay: float = Field(0.95, ge=0, le=1)
     """Factor on the Fisher information of earlier steps when that of a step is added; our own choice."""
     labels: Literal["sampled", "empirical"] = "sampled"
