@@ -40,7 +40,12 @@ def filled(text: str) -> str:
 
 
 def _needs(needs: list[str]) -> str:
-    words = {"exemplars": "exemplars", "prototypes": "class means", "memory:fisher": "Fisher information"}
+    words = {
+        "exemplars": "exemplars",
+        "prototypes": "class means",
+        "memory:fisher": "Fisher information",
+        "memory:masks": "masks",
+    }
     return ", ".join(words.get(need, need) for need in needs if need != "teacher") or "–"
 
 

@@ -112,6 +112,8 @@ class Trainer:
         state.resume(self.optimiser(phase))
         assert state.optimiser is not None
         last = state.phase_began + count
+        if phase.starts_over and curve.steps == state.phase_began:
+            state.best = None
         while True:
             due = curve.steps > curve.evaluated and (curve.steps % self._every == 0 or curve.steps == last)
             if due and not self._evaluate():

@@ -41,6 +41,7 @@ class TrainingPhase:
         trains: ``"all"`` or ``"new_outputs"`` (the outputs of the new structures only).
         learning_rate: Factor on the engine's learning rate.
         freeze_norm: Keep the running statistics of batch normalisation in the trunks that the teacher has.
+        starts_over: The best weights of the phases before are not those to keep.
     """
 
     name: str
@@ -48,6 +49,7 @@ class TrainingPhase:
     trains: Literal["all", "new_outputs"] = "all"
     learning_rate: float = 1.0
     freeze_norm: bool = False
+    starts_over: bool = False
 
 
 class Method(ABC, Generic[OptionsT]):
