@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -149,18 +150,12 @@ class Ewc(SoftmaxClasses[EwcOptions]):
         return F.cross_entropy(logits, drawn_labels(logits.detach(), generator), reduction="none")
 
     def _stored(self, kind: str, ctx: StepContext) -> dict[str, Tensor]:
-        """Return the tensors of one kind by the name of their weight, on the device of the model."""
-        prefix, tensors = self.key(f"{kind}/"), ctx.memory.tensors
-        for key in tensors:
-            if key.startswith(prefix):
-                tensors[key] = tensors[key].to(ctx.device)  # a checkpoint lies on the CPU
-        return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        """Return the tensors of one kind by the name of their weight."""
+        return ctx.memory.group(self.key(f"{kind}/"), ctx.device)
 
-    def _store(self, kind: str, values: dict[str, Tensor], ctx: StepContext) -> None:
+    def _store(self, kind: str, values: Mapping[str, Tensor], ctx: StepContext) -> None:
         """Replace the tensors of one kind."""
-        prefix = self.key(f"{kind}/")
-        others = {key: value for key, value in ctx.memory.tensors.items() if not key.startswith(prefix)}
-        ctx.memory.tensors = others | {prefix + name: value for name, value in values.items()}
+        ctx.memory.replace_group(self.key(f"{kind}/"), values)
 
 
 def _trained(ctx: StepContext) -> dict[str, Tensor]:

@@ -45,14 +45,12 @@ class LwfInstances(SoftmaxClasses[LwfInstancesOptions]):
 
     def next_scan(self, ctx: StepContext) -> None:
         """Make the model as it is now the teacher of the scans to come."""
-        for name, value in ctx.model.state_dict().items():
-            ctx.memory.tensors[self.key(TEACHER + name)] = value.detach().clone()
+        weights = {name: value.detach().clone() for name, value in ctx.model.state_dict().items()}
+        ctx.memory.replace_group(self.key(TEACHER), weights)
 
     def remember(self, ctx: StepContext) -> None:
         """Drop the teacher of the last scan of a session; that of the next step is the version."""
-        prefix = self.key(TEACHER)
-        tensors = ctx.memory.tensors.items()
-        ctx.memory.tensors = {key: value for key, value in tensors if not key.startswith(prefix)}
+        ctx.memory.replace_group(self.key(TEACHER), {})
 
     def _distil(self, logits: Tensor, batch: Batch, target: ClassTarget, ctx: StepContext) -> Tensor:
         """Return the distillation over the background and all structures of the teacher."""
@@ -65,11 +63,7 @@ class LwfInstances(SoftmaxClasses[LwfInstancesOptions]):
 
     def _teacher(self, image: Tensor, ctx: StepContext) -> Output:
         """Run the model as it was before the present scan of a session, or before the step."""
-        prefix, tensors = self.key(TEACHER), ctx.memory.tensors
-        for key in tensors:
-            if key.startswith(prefix):
-                tensors[key] = tensors[key].to(ctx.device)  # a checkpoint lies on the CPU
-        weights = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        weights = ctx.memory.group(self.key(TEACHER), ctx.device)
         if not weights:
             return ctx.teacher(image)
         assert ctx.teacher_model is not None

@@ -157,18 +157,12 @@ class Packnet(SoftmaxClasses[PacknetOptions]):
         ctx.memory.data[self.key(MASKS)] = ctx.memory.data.get(self.key(MASKS), {}) | changes
 
     def _stored(self, kind: str, ctx: StepContext) -> dict[str, Tensor]:
-        """Return the tensors of one kind by the name of their weight, on the device of the model."""
-        prefix, tensors = self.key(f"{kind}/"), ctx.memory.tensors
-        for key in tensors:
-            if key.startswith(prefix):
-                tensors[key] = tensors[key].to(ctx.device)  # a checkpoint lies on the CPU
-        return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        """Return the tensors of one kind by the name of their weight."""
+        return ctx.memory.group(self.key(f"{kind}/"), ctx.device)
 
     def _store(self, kind: str, values: Mapping[str, Tensor], ctx: StepContext) -> None:
         """Replace the tensors of one kind."""
-        prefix = self.key(f"{kind}/")
-        others = {key: value for key, value in ctx.memory.tensors.items() if not key.startswith(prefix)}
-        ctx.memory.tensors = others | {prefix + name: value for name, value in values.items()}
+        ctx.memory.replace_group(self.key(f"{kind}/"), values)
 
 
 def task_weights(weights: Mapping[str, Tensor], memory: Mapping[str, Tensor], task: int) -> dict[str, Tensor]:

@@ -31,6 +31,18 @@ class MethodState:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     data: Json = field(default_factory=dict)
 
+    def group(self, prefix: str, device: torch.device) -> dict[str, Tensor]:
+        """Return the tensors whose names begin with a prefix, by the rest of the name, and keep them on a device."""
+        for name, value in self.tensors.items():
+            if name.startswith(prefix):
+                self.tensors[name] = value.to(device)  # a checkpoint lies on the CPU
+        return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
+
+    def replace_group(self, prefix: str, values: Mapping[str, Tensor]) -> None:
+        """Replace the tensors whose names begin with a prefix by others, named by the rest."""
+        others = {name: value for name, value in self.tensors.items() if not name.startswith(prefix)}
+        self.tensors = others | {prefix + name: value for name, value in values.items()}
+
 
 @dataclass(kw_only=True)
 class StepContext:
