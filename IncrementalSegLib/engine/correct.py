@@ -185,7 +185,8 @@ def _correct(call: CorrectCall, session: Session | None = None) -> CorrectResult
             session.undo()
         raise
     found = {item.name: millilitres(prediction.mask[item.id], volume.grid) for item in ready.structures}
-    return CorrectResult(source.name, outputs, found, warnings, None if session is None else session.status())
+    told = list(dict.fromkeys(warnings))  # the scan is predicted twice where a model learns
+    return CorrectResult(source.name, outputs, found, told, None if session is None else session.status())
 
 
 def corrections(model: str | Path) -> SessionStatus:

@@ -22,6 +22,7 @@ from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionError, 
 from IncrementalSegLib.options import called_with
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.joint import listed_data, listed_structures
+from IncrementalSegLib.store.correcting import Correcting
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
 from IncrementalSegLib.structures import Structure, StructureSpec
@@ -52,6 +53,7 @@ def learn(call: LearnCall) -> StepResult:
         if not call.restart:
             refuse_unfinished(folder)
         _warn_of_candidates(folder)
+        _warn_of_corrections(folder)
         data, lists = listed_data(call.data), listed_structures(call.structures)
         request = resolve(folder, data, lists, call, progress=call.progress)
         if call.restart:  # only now, so that a wrong path costs nothing
@@ -128,4 +130,14 @@ def _warn_of_candidates(folder: ModelFolder) -> None:
             "Version %s is still a candidate. This step continues from %s; to build on a candidate, accept it.",
             ", ".join(waiting),
             f"version {folder.current}" if folder.current else "nothing",
+        )
+
+
+def _warn_of_corrections(folder: ModelFolder) -> None:
+    """Warn that a session of corrections cannot be kept once another version is in use."""
+    if Correcting(folder.path).rounds:
+        log.warning(
+            "Corrections of version %s are not kept yet, and cannot be once another version is in use. %s keeps them.",
+            folder.current,
+            CommandRef("keep_corrections", {"model": str(folder.path)}),
         )

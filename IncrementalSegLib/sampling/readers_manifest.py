@@ -180,7 +180,7 @@ def _case(row: Mapping[str, Any], root: Path, shared: Values, where: str, name: 
     label, masks = _label(row.get("label"), root, where)
     for column, file in _mask_columns(row, root).items():
         _add_mask(masks, column, file, where)
-    asked = _parts(row.get("looked_for"), where)
+    asked = _looked_for(row.get("looked_for"), where)
     own = _values(row.get("values"), where)
     values = own or dict(shared)
     segments = named_segments(label) if label is not None else ()
@@ -217,6 +217,18 @@ def _modality(cell: object, where: str) -> str:
     if code is None:
         raise UnknownNameError("modality", str(cell), MODALITIES, f"{where} names it; the codes are those of DICOM.")
     return code
+
+
+def _looked_for(cell: object, where: str) -> list[str]:
+    """Return the names in a cell; none where it is empty, which means everything that the files of the case name."""
+    asked = _parts(cell, where)
+    if not asked and (isinstance(cell, list) or str(cell or "").strip()):
+        raise DataError(
+            f"{where}: looked_for is {cell!r} and names nothing.",
+            "A scan in which nothing was looked for teaches nothing.",
+            "Name the structures, leave the cell empty for all that its label names, or remove the row.",
+        )
+    return asked
 
 
 def _names_in(label: Path, values: Values, asked: list[str], masks: Mapping[str, Path], where: str) -> Iterable[str]:

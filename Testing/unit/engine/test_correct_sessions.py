@@ -181,6 +181,16 @@ def test_a_session_of_another_version_is_refused_and_can_be_discarded(model, sca
     discard_corrections(model)
 
 
+def test_a_step_warns_of_corrections_that_are_not_kept(model, data, scans, teach, round_of, caplog):
+    round_of(scans[0])
+    teach(model, data / "scapula", "scapula")
+    assert "Corrections of version 1 are not kept yet" in caplog.text
+    caplog.clear()
+    discard_corrections(model)
+    teach(model, data / "humerus", "humerus", improve=True)
+    assert "not kept yet" not in caplog.text
+
+
 def test_a_structure_that_was_removed_since_is_still_in_the_status(model, data, scans, teach, round_of):
     teach(model, data / "both", "scapula", method="lwfseg", accept="always")
     found = round_of(scans[0]).session

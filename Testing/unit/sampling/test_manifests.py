@@ -60,6 +60,16 @@ def test_a_modality_that_dicom_does_not_know_is_refused(folder):
         open_data(folder)
 
 
+@pytest.mark.parametrize("cell", [[], [" "], ";"])
+def test_a_list_of_nothing_is_not_taken_for_everything(folder, cell):
+    row = {"image": "scans/ä.nii.gz", "label": "label.nii.gz", "values": {"1": "cell"}}
+    (folder / "manifest.json").write_text(json.dumps([row | {"looked_for": cell}]))
+    with pytest.raises(DataError, match=r"Row 1.*looked_for is .* names nothing"):
+        open_data(folder)
+    (folder / "manifest.json").write_text(json.dumps([row | {"looked_for": ""}]))
+    assert open_data(folder).cases[0].looked_for == {"cell"}
+
+
 def test_json_in_utf_16(folder):
     rows = [{"image": "scans/ä.nii.gz", "label": "label.nii.gz", "values": {"1": "Müller-Zelle"}}]
     (folder / "manifest.json").write_bytes(json.dumps(rows, ensure_ascii=False).encode("utf-16"))
