@@ -71,7 +71,7 @@ def keep_files(files: Sequence[Path], scans: Sequence[Path], overwrite: bool) ->
     for path in files:
         if path.resolve() in kept:
             raise OptionError(
-                f"The result {path} would overwrite a file from which it is made.",
+                f"The result {path} would overwrite an input file.",
                 todo="Choose another folder or format.",
             )
     there = [path for path in files if is_there(path)]

@@ -43,7 +43,7 @@ def test_a_result_never_replaces_its_scan(model, data, tmp_path, output):
     scan = tmp_path / "scans" / "a.nii.gz"
     shutil.copy(next((data / "humerus" / "imagesTr").iterdir()), scan)
     before = scan.read_bytes()
-    with pytest.raises(OptionError, match="would overwrite the scan"):
+    with pytest.raises(OptionError, match="would overwrite an input file"):
         segment(model, scan, tmp_path / output, format="nii.gz", device="cpu")
     assert scan.read_bytes() == before
 
