@@ -156,7 +156,10 @@ def _act(action: Action, model: Path, device: Any, as_json: bool) -> None:
             found = corrections(model)
     if as_json:
         print_json(found.to_json())
-    elif not found.rounds:
+        return
+    if action is Action.undo:
+        say("The last round is taken back; the outline that it wrote stays as it is.")
+    if not found.rounds:
         say(f"No corrections of {model} are open; version {found.parent} is in use.")
     else:
         names = list(found.scans[0]["agreement"])

@@ -127,8 +127,10 @@ def _warn_of_candidates(folder: ModelFolder) -> None:
     waiting = [str(number) for number in folder.numbers() if folder.status(number) == "candidate"]
     if waiting:
         log.warning(
-            "Version %s is still a candidate. This step continues from %s; to build on a candidate, accept it.",
-            ", ".join(waiting),
+            "%s. This step continues from %s; to build on a candidate, accept it.",
+            f"Version {waiting[0]} is still a candidate"
+            if len(waiting) == 1
+            else f"Versions {', '.join(waiting)} are still candidates",
             f"version {folder.current}" if folder.current else "nothing",
         )
 

@@ -101,6 +101,8 @@ def read_step_data(
     domain = domain.with_step(request.step, [(read.features[case.id], case.structures) for case in train.prepared])
     judging = read.subset(held_out, findable=True)
     unlabelled = without_held_out(request.unlabelled, held_out)
+    if unlabelled:
+        log.info("The previous model is distilled on %d unlabelled scans.", len(unlabelled))
     return StepData(
         plan=plan,
         train=train,

@@ -22,6 +22,11 @@ def test_a_session_from_its_first_round_to_a_version(model, data, draw, command,
     status = command("correct", model, "--session", "status", "--json").json
     assert [item["scan"] for item in status["scans"]] == [case]
     assert case in command("correct", model, "--session", "status").out
+    back = command("correct", model, "--session", "undo")
+    assert "the outline that it wrote stays" in back.out
+    assert "No corrections" in back.out
+    assert output.exists()
+    command(*first, "--overwrite", "--method", "lwfseg", "--steps", 1)
     refused = command(*first, "--overwrite", "--method", "finetune")
     assert refused.status == 1
     assert f"`incrementalseg correct {model} --session discard`" in refused.err.replace("\n", "")

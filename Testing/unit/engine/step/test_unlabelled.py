@@ -1,6 +1,7 @@
 """Unlabelled scans of earlier domains: drawn, recorded as trained, never held out, refused where they do not fit."""
 
 import logging
+import re
 import shutil
 
 import numpy as np
@@ -66,8 +67,10 @@ def test_a_folder_of_scans_is_drawn_and_never_judges(model, data, drawn):
 
 
 def test_a_data_set_brings_its_scans_without_labels(model, data, drawn, caplog):
+    caplog.set_level("INFO", "IncrementalSegLib")
     learn(model, data / "both", "humerus", improve=True, unlabelled=data / "scapula", **STEP)
     assert "unlabelled" in {source for source, _ in drawn}
+    assert re.search(r"distilled on [1-5] unlabelled scans\.", caplog.text)
     assert "No batch" not in caplog.text
 
 
