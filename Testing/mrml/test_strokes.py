@@ -160,5 +160,6 @@ def test_strokes_are_hidden_with_the_page_and_with_their_scan(bridge, scan):
 def test_the_editor_has_parameters_of_its_own(bridge):
     node = bridge.strokes.editorNode()
     assert bridge.strokes.editorNode() is node
+    assert not node.GetSaveWithScene()
     own = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
     assert own is None

@@ -83,6 +83,7 @@ class Strokes:
             node = scene.CreateNodeByClass(kind)
             node.UnRegister(None)  # owned by the variable now
             node.SetSingletonTag(_EDITOR)
+            node.SetSaveWithScene(False)
             node = scene.AddNode(node)
         return node
 
