@@ -24,10 +24,10 @@ _METHODS = {
 
 
 def checkScan(volumeNode: Any) -> None:
-    """Refuse what is no scan.
+    """Refuse a value that is not a scan.
 
     Raises:
-        DataError: It is none.
+        DataError: It is not a volume node.
     """
     if not isinstance(volumeNode, slicer.vtkMRMLScalarVolumeNode):
         raise DataError(

@@ -126,11 +126,11 @@ def _warn_of_candidates(folder: ModelFolder) -> None:
     """Say which versions wait for a decision, because this step does not build on them."""
     waiting = [str(number) for number in folder.numbers() if folder.status(number) == "candidate"]
     if waiting:
+        alone = len(waiting) == 1
         log.warning(
-            "%s. This step continues from %s; to build on a candidate, accept it.",
-            f"Version {waiting[0]} is still a candidate"
-            if len(waiting) == 1
-            else f"Versions {', '.join(waiting)} are still candidates",
+            "%s %s. This step continues from %s; to build on a candidate, accept it.",
+            "Version" if alone else "Versions",
+            ", ".join(waiting) + (" is still a candidate" if alone else " are still candidates"),
             f"version {folder.current}" if folder.current else "nothing",
         )
 

@@ -159,7 +159,7 @@ class Ewc(SoftmaxClasses[EwcOptions]):
 
 
 def _trained(ctx: StepContext) -> dict[str, Tensor]:
-    """Return the weights that training changes, by name; an encoder of scans is none of them."""
+    """Return the weights that training changes, by name, so without the encoder of scans."""
     return {name: weight for name, weight in ctx.model.named_parameters() if weight.requires_grad}
 
 

@@ -81,7 +81,7 @@ def slices_of(scan: Tensor) -> Tensor:
 
 
 def fit(encoder: ScanEncoder, scans: Sequence[Tensor], generator: torch.Generator) -> None:
-    """Train an encoder, beside a decoder that is not kept.
+    """Train an encoder together with a decoder, which is dropped.
 
     The variance of the likelihood is that of the reconstruction, so that no weight of the divergence is to be chosen
     (Rybkin et al., 2021, sigma-VAE).

@@ -153,7 +153,7 @@ class TaskMemory(nn.Module):
             _set_masks(model, own)
 
     def fault(self) -> str:
-        """Return what is wrong with tensors that came from elsewhere, beside their shapes; usually nothing."""
+        """Return the fault of tensors from elsewhere, beside their shapes, or an empty text."""
         if len({len(self.mean), len(self.log_variance), len(self.task), len(self.scan)}) > 1:
             return "its task memory does not describe all of its scans"
         if bool(((self.task < 0) | (self.task > self.newest)).any()):

@@ -29,8 +29,8 @@ def read_summary(model: str | Path, version: int | None = None) -> Json:
 
     Returns:
         ``name``, ``current``; of the version ``version``, ``status``, ``created``, ``output``, ``preprocessing``,
-        ``retention`` (what the gate found) and ``structures``; ``versions`` (all), ``candidates`` (numbers of those
-        that nobody has decided on), ``unfinished`` (names and fraction of a step that can be resumed, or null) and
+        ``retention`` (what the gate found) and ``structures``; ``versions`` (all), ``candidates`` (numbers of the
+        undecided ones), ``unfinished`` (names and fraction of a step that can be resumed, or null) and
         ``corrections`` (method, rounds and names of the scans of an open correction session, or null).
         A structure has, besides what it is: ``dice`` (mean over ``scans`` scans that were held out; null where there
         are none), ``step``, ``method`` and ``taught`` (UTC) of the last step that taught it, null where that is not

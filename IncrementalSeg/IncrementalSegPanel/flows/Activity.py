@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from IncrementalSegLib.progress import Phase
@@ -17,7 +18,7 @@ Shares = tuple[float, float]
 """Share of the whole that is done when a part begins, and when it ends."""
 
 
-class Activity:
+class Activity(ABC):
     """One part after the other; a subclass says what comes of it.
 
     Args:
@@ -55,9 +56,9 @@ class Activity:
             self._say(_("Cancelling"))
         self._request.giveUp(then)
 
+    @abstractmethod
     def _stop(self, error: events.Failed | BaseException | None = None) -> None:
         """End the activity, and say why."""
-        raise NotImplementedError
 
     def _follow(self, work: Work, phase: str, shares: Shares, then: Callable[[], None]) -> None:
         """Go on when a file has been written or read; until then say how far that is.

@@ -37,7 +37,7 @@ class Correcting(Activity):
         spots: Its uncertain places.
         queue: The scans of the scene.
         history: The outlines of the scan, round by round.
-        volume: The scan, or ``None`` while there is none.
+        volume: The scan, or ``None``.
         scan: Its file, once it is written.
         strokes: Its strokes in the scene.
         searching: Whether the work that is done is the search for spots, which may be given up for a round.
@@ -81,7 +81,7 @@ class Correcting(Activity):
 
     @property
     def title(self) -> str:
-        """Name of the scan; empty while there is none."""
+        """Name of the scan, or an empty text."""
         return "" if self.volume is None else self._context.bridge.nameOf(self.volume)
 
     def begin(self, volume: Any, shown: bool = False) -> None:

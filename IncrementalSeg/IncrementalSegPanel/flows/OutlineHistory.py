@@ -23,7 +23,7 @@ class OutlineHistory:
 
     @property
     def learned(self) -> bool:
-        """Whether the model learned in the last round."""
+        """True if the model learned in the last round."""
         return bool(self._items) and self._items[-1][1]
 
     def begin(self, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import qt
 
 Cell = str | tuple[Any, str]
-"""A text, or an icon (``None`` while there is none yet) and a text."""
+"""A text, or an icon (``None`` until it is made) and a text."""
 
 _FRAME = 18
 """Pixels of frame and of a scroll bar at the bottom."""

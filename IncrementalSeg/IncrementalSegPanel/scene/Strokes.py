@@ -36,7 +36,7 @@ class Strokes:
     def prepare(
         self, volumeNode: slicer.vtkMRMLScalarVolumeNode, structures: Iterable[Structure]
     ) -> slicer.vtkMRMLSegmentationNode:
-        """Show the strokes on a scan, and return their segmentation; it is made where there is none.
+        """Show the strokes on a scan, and return their segmentation, made on first use.
 
         Args:
             volumeNode: The scan.
