@@ -74,10 +74,8 @@ def _show_ledger(done: Json) -> None:
         from IncrementalSegLib.networks.scan_encoder import SIZE
 
         most = max(described.values())
-        say(
-            f"Embeddings: {most} scans are described by {2 * SIZE} numbers each, which choose the kernel masks "
-            f"(versions {', '.join(described)})."
-        )
+        described_by = f"{'scan is' if most == 1 else 'scans are'} described by {2 * SIZE} numbers each"
+        say(f"Embeddings: {most} {described_by}, which choose the kernel masks (versions {', '.join(described)}).")
     cases = sorted({case for held in done["versions"] for case in held["cases"]})
     gone = max((held["forgotten_scans"] for held in done["versions"]), default=0)
     say(f"Named cases: {', '.join(cases) or 'none'}. --json lists them by version.")

@@ -92,7 +92,7 @@ def united(pairs: Iterable[tuple[str, tuple[int, ...]]], where: str) -> Values:
     """Return a table from names and their values; a name that occurs twice has the values of both.
 
     Raises:
-        DataError: A structure has the value 0 beside others, which is the background.
+        DataError: A structure has the value 0 beside others, which is the background, or no name.
     """
     values: dict[str, tuple[str, tuple[int, ...]]] = {}
     for raw, numbers in pairs:
@@ -104,6 +104,11 @@ def united(pairs: Iterable[tuple[str, tuple[int, ...]]], where: str) -> Values:
                 f"{where} gives {name!r} the values {', '.join(map(str, numbers))}.",
                 "0 is the background.",
                 "Leave out the 0.",
+            )
+        if not name:
+            raise DataError(
+                f"{where} gives no name to the value {', '.join(map(str, numbers))}.",
+                todo="Name the structure, or leave the value out.",
             )
         first, known = values.get(name_key(name), (name, ()))
         values[name_key(name)] = (first, tuple(dict.fromkeys((*known, *numbers))))

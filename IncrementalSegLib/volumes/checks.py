@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from IncrementalSegLib.volumes.labels import Mask
 from IncrementalSegLib.volumes.notes import Note
@@ -12,6 +14,10 @@ from IncrementalSegLib.volumes.volume import Volume
 
 _EDGES_MM = (0.02, 50.0)
 """Edges of the voxels in a scan of a patient."""
+_FEW_VALUES = 16
+"""Distinct whole numbers up to which a scan looks like a label map."""
+_GLANCE = 1000
+"""Samples that are looked at first; fewer say nothing about a scan."""
 _INSIDE = 0.1
 """Share of an outline that may lie outside the body where the whole fits."""
 _MIRRORED = "with {} exchanged it would be inside the body, so one of the two is mirrored"
@@ -35,6 +41,9 @@ def judge_image(volume: Volume, name: str) -> list[Note]:
     seen = array[finite] if bad else array
     if seen.min() == seen.max():
         notes.append(Note("constant", f"{name} has the same value everywhere: check that it is the right scan."))
+    elif few := _few_values(seen):
+        said = f"{name} holds only the whole numbers {', '.join(f'{value:g}' for value in few)}"
+        notes.append(Note("few-values", f"{said}, like a label map: check that it is a scan."))
     return notes + _judge_size(volume, name)
 
 
@@ -65,6 +74,18 @@ def judge_masks(volume: Volume, masks: Mapping[str, Mask]) -> list[Note]:
 def one_line(error: Exception) -> str:
     """Return the message of an error on one line."""
     return " ".join(str(error).split())
+
+
+def _few_values(samples: NDArray[Any]) -> list[float]:
+    """Return the values of samples that are few whole numbers, as in a label map; else nothing."""
+    found: set[float] = set()
+    if samples.size < _GLANCE:
+        return []
+    for part in (samples.reshape(-1)[:: samples.size // _GLANCE], *samples):
+        found.update(np.unique(part).tolist())
+        if len(found) > _FEW_VALUES or any(value % 1 for value in found):
+            return []
+    return sorted(found)
 
 
 def _judge_size(volume: Volume, name: str) -> list[Note]:

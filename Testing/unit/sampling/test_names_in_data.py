@@ -127,6 +127,13 @@ def test_values_that_are_none_are_refused(tmp_path, value, said):
         manifest(tmp_path, [row], labels={"kidney": value})
 
 
+@pytest.mark.parametrize("table", [{"1": " ", "2": "liver"}, {"": 1}])
+def test_value_without_a_name_is_refused(tmp_path, table):
+    row = {"image": "a.nii.gz", "label": "l.nrrd"}
+    with pytest.raises(DataError, match="gives no name to the value 1"):
+        manifest(tmp_path, [row], labels=table)
+
+
 @pytest.mark.parametrize("name", ["kidney, left", "a;b", "grade=2", 'the "old" one, left'])
 def test_names_with_separators_can_be_asked_for(tmp_path, name):
     quoted = '"' + name.replace('"', '""') + '"'

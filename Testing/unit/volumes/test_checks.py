@@ -24,6 +24,17 @@ def test_bad_voxels_and_constant():
 
 
 @pytest.mark.parametrize(
+    ("dtype", "last", "told"), [(np.uint8, 2, True), (np.float64, 2, True), (np.float32, 2.5, False)]
+)
+def test_scan_of_few_whole_numbers_may_be_a_label_map(dtype, last, told):
+    labels = np.zeros((1, 10, 12, 14))
+    labels[0, 3:6, 4:8, 2:9], labels[0, 8, 8, 8] = 1, last
+    notes = judge_image(Volume(labels.astype(dtype), Grid((10, 12, 14))), "a")
+    assert [note.kind for note in notes] == ["few-values"] * told
+    assert all("whole numbers 0, 1, 2, like a label map" in note.message for note in notes)
+
+
+@pytest.mark.parametrize(
     ("spacing", "said"),
     [
         ((0.02, 0.5, 50), []),
