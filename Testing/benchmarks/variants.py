@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from IncrementalSegLib.engine.correct import PROPAGATE_ONLY
 from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.errors import OptionError, UnknownNameError
-from IncrementalSegLib.methods.base.method import MethodOptions
+from IncrementalSegLib.exemplars.selection import SelectionOptions
 from IncrementalSegLib.registry import discover, find, names
 from IncrementalSegLib.types import Json
 from Testing.benchmarks.protocol import Protocol
@@ -24,6 +24,11 @@ BOUNDS = {
 
 OF_BOUNDS = "finetune"
 """Method of the bounds where each method begins its own models: nothing is kept, and structures may overlap."""
+
+_OF_EXEMPLARS = set(SelectionOptions.model_fields) | {"descriptor_weights"}
+
+_SAME_RATE: Json = {"later_rate": 1.0, "warmup": 0.0}
+"""Later steps learn as the first one does: settings of results from before there were these options."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def _variant(text: str, protocol: Protocol) -> Variant:
             raise OptionError(f"{text!r} has an option without a value.", todo="Write METHOD+OPTION=VALUE.")
         if name in given:
             raise OptionError(f"{text!r} names {name} twice.", todo="Name it once.")
-        if name in MethodOptions.model_fields:
+        if name in _OF_EXEMPLARS:
             raise OptionError(
                 f"{text!r}: {name} changes nothing here.",
                 "It says which exemplars are kept; the protocol decides that.",
@@ -107,8 +112,9 @@ def _variant(text: str, protocol: Protocol) -> Variant:
     own = method in protocol.beginners or remembers or not first
     begins = first if not own else OF_BOUNDS if bound else method
     built = build_method(begins if bound else method, given)
-    options = built.options.model_dump(mode="json", exclude=set(MethodOptions.model_fields))
-    shared = find("method", begins).Options.model_fields
+    options = built.options.model_dump(mode="json", exclude=_OF_EXEMPLARS)
+    options = {name: value for name, value in options.items() if value != _SAME_RATE.get(name)}
+    shared = find("method", begins).Options.model_fields.keys() - _SAME_RATE
     beginning = {name: value for name, value in options.items() if name in shared}
     return Variant(
         "+".join((method, *(f"{name}={value}" for name, value in given.items()))),

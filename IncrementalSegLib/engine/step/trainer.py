@@ -120,8 +120,9 @@ class Trainer:
                 return
             if curve.steps >= last:
                 return
-            rate = self._decay((curve.steps - state.phase_began) / count)
-            state.optimiser.param_groups[0]["lr"] = self.preset.learning_rate * phase.learning_rate * rate
+            done = (curve.steps - state.phase_began) / count
+            rate = phase.learning_rate * self._decay(done) * self._later(curve.steps)
+            state.optimiser.param_groups[0]["lr"] = self.preset.learning_rate * rate
             terms = self.step(curve.steps, phase, state.optimiser)
             curve.steps += 1
             for name, term in terms.items():
@@ -237,6 +238,13 @@ class Trainer:
     def _decay(self, done: float) -> float:
         """Return the factor on the learning rate where the share ``done`` of the phase is behind."""
         return max(0.0, 1 - done) ** _DECAY_POWER if self.preset.decay else 1.0
+
+    def _later(self, index: int) -> float:
+        """Return the factor on the learning rate of optimiser step ``index`` that later steps of a model have."""
+        if self.ctx.teacher_model is None:
+            return 1.0
+        options = self.method.options
+        return float(options.later_rate * min(1.0, (index + 1) / max(1.0, options.warmup * self.curve.planned)))
 
     def _parameters(self, phase: TrainingPhase) -> Sequence[nn.Parameter]:
         model = self.ctx.model

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
+from pydantic import Field
 from torch import Tensor
 
 from IncrementalSegLib.exemplars.selection import SelectionOptions
@@ -21,11 +22,16 @@ class MethodOptions(SelectionOptions):
     """Options of a method; the source of CLI flags, the panel's form and the version record.
 
     What is remembered after a step is an option of every method, because the method of the next step is
-    not known yet.
+    not known yet; so is the learning rate of a later step.
     """
 
     descriptor_weights: str | None = None
     """File with the ImageNet weights of the descriptor, or ``download`` to allow their download once."""
+    later_rate: float = Field(1.0, gt=0, le=1)
+    """Factor on the learning rate in later steps."""
+    warmup: float = Field(0.0, ge=0, lt=1)
+    """Share of the training of a later step in which the learning rate rises from 0: Adam's first updates are large
+    however small the gradients."""
 
 
 OptionsT = TypeVar("OptionsT", bound=MethodOptions)

@@ -86,6 +86,9 @@ def test_names_carry_options():
     assert (varied.method, varied.options["lambda_orcd"], varied.beginning) == ("pcdd", 0.0, {"dice": False})
     assert (bound.method, bound.bound, bound.beginning) == ("offline", True, {"dice": False})
     assert "keep" not in plain.options  # of the exemplars, which the protocol decides on
+    (slower,) = find_variants("mib+later_rate=0.3", SHORT)
+    assert (slower.options["later_rate"], "later_rate" in slower.beginning) == (0.3, False)  # one first step for all
+    assert not {"later_rate", "warmup"} & plain.options.keys()
     (separate,) = find_variants("separate", OZDEMIR.protocols[0])
     assert not separate.bound  # a method of the heads
 

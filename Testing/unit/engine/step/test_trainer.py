@@ -114,6 +114,28 @@ def test_the_curve_holds_the_mean_of_each_term():
 )
 def test_the_learning_rate_falls_as_planned(decay, rates):
     trainer, _ = make(steps=5, learning_rate=0.1, decay=decay)
+    assert rates_of(trainer) == pytest.approx(rates)
+
+
+@pytest.mark.parametrize(
+    ("options", "rates"),
+    [
+        ({"later_rate": 0.5}, [0.05] * 8),
+        ({"warmup": 0.5}, [0.025, 0.05, 0.075, 0.1, 0.1, 0.1, 0.1, 0.1]),
+        ({"later_rate": 0.5, "warmup": 0.25}, [0.025, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05]),
+    ],
+)
+def test_a_later_step_starts_slowly_where_options_say_so(options, rates):
+    chosen = method("lwfseg", **options)
+    ctx = context(chosen)
+    assert rates_of(trainer_of(chosen, ctx, 8, learning_rate=0.1, decay=False)) == pytest.approx(rates)
+    ctx.teacher_model = None
+    chosen = method("finetune", **options)
+    assert rates_of(trainer_of(chosen, ctx, 8, learning_rate=0.1, decay=False)) == pytest.approx([0.1] * 8)
+
+
+def rates_of(trainer):
+    """Return the learning rate of each optimiser step of a training."""
     seen, real = [], trainer.update
 
     def noted(batch, phase, optimiser):
@@ -122,7 +144,7 @@ def test_the_learning_rate_falls_as_planned(decay, rates):
 
     trainer.update = noted
     trainer.run()
-    assert seen == pytest.approx(rates)
+    return seen
 
 
 def test_phases_share_the_steps_and_train_what_they_say(monkeypatch):
