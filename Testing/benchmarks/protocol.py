@@ -20,6 +20,7 @@ class Data:
         seed: Draws the test patients; for phantoms, the number of the first people.
         volumes: Number of phantoms for training where the stages share them.
         size: Samples of a phantom along D, H, W; the scanner's own by default.
+        slices: The middle slice of each volume alone, in training and test.
     """
 
     folder: str
@@ -27,6 +28,7 @@ class Data:
     seed: int
     volumes: int = 0
     size: tuple[int, int, int] | None = None
+    slices: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,9 @@ class Protocol:
         """Return the settings that the results of one table have in common."""
         found: Json = json.loads(json.dumps(asdict(self)))
         for stage in found["stages"]:
+            for data in (found["data"], *(source["data"] for source in stage["sources"])):
+                if not data.get("slices", True):
+                    del data["slices"]
             for name in ("sources", "improve"):
                 if not stage[name]:
                     del stage[name]

@@ -16,6 +16,7 @@ from IncrementalSegLib.structures import StructureSpec
 from Testing.benchmarks.dealing import deal_patients, of_patients
 from Testing.benchmarks.phantoms import PEOPLE, phantoms
 from Testing.benchmarks.protocol import Protocol, Source
+from Testing.benchmarks.slices import middle_slices
 from Testing.benchmarks.sources import SourceScans
 
 
@@ -118,7 +119,7 @@ def scans_for(protocol: Protocol, seed: int, store: Path, data: Path | None) -> 
     Args:
         protocol: The protocol.
         seed: Draws the patients of disjoint stages.
-        store: Folder for phantoms; several processes may share it.
+        store: Folder for phantoms and slices; several processes may share it.
         data: The data set, or the folder that holds it; not needed for phantoms.
 
     Raises:
@@ -131,6 +132,8 @@ def scans_for(protocol: Protocol, seed: int, store: Path, data: Path | None) -> 
     if not protocol.data.folder:
         return _phantoms(protocol, seed, store)
     dataset = open_data(_place(protocol, data))
+    if protocol.data.slices:
+        dataset = middle_slices(dataset, store)
     train, test = deal_patients(dataset.cases, protocol.data, validation=protocol.validation)
     pool, measured = replace(dataset, cases=train), replace(dataset, cases=test)
     return Scans(protocol, _deal(pool, protocol, seed), (measured,) * len(protocol.stages))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from organs import ORGANS, protocol, write_organs
 
 from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.sampling.reading import read_case
 from Testing.benchmarks.paper import find_paper
 from Testing.benchmarks.protocol import Protocol
 from Testing.benchmarks.protocols import ozdemir2018
@@ -45,6 +47,21 @@ def test_disjoint_parts_are_dealt_by_the_seed(tmp_path: Path) -> None:
         assert set.union(*parts).isdisjoint(scans.test)
         dealt.add(frozenset(parts[0]))
     assert len(dealt) > 1
+
+
+def test_middle_slices_stay_where_they_are_in_the_patient(tmp_path: Path) -> None:
+    base, data = protocol("4-2"), write_organs(tmp_path / "a")
+    whole, flat = opened(base, data), opened(replace(base, data=replace(base.data, slices=True)), data)
+    assert flat.test == whole.test
+    for volume, plane in zip(whole.teaching[0].cases, flat.teaching[0].cases, strict=True):
+        (image, masks), (middle, outlines) = read_case(volume), read_case(plane)
+        axis = image.array.shape[1:].index(min(image.array.shape[1:]))
+        place = image.array.shape[1 + axis] // 2
+        np.testing.assert_array_equal(middle.array, image.array.take([place], 1 + axis))
+        assert middle.grid.origin == pytest.approx(image.grid.position(np.eye(3)[axis] * place))
+        for name, mask in outlines.items():
+            np.testing.assert_array_equal(mask, masks[name].take([place], axis))
+    assert "slices" not in base.setting()["data"]  # results from before there were slices keep their settings
 
 
 def test_fewer_volumes_are_a_part_of_more(tmp_path: Path) -> None:
