@@ -37,7 +37,7 @@ class Paper:
     read: Callable[[str], Protocol | None] = lambda name: None
 
     def choose(self, names: Sequence[str], *, with_data: bool) -> list[Protocol]:
-        """Return protocols by their names or their groups; by default all that the data allows.
+        """Return protocols by their names, else by that of their group; by default all that the data allows.
 
         Raises:
             UnknownNameError: No such protocol.
@@ -51,7 +51,8 @@ class Paper:
         return next(protocol for protocol in self._named(name) if protocol.name == name)
 
     def _named(self, name: str) -> list[Protocol]:
-        found = [item for item in self.protocols if name in (item.name, item.group)]
+        named = [item for item in self.protocols if item.name == name]
+        found = named or [item for item in self.protocols if item.group == name]
         described = None if found else self.read(name)
         if not found and described is None:
             raise UnknownNameError("protocol", name, [item.name for item in self.protocols])

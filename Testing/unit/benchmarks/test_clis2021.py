@@ -140,6 +140,10 @@ def test_what_is_no_name_is_refused(name: str) -> None:
         PAPER.find(name)
 
 
+def test_a_protocol_is_chosen_alone_though_its_group_has_its_name() -> None:
+    assert [item.name for item in PAPER.choose(["skin"], with_data=True)] == ["skin"]
+
+
 def test_a_name_says_what_is_corrected_first_and_on_which_images() -> None:
     found = PAPER.find("skin-error-validation")
     assert found.session is not None
