@@ -77,24 +77,3 @@ def entropy(probability: Tensor) -> Tensor:
     """
     total: Tensor = torch.special.entr(probability.float()).sum(1)
     return total / math.log(max(probability.shape[1], 2))
-
-
-def median(histogram: Tensor) -> Tensor:
-    """Return the median of each row of counts, taking values as evenly spread within their bin.
-
-    PLOP's public code adds up the numbers of the bins instead of their counts.
-
-    Args:
-        histogram: ``(K, bins)``, counts in bins of equal width over 0..1.
-
-    Returns:
-        ``(K,)`` float64; 0 for a row without counts.
-    """
-    counts = histogram.double()
-    below = counts.cumsum(1)
-    half = below[:, -1:] / 2
-    place = (below < half).sum(1, keepdim=True)  # the first bin that reaches the half
-    inside = counts.gather(1, place).clamp_min(1)
-    reached = below.gather(1, place) - counts.gather(1, place)
-    middle: Tensor = (place + (half - reached) / inside) / histogram.shape[1]
-    return middle.squeeze(1)

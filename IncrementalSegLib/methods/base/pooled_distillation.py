@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -27,9 +27,12 @@ class PooledOptions(ClassOptions):
     """Weight of the local POD of the feature maps; the authors' value."""
     pod_logits: float = Field(0.0005, ge=0)
     """Weight of the local POD of the logits; the authors' value."""
-    threshold: float = Field(0.001, ge=0, le=1)
-    """Least threshold on the entropy (0..1) of a pseudo-label; the authors' value.  Above it counts, for each
-    class, the median entropy where the previous model finds it."""
+    threshold: float = Field(0.05, ge=0, le=1)
+    """Least threshold on the entropy of a pseudo-label; our own choice, the authors' is 0.001 in their unit.  Above
+    it counts, for each class, the median entropy where the previous model finds it."""
+    threshold_unit: Literal["normalised", "authors"] = "normalised"
+    """Unit of the threshold: the entropy as a share of the highest possible, or that share over C log C' for the C
+    classes of the previous model and the C' of this one, background included, as in the authors' code."""
 
 
 PooledOptionsT = TypeVar("PooledOptionsT", bound=PooledOptions)
@@ -41,10 +44,11 @@ class PooledDistillation(PseudoLabelled[PooledOptionsT]):
     def begin_step(self, ctx: StepContext) -> None:
         """Measure how sure the previous model is of each class: median entropies (PLOP, Sec. 3.3)."""
         if ctx.teacher_model is not None and ctx.old:
+            least = self.options.threshold
+            if self.options.threshold_unit == "authors":
+                least *= (1 + len(ctx.teacher_model.structures)) * math.log(1 + len(ctx.structures))
             medians = class_medians(ctx, entropy)
-            ctx.memory.data[self.key("thresholds")] = {
-                key: max(item, self.options.threshold) for key, item in medians.items()
-            }
+            ctx.memory.data[self.key("thresholds")] = {key: max(item, least) for key, item in medians.items()}
 
     def threshold(self, ctx: StepContext) -> Tensor:
         """Return what :meth:`begin_step` found for the background and each old structure."""

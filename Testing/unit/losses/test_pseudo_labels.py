@@ -1,13 +1,11 @@
-"""Pseudo-labels: entropies normalised once, medians of counts, and a share per item."""
+"""Pseudo-labels: entropies normalised once, and a share per item."""
 
 import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from IncrementalSegLib.losses.pseudo_labels import entropy, median, pseudo_labels
+from IncrementalSegLib.losses.pseudo_labels import entropy, pseudo_labels
 
 OWN = [2, 1]
 """The previous model's two structures are columns 2 and 1 of the model."""
@@ -69,22 +67,3 @@ def test_the_share_is_counted_per_item_among_valid_unlabelled_voxels():
     assert found.share(valid).tolist() == pytest.approx([1 / 3, 3 / 4, 1])
     valid[:, 3] = False
     assert found.share(valid).tolist() == pytest.approx([1 / 2, 1, 1])
-
-
-def test_medians_add_counts_not_bin_numbers():
-    """PLOP's public code adds the numbers of the bins (A0.5, 3): it would say 0.9985 of the first row."""
-    histogram = torch.zeros(3, 100, dtype=torch.long)
-    histogram[0, [10, 20, 30]] = torch.tensor([400, 150, 450])
-    histogram[1, 7] = 5
-    found = median(histogram)
-    assert found[0].item() == pytest.approx(0.20 + 0.01 * 100 / 150)
-    assert found[1].item() == pytest.approx(0.075)
-    assert found[2].item() == 0
-
-
-@given(st.lists(st.floats(0, 0.999), min_size=1, max_size=200))
-def test_a_median_lies_within_a_bin_of_the_true_one(values):
-    histogram = torch.bincount((torch.tensor(values).double() * 100).long(), minlength=100).unsqueeze(0)
-    ordered = sorted(values)
-    low, high = ordered[(len(values) - 1) // 2], ordered[len(values) // 2]
-    assert low - 0.0101 <= median(histogram).item() <= high + 0.0101

@@ -19,6 +19,9 @@ def step():
     chosen = method("plop", dice=False)
     ctx = context(chosen, old=(DISC, BAR), new=(SQUARE,))
     with torch.no_grad():
+        for module in ctx.teacher_model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.bias.fill_(1.0)  # no voxel without a feature: such voxels are all alike
         logits = ctx.teacher(batch(ctx).image).logits
         for row, mean in zip(ctx.teacher_model.output.rows.values(), logits.mean((0, 2, 3)), strict=True):
             row.bias -= mean
@@ -66,6 +69,19 @@ def test_thresholds_are_medians_but_not_below_the_least(step):
     strict = method("plop", threshold=0.9)
     strict.begin_step(ctx)
     assert (strict.threshold(ctx) >= 0.9 - 1e-6).all()
+
+
+@pytest.mark.parametrize("options", [{"threshold": 0.001}, {}])
+def test_the_least_threshold_is_read_in_the_unit_that_is_asked_for(options):
+    """In the authors' code the entropy is divided by C log C' too: 3 and log 4 here."""
+    ctx = context(method("plop"), old=(DISC, BAR), new=(SQUARE,))
+    with torch.no_grad():
+        ctx.teacher_model.output.part(DISC).bias += 100  # sure of everything
+    for unit, factor in (("normalised", 1.0), ("authors", 3 * math.log(4))):
+        chosen = method("plop", threshold_unit=unit, **options)
+        chosen.begin_step(ctx)
+        wanted = chosen.options.threshold * factor
+        assert chosen.threshold(ctx).tolist() == pytest.approx([wanted] * 3)
 
 
 def test_what_was_measured_is_dropped_at_the_end(step):
