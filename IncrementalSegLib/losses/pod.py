@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from IncrementalSegLib.losses.features import valid_share
+
 SCALES = (1, 2, 4)
 """Cells per axis; the authors' values."""
 
 
-def local_pod(features: Tensor, teacher: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
+def local_pod(features: Tensor, teacher: Tensor, valid: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
     """Return how far the pooled squares of two maps lie apart, over cells of several scales.
 
     At scale s a map is cut into s cells along each axis.  Within a cell the squared activations are averaged
@@ -20,26 +22,37 @@ def local_pod(features: Tensor, teacher: Tensor, scales: Sequence[int] = SCALES)
     in 3-D.  The term is the Euclidean norm over all profiles of an item, averaged over items.
 
     Every axis is cut by its own length, and cells are as even as they can be.  PLOP's public code cuts all
-    axes by the last one's length and drops what remains.
+    axes by the last one's length and drops what remains.  What is not valid counts in no mean.
 
     Args:
         features: ``(B, F, *S)`` of the model.
         teacher: ``(B, F, *S)`` of the previous model.
+        valid: ``(B, *R)`` bool, at the resolution of the maps or a multiple of it.
         scales: Cells per axis; an axis shorter than that has a cell per voxel.
     """
     with torch.autocast(features.device.type, enabled=False):
-        difference = features.float().square() - teacher.float().square()  # pooling is linear
-        profiles = [_profile(difference, axis, scale) for scale in scales for axis in range(2, difference.ndim)]
-        distance: Tensor = torch.linalg.vector_norm(torch.cat(profiles, dim=1), dim=1)
+        share = valid_share(valid, features.shape[2:])
+        difference = (features.float().square() - teacher.float().square()) * share  # pooling is linear
+        distance: Tensor = torch.linalg.vector_norm(_profiles(difference, share, scales), dim=1)
         return distance.mean()
 
 
+def _profiles(values: Tensor, share: Tensor, scales: Sequence[int]) -> Tensor:
+    """Return ``(B, ...)``: the profiles of all scales and axes, means over what is valid."""
+    profiles = []
+    for scale in scales:
+        for axis in range(2, values.ndim):
+            total, counted = _profile(values, axis, scale), _profile(share, axis, scale)
+            profiles.append(torch.where(counted > 0, total / counted.clamp_min(1e-6), 0.0).flatten(1))
+    return torch.cat(profiles, dim=1)
+
+
 def _profile(values: Tensor, along: int, cells: int) -> Tensor:
-    """Return ``(B, ...)``: means over the cells of every spatial axis but ``along``, which stays as it is."""
+    """Return means over the cells of every spatial axis but ``along``, which stays as it is."""
     for axis in range(2, values.ndim):
         if axis != along:
             values = _cell_means(values, axis, cells)
-    return values.flatten(1)
+    return values
 
 
 def _cell_means(values: Tensor, axis: int, cells: int) -> Tensor:

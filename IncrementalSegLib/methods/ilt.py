@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from IncrementalSegLib.losses.classes import distillation
+from IncrementalSegLib.losses.features import squared_distance
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, SoftmaxClasses
 from IncrementalSegLib.registry import register
@@ -38,5 +38,5 @@ class Ilt(SoftmaxClasses[IltOptions]):
             terms["distillation"] = self.options.distillation * term
         if self.options.features:
             now, before = outputs.student.features.abstraction, outputs.teacher.features.abstraction
-            terms["features"] = self.options.features * F.mse_loss(now.float(), before.float())
+            terms["features"] = self.options.features * squared_distance(now, before, target.valid)
         return terms

@@ -65,13 +65,13 @@ class PooledDistillation(PseudoLabelled[PooledOptionsT]):
         maps = list(zip(*(_maps(output.features) for output in (outputs.student, outputs.teacher)), strict=True))
         terms = []
         if self.options.pod:
-            terms += [self.options.pod * local_pod(now, before) for now, before in maps]
+            terms += [self.options.pod * local_pod(now, before, target.valid) for now, before in maps]
         if self.options.pod_logits:
             now, before = (
                 _summed(outputs.student.logits, outputs.student_columns),
                 _summed(outputs.teacher.logits, outputs.teacher_columns),
             )
-            terms.append(self.options.pod_logits * local_pod(now, before))
+            terms.append(self.options.pod_logits * local_pod(now, before, target.valid))
         if not terms:
             return {}
         growth = math.sqrt((1 + len(ctx.structures)) / len(ctx.new))  # the authors': classes by new ones

@@ -92,14 +92,15 @@ def test_what_was_measured_is_dropped_at_the_end(step):
 
 def test_pod_is_the_mean_over_all_maps_and_logits(step):
     chosen, ctx, drawn = step
+    drawn.ignore[0, :, 20:] = True  # padding
     with torch.no_grad():
         now, before = ctx.model(drawn.image), ctx.teacher(drawn.image)
         found = chosen.training_loss(drawn, ctx)["pod"]
     pairs = [*zip(now.features.encoder, before.features.encoder, strict=True)]
     pairs += [(getattr(now.features, name), getattr(before.features, name)) for name in ("abstraction", "decoder")]
-    terms = [0.01 * local_pod(*pair) for pair in pairs]
+    terms = [0.01 * local_pod(*pair, ~drawn.ignore) for pair in pairs]
     merged = torch.cat([now.logits[:, :1] + now.logits[:, 3:], now.logits[:, 1:3]], 1)
-    terms.append(0.0005 * local_pod(merged, before.logits))
+    terms.append(0.0005 * local_pod(merged, before.logits, ~drawn.ignore))
     expected = math.sqrt(4 / 1) * sum(terms) / len(terms)
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
     assert min(terms) > 0
@@ -114,7 +115,7 @@ def test_pod_grows_as_classes_outnumber_new_ones():
         now, before = ctx.model(drawn.image).logits, ctx.teacher(drawn.image).logits
         found = chosen.training_loss(drawn, ctx)["pod"]
     merged = torch.stack([now[:, [0, 2, 3]].sum(1), now[:, 1]], 1)
-    torch.testing.assert_close(found, math.sqrt(4 / 2) * 0.0005 * local_pod(merged, before) / 5)  # four maps and logits
+    torch.testing.assert_close(found, math.sqrt(4 / 2) * 0.0005 * local_pod(merged, before, ~drawn.ignore) / 5)  # four maps and logits
 
 
 @pytest.mark.parametrize(("options", "rejected"), [({}, "background"), ({"rejected": "ignore"}, "ignore")])
