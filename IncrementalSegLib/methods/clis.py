@@ -105,7 +105,8 @@ class Clis(SoftmaxClasses[ClisOptions]):
         """Train proposed kernels alone first, where there are some."""
         if self.key(PROPOSED) not in ctx.memory.tensors:
             return super().phases(ctx)
-        return (TrainingPhase(PROPOSED, share=0.5), TrainingPhase("train", share=0.5))
+        frozen = self.freezes_norm(ctx)
+        return tuple(TrainingPhase(name, share=0.5, freeze_norm=frozen) for name in (PROPOSED, "train"))
 
     def after_backward(self, ctx: StepContext) -> None:
         """Hold everything but the proposed kernels where these train alone."""

@@ -92,10 +92,10 @@ class Packnet(SoftmaxClasses[PacknetOptions]):
 
     def phases(self, ctx: StepContext) -> tuple[TrainingPhase, ...]:
         """Train, and train again what was not freed; unpruned weights are not those to keep."""
-        fixed = self.options.fixed and ctx.teacher_model is not None
+        frozen = (self.options.fixed and ctx.teacher_model is not None) or self.freezes_norm(ctx)
         return (
-            TrainingPhase("train", share=0.5, freeze_norm=fixed),
-            TrainingPhase(RETRAIN, share=0.5, freeze_norm=fixed, starts_over=True),
+            TrainingPhase("train", share=0.5, freeze_norm=frozen),
+            TrainingPhase(RETRAIN, share=0.5, freeze_norm=frozen, starts_over=True),
         )
 
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:

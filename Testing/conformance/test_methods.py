@@ -105,6 +105,15 @@ def test_it_holds_its_options_and_nothing_else(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_frozen_normalisation_keeps_the_statistics_of_the_previous_model(name):
+    chosen = method(name, norm="freeze_after_first_step")
+    ctx = context(chosen)
+    before = bits(ctx.model)
+    run(chosen, ctx)
+    assert not {item for item in changed(before, bits(ctx.model)) if item.startswith("trunks.0.") and "running" in item}
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_its_phases_and_sources_add_up(name):
     chosen = method(name)
     ctx = context(chosen)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from IncrementalSegLib.losses.heads import cross_entropy, inverse_frequency, margin, soft_dice
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.method import Method, MethodOptions, TrainingPhase
+from IncrementalSegLib.methods.base.method import Method, MethodOptions
 from IncrementalSegLib.methods.base.rehearsal import RehearsalOptions, Rehearses
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.sampling.batch import Batch
@@ -34,8 +34,6 @@ class HeadOptions(MethodOptions):
     schedule, augmentation (the preset decides) and, unless named, vgg19_5 as descriptor."""
     dice: bool = True
     """Add soft Dice on the new structures to their cross-entropy."""
-    norm: Literal["train", "freeze_after_first_step"] = "train"
-    """Whether batch normalisation continues to learn its statistics in later steps."""
 
     @model_validator(mode="before")
     @classmethod
@@ -78,10 +76,6 @@ class IncrementalHeads(Method[HeadOptionsT]):
         if self.options.recipe == "official2019":
             return config.model_copy(update={"head_depth": 2, "head_norm": True, "dropout": 0.5, "norm_momentum": 0.01})
         return config
-
-    def phases(self, ctx: StepContext) -> tuple[TrainingPhase, ...]:
-        """Train in one phase."""
-        return (TrainingPhase("train", freeze_norm=self.options.norm != "train" and ctx.step > 1),)
 
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
         """Return L_c on the new heads."""

@@ -22,7 +22,7 @@ class MethodOptions(SelectionOptions):
     """Options of a method; the source of CLI flags, the panel's form and the version record.
 
     What is remembered after a step is an option of every method, because the method of the next step is
-    not known yet; so is the learning rate of a later step.
+    not known yet; so are the learning rate of a later step and its batch normalisation.
     """
 
     descriptor_weights: str | None = None
@@ -32,6 +32,9 @@ class MethodOptions(SelectionOptions):
     warmup: float = Field(0.0, ge=0, lt=1)
     """Share of the training of a later step in which the learning rate rises from 0: Adam's first updates are large
     however small the gradients."""
+    norm: Literal["train", "freeze_after_first_step"] = "train"
+    """Whether batch normalisation continues to learn its statistics in later steps; frozen, the model is normalised
+    as the previous one is."""
 
 
 OptionsT = TypeVar("OptionsT", bound=MethodOptions)
@@ -130,7 +133,11 @@ class Method(ABC, Generic[OptionsT]):
 
     def phases(self, ctx: StepContext) -> tuple[TrainingPhase, ...]:
         """Return the phases of the training, in order."""
-        return (TrainingPhase("train"),)
+        return (TrainingPhase("train", freeze_norm=self.freezes_norm(ctx)),)
+
+    def freezes_norm(self, ctx: StepContext) -> bool:
+        """Return whether the option ``norm`` freezes batch normalisation in this step."""
+        return self.options.norm != "train" and ctx.step > 1
 
     def after_backward(self, ctx: StepContext) -> None:
         """Change gradients before the optimiser uses them."""
