@@ -14,7 +14,9 @@ SCALES = (1, 2, 4)
 """Cells per axis; the authors' values."""
 
 
-def local_pod(features: Tensor, teacher: Tensor, valid: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
+def local_pod(
+    features: Tensor, teacher: Tensor, valid: Tensor, scales: Sequence[int] = SCALES, relative: bool = False
+) -> Tensor:
     """Return how far the pooled squares of two maps lie apart, over cells of several scales.
 
     At scale s a map is cut into s cells along each axis.  Within a cell the squared activations are averaged
@@ -29,12 +31,18 @@ def local_pod(features: Tensor, teacher: Tensor, valid: Tensor, scales: Sequence
         teacher: ``(B, F, *S)`` of the previous model.
         valid: ``(B, *R)`` bool, at the resolution of the maps or a multiple of it.
         scales: Cells per axis; an axis shorter than that has a cell per voxel.
+        relative: Divide the term by the same mean over the previous model's profiles, so that the size of the
+            activations does not matter; our own choice.
     """
     with torch.autocast(features.device.type, enabled=False):
         share = valid_share(valid, features.shape[2:])
-        difference = (features.float().square() - teacher.float().square()) * share  # pooling is linear
-        distance: Tensor = torch.linalg.vector_norm(_profiles(difference, share, scales), dim=1)
-        return distance.mean()
+        before = teacher.float().square() * share
+        difference = features.float().square() * share - before  # pooling is linear
+        distance: Tensor = torch.linalg.vector_norm(_profiles(difference, share, scales), dim=1).mean()
+        if not relative:
+            return distance
+        norm = torch.linalg.vector_norm(_profiles(before, share, scales), dim=1).mean()
+        return torch.where(norm > 0, distance / norm.clamp_min(1e-12), 0.0)
 
 
 def _profiles(values: Tensor, share: Tensor, scales: Sequence[int]) -> Tensor:

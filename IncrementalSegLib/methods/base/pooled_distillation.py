@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, TypeVar
 
 import torch
@@ -23,10 +24,13 @@ from IncrementalSegLib.prototypes.bank import BACKGROUND
 class PooledOptions(ClassOptions):
     """Options of PLOP and of what builds on it."""
 
-    pod: float = Field(0.01, ge=0)
-    """Weight of the local POD of the feature maps; the authors' value."""
-    pod_logits: float = Field(0.0005, ge=0)
-    """Weight of the local POD of the logits; the authors' value."""
+    pod: float = Field(0.1, ge=0)
+    """Weight of the local POD of the feature maps; our own choice, the authors' is 0.01 with pod_norm=raw."""
+    pod_logits: float = Field(0.005, ge=0)
+    """Weight of the local POD of the logits; as small beside the other as the authors', which is 0.0005."""
+    pod_norm: Literal["relative", "raw"] = "relative"
+    """relative: divided by the norm of the previous model's pooled maps, so that the weights do not depend on the
+    network. raw: as in the paper."""
     threshold: float = Field(0.05, ge=0, le=1)
     """Least threshold on the entropy of a pseudo-label; our own choice, the authors' is 0.001 in their unit.  Above
     it counts, for each class, the median entropy where the previous model finds it."""
@@ -63,15 +67,16 @@ class PooledDistillation(PseudoLabelled[PooledOptionsT]):
     def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
         """Return the local POD of all maps, averaged over maps as the authors do (PLOP, Eq. 6)."""
         maps = list(zip(*(_maps(output.features) for output in (outputs.student, outputs.teacher)), strict=True))
+        apart = partial(local_pod, valid=target.valid, relative=self.options.pod_norm == "relative")
         terms = []
         if self.options.pod:
-            terms += [self.options.pod * local_pod(now, before, target.valid) for now, before in maps]
+            terms += [self.options.pod * apart(now, before) for now, before in maps]
         if self.options.pod_logits:
             now, before = (
                 _summed(outputs.student.logits, outputs.student_columns),
                 _summed(outputs.teacher.logits, outputs.teacher_columns),
             )
-            terms.append(self.options.pod_logits * local_pod(now, before, target.valid))
+            terms.append(self.options.pod_logits * apart(now, before))
         if not terms:
             return {}
         growth = math.sqrt((1 + len(ctx.structures)) / len(ctx.new))  # the authors': classes by new ones

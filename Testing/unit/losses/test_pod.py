@@ -91,3 +91,13 @@ def test_padding_counts_in_no_mean(size, generator):
     now[..., size[-1] // 2 :] = 1e3
     assert local_pod(now, before, valid) == every > 0
     assert local_pod(now, before, torch.zeros_like(valid)) == 0
+
+
+def test_the_relative_form_does_not_depend_on_the_size_of_the_activations(generator):
+    now, before = (torch.randn(2, 3, 6, 8, generator=generator) for _ in range(2))
+    valid, nothing = everywhere(now), torch.zeros_like(before)
+    found = local_pod(now, before, valid, relative=True)
+    norm = local_pod(before, nothing, valid)
+    torch.testing.assert_close(found, local_pod(now, before, valid) / norm)
+    torch.testing.assert_close(local_pod(30 * now, 30 * before, valid, relative=True), found)
+    assert local_pod(now, nothing, valid, relative=True) == 0, "no activations to compare with"

@@ -1,10 +1,11 @@
 """PLOP: its cross-entropy against a plain loop, its thresholds, its distillation of pooled maps."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
-from tiny import BAR, DISC, SQUARE, batch, cases, context, method
+from tiny import BAR, DISC, SQUARE, batch, cases, context, method, trainer
 from torch.nn import functional as F
 
 from IncrementalSegLib.losses.pod import local_pod
@@ -90,20 +91,34 @@ def test_what_was_measured_is_dropped_at_the_end(step):
     assert ctx.memory.data == {}
 
 
-def test_pod_is_the_mean_over_all_maps_and_logits(step):
-    chosen, ctx, drawn = step
+@pytest.mark.parametrize(("norm", "weights"), [("relative", (0.1, 0.005)), ("raw", (0.01, 0.0005))])
+def test_pod_is_the_mean_over_all_maps_and_logits(step, norm, weights):
+    _, ctx, drawn = step
+    chosen = method("plop", pod_norm=norm, **({} if norm == "relative" else {"pod": 0.01, "pod_logits": 0.0005}))
     drawn.ignore[0, :, 20:] = True  # padding
     with torch.no_grad():
         now, before = ctx.model(drawn.image), ctx.teacher(drawn.image)
         found = chosen.training_loss(drawn, ctx)["pod"]
     pairs = [*zip(now.features.encoder, before.features.encoder, strict=True)]
     pairs += [(getattr(now.features, name), getattr(before.features, name)) for name in ("abstraction", "decoder")]
-    terms = [0.01 * local_pod(*pair, ~drawn.ignore) for pair in pairs]
+    apart = partial(local_pod, valid=~drawn.ignore, relative=norm == "relative")
+    terms = [weights[0] * apart(*pair) for pair in pairs]
     merged = torch.cat([now.logits[:, :1] + now.logits[:, 3:], now.logits[:, 1:3]], 1)
-    terms.append(0.0005 * local_pod(merged, before.logits, ~drawn.ignore))
+    terms.append(weights[1] * apart(merged, before.logits))
     expected = math.sqrt(4 / 1) * sum(terms) / len(terms)
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
     assert min(terms) > 0
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_nothing_is_distilled_while_nothing_has_changed_if_both_are_normalised_alike(frozen):
+    """A model in training is normalised by its batch, the previous one by running statistics."""
+    chosen = method("plop", pod_logits=0.0, norm="freeze_after_first_step" if frozen else "train")
+    ctx = context(chosen)
+    ctx.model.trunks[0].drop.p = 0.0
+    drawn = batch(ctx)
+    trainer(chosen, ctx)._train_mode(chosen.phases(ctx)[0])
+    assert (chosen.training_loss(drawn, ctx)["pod"].item() == 0) is frozen
 
 
 def test_pod_grows_as_classes_outnumber_new_ones():
@@ -115,7 +130,8 @@ def test_pod_grows_as_classes_outnumber_new_ones():
         now, before = ctx.model(drawn.image).logits, ctx.teacher(drawn.image).logits
         found = chosen.training_loss(drawn, ctx)["pod"]
     merged = torch.stack([now[:, [0, 2, 3]].sum(1), now[:, 1]], 1)
-    torch.testing.assert_close(found, math.sqrt(4 / 2) * 0.0005 * local_pod(merged, before, ~drawn.ignore) / 5)  # four maps and logits
+    term = local_pod(merged, before, ~drawn.ignore, relative=True)
+    torch.testing.assert_close(found, math.sqrt(4 / 2) * 0.005 * term / 5)  # four maps and logits
 
 
 @pytest.mark.parametrize(("options", "rejected"), [({}, "background"), ({"rejected": "ignore"}, "ignore")])
