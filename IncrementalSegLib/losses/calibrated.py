@@ -16,7 +16,7 @@ def calibrated_distillation(divergences: Tensor, weights: Tensor, region: Tensor
     """Return ``sum_c a_c KL_c``, averaged over the voxels of a region.
 
     Args:
-        divergences: ``(B, K, *S)`` of the K old structures, from :func:`divergence`.
+        divergences: ``(B, K, *S)`` of K columns, from :func:`divergence`.
         weights: ``(B, K, *S)`` affinities, without gradient.
         region: ``(B, *S)`` bool.
 

@@ -25,11 +25,12 @@ from IncrementalSegLib.registry import register
 class PcddOptions(ClassOptions):
     """Options of PCDD; a weight of 0 leaves its part out.  The paper gives no value for any number here."""
 
-    base: Literal["mib", "unce_only"] = "mib"
+    base: Literal["mib", "unce_only", "calibrated"] = "mib"
     """mib: unbiased distillation besides, as the first row of the paper's ablation, which equals its MiB.
-    unce_only: Eq. 13 as printed."""
+    unce_only: Eq. 13 as printed. calibrated: the calibrated distillations replace the unbiased one, and are
+    multiplied by its weight; our own reading."""
     distillation: float = Field(10.0, ge=0)
-    """Weight of the unbiased distillation of base=mib, a mean over classes; MiB's 10."""
+    """Weight of the unbiased distillation, a mean over classes, or of what replaces it; MiB's 10."""
     lambda_ll: float = Field(0.001, ge=0)
     """Weight of the alignment with the previous model's class means of the same batch; our own choice, by a search
     on validation cases, as that of lambda_lg and lambda_orcd (docs/benchmarks)."""
@@ -38,7 +39,11 @@ class PcddOptions(ClassOptions):
     lambda_orcd: float = Field(0.1, ge=0)
     """Weight of the calibrated distillation where old structures lie."""
     lambda_crcd: float = Field(1.0, ge=0)
-    """Weight of the calibrated distillation everywhere else; our own choice."""
+    """Weight of the calibrated distillation everywhere else; our own choice.  With base=mib about 20 to 30 give its
+    gradient the size of the unbiased distillation's, with base=calibrated 1 to 3 do."""
+    merged_background: bool = False
+    """Give the new structures' share of the affinities, in the calibrated distillation everywhere else, to the
+    background merged with them, which is the previous model's column for them; otherwise it has no term."""
     tau: float = Field(0.5, ge=0, le=1)
     """The previous model is believed where its entropy, 0..1 of the highest possible, lies below; our own choice."""
     rejected: Literal["background", "ignore"] = "background"
@@ -103,20 +108,23 @@ class Pcdd(PrototypeClasses[PcddOptions]):
         terms: dict[str, Tensor] = {}
         if not (options.lambda_orcd or options.lambda_crcd):
             return terms
-        present = outputs.student.logits.float().log_softmax(1)[:, own]
-        teacher = merged_log_softmax(outputs.teacher.logits, outputs.teacher_columns)[:, 1:]
+        scale = options.distillation if options.base == "calibrated" else 1.0
+        present = merged_log_softmax(outputs.student.logits, own)
+        teacher = merged_log_softmax(outputs.teacher.logits, outputs.teacher_columns)
         apart = divergence(present, teacher, options.kd_direction, options.kl_form)
         if options.lambda_orcd:
             means, features = self.stored(ctx), outputs.teacher.features.decoder
             weights = affinities(features, means.values[own], means.known[own], options.affinity_temperature)
-            terms["orcd"] = options.lambda_orcd * calibrated_distillation(apart, weights, regions.old)
+            term = calibrated_distillation(apart[:, 1:], weights, regions.old)
+            terms["orcd"] = scale * options.lambda_orcd * term
         if options.lambda_crcd:
             features = outputs.student.features.decoder
             means, every = self.add_batch(features, target, ctx), own + columns(ctx.model, ctx.new)
             weights = affinities(features, means.values[every], means.known[every], options.affinity_temperature)
-            terms["crcd"] = options.lambda_crcd * calibrated_distillation(
-                apart, weights[:, : len(own)], regions.current
-            )
+            old, new = weights.tensor_split([len(own)], dim=1)
+            background = new.sum(1, keepdim=True) * options.merged_background
+            term = calibrated_distillation(apart, torch.cat([background, old], dim=1), regions.current)
+            terms["crcd"] = scale * options.lambda_crcd * term
         return terms
 
     def _aligned(self, outputs: Outputs, regions: _Regions, ctx: StepContext) -> dict[str, Tensor]:

@@ -83,6 +83,12 @@ def loop(options, ctx, pair, labels):
                 kl = float(one[row] * (one[row] / other[row]).log())
                 kl += float(other[row] - one[row]) if options.kl_form == "generalised" else 0
                 total += powers[classes.index(row)] / sum(powers) * kl
+            if options.merged_background and 3 in classes:  # the share of the new structure
+                now, then = (q[0] + q[3], p[0])
+                one, other = (then, now) if options.kd_direction == "teacher_student" else (now, then)
+                kl = float(one * (one / other).log())
+                kl += float(other - one) if options.kl_form == "generalised" else 0
+                total += powers[classes.index(3)] / sum(powers) * kl
         return total / len(keys)
 
     def mean(source, keys):
@@ -117,6 +123,8 @@ def loop(options, ctx, pair, labels):
         {"kl_form": "plain"},
         {"bg_merge": "sum"},
         {"unit_prototypes": True, "tau": 1.0},
+        {"merged_background": True, "affinity_temperature": 0.1},
+        {"merged_background": True, "kd_direction": "student_teacher", "kl_form": "plain"},
     ],
     ids=str,
 )
@@ -155,6 +163,14 @@ def test_without_its_parts_it_is_mib_to_the_bit():
 
 def test_as_printed_it_has_no_other_distillation():
     assert set(loss("pcdd", base="unce_only", **OFF)[0]) == {"cross_entropy", "dice"}
+
+
+def test_the_calibrated_distillations_replace_the_unbiased_one_with_its_weight():
+    literal, _, _ = loss("pcdd", base="unce_only")
+    replaced, _, _ = loss("pcdd", base="calibrated", distillation=7.0)
+    assert set(replaced) == set(literal)
+    for name, term in replaced.items():
+        torch.testing.assert_close(term, (7.0 if name in ("orcd", "crcd") else 1.0) * literal[name])
 
 
 @pytest.mark.parametrize("on", PARTS)
