@@ -39,7 +39,7 @@ from IncrementalSegLib.networks.vgg import VGG
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import plan_for
 from IncrementalSegLib.progress import Progress, silent
-from IncrementalSegLib.prototypes.bank import class_means
+from IncrementalSegLib.prototypes.bank import PrototypeBank, class_means
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.patches import PatchPool
@@ -179,24 +179,43 @@ class Bench:
         self.runtime.place(model, 2)
         return model.eval()
 
-    def step(self, name: str, old: int = 1, new: int = 1) -> TrainingStep:
-        """Return a step that teaches the last ``new`` structures to a model that knows the ``old`` others."""
-        method, ids = build_method(name, {}), tuple(self.ids.values())[: old + new]
-        model = self.model(list(ids[:old]), name)
-        teacher = copy.deepcopy(model)
-        self.runtime.place(teacher, 2)
+    def step(
+        self,
+        name: str,
+        old: int = 1,
+        new: int = 1,
+        options: Json | None = None,
+        previous: StepContext | None = None,
+    ) -> TrainingStep:
+        """Return a step that teaches the last ``new`` structures to a model that knows the ``old`` others.
+
+        Args:
+            name: Name of the method.
+            old: Structures known; 0 is a model's first step.
+            new: Structures taught.
+            options: Options of the method.
+            previous: The finished step before, whose model and memory are taken; by default the model is untrained.
+        """
+        method, ids = build_method(name, options or {}), tuple(self.ids.values())[: old + new]
+        model = self.model(list(ids[:old]), name) if previous is None else previous.model.eval()
+        teacher, prototypes = None, PrototypeBank()
+        if old:
+            teacher = copy.deepcopy(model)
+            self.runtime.place(teacher, 2)
+            if teacher.exclusive:
+                prototypes = class_means(teacher, self.cases(ids[:old]), ids[:old], self.runtime.device)
         ctx = StepContext(
             model=model,
             teacher_model=teacher,
             structures=ids,
             new=ids[old:],
-            memory=MethodState(),
+            memory=MethodState() if previous is None else previous.memory,
             exemplars=ExemplarMemory(),
-            prototypes=class_means(teacher, self.cases(ids[:old]), ids[:old], self.runtime.device),
+            prototypes=prototypes,
             cases=self.cases(ids[old:]),
             voxel_counts={},
             device=self.runtime.device,
-            step=2,
+            step=2 if old else 1,
             seed=0,
             plan=self.plan,
         )
