@@ -189,6 +189,7 @@ class Trainer:
                 if more is None:
                     raise
                 self.curve.accumulate = more
+                self.method.retry_batch(self.ctx)
             if self.runtime.device.type == "cuda":
                 torch.cuda.empty_cache()
         self.method.after_backward(self.ctx)

@@ -139,6 +139,9 @@ class Method(ABC, Generic[OptionsT]):
         """Return whether the option ``norm`` freezes batch normalisation in this step."""
         return self.options.norm != "train" and ctx.step > 1
 
+    def retry_batch(self, ctx: StepContext) -> None:
+        """Undo what the loss of a batch has left in ``ctx.memory``: memory ran out, and it is tried again in parts."""
+
     def after_backward(self, ctx: StepContext) -> None:
         """Change gradients before the optimiser uses them."""
 

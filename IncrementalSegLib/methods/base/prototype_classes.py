@@ -15,6 +15,9 @@ from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.running import RunningMeans
 
+_BEFORE = "means before"
+"""Name of the running means as they were before the present batch."""
+
 
 @dataclass(frozen=True)
 class Means:
@@ -96,19 +99,32 @@ class PrototypeClasses(SoftmaxClasses[ClassOptionsT]):
         """
         rows = columns(ctx.model, ctx.new)
         masks = class_masks(target.column, rows, target.valid)
-        grown = self._running(len(rows), features.shape[1], ctx).updated(*masked_means(features.detach(), masks))
+        running = self._running(len(rows), features.shape[1], ctx)
+        if self.key(_BEFORE) not in ctx.memory.tensors:  # the first part of a batch
+            ctx.memory.tensors |= {self.key(_BEFORE): running.means, self.key(f"{_BEFORE} counts"): running.counts}
+        grown = running.updated(*masked_means(features.detach(), masks))
         ctx.memory.tensors |= {self.key("means"): grown.means, self.key("counts"): grown.counts}
         earlier = self.stored(ctx)
         values, known = earlier.values.clone(), earlier.known.clone()
         values[rows], known[rows] = grown.means, grown.counts > 0
         return Means(values, known)
 
+    def retry_batch(self, ctx: StepContext) -> None:
+        """Take the batch out of the running means again."""
+        for name, before in (("means", _BEFORE), ("counts", f"{_BEFORE} counts")):
+            if self.key(before) in ctx.memory.tensors:
+                ctx.memory.tensors[self.key(name)] = ctx.memory.tensors.pop(self.key(before))
+
+    def after_update(self, ctx: StepContext) -> None:
+        """Leave the batch in the running means."""
+        self._drop(ctx, _BEFORE, f"{_BEFORE} counts")
+
     def remember(self, ctx: StepContext) -> None:
         """Drop the running means: the engine has averaged the features of the finished model instead."""
         self._drop(ctx)
 
-    def _drop(self, ctx: StepContext) -> None:
-        for name in ("means", "counts"):
+    def _drop(self, ctx: StepContext, *which: str) -> None:
+        for name in which or ("means", "counts", _BEFORE, f"{_BEFORE} counts"):
             ctx.memory.tensors.pop(self.key(name), None)
 
     def _running(self, classes: int, width: int, ctx: StepContext) -> RunningMeans:

@@ -58,6 +58,36 @@ def test_the_batch_is_halved_until_it_fits(monkeypatch, caplog):
     assert re.findall(r"into \d micro-batches", caplog.text) == ["into 2 micro-batches", "into 4 micro-batches"]
 
 
+@pytest.mark.parametrize("name", ["pcdd", "sdr", "conuseg", "inseg"])
+def test_a_batch_that_is_tried_again_counts_once_in_the_running_means(name, monkeypatch):
+    counts = []
+    for tight in (False, True):
+        chosen = method(name)
+        loop = trainer(chosen, context(chosen), steps=2)
+        if tight:
+            _runs_out_once(monkeypatch, type(chosen))
+        for index in range(2):
+            loop.step(index, chosen.phases(loop.ctx)[0], loop.optimiser(chosen.phases(loop.ctx)[0]))
+        assert loop.curve.accumulate == (2 if tight else 1)
+        counts.append(loop.ctx.memory.tensors[f"{name}/counts"].tolist())
+        assert loop.ctx.memory.tensors.keys() == {f"{name}/means", f"{name}/counts"}
+    assert counts[0] == counts[1] != [0]
+
+
+def _runs_out_once(monkeypatch, kind):
+    """Let the loss of the first batch run out of memory after its terms are known."""
+    loss, seen = kind.training_loss, []
+
+    def limited(self, part, ctx):
+        terms = loss(self, part, ctx)
+        seen.append(part)
+        if len(seen) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return terms
+
+    monkeypatch.setattr(kind, "training_loss", limited)
+
+
 def test_what_does_not_fit_one_by_one_ends_the_step_as_a_crash(monkeypatch):
     monkeypatch.setattr(Finetune, "training_loss", holds_at_most(0, Finetune.training_loss))
     chosen = method("finetune")

@@ -36,7 +36,7 @@ def test_hooks_do_nothing_by_default():
     least = Least(Least.Options())
     ctx = context(method("finetune"))
     before = bits(ctx.model)
-    for hook in (least.begin_step, least.after_backward, least.after_update, least.remember):
+    for hook in (least.begin_step, least.retry_batch, least.after_backward, least.after_update, least.remember):
         assert hook(ctx) is None
     assert changed(before, bits(ctx.model)) == set()
     assert (ctx.memory.tensors, ctx.memory.data) == ({}, {})
