@@ -108,9 +108,11 @@ class Runner:
         """Refuse a chain whose settings differ from those of the finished ones."""
         for name, found in read_archive(self.out).items():
             if found["protocol"] == chain.protocol.name:
-                setting = self.setting(chain)
+                setting, known = self.setting(chain), found["setting"]["options"]
                 if found["method"] != chain.variant.name:
-                    setting["options"] = found["setting"]["options"]
+                    setting["options"] = known
+                # A newer option leaves things as they were by default, and is otherwise part of the name.
+                setting["options"] = {name: value for name, value in setting["options"].items() if name in known}
                 require_same(found["setting"], setting, f"{name} in {self.out / FILE}")
 
     def _run(self, chain: Chain) -> None:

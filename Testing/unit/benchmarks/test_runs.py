@@ -228,6 +228,12 @@ def test_results_of_other_settings_are_not_mixed(out: Path, data: Path, name: st
         Runner(out, data, "cpu", silent).run(one)
 
 
+def test_an_option_that_is_newer_than_a_result_does_not_refuse_it(out: Path, data: Path) -> None:
+    one = chain("mib")
+    one = replace(one, variant=replace(one.variant, options=one.variant.options | {"newer": False}))
+    Runner(out, data, "cpu", silent).run(one)
+
+
 def test_a_chain_of_another_process_is_left_to_it(out: Path, data: Path) -> None:
     runner = Runner(out, data, "cpu", silent)
     with FileLock(out / ".locks" / "btcv-1-1-mib-seed1.lock"):
