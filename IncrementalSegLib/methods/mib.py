@@ -6,17 +6,12 @@ from pydantic import Field
 from torch import Tensor
 
 from IncrementalSegLib.methods.base.context import StepContext
-from IncrementalSegLib.methods.base.softmax_classes import (
-    ClassOptions,
-    ClassTarget,
-    Outputs,
-    SoftmaxClasses,
-    distillation,
-)
+from IncrementalSegLib.methods.base.rehearsing_classes import RehearsesOnRequest, RequestedRehearsalOptions
+from IncrementalSegLib.methods.base.softmax_classes import ClassTarget, Outputs, distillation
 from IncrementalSegLib.registry import register
 
 
-class MibOptions(ClassOptions):
+class MibOptions(RequestedRehearsalOptions):
     """Options of MiB."""
 
     distillation: float = Field(10.0, ge=0)
@@ -25,10 +20,9 @@ class MibOptions(ClassOptions):
 
 
 @register("method", "mib")
-class Mib(SoftmaxClasses[MibOptions]):
+class Mib(RehearsesOnRequest[MibOptions]):
     """A loss and a distillation that account for structures hidden in the background."""
 
-    needs = frozenset({"teacher"})
     source = "Cermelli et al., CVPR 2020, Eq. 3-8"
 
     def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:

@@ -16,13 +16,14 @@ from IncrementalSegLib.losses.classes import merged_log_softmax
 from IncrementalSegLib.losses.pseudo_labels import pseudo_labels
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, class_masks
-from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, columns, distillation
+from IncrementalSegLib.methods.base.rehearsing_classes import RehearsesOnRequest, RequestedRehearsalOptions
+from IncrementalSegLib.methods.base.softmax_classes import ClassTarget, Outputs, columns, distillation
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.similarity import affinities
 from IncrementalSegLib.registry import register
 
 
-class PcddOptions(ClassOptions):
+class PcddOptions(RequestedRehearsalOptions):
     """Options of PCDD; a weight of 0 leaves its part out.  The paper gives no value for any number here."""
 
     base: Literal["mib", "unce_only", "calibrated"] = "mib"
@@ -72,13 +73,14 @@ class _Regions:
 
 
 @register("method", "pcdd")
-class Pcdd(PrototypeClasses[PcddOptions]):
+class Pcdd(RehearsesOnRequest[PcddOptions], PrototypeClasses[PcddOptions]):
     """MiB, distillation calibrated by class means, and class means aligned twice.
 
     The paper names neither the layer of the features nor the initial values of new rows.  Our own choice is the
     last map before the output, because Eq. 6-9 weigh every voxel of the prediction, and MiB's balanced rows.
     """
 
+    needs = PrototypeClasses.needs
     source = "Zhu et al., AAAI 2026, Eq. 2-13"
 
     def preserve(self, outputs: Outputs, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
@@ -119,7 +121,8 @@ class Pcdd(PrototypeClasses[PcddOptions]):
             terms["orcd"] = scale * options.lambda_orcd * term
         if options.lambda_crcd:
             features = outputs.student.features.decoder
-            means, every = self.add_batch(features, target, ctx), own + columns(ctx.model, ctx.new)
+            means = self.add_batch(features, target, ctx)
+            every = list(dict.fromkeys(own + columns(ctx.model, ctx.new)))  # an exemplar may show what is improved
             weights = affinities(features, means.values[every], means.known[every], options.affinity_temperature)
             old, new = weights.tensor_split([len(own)], dim=1)
             background = new.sum(1, keepdim=True) * options.merged_background

@@ -12,12 +12,13 @@ from IncrementalSegLib.losses.alignment import prototype_alignment
 from IncrementalSegLib.losses.clusters import attraction, repulsion, sparsity
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, certain, class_masks, completed
-from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, distillation
+from IncrementalSegLib.methods.base.rehearsing_classes import RehearsesOnRequest, RequestedRehearsalOptions
+from IncrementalSegLib.methods.base.softmax_classes import ClassTarget, Outputs, distillation
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.registry import register
 
 
-class SdrOptions(ClassOptions):
+class SdrOptions(RequestedRehearsalOptions):
     """Options of SDR; defaults are the authors' unless said otherwise."""
 
     distillation: float = Field(100.0, ge=0)
@@ -36,9 +37,10 @@ class SdrOptions(ClassOptions):
 
 
 @register("method", "sdr")
-class Sdr(PrototypeClasses[SdrOptions]):
+class Sdr(RehearsesOnRequest[SdrOptions], PrototypeClasses[SdrOptions]):
     """MiB, class means that stay in place, and features that cluster around them."""
 
+    needs = PrototypeClasses.needs
     source = "Michieli & Zanuttigh, CVPR 2021, Sec. 4"
     balanced = False
 

@@ -14,13 +14,13 @@ from IncrementalSegLib.store.versions import open_model
 METHODS = names("method")
 
 
-def teach(model, data, name, chosen, *, seed=0, steps=2, **more):
+def teach(model, data, name, chosen, *, seed=0, steps=2, options=FEW, **more):
     return learn(
         model,
         data / name,
         name,
         method=chosen,
-        options=FEW,
+        options=options,
         preset="quick",
         steps=steps,
         seed=seed,
@@ -59,6 +59,15 @@ def test_an_empty_exemplar_memory_is_refused_where_exemplars_are_needed(name, da
     assert tree(model) == before
     remember_again(model, data / "humerus", name, options=FEW, device="cpu")
     assert teach(model, data, "scapula", name).number == 3
+
+
+@pytest.mark.parametrize("name", ["mib", "pcdd", "sdr"])
+def test_rehearsal_on_request_needs_exemplars(name, data, copy_of):
+    model = copy_of(name, "model", exemplars="none")
+    with pytest.raises(MissingNeedError, match="rehearses exemplars, and the model holds none"):
+        teach(model, data, "scapula", name, options=FEW | {"rehearsal": True})
+    remember_again(model, data / "humerus", name, options=FEW, device="cpu")
+    assert teach(model, data, "scapula", name, options=FEW | {"rehearsal": True}).number == 3
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -133,7 +133,7 @@ class Learner:
         sources: dict[Source, tuple[Sequence[PreparedCase], Sequence[str]]] = {
             "new": (pieces, ctx.new),
             "exemplar": (method.rehearsal(ctx), ctx.structures),
-            "unlabelled": ([scan] if "teacher" in method.needs else [], ()),
+            "unlabelled": ([scan] if "teacher" in method.required() else [], ()),
         }
         trainer = Trainer(
             method=method,

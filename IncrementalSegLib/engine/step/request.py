@@ -238,19 +238,23 @@ def _check_needs(method: Method[Any], folder: ModelFolder) -> None:
     """Refuse a method without the exemplars, prototypes or memory that it cannot keep old structures without."""
     name = method.registered_name
     again = CommandRef("remember", {"model": str(folder.path), "data": "OLD_DATA", "method": name})
-    if "exemplars" in method.needs and not can_rehearse(folder):
+    if "exemplars" in method.required() and not can_rehearse(folder):
         raise MissingNeedError(
             f"The method {name!r} rehearses exemplars, and the model holds none.",
             "They were not kept or have been removed.",
-            Hint("Choose lwfseg, or make them from the old scans: ", again, "."),
+            Hint(
+                f"Choose {'lwfseg' if method.output == 'heads' else 'mib'}, or make them from the old scans: ",
+                again,
+                ".",
+            ),
         )
-    if "prototypes" in method.needs and (missing := without_prototype(folder)):
+    if "prototypes" in method.required() and (missing := without_prototype(folder)):
         raise MissingNeedError(
             f"The method {name!r} needs the mean features of every known structure; {', '.join(missing)}: none.",
             "They were removed together with the scans behind them.",
             Hint("Choose mib, or make them from the old scans: ", again, "."),
         )
-    for item in sorted(need.removeprefix("memory:") for need in method.needs if need.startswith("memory:")):
+    for item in sorted(need.removeprefix("memory:") for need in method.required() if need.startswith("memory:")):
         if missing := without_memory(folder, method.key(item)):
             raise MissingNeedError(
                 f"The method {name!r} needs its own {item} of every known structure; {', '.join(missing)}: none.",

@@ -111,7 +111,7 @@ def build_monitor(setup: StepSetup, ctx: StepContext, data: StepData, run: RunSe
 
 def _warn_of_gaps(setup: StepSetup, ctx: StepContext) -> None:
     """Say which old structures a rehearsing method has no exemplar of."""
-    if "exemplars" not in setup.request.method.needs:
+    if "exemplars" not in setup.request.method.required():
         return
     missing = [item for item in ctx.old if not ctx.exemplars.take("random", [item])]
     if missing:

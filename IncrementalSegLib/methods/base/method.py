@@ -112,6 +112,10 @@ class Method(ABC, Generic[OptionsT]):
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
         """Return the named terms of the loss (scalars); the engine sums, logs and back-propagates them."""
 
+    def required(self) -> frozenset[str]:
+        """Return what second and later steps need with these options: ``needs``, or more."""
+        return self.needs
+
     def design(self, config: SegmenterConfig) -> SegmenterConfig:
         """Adjust the network of a new model, before its first step."""
         return config

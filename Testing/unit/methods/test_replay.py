@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
-from tiny import BAR, DISC, batch, context, method
+from tiny import BAR, DISC, batch, context, method, trainer
 
 from IncrementalSegLib.losses.classes import unbiased_cross_entropies
 from IncrementalSegLib.methods.base.softmax_classes import columns
@@ -20,6 +21,30 @@ def still(name, **options):
     with torch.no_grad():
         ctx.model.trunks[0].down[0][0].conv.weight.mul_(1.5)
     return chosen, ctx
+
+
+def test_it_is_mib_with_rehearsal():
+    (replay, ctx), (mib, other) = still("replay"), still("mib", rehearsal=True)
+    assert replay.sources(ctx) == mib.sources(other)
+    assert [item.id for item in replay.rehearsal(ctx)] == [item.id for item in mib.rehearsal(ctx)]
+    for source in ("new", "exemplar"):
+        drawn = batch(ctx, source)
+        mine, theirs = replay.training_loss(drawn, ctx), mib.training_loss(drawn, other)
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+@pytest.mark.parametrize("name", ["mib", "pcdd", "sdr"])
+def test_other_methods_rehearse_on_request_alone(name):
+    plain, asked = method(name), method(name, rehearsal=True)
+    ctx = context(plain)
+    assert (plain.required(), plain.rehearsal(ctx), plain.sources(ctx)) == (plain.needs, [], {"new": 1.0})
+    assert asked.required() == plain.needs | {"exemplars"}
+    assert {item for scan in asked.rehearsal(ctx) for item in scan.structures} == {DISC}
+    assert asked.sources(ctx)["exemplar"] == 0.5
+    trained = trainer(asked, ctx, 12)
+    trained.run()
+    assert all(math.isfinite(value) for point in trained.curve.points for value in point.values() if value is not None)
 
 
 def test_on_new_scans_it_is_mib():
