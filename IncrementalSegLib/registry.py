@@ -25,6 +25,7 @@ _broken: dict[str, dict[str, str]] = {}
 _homes = {
     "method": "IncrementalSegLib.methods",
     "network": "IncrementalSegLib.networks.trunks",
+    "branch": "IncrementalSegLib.networks.branches",
     "output": "IncrementalSegLib.networks.outputs",
     "descriptor": "IncrementalSegLib.exemplars.descriptors",
 }

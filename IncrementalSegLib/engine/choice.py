@@ -10,6 +10,7 @@ import numpy as np
 from IncrementalSegLib.engine.carried import can_rehearse, read_exemplars, without_prototype
 from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.domain import TrainingDomain, scan_features
+from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.domain import FAR, NEAR, Distance, ScanFeatures, word
 from IncrementalSegLib.preprocessing.pipeline import forward
@@ -107,11 +108,21 @@ def choose_method(
         return Choice(None, (refusal, "Teach them to another model."))
     unknown: list[str] = []
     structures = _structure_advice(folder, record.structures, found, unknown)
-    method, reasons, doubts = _recommend(record.output, structures, _missing(folder))
+    method, reasons, doubts = _recommend(record.output, structures, _missing(folder), _guaranteeing(folder))
     doubts += unknown
     if refusals:
         doubts.append(f"Of {len(sample(cases, strict))} scans {len(refusals)} would be refused. {refusals[0]}")
     return Choice(method, tuple(reasons), tuple(doubts), len(found), structures)
+
+
+def _guaranteeing(folder: ModelFolder) -> str | None:
+    """Return the method of the last step where older structures have branches, and it guarantees them."""
+    last = History.of(folder).steps[-1:] if folder.record().architecture.get("branches") else ()
+    return next((step["method"] for step in last if _guarantees(step["method"])), None)
+
+
+def _guarantees(name: str) -> bool:
+    return name in names("method") and find("method", name).guarantees
 
 
 def _missing(folder: ModelFolder) -> frozenset[str]:
@@ -166,7 +177,7 @@ def _middle(domain: TrainingDomain, scans: Sequence[ScanFeatures], structure: St
 
 
 def _recommend(
-    output: str, structures: Sequence[StructureAdvice], missing: frozenset[str]
+    output: str, structures: Sequence[StructureAdvice], missing: frozenset[str], guaranteeing: str | None
 ) -> tuple[str | None, list[str], list[str]]:
     """Return a method of the model's family with its reasons, and what speaks against it."""
     distances = [item.distance for item in structures if item.distance is not None]
@@ -180,11 +191,14 @@ def _recommend(
         doubts.append(
             "The stored intensities have a different range. Every scan is normalised, so this alone is harmless."
         )
-    if farthest is not None and farthest > NEW_MODEL and output == "heads":
+    alien = farthest is not None and farthest > NEW_MODEL and output == "heads"
+    if (apart := "separate" if alien else guaranteeing) is not None:
         reasons.append(
             "They have too little in common to help each other; a network of its own leaves older structures untouched."
+            if alien
+            else "The step before guaranteed older structures, and this method leaves them as they are, too."
         )
-        return "separate", reasons, doubts
+        return apart, reasons, doubts
     if farthest is not None and word(farthest) == "similar":
         if distilling in _FIRST:
             reasons.append("On similar scans, distillation from the previous model keeps the older structures.")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, FailFast, Field, JsonValue, Str
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.exemplars.memory import Exemplar
 from IncrementalSegLib.names import LONGEST, tame
-from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.config import BranchConfig, SegmenterConfig
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.store.format import FORM_ERRORS
 from IncrementalSegLib.store.reader import ModelReader
@@ -24,6 +24,7 @@ from IncrementalSegLib.types import Json
 _Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=0)]
+_Place = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,3})$")]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 _Positive = Annotated[float, Field(gt=0, le=1e12)]
@@ -114,6 +115,7 @@ class _Architecture(BaseModel):
     config: SegmenterConfig
     trunks: _Count
     trunk_of: dict[_Uuid, _Count]
+    branches: dict[_Place, BranchConfig] = {}
     output: dict[_Uuid, _TextCode] = {}
     tasks: bool = False
 

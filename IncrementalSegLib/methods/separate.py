@@ -16,6 +16,7 @@ class Separate(IncrementalHeads[HeadOptions]):
     """A network of its own for each structure; the upper bound, larger and slower."""
 
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Sec. 3 (HumSeg, ScapSeg)"
+    guarantees = True
 
     def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
         """Add a trunk and a head for each structure."""

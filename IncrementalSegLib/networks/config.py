@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 MaskPrior = Literal["stick_breaking", "beta_bernoulli"]
 """Prior of the kernel masks of a Bayesian trunk: whether they depend on each other."""
@@ -33,3 +33,16 @@ class SegmenterConfig(BaseModel):
     """Batch normalisation on each head's logits."""
     mask_prior: MaskPrior = "stick_breaking"
     """Prior of the kernel masks; for Bayesian trunks."""
+
+
+class BranchConfig(BaseModel):
+    """Architecture of a branch; fixed by the step that grows it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    kind: str
+    """Registered name, for example ``decoder``."""
+    trunk: int = Field(ge=0)
+    """Number of the trunk whose first half it shares."""
+    options: dict[str, int | float] = {}
+    """Options of this kind of branch."""

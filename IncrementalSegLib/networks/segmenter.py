@@ -1,4 +1,4 @@
-"""A segmenter: trunks and an output that grows; all that prediction needs."""
+"""A segmenter: trunks, their branches, and an output that grows; all that prediction needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.branching import grow_branch
+from IncrementalSegLib.networks.config import BranchConfig, SegmenterConfig
 from IncrementalSegLib.networks.growing import GrowingOutput
 from IncrementalSegLib.networks.output import Features, Output
 from IncrementalSegLib.networks.stochastic import Stochastic
@@ -46,12 +47,14 @@ class Segmenter(nn.Module):
     """Trunks plus an output with one part per structure.
 
     Structures are addressed by uuid.  Usually one trunk serves all; ``add(..., own_trunk=True)`` gives
-    structures a trunk of their own.
+    structures a trunk of their own, ``add(..., branch=...)`` a branch, which stands among the trunks.
 
     Args:
         config: What it is made of.
 
     Attributes:
+        trunk_of: The trunk, or branch, that serves each structure.
+        branches: The branches, by their number among the trunks.
         tasks: Chooses the kernel masks of a Bayesian network by the scan; ``None``: all scans share them.
     """
 
@@ -61,6 +64,7 @@ class Segmenter(nn.Module):
         self.trunks = nn.ModuleList()
         self.output: GrowingOutput = find("output", config.output)(config)
         self.trunk_of: dict[StructureId, int] = {}
+        self.branches: dict[int, BranchConfig] = {}
         self.tasks: TaskMemory | None = None
 
     @property
@@ -80,27 +84,49 @@ class Segmenter(nn.Module):
         return self.output.exclusive
 
     def trunk(self, index: int) -> Trunk:
-        """Return one trunk."""
+        """Return one trunk or branch."""
         return cast(Trunk, self.trunks[index])
 
-    def add(self, structures: Sequence[StructureId], own_trunk: bool = False) -> None:
+    def add(
+        self, structures: Sequence[StructureId], own_trunk: bool = False, branch: BranchConfig | None = None
+    ) -> None:
         """Add freshly initialised outputs, and a trunk where there is none or ``own_trunk`` asks for one.
 
+        Args:
+            structures: Uuids.
+            own_trunk: Give them a trunk of their own.
+            branch: Give them this branch.
+
         Raises:
-            ModelError: A structure is already there, or shares its probabilities with those of other trunks.
+            UnknownNameError: There is no such kind of branch.
+            ModelError: A structure is already there, or shares its probabilities with those of other trunks; or the
+                network cannot have such a branch.
         """
         if not structures:
             return
-        if own_trunk and self.trunks and self.exclusive:
+        apart = own_trunk or branch is not None
+        if apart and self.trunks and self.exclusive:
             raise ModelError("Structures that exclude each other are scored together, on one trunk.")
-        if own_trunk or not self.trunks:
-            self.trunks.append(find("network", self.config.network)(self.config))
-        trunk = len(self.trunks) - 1 if own_trunk else 0
+        if apart or not self.trunks:
+            self._add_trunk(branch)
+        trunk = len(self.trunks) - 1 if apart else 0
         for structure in structures:
             if structure in self.trunk_of:
                 raise ModelError(f"The structure {structure} is already part of the network.")
             self.output.add(structure, self.trunk(trunk).decoder_channels)
             self.trunk_of[structure] = trunk
+
+    def _add_trunk(self, branch: BranchConfig | None) -> None:
+        """Add a trunk, or a branch of one."""
+        if branch is None:
+            self.trunks.append(find("network", self.config.network)(self.config))
+            return
+        self.trunks.append(grow_branch(self.trunks, branch))
+        self.branches[len(self.trunks) - 1] = branch
+
+    def root(self, index: int) -> int:
+        """Return the number of the trunk whose first half a trunk or branch uses."""
+        return self.branches[index].trunk if index in self.branches else index
 
     def remove(self, structure: StructureId) -> None:
         """Remove the output of one structure; trunks stay."""
@@ -124,7 +150,8 @@ class Segmenter(nn.Module):
         wanted = self.structures if structures is None else tuple(structures)
         used = sorted({self.trunk_of[item] for item in wanted}) or [0]
         with self._precision(image):
-            features = {index: self.trunk(index)(image) for index in used}
+            encoded = {root: self.trunk(root).encode(image) for root in self._roots(used)}
+            features = {index: self.trunk(index).decode(encoded[self.root(index)]) for index in used}
             return Output(self._score(features, wanted), features[used[0]])
 
     def _precision(self, image: Tensor) -> AbstractContextManager[object]:
@@ -137,11 +164,15 @@ class Segmenter(nn.Module):
         if len(features) == 1:
             scores: Tensor = self.output(next(iter(features.values())), wanted)
             return scores
-        parts = {
-            item: self.output(features[self.trunk_of[item]], (item,))  # trunks differ: one by one
-            for item in wanted
-        }
+        parts: dict[StructureId, Tensor] = {}
+        for index, found in features.items():  # together as without the other trunks, for the same bits
+            served = tuple(item for item in wanted if self.trunk_of[item] == index)
+            parts |= zip(served, self.output(found, served).split(1, dim=1), strict=True)
         return torch.cat([parts[item] for item in wanted], dim=1)
+
+    def _roots(self, used: Sequence[int]) -> list[int]:
+        """Return the trunks whose first halves are needed for others."""
+        return sorted({self.root(index) for index in used})
 
     def probabilities(self, logits: Tensor, structures: Sequence[StructureId] | None = None) -> Tensor:
         """Return the probability ``(B, K, *S)`` of each structure that was asked for, in float32.
@@ -185,10 +216,10 @@ class Segmenter(nn.Module):
                 for number in range(passes):
                     renewed = number * encodings % passes < encodings
                     with self._precision(image):
-                        for index in used:
-                            if number == 0 or (renewed and self.trunk(index).random_encoder):
-                                states[index] = self.trunk(index).encode(image)
-                        features = {index: self.trunk(index).decode(state) for index, state in states.items()}
+                        for root in self._roots(used):
+                            if number == 0 or (renewed and self.trunk(root).random_encoder):
+                                states[root] = self.trunk(root).encode(image)
+                        features = {index: self.trunk(index).decode(states[self.root(index)]) for index in used}
                         scores = self._score(features, wanted)
                     yield self.probabilities(scores, wanted)
         finally:
@@ -203,9 +234,13 @@ class Segmenter(nn.Module):
                 "trunks": len(self.trunks),
                 "trunk_of": dict(self.trunk_of),
             }
+            | ({"branches": self._described_branches()} if self.branches else {})
             | ({"output": arrangement} if arrangement else {})
             | ({"tasks": True} if self.tasks is not None else {})
         )
+
+    def _described_branches(self) -> Json:
+        return {str(index): branch.model_dump(mode="json") for index, branch in self.branches.items()}
 
     @classmethod
     def from_architecture(cls, architecture: Json, weights: dict[str, Tensor] | None = None) -> Segmenter:
@@ -216,8 +251,9 @@ class Segmenter(nn.Module):
         """
         model = cls(SegmenterConfig.model_validate(architecture["config"]))
         trunk_of: dict[StructureId, int] = architecture["trunk_of"]
-        for _ in range(architecture["trunks"]):
-            model.trunks.append(find("network", model.config.network)(model.config))
+        branches = architecture.get("branches", {})
+        for index in map(str, range(architecture["trunks"])):
+            model._add_trunk(BranchConfig.model_validate(branches[index]) if index in branches else None)
         for structure, trunk in trunk_of.items():
             model.output.add(structure, model.trunk(trunk).decoder_channels)
             model.trunk_of[structure] = trunk

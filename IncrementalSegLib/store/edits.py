@@ -43,7 +43,7 @@ def remove_structure(
 ) -> VersionRecord:
     """Remove a structure in a new version: its weights, prototypes and scores are not taken over.
 
-    Earlier versions keep them.  A trunk that no other structure uses goes too.
+    Earlier versions keep them.  A trunk or branch that no other structure uses goes too.
 
     Args:
         folder: The model.
@@ -97,17 +97,26 @@ def _names(item: Any, structure: StructureId) -> bool:
 def _without_trunk(
     architecture: Json, weights: dict[str, Tensor], structure: StructureId
 ) -> tuple[Json, dict[str, Tensor]]:
-    """Take a structure out of the architecture, and its trunk with it where no other structure uses it."""
-    trunk_of: dict[StructureId, int] = dict(architecture["trunk_of"])
-    gone = trunk_of.pop(structure)
-    if gone in trunk_of.values():
-        return {**architecture, "trunk_of": trunk_of}, weights
+    """Take a structure out of the architecture, and with it the trunk or branch that no other structure uses."""
+    trunk_of: dict[StructureId, int] = {
+        key: trunk for key, trunk in architecture["trunk_of"].items() if key != structure
+    }
+    branches: dict[str, Json] = architecture.get("branches", {})
+    serving = set(trunk_of.values())
+    carrying = {branch["trunk"] for key, branch in branches.items() if int(key) in serving}
+    place = {old: new for new, old in enumerate(sorted(serving | carrying))}
     kept: dict[str, Tensor] = {}
     for key, item in weights.items():
         match = re.fullmatch(r"trunks\.(\d+)\.(.+)", key)
         if match is None:
             kept[key] = item
-        elif (number := int(match[1])) != gone:
-            kept[f"trunks.{number - (number > gone)}.{match[2]}"] = item
-    moved = {key: trunk - (trunk > gone) for key, trunk in trunk_of.items()}
-    return {**architecture, "trunks": architecture["trunks"] - 1, "trunk_of": moved}, kept
+        elif (number := int(match[1])) in place:
+            kept[f"trunks.{place[number]}.{match[2]}"] = item
+    rest = {key: item for key, item in architecture.items() if key != "branches"}
+    moved = {
+        str(place[int(key)]): {**branch, "trunk": place[branch["trunk"]]}
+        for key, branch in branches.items()
+        if int(key) in place
+    }
+    numbered = {"trunks": len(place), "trunk_of": {key: place[trunk] for key, trunk in trunk_of.items()}}
+    return {**rest, **numbered, **({"branches": moved} if moved else {})}, kept

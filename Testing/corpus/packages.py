@@ -288,6 +288,13 @@ def _bad_networks(sound: bytes) -> Iterator[Hostile]:
     yield Hostile("no width", with_("architecture.config.widths", []), "levels")
     yield Hostile("zero width", with_("architecture.config.widths", [0, 0]), "levels beyond")
     yield Hostile("endless trunks", with_("architecture.trunks", 2**50), "trunks are not those")
+    for what, index, branch, reason in (
+        ("of nothing", "9", {"kind": "decoder", "trunk": 0, "options": {}}, "trunks are not those"),
+        ("of itself", "0", {"kind": "decoder", "trunk": 0, "options": {}}, "not before it"),
+        ("that is none", "x", {"kind": "decoder", "trunk": 0, "options": {}}, "not what a model has"),
+        ("with a key too many", "9", {"kind": "decoder", "trunk": 0, "path": "/"}, "not what a model has"),
+    ):
+        yield Hostile(f"a branch {what}", with_("architecture.branches", {index: branch}), reason)
     yield Hostile("endless heads", with_("architecture.config.head_depth", 2**50), "convolutions deep")
     yield Hostile("dropout", with_("architecture.config.dropout", 2.0), "dropout")
     yield Hostile("no structures in the network", with_("architecture.trunk_of", {}), "list of structures differ")

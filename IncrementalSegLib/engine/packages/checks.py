@@ -39,7 +39,9 @@ def check_weights(record: VersionRecord, weights: Mapping[str, Tensor], package:
     require = partial(_require, package)
     config = SegmenterConfig.model_validate(record.architecture["config"])
     trunk_of: dict[str, int] = record.architecture["trunk_of"]
+    branches = {int(key): branch["trunk"] for key, branch in record.architecture.get("branches", {}).items()}
     trunks = set(trunk_of.values())
+    trunks |= {branches[index] for index in trunks if index in branches}
     require(2 <= len(config.widths) <= _DEEPEST, f"its network has {len(config.widths)} levels instead of 2 to 10")
     require(
         all(1 <= item <= _WIDEST for item in config.widths), f"its network has levels beyond 1 to {_WIDEST} filters"
@@ -51,7 +53,9 @@ def check_weights(record: VersionRecord, weights: Mapping[str, Tensor], package:
     require(len(trunk_of) <= _MOST_STRUCTURES, f"it has {len(trunk_of)} structures")
     require(set(trunk_of) == set(record.structures.ids), "its network and its list of structures differ")
     used = len(trunks) == record.architecture["trunks"] == max(trunks) + 1
-    require(used, "its trunks are not those that its structures use")
+    require(used and set(branches) <= trunks, "its trunks are not those that its structures use")
+    known = all(trunk < index for index, trunk in branches.items())
+    require(known, "it has a branch of a trunk that is not before it")
     try:
         with torch.device("meta"):
             network = Segmenter.from_architecture(record.architecture)
@@ -122,8 +126,10 @@ def check_memories(
     require(set(bank.items) <= known | {BACKGROUND}, "it has the mean features of an unknown structure")
     require(set(tensors["prototypes"]) == set(bank.items), "it holds mean features that its list does not name")
     with torch.device("meta"):
-        width = Segmenter.from_architecture(record.architecture).trunk(0).decoder_channels
+        network = Segmenter.from_architecture(record.architecture)
+    first = min(network.trunk_of.values())
     for key, mean in tensors["prototypes"].items():
+        width = network.trunk(network.trunk_of.get(key, first)).decoder_channels
         sound = mean.is_floating_point() and mean.shape == (width,) and bool((mean.abs() <= _LARGEST_FEATURE).all())
         require(sound, f"the mean features of {key} are not {width} plausible feature values")
     kept = {f"{item}.{part}" for item in memory.scans for part in ("image", "masks", "ignore")}

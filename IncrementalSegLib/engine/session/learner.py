@@ -77,7 +77,7 @@ class Learner:
     def __init__(self, folder: ModelFolder, settings: LearnerSettings, runtime: Runtime, progress: Progress) -> None:
         record, history = folder.record(), History.of(folder)
         method = build_method(settings.method, settings.options)
-        check_fit(method, record, folder)
+        check_fit(method, record, folder, improved=tuple(record.structures))
         request = StepRequest(
             target=folder,
             folder=folder,

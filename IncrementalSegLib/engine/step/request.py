@@ -114,7 +114,8 @@ def resolve(
     chosen = build_method(method, asked.options)
     find("output", chosen.output).require_room(len(listing))
     if parent is not None:
-        check_fit(chosen, parent, folder, asked.network)
+        check_fit(chosen, parent, folder, asked.network, [item for item in taught if item.name in known])
+        _warn_of_lost_guarantee(chosen, parent)
     if asked.improve and asked.unlabelled is None and chosen.draws_unlabelled:
         warn_of_forgetting([item.name for item in taught])
     network = asked.network or (parent.architecture["config"]["network"] if parent is not None else "unet2d")
@@ -203,7 +204,11 @@ def _text(
 
 
 def check_fit(
-    method: Method[Any], parent: VersionRecord, folder: ModelFolder | None, network: str | None = None
+    method: Method[Any],
+    parent: VersionRecord,
+    folder: ModelFolder | None,
+    network: str | None = None,
+    improved: Sequence[Structure] = (),
 ) -> None:
     """Refuse a method that cannot continue from a version.
 
@@ -212,9 +217,10 @@ def check_fit(
         parent: The version.
         folder: Its model, where the needs of the method are to be met.
         network: The network asked for, if any.
+        improved: Known structures that are to be improved.
 
     Raises:
-        ModelError: The model has another form of output, or another network.
+        ModelError: The model has another form of output, or another network, or the method cannot improve a structure.
         MissingNeedError: The model lacks exemplars, prototypes or memory that the method needs.
     """
     name = method.registered_name
@@ -230,8 +236,19 @@ def check_fit(
             f"The model's network is {own}, not {network}.",
             todo=Hint("Leave out ", OptionRef("network"), ", or start another model."),
         )
+    method.check(parent.architecture, improved)
     if folder is not None:
         _check_needs(method, folder)
+
+
+def _warn_of_lost_guarantee(method: Method[Any], parent: VersionRecord) -> None:
+    """Say that a step trains what branches share."""
+    if parent.architecture.get("branches") and not method.guarantees:
+        log.warning(
+            "The method %s trains the trunk that older structures share with the branches of decoder or adapter: this "
+            "step guarantees nothing, and the gate measures what is kept.",
+            method.registered_name,
+        )
 
 
 def _check_needs(method: Method[Any], folder: ModelFolder) -> None:

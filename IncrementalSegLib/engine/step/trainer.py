@@ -19,6 +19,7 @@ from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionRef
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, TrainingPhase
+from IncrementalSegLib.networks.sharing import own_parts
 from IncrementalSegLib.networks.stochastic import Stochastic
 from IncrementalSegLib.progress import Phase, Progress, Stop
 from IncrementalSegLib.sampling.augmentation import augment
@@ -251,11 +252,18 @@ class Trainer:
         model = self.ctx.model
         if phase.trains == "all":
             return list(model.parameters())
+        if phase.trains == "own_parts":
+            model.requires_grad_(False)
+            return list(own_parts(model, self.ctx.new).requires_grad_().parameters())
         return [parameter for item in self.ctx.new for parameter in model.output.part(item).parameters()]
 
     def _train_mode(self, phase: TrainingPhase) -> None:
-        """Switch to training, with the trunks' running statistics frozen where the phase asks for it."""
-        self.ctx.model.train()
+        """Switch to training what the phase trains, with running statistics frozen where it asks for it."""
+        if phase.trains == "own_parts":
+            self.ctx.model.eval()
+            own_parts(self.ctx.model, self.ctx.new).train()
+        else:
+            self.ctx.model.train()
         if not phase.freeze_norm or self.ctx.teacher_model is None:
             return
         for trunk in list(self.ctx.model.trunks)[: len(self.ctx.teacher_model.trunks)]:  # a new trunk has none yet

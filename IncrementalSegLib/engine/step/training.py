@@ -97,7 +97,8 @@ def build_monitor(setup: StepSetup, ctx: StepContext, data: StepData, run: RunSe
     request, past = setup.request, None
     if (folder := request.folder) is not None and ctx.teacher_model is not None:
         before = setup.predictor(ctx.teacher_model, data.plan)
-        past = OldStructures(ctx.old, before, request.history, lambda: RetentionCopies.of(folder), ctx.exemplars)
+        if any(phase.trains != "own_parts" for phase in request.method.phases(ctx)):  # else nothing can be lost
+            past = OldStructures(ctx.old, before, request.history, lambda: RetentionCopies.of(folder), ctx.exemplars)
     return TrainingMonitor(
         tell=run.on_validation,
         names=request.structures,

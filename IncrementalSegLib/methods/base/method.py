@@ -15,7 +15,8 @@ from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.sampling.batch import Batch, PreparedCase
-from IncrementalSegLib.types import Source, StructureId
+from IncrementalSegLib.structures import Structure
+from IncrementalSegLib.types import Json, Source, StructureId
 
 
 class MethodOptions(SelectionOptions):
@@ -47,7 +48,8 @@ class TrainingPhase:
     Attributes:
         name: Shown to people.
         share: Fraction of the step's optimiser steps, 0..1; the shares of a method sum to 1.
-        trains: ``"all"`` or ``"new_outputs"`` (the outputs of the new structures only).
+        trains: ``"all"``, ``"new_outputs"`` (the outputs of the new structures only), or ``"own_parts"`` (outputs,
+            trunks and branches that serve no other structure; all else is in eval mode and without gradients).
         learning_rate: Factor on the engine's learning rate.
         freeze_norm: Keep the running statistics of batch normalisation in the trunks that the teacher has.
         starts_over: The best weights of the phases before are not those to keep.
@@ -55,7 +57,7 @@ class TrainingPhase:
 
     name: str
     share: float = 1.0
-    trains: Literal["all", "new_outputs"] = "all"
+    trains: Literal["all", "new_outputs", "own_parts"] = "all"
     learning_rate: float = 1.0
     freeze_norm: bool = False
     starts_over: bool = False
@@ -79,6 +81,8 @@ class Method(ABC, Generic[OptionsT]):
         draws_unlabelled: Whether the method draws batches from unlabelled scans, where there are some.
         reads_names: Whether the method uses the text embeddings of new structures, ``ctx.text``.
         retains: Whether the method keeps old structures; ``False`` for the lower bounds of comparisons.
+        guarantees: Whether training leaves every weight as it is that an old structure depends on.  The gate compares
+            the weights, whatever the method says.
         source: Paper and equation.
     """
 
@@ -89,6 +93,7 @@ class Method(ABC, Generic[OptionsT]):
     draws_unlabelled: ClassVar[bool] = False
     reads_names: ClassVar[bool] = False
     retains: ClassVar[bool] = True
+    guarantees: ClassVar[bool] = False
     source: ClassVar[str]
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -115,6 +120,17 @@ class Method(ABC, Generic[OptionsT]):
     def required(self) -> frozenset[str]:
         """Return what second and later steps need with these options: ``needs``, or more."""
         return self.needs
+
+    def check(self, architecture: Json, improved: Sequence[Structure]) -> None:
+        """Refuse a step before its scans are read.
+
+        Args:
+            architecture: Of the network that the step begins with.
+            improved: Known structures that the step improves.
+
+        Raises:
+            ModelError: The method cannot do the step on this network.
+        """
 
     def design(self, config: SegmenterConfig) -> SegmenterConfig:
         """Adjust the network of a new model, before its first step."""

@@ -7,8 +7,9 @@ and channel dropout after the last pooling, after the bottleneck and after every
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from monai.networks.blocks import Convolution
@@ -34,8 +35,11 @@ class UNet(nn.Module):
 
     Args:
         config: Widths, channels, dropout and momentum.
+        second: Filters per level of the half that :meth:`decode` runs, where it is wanted alone, on the maps of the
+            first half of another network.
 
     Attributes:
+        config: What it was made with.
         dimension: Spatial axes, 2 or 3.
         random_encoder: Whether two random passes differ before :meth:`decode`.
         decoder_channels: Channels of the last decoder map.
@@ -44,10 +48,11 @@ class UNet(nn.Module):
     dimension: ClassVar[Dimension]
     random_encoder: ClassVar[bool] = False
 
-    def __init__(self, config: SegmenterConfig) -> None:
+    def __init__(self, config: SegmenterConfig, second: Sequence[int] | None = None) -> None:
         super().__init__()
+        self.config = config
         dimension = self.dimension
-        widths = config.widths
+        widths, own = config.widths, config.widths if second is None else second
         norm = ("batch", {"momentum": config.norm_momentum})
 
         def upward(channels: int) -> nn.Module:
@@ -56,17 +61,18 @@ class UNet(nn.Module):
                 is_transposed=True, act="relu", norm=norm, bias=False, adn_ordering="NA",
             )  # fmt: skip
 
-        self.decoder_channels = widths[0]
+        self.decoder_channels = own[0]
         self.down = nn.ModuleList(
             self.level(inputs, outputs, config)
             for inputs, outputs in zip((config.channels, *widths), widths[:-1], strict=False)
+            if second is None
         )
         self.pool = nn.MaxPool2d(2) if dimension == 2 else nn.MaxPool3d(2)
-        self.bottom = self.level(widths[-2], widths[-1], config)
-        self.up = nn.ModuleList(upward(width) for width in reversed(widths[1:]))
+        self.bottom = self.level(widths[-2], own[-1], config)
+        self.up = nn.ModuleList(upward(width) for width in reversed(own[1:]))
         self.merge = nn.ModuleList(
-            self.level(coarse + fine, fine, config)
-            for coarse, fine in zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True)
+            self.level(coarse + skipped, fine, config)
+            for coarse, skipped, fine in zip(own[:0:-1], widths[-2::-1], own[-2::-1], strict=True)
         )
         self.drop = ChannelDropout(config.dropout)
         for module in self.modules():
@@ -78,6 +84,14 @@ class UNet(nn.Module):
     def level(self, inputs: int, outputs: int, config: SegmenterConfig) -> nn.Module:
         """Return the two 3x3 convolutions of a level, each followed by normalisation and ReLU."""
         return nn.Sequential(*(convolution(self.dimension, size, outputs, config) for size in (inputs, outputs)))
+
+    def second_half(self, widths: Sequence[int]) -> Self:
+        """Return a freshly initialised second half for the maps of this network's first half.
+
+        Args:
+            widths: Filters per level, finest first.
+        """
+        return type(self)(self.config, widths)
 
     def encode(self, image: Tensor) -> Encoded:
         """Run the half without dropout on ``(B, C, *S)``."""

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from IncrementalSegLib.errors import ModelError, OptionError, UnknownNameError
-from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.config import BranchConfig, SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.networks.sharing import fingerprints
 from IncrementalSegLib.store.edits import remove_structure, rename_structure
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
@@ -92,6 +93,33 @@ def test_removal_leaves_the_other_structures_as_they_were(
     keys = " ".join(key for kind in ("weights", "prototypes", "memory") for key in model.tensors(kind))
     assert gone.id not in everything + keys + str(record.architecture)
     assert "background" in model.tensors("prototypes")
+
+
+@pytest.mark.parametrize(
+    ("gone", "trunks", "branches"),
+    [(A, 3, {1: 0, 2: 0}), (B, 2, {1: 0}), (C, 2, {1: 0})],
+    ids=["of the trunk", "of the first branch", "of the second"],
+)
+def test_a_branch_goes_with_its_last_structure_and_a_trunk_with_its_last_branch(tmp_path, gone, trunks, branches):
+    network = Segmenter(SegmenterConfig(network="unet2d", widths=(4, 8, 8, 8, 8)))
+    network.add([A.id])
+    network.add([B.id], branch=BranchConfig(kind="adapter", trunk=0, options={"rank": 2}))
+    network.add([C.id], branch=BranchConfig(kind="decoder", trunk=0, options={"width": 0.5}))
+    network.eval()
+    folder = create_or_open(tmp_path / "model")
+    record = VersionRecord(structures=StructureList((A, B, C)), architecture=network.architecture(), preprocessing={})
+    folder.write(record, {"weights": network.state_dict()}, {})
+    image, left = torch.rand(1, 1, 16, 16), [item for item in (A, B, C) if item is not gone]
+    remove_structure(folder, gone.name)
+    rebuilt = Segmenter.from_architecture(folder.record().architecture, folder.tensors("weights")).eval()
+    assert (len(rebuilt.trunks), {index: item.trunk for index, item in rebuilt.branches.items()}) == (trunks, branches)
+    with torch.no_grad():
+        for item in left:
+            assert torch.equal(rebuilt(image, [item.id]).logits, network(image, [item.id]).logits)
+    before = fingerprints(network)
+    assert fingerprints(rebuilt) == {item.id: before[item.id] for item in left}
+    remove_structure(folder, left[1].name)
+    assert folder.record().architecture["trunks"] == (1 if left[0] is A else 2)
 
 
 def test_a_shared_trunk_stays(tmp_path: Path) -> None:

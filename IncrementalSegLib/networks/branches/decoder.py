@@ -1,0 +1,36 @@
+"""A decoder of its own, narrower than that of the trunk.
+
+In Continual Segment (Ji et al., ICCV 2023) the encoder is frozen and each step has a decoder, which is pruned after
+training.  Our own choice: decoders are narrow from the beginning, and each has a coarsest level of its own.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from IncrementalSegLib.networks.branching import Branch, BranchOptions
+from IncrementalSegLib.networks.trunks.unet import UNet
+from IncrementalSegLib.registry import register
+
+LEAST = 4
+"""Filters that a level has at least."""
+
+
+class DecoderOptions(BranchOptions):
+    """Options of a decoder."""
+
+    width: float = Field(gt=0, le=1)
+    """Filters of each level relative to the trunk's."""
+
+
+@register("branch", "decoder")
+class Decoder(Branch):
+    """The coarsest level and the decoder of the trunk, freshly initialised with fewer filters."""
+
+    Options = DecoderOptions
+
+    def second_half(self, trunk: UNet, options: DecoderOptions) -> UNet:
+        """Return the narrow decoder."""
+        return trunk.second_half(
+            [max(min(LEAST, width), round(width * options.width)) for width in trunk.config.widths]
+        )
