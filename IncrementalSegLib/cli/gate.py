@@ -71,7 +71,7 @@ def _cells(row: StructureRow) -> tuple[str | None, ...]:
     dice = [[item.dice for item in side if item.dice is not None] for side in sides]
     interval = None if row.interval is None else f"{signed(-row.interval[1])} to {signed(-row.interval[0])}"
     change = None if row.assd_change_mm is None else signed(row.assd_change_mm, 2)
-    judged = f"scans ({len(row.after)})" if row.kind == "measured" else f"proxy: {row.basis}"
+    judged = f"scans ({len(row.after)})" if row.kind == "measured" else f"{row.kind}: {row.basis}"
     return (
         row.structure,
         *(number(sum(side) / len(side)) if side else None for side in dice),

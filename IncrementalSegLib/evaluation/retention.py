@@ -29,7 +29,7 @@ from IncrementalSegLib.evaluation.verdicts import (
 )
 from IncrementalSegLib.types import Json, StructureId
 
-EvidenceKind = Literal["scans", "exemplars", "agreement", "nothing"]
+EvidenceKind = Literal["scans", "exemplars", "agreement", "nothing", "weights"]
 
 Pair = tuple[CaseScore, CaseScore]
 """Scores of the version before and of the new one in the same scan."""
@@ -42,8 +42,8 @@ class StructureRow:
     Attributes:
         structure: Its name.
         id: Its uuid.
-        basis: ``scans`` held out; else a proxy: its ``exemplars``, ``agreement`` of the two versions, or
-            ``nothing``.
+        basis: ``scans`` held out; ``weights`` that have not changed; else a proxy: its ``exemplars``, ``agreement`` of
+            the two versions, or ``nothing``.
         before: Scores of the old version, one per scan.
         after: Scores of the new one, on the same scans in the same order.
         change: After - before, paired by scan; ``None`` where no scan shows the structure.
@@ -124,10 +124,31 @@ class StructureRow:
             witnesses=heard,
         )
 
+    @classmethod
+    def guaranteed(cls, structure: str, id: StructureId, fingerprint: str) -> StructureRow:  # noqa: A002
+        """Judge a structure whose weights have not changed.
+
+        Args:
+            structure: Its name.
+            id: Its uuid.
+            fingerprint: SHA-256 of every weight that its prediction depends on, the same in both versions.
+        """
+        why = f"is guaranteed, because no weight has changed that it depends on (sha256 {fingerprint[:12]})"
+        return cls(
+            structure=structure,
+            id=id,
+            basis="weights",
+            before=(),
+            after=(),
+            change=None,
+            verdict="guaranteed",
+            why=why,
+        )
+
     @property
-    def kind(self) -> Literal["measured", "proxy"]:
-        """``measured`` on held-out scans, or judged by a ``proxy``."""
-        return "measured" if self.basis == "scans" else "proxy"
+    def kind(self) -> Literal["measured", "guaranteed", "proxy"]:
+        """``measured`` on held-out scans, ``guaranteed`` by unchanged weights, or judged by a ``proxy``."""
+        return {"scans": "measured", "weights": "guaranteed"}.get(self.basis, "proxy")  # type: ignore[return-value]
 
     @property
     def unlearned(self) -> bool:
@@ -240,8 +261,12 @@ class RetentionReport:
         unsure = [f"{row.structure} {row.why}" for row in self.rows if row.verdict == "unsure"]
         if unsure:
             return f"Not held back, but undecided: {'; '.join(unsure)}."
-        proxies = sum(row.kind == "proxy" for row in self.rows)
-        return f"No older structure was harmed{f' ({proxies} of {len(self.rows)} by proxy)' if proxies else ''}."
+        if all(row.kind == "guaranteed" for row in self.rows):
+            return f"Guaranteed: no weight has changed that {_join([row.structure for row in self.rows])} depends on."
+        kinds = [row.kind for row in self.rows]
+        counts = [(kinds.count("guaranteed"), "guaranteed"), (kinds.count("proxy"), "by proxy")]
+        said = ", ".join(f"{count} of {len(kinds)} {word}" for count, word in counts if count)
+        return f"No older structure was harmed{f' ({said})' if said else ''}."
 
     def to_json(self) -> Json:
         """Return the report as a JSON object: the document ``retention`` of a version."""

@@ -9,6 +9,7 @@ unsure      n < 5 and 1 <= d <= 3; also n >= 5 and d > 3 where the interval incl
             where nothing can be compared, and where it is found in a scan that has none of it
 improved    the mirror image of harmed: the gain exceeds 3
 kept        all else
+guaranteed  nothing is scored: no weight has changed that it depends on
 ==========  =====================================================================
 
 Few scans (n < 5) are no sample: one patient may decide their mean.  Where they leave a doubt, two witnesses are heard,
@@ -37,7 +38,7 @@ from typing import Literal
 from IncrementalSegLib.evaluation.intervals import FEWEST_CASES, Comparison, signed
 from IncrementalSegLib.evaluation.limits import Limits
 
-Verdict = Literal["harmed", "unsure", "kept", "improved"]
+Verdict = Literal["harmed", "unsure", "kept", "improved", "guaranteed"]
 
 HARDLY_LEARNED = 0.1
 """Dice on held-out cases below which a new structure counts as not learned yet; our own choice."""

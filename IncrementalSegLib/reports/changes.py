@@ -13,7 +13,7 @@ from IncrementalSegLib.evaluation.metrics import CaseScore, StructureScore
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 
 State = Literal[
-    "new", "higher", "kept", "lower", "unclear", "unknown", "not learned", "harmed", "unsure", "improved"
+    "new", "higher", "kept", "lower", "unclear", "unknown", "not learned", "harmed", "unsure", "improved", "guaranteed"
 ]  # fmt: skip
 
 _ALONE = {

@@ -42,6 +42,7 @@ _TONES: dict[State, str] = {
     "higher": "good",
     "kept": "good",
     "improved": "good",
+    "guaranteed": "good",
     "lower": "bad",
     "harmed": "bad",
     "not learned": "bad",

@@ -17,7 +17,7 @@ from IncrementalSegLib.types import StructureId
 
 _TEXT = (
     "Dice of both versions on the same scans, most harmed structure first. The scans were held out when the structure "
-    "was taught, unless its row says proxy."
+    "was taught, unless its row says proxy. A guaranteed structure is not scored."
 )
 _WORDS = (
     ("harmed", "lost more than the limit, and with five scans or more the 95 % interval excludes 0"),
@@ -27,6 +27,7 @@ _WORDS = (
     ),
     ("kept", "neither harmed nor unsure nor improved"),
     ("improved", "gained more than the limit; with five scans or more the interval also excludes 0"),
+    ("guaranteed", "not scored: both versions predict it with the same weights"),
 )
 _PROXY = (
     "proxy",

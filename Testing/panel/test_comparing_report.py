@@ -4,7 +4,7 @@ import pytest
 from IncrementalSegPanel.documents.Lineage import Version, differences
 from IncrementalSegPanel.documents.Retention import Retention, RetentionRow
 from IncrementalSegPanel.Wording import signed
-from retention_reports import AGREES, HARMED, IMPROVED, KEPT, PROXY, UNKNOWN, UNSURE, record, report, scored
+from retention_reports import AGREES, GUARANTEED, HARMED, IMPROVED, KEPT, PROXY, UNKNOWN, UNSURE, record, report, scored
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,16 @@ def test_agreement_is_no_change_and_nothing_is_nothing():
     assert (unknown.after, unknown.verdict) == (None, "not judged")
 
 
+def test_a_guarantee_has_no_scores_and_is_no_proxy():
+    shown = RetentionRow.of(GUARANTEED.to_json())
+    assert (shown.verdict, shown.proxy, shown.dice, shown.change) == ("guaranteed", False, "–", "–")
+    assert (
+        shown.reason == "ulna: is guaranteed, because no weight has changed that it depends on (sha256 ffffffffffff)."
+    )
+    assert Retention.of(report(KEPT, GUARANTEED)).tally == "1 kept, 1 guaranteed"
+    assert "Guaranteed" in Retention.of(report(GUARANTEED)).sentence
+
+
 def test_a_scan_without_the_structure_is_in_no_mean():
     shown = RetentionRow.of(scored("humerus", [0.9, None], [0.8, None]).to_json())
     assert (shown.before, shown.after) == (0.9, 0.8)
@@ -50,6 +60,8 @@ def test_a_scan_without_the_structure_is_in_no_mean():
         ((KEPT, UNSURE), "unsure"),
         ((PROXY,), "proxy"),
         ((KEPT, PROXY), "kept"),
+        ((GUARANTEED,), "kept"),
+        ((GUARANTEED, UNSURE), "unsure"),
     ],
 )
 def test_the_mark_of_a_report(rows, mark):

@@ -15,6 +15,7 @@ _WORDS: dict[str, Callable[[], str]] = {
     "unsure": lambda: _("unsure"),
     "kept": lambda: _("kept"),
     "improved": lambda: _("improved"),
+    "guaranteed": lambda: _("guaranteed"),
 }
 
 
@@ -24,8 +25,9 @@ class RetentionRow:
 
     Attributes:
         structure: Its name.
-        fate: ``harmed``, ``unsure``, ``kept`` or ``improved``.
-        basis: What judged it: ``scans`` held out, ``exemplars``, ``agreement`` of both versions, or ``nothing``.
+        fate: ``harmed``, ``unsure``, ``kept``, ``improved`` or ``guaranteed``.
+        basis: What judged it: ``scans`` held out, unchanged ``weights``, ``exemplars``, ``agreement`` of both versions,
+            or ``nothing``.
         before: Mean Dice of the version before, 0..1; ``None`` where nothing measured it.
         after: Mean Dice of this version on the same scans; of an agreement the Dice of one with the other.
         points: After - before in points of Dice; ``None`` of an agreement and where nothing measured it.
@@ -74,8 +76,8 @@ class RetentionRow:
 
     @property
     def proxy(self) -> bool:
-        """Whether it was judged by anything but held-out scans."""
-        return self.basis != "scans"
+        """Whether it was judged by anything but held-out scans or its weights."""
+        return self.basis not in ("scans", "weights")
 
     @property
     def verdict(self) -> str:
@@ -157,6 +159,6 @@ class Retention:
 
     @property
     def tally(self) -> str:
-        """The number of structures kept, improved, harmed."""
+        """The number of structures kept, improved, harmed, guaranteed."""
         counts = [(word(), sum(row.fate == fate for row in self.rows)) for fate, word in _WORDS.items()]
         return ", ".join(f"{count} {word}" for word, count in counts if count)

@@ -15,7 +15,9 @@ from IncrementalSegPanel.pages.SideBySide import SideBySide
 from IncrementalSegPanel.pages.Table import Cell, Table
 from IncrementalSegPanel.scene.Pseudonyms import named
 
-_ICONS = {"harmed": "Harm", "unsure": "Warning", "proxy": "Warning", "kept": "Ok", "improved": "Ok", "nothing": "Ok"}
+_ICONS = {"harmed": "Harm", "unsure": "Warning", "proxy": "Warning"} | dict.fromkeys(
+    ("kept", "improved", "guaranteed", "nothing"), "Ok"
+)
 _ICON = 24
 """Pixels."""
 

@@ -17,6 +17,8 @@ from IncrementalSegLib.evaluation.retention import EvidenceKind, RetentionReport
 from IncrementalSegLib.evaluation.verdicts import Witnesses, count_of_scans
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.networks.sharing import fingerprints
 from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Dataset
@@ -63,6 +65,8 @@ def judge(
 ) -> RetentionReport:
     """Score both versions on every old structure and decide whether the new one is held back.
 
+    A structure is guaranteed, and not scored, where every weight is the same that its prediction depends on.
+
     Args:
         before: The version in use.
         after: The candidate.
@@ -74,13 +78,18 @@ def judge(
     """
     rng = np.random.default_rng(0)
     trained = inputs.history.trained | inputs.trained
+    held = _unchanged(before.model, after.model)
+    doubtful = [item.id for item in structures if item.id not in held]
     found_scans = find_retention_scans(
-        inputs.history, structures.ids, inputs.copies, inputs.moved, trained, reader=inputs.reader
+        inputs.history, doubtful, inputs.copies, inputs.moved, trained, reader=inputs.reader
     )
     scorer = Scorer(before, after, pictures, progress)
     scores, unusable = scorer.measure(found_scans.scans)
     rows = []
     for item in structures:
+        if item.id in held:
+            rows.append(StructureRow.guaranteed(item.name, item.id, held[item.id]))
+            continue
         basis: EvidenceKind = "scans"
         found = scores.get(item.id, [])
         note = "; ".join((*found_scans.missing.get(item.id, ()), *unusable.get(item.id, ())))
@@ -110,6 +119,12 @@ def judge(
     inputs.reader.tell()
     progress(Phase.CHECKING_OLD, 1.0)
     return RetentionReport.of(rows, limits, rng)
+
+
+def _unchanged(before: Segmenter, after: Segmenter) -> dict[StructureId, str]:
+    """Return the structures that both versions predict with the same weights, and the fingerprint of these."""
+    old = fingerprints(before)
+    return {item: found for item, found in fingerprints(after).items() if old.get(item) == found}
 
 
 def _witnesses(scorer: Scorer, structure: StructureId, inputs: GateInputs) -> Witnesses:

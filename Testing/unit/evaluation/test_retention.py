@@ -269,6 +269,18 @@ def test_json_there_and_back():
     assert json.loads(text)["mean_drop"] == pytest.approx((3.2 + 0.1) / 2)
 
 
+def test_a_guarantee_is_neither_scored_nor_a_proxy():
+    sure = StructureRow.guaranteed("knee", "k", "f" * 64)
+    assert (sure.kind, sure.verdict, sure.drop, sure.unlearned) == ("guaranteed", "guaranteed", None, False)
+    assert report(sure).sentence == "Guaranteed: no weight has changed that knee depends on."
+    found = report(sure, row([0.1] * 6), row([0.1], "hip", basis="exemplars"))
+    assert [item.structure for item in found.rows] == ["liver", "hip", "knee"]
+    assert found.mean.points == pytest.approx(-0.1)
+    assert found.sentence == "No older structure was harmed (1 of 3 guaranteed, 1 of 3 by proxy)."
+    assert report(sure, row([9.0])).held_back_by == ("liver",)
+    assert RetentionReport.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
 @pytest.mark.parametrize("basis", ["scans", "exemplars"])
 def test_what_was_never_learned_is_said_so(basis):
     found = StructureRow.of("liver", "l", side([0.0, 0.04]), side([0.0, 0.0]), LIMITS, rng(), basis=basis)

@@ -53,9 +53,13 @@ def world(liver, tmp_path) -> Path:
     return tmp_path
 
 
-def edit(world, **documents):
-    """Write a version that differs in documents only."""
-    return open_model(world / "model").edit({"action": "test"}, documents=documents)
+def edit(world, tensors=None, **documents):
+    """Write a version that differs in documents, and in a weight by so little that every mask stays as it is."""
+    folder = open_model(world / "model")
+    weights = folder.tensors("weights")
+    (name,) = (name for name in weights if name.endswith("score.bias"))
+    nudged = {"weights": weights | {name: weights[name] * (1 + 1e-6)}}
+    return folder.edit({"action": "test"}, tensors=nudged | (tensors or {}), documents=documents)
 
 
 def damage(world):
@@ -78,7 +82,7 @@ def only_row(world, **more):
     return row
 
 
-def test_the_same_weights_lose_nothing(world):
+def test_the_same_masks_lose_nothing(world):
     edit(world)
     found = gate(world / "model", device="cpu")
     (row,) = found.report.rows
@@ -147,8 +151,7 @@ def test_a_copy_judges_after_the_original_is_gone(world):
     for case in aside(world):
         copies = copies.with_case(replace(case, looked_for=frozenset(ids)), ids)
     document, tensors = copies.to_files()
-    folder = open_model(world / "model")
-    folder.edit({"action": "test"}, tensors={KIND: tensors}, documents={KIND: document})
+    edit(world, {KIND: tensors}, **{KIND: document})
     measured = only_row(world)
     volume, masks = read_case(aside(world)[0])
     shutil.rmtree(world / "data")
@@ -195,7 +198,7 @@ def test_an_incomplete_copy_does_not_end_the_judgement(world):
     document, tensors = copies.to_files()
     shutil.rmtree(world / "data")
     half = {name: tensor for name, tensor in tensors.items() if not name.endswith("image")}
-    open_model(world / "model").edit({"action": "test"}, tensors={KIND: half}, documents={KIND: document})
+    edit(world, {KIND: half}, **{KIND: document})
     row = only_row(world)
     assert (row.kind, row.basis) == ("proxy", "exemplars")
     assert "cannot be used" in row.note
@@ -319,7 +322,7 @@ def edit_weights(world, weights):
 def test_a_new_name_is_the_same_structure(world):
     rename_structure(open_model(world / "model"), "liver", "Leber")
     row = only_row(world)
-    assert (row.structure, row.kind, row.verdict) == ("Leber", "measured", "kept")
+    assert (row.structure, row.basis, row.verdict) == ("Leber", "weights", "guaranteed")
 
 
 def test_a_scan_that_taught_one_of_the_versions_does_not_judge(world):
@@ -361,11 +364,23 @@ def test_what_cannot_be_judged_is_refused(world, more, message):
 
 
 def test_a_candidate_that_knows_one_more_structure(world, small_presets):
+    scan = Path(aside(world)[0].images[0])
     learn(
         world / "model", world / "data", "spleen", method="separate", preset="quick", steps=2, options=FEW, device="cpu"
     )
-    row = only_row(world)
-    assert (row.structure, row.drop) == ("liver", 0.0)  # the trunk of its own leaves the old one alone
+    scan.unlink()  # nothing is scored
+    found = gate(world / "model", device="cpu", report=world / "page")
+    (row,) = found.report.rows
+    assert (row.structure, row.verdict, row.kind, row.drop) == ("liver", "guaranteed", "guaranteed", None)
+    assert found.report.sentence == "Guaranteed: no weight has changed that liver depends on."
+    assert found.notes == {}
+    assert "<b>guaranteed</b>" in found.page.read_text(encoding="utf-8")
+    folder = open_model(world / "model")
+    weights, statistic = folder.tensors("weights"), "trunks.0.down.0.0.adn.N.running_mean"
+    edit_weights(world, weights | {statistic: weights[statistic] + 1e-6})
+    bases = {row.structure: row.basis for row in gate(world / "model", device="cpu").report.rows}
+    assert bases["spleen"] == "weights"
+    assert bases["liver"] != "weights"
 
 
 def test_a_copy_keeps_where_nobody_looked(world):
