@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from IncrementalSegLib.evaluation.limits import Limits
 from IncrementalSegLib.options import CONFIG, Options
 from IncrementalSegLib.progress import OnValidation, Progress, silent
-from IncrementalSegLib.registry import names
+from IncrementalSegLib.registry import find, names
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.structures import StructureSpec
 from IncrementalSegLib.types import DeviceName, Json
@@ -69,7 +69,7 @@ class DeviceSettings(Options):
 
 
 def _list_networks(schema: Json) -> None:
-    schema["enum"] = names("network")
+    schema["enum"] = [name for name in names("network") if not find("network", name).adopted]
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)

@@ -114,7 +114,7 @@ def score_units(
         columns = np.flatnonzero(present[group].any(axis=0)).tolist()
         image = torch.stack([items[number].image(cases) for number in group]).to(device)
         sizes = tuple(image.shape[2:])
-        padded = pad_to_multiple(image, 2 ** (len(model.config.widths) - 1))
+        padded = pad_to_multiple(image, model.config.multiple)
         samples = model.monte_carlo(padded, passes, generator, [structures[column] for column in columns])
         score, variance = uncertainty((crop_to(sample, sizes) for sample in samples), measure)
         largest = max(largest, float(variance.max()))

@@ -2,12 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MaskPrior = Literal["stick_breaking", "beta_bernoulli"]
 """Prior of the kernel masks of a Bayesian trunk: whether they depend on each other."""
+
+
+_MOST_STAGES, _MOST_CONVOLUTIONS, _WIDEST_KERNEL, _STEPS = 10, 32, 15, range(1, 5)
+
+
+class Topology(BaseModel):
+    """Form of a U-Net of nnU-Net, stage by stage; sizes along the axes that the network sees."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    kernels: tuple[tuple[int, ...], ...]
+    """Kernel size of the convolutions of each stage, finest first."""
+    strides: tuple[tuple[int, ...], ...]
+    """Stride at the start of each stage; 1 everywhere in the first."""
+    encoder: tuple[int, ...]
+    """Convolutions, or residual blocks, of each stage of the encoder."""
+    decoder: tuple[int, ...]
+    """Convolutions of each stage of the decoder, coarsest first."""
+    residual: bool = False
+    """The encoder has residual blocks behind a stem, instead of plain convolutions."""
+    bias: bool = True
+    """Whether convolutions have a bias."""
+    epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-5
+    """Added to the variance by instance normalisation."""
+    slope: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Slope of leaky ReLU below zero."""
+    members: Annotated[int, Field(ge=1, le=10)] = 1
+    """Networks of this form side by side: the folds of an ensemble."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Refuse stages that do not fit together."""
+        stages = len(self.kernels)
+        lengths = {len(item) for item in (*self.kernels, *self.strides)}
+        if not 2 <= stages <= _MOST_STAGES or lengths not in ({2}, {3}):
+            raise ValueError(f"{stages} stages with sizes along {sorted(lengths)} axes")
+        if not stages == len(self.strides) == len(self.encoder) == len(self.decoder) + 1:
+            raise ValueError(
+                f"{stages} kernels, {len(self.strides)} strides, {len(self.encoder)} and more convolutions"
+            )
+        if any(size % 2 == 0 or not 1 <= size <= _WIDEST_KERNEL for kernel in self.kernels for size in kernel):
+            raise ValueError(f"kernels have to be odd, up to {_WIDEST_KERNEL}, not {self.kernels}")
+        if any(step not in _STEPS for stride in self.strides for step in stride) or set(self.strides[0]) != {1}:
+            raise ValueError(f"strides have to be 1 in the first stage and 1 to 4 in others, not {self.strides}")
+        if not all(1 <= count <= _MOST_CONVOLUTIONS for count in (*self.encoder, *self.decoder)):
+            raise ValueError(f"a stage has 1 to {_MOST_CONVOLUTIONS} convolutions, not {self.encoder}, {self.decoder}")
+        return self
 
 
 class SegmenterConfig(BaseModel):
@@ -33,6 +81,19 @@ class SegmenterConfig(BaseModel):
     """Batch normalisation on each head's logits."""
     mask_prior: MaskPrior = "stick_breaking"
     """Prior of the kernel masks; for Bayesian trunks."""
+    topology: Topology | None = None
+    """Form of an adopted U-Net; ``None`` where the network's name and the widths say all."""
+
+    @property
+    def multiple(self) -> int:
+        """Sizes that the network can take are multiples of this, along every axis."""
+        return int(2 ** (len(self.widths) - 1)) if self.topology is None else math.lcm(*self.multiples)
+
+    @property
+    def multiples(self) -> tuple[int, ...]:
+        """The same for each axis of an adopted network; empty for others."""
+        strides = () if self.topology is None else self.topology.strides
+        return tuple(math.prod(steps) for steps in zip(*strides, strict=True))
 
 
 class BranchConfig(BaseModel):

@@ -26,11 +26,13 @@ class Trunk(Protocol):
     Attributes:
         dimension: Spatial axes, 2 or 3.
         random_encoder: Whether ``encode`` is random; otherwise ``decode`` holds all randomness.
+        adopted: Only models that another program trained have this network.
         decoder_channels: Channels of the last decoder map.
     """
 
     dimension: Dimension
     random_encoder: bool
+    adopted: bool
     decoder_channels: int
 
     def __call__(self, image: Tensor) -> Features:
@@ -155,10 +157,15 @@ class Segmenter(nn.Module):
             return Output(self._score(features, wanted), features[used[0]])
 
     def _precision(self, image: Tensor) -> AbstractContextManager[object]:
-        """Keep 3-D convolutions on a CPU in float32: in bf16 their gradients read memory that was never written."""
-        if self.dimension == 3 and image.device.type == "cpu":
+        """Return the context of the precision that the network needs.
+
+        On a CPU 3-D convolutions are kept in float32: in bf16 their gradients read memory that was never written.  An
+        adopted network predicts as precisely as in nnU-Net: float32 on a CPU, float16 on a GPU.
+        """
+        adopted, kind = self.config.topology is not None and not self.training, image.device.type
+        if kind == "cpu" and (adopted or self.dimension == 3):
             return torch.autocast("cpu", enabled=False)
-        return nullcontext()
+        return torch.autocast(kind, torch.float16) if adopted else nullcontext()
 
     def _score(self, features: dict[int, Features], wanted: tuple[StructureId, ...]) -> Tensor:
         if len(features) == 1:

@@ -119,7 +119,12 @@ def resolve(
     if asked.improve and asked.unlabelled is None and chosen.draws_unlabelled:
         warn_of_forgetting([item.name for item in taught])
     network = asked.network or (parent.architecture["config"]["network"] if parent is not None else "unet2d")
-    find("network", network)
+    if find("network", network).adopted and parent is None:
+        raise OptionError(
+            f"The network {network} cannot be taught from the start.",
+            "Its form comes from a model of nnU-Net that was adopted.",
+            Hint("Choose another ", OptionRef("network"), "."),
+        )
     return StepRequest(
         target=opened,
         folder=folder,

@@ -45,7 +45,7 @@ class TrunkDescriptor:
         was_training = self.model.training
         self.model.eval()
         try:
-            padded = pad_to_multiple(image, 2 ** (len(self.model.config.widths) - 1))
+            padded = pad_to_multiple(image, self.model.config.multiple)
             features: Features = self.model.trunks[self.trunk](padded)
         finally:
             self.model.train(was_training)

@@ -42,11 +42,13 @@ class UNet(nn.Module):
         config: What it was made with.
         dimension: Spatial axes, 2 or 3.
         random_encoder: Whether two random passes differ before :meth:`decode`.
+        adopted: Only models that another program trained have this network.
         decoder_channels: Channels of the last decoder map.
     """
 
     dimension: ClassVar[Dimension]
     random_encoder: ClassVar[bool] = False
+    adopted: ClassVar[bool] = False
 
     def __init__(self, config: SegmenterConfig, second: Sequence[int] | None = None) -> None:
         super().__init__()

@@ -1,0 +1,249 @@
+"""The U-Nets of nnU-Net: PlainConvUNet and ResidualEncoderUNet (Isensee et al., Nature Methods 2021, MICCAI 2024).
+
+Built from a :class:`~IncrementalSegLib.networks.config.Topology` and torch alone: the package that nnU-Net takes them
+from, dynamic-network-architectures, requires timm and with it torchvision, which neither network uses.  Parameters
+have the names that nnU-Net gives them, so that its weights fit.  Deep supervision is left out, and the last
+convolution is the model's output.  Channel dropout before the decoder and before the output is our addition, for
+teaching and Monte Carlo passes; a prediction has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.networks.config import SegmenterConfig, Topology
+from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.networks.output import Features
+from IncrementalSegLib.registry import register
+from IncrementalSegLib.types import Dimension
+
+Sizes = tuple[int, ...]
+
+Encoded = list[list[Tensor]]
+"""Maps of the stages of each member, finest first."""
+
+
+class Convolution(nn.Module):
+    """Convolution, instance normalisation and, unless it is left out, leaky ReLU."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: Sizes,
+        stride: Sizes,
+        form: Topology,
+        *,
+        bias: bool,
+        active: bool = True,
+    ) -> None:
+        super().__init__()
+        flat = len(kernel) == 2
+        padding = tuple(size // 2 for size in kernel)
+        convolution, norm = (nn.Conv2d, nn.InstanceNorm2d) if flat else (nn.Conv3d, nn.InstanceNorm3d)
+        self.conv = convolution(inputs, outputs, kernel, stride, padding, bias=bias)  # type: ignore[arg-type]
+        self.norm = norm(outputs, eps=form.epsilon, affine=True)
+        self.act = nn.LeakyReLU(form.slope) if active else nn.Identity()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return ``(B, outputs, *S / stride)``."""
+        features: Tensor = self.act(self.norm(self.conv(image)))
+        return features
+
+
+class Convolutions(nn.Module):
+    """Convolutions of one stage; the first one has the stride."""
+
+    def __init__(self, count: int, inputs: int, outputs: int, kernel: Sizes, stride: Sizes, form: Topology) -> None:
+        super().__init__()
+        once = (1,) * len(kernel)
+        steps = [(inputs, stride), *[(outputs, once)] * (count - 1)]
+        self.convs = nn.Sequential(
+            *(Convolution(size, outputs, kernel, step, form, bias=form.bias) for size, step in steps)
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return ``(B, outputs, *S / stride)``."""
+        features: Tensor = self.convs(image)
+        return features
+
+
+class Residual(nn.Module):
+    """Two convolutions beside a shortcut: average pooling where there is a stride, 1x1 where the width changes."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: Sizes, stride: Sizes, form: Topology) -> None:
+        super().__init__()
+        once = (1,) * len(kernel)
+        self.conv1 = Convolution(inputs, outputs, kernel, stride, form, bias=form.bias)
+        self.conv2 = Convolution(outputs, outputs, kernel, once, form, bias=form.bias, active=False)
+        shortcut: list[nn.Module] = []
+        if stride != once:
+            pool = nn.AvgPool2d if len(kernel) == 2 else nn.AvgPool3d
+            shortcut.append(pool(stride, stride))  # type: ignore[arg-type]
+        if inputs != outputs:
+            shortcut.append(Convolution(inputs, outputs, once, once, form, bias=False, active=False))
+        self.skip = nn.Sequential(*shortcut)
+        self.act = nn.LeakyReLU(form.slope)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return ``(B, outputs, *S / stride)``."""
+        features: Tensor = self.act(self.conv2(self.conv1(image)) + self.skip(image))
+        return features
+
+
+class Residuals(nn.Module):
+    """Residual blocks of one stage; the first one has the stride."""
+
+    def __init__(self, count: int, inputs: int, outputs: int, kernel: Sizes, stride: Sizes, form: Topology) -> None:
+        super().__init__()
+        once = (1,) * len(kernel)
+        steps = [(inputs, stride), *[(outputs, once)] * (count - 1)]
+        self.blocks = nn.Sequential(*(Residual(size, outputs, kernel, step, form) for size, step in steps))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return ``(B, outputs, *S / stride)``."""
+        features: Tensor = self.blocks(image)
+        return features
+
+
+class Encoder(nn.Module):
+    """Stages from the finest to the coarsest, with a stem where their blocks are residual."""
+
+    def __init__(self, channels: int, widths: Sizes, form: Topology) -> None:
+        super().__init__()
+        once, inputs = (1,) * len(form.kernels[0]), channels
+        self.stem: nn.Module = nn.Identity()
+        if form.residual:
+            self.stem, inputs = Convolutions(1, channels, widths[0], form.kernels[0], once, form), widths[0]
+        self.stages = nn.Sequential(
+            *(
+                Residuals(*sizes, form) if form.residual else nn.Sequential(Convolutions(*sizes, form))
+                for sizes in zip(form.encoder, (inputs, *widths), widths, form.kernels, form.strides, strict=False)
+            )
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return the map of each stage of ``(B, C, *S)``."""
+        maps, image = [], self.stem(image)
+        for stage in self.stages:
+            image = stage(image)
+            maps.append(image)
+        return maps
+
+
+class Decoder(nn.Module):
+    """Stages from the coarsest to the finest, each behind a transposed convolution and beside the encoder's map."""
+
+    def __init__(self, widths: Sizes, form: Topology) -> None:
+        super().__init__()
+        once = (1,) * len(form.kernels[0])
+        upward = nn.ConvTranspose2d if len(once) == 2 else nn.ConvTranspose3d
+        stages, steps = [], []
+        for (coarse, fine), kernel, stride, count in zip(
+            pairwise(reversed(widths)), form.kernels[-2::-1], form.strides[:0:-1], form.decoder, strict=True
+        ):
+            steps.append(upward(coarse, fine, stride, stride, bias=form.bias))  # type: ignore[arg-type]
+            stages.append(Convolutions(count, 2 * fine, fine, kernel, once, form))
+        self.stages, self.transpconvs = nn.ModuleList(stages), nn.ModuleList(steps)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the last map ``(B, F, *S)`` for the maps of the encoder."""
+        features = maps[-1]
+        for upward, stage, level in zip(self.transpconvs, self.stages, reversed(maps[:-1]), strict=True):
+            features = stage(torch.cat([upward(features), level], dim=1))
+        return features
+
+
+class Member(nn.Module):
+    """One U-Net of nnU-Net without its output."""
+
+    def __init__(self, channels: int, widths: Sizes, form: Topology) -> None:
+        super().__init__()
+        self.encoder = Encoder(channels, widths, form)
+        self.decoder = Decoder(widths, form)
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """Return the map of each stage of the encoder."""
+        maps: list[Tensor] = self.encoder(image)
+        return maps
+
+    def decode(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the last map of the decoder."""
+        features: Tensor = self.decoder(maps)
+        return features
+
+
+class NnUNet(nn.Module):
+    """One or several U-Nets side by side, as a trunk.
+
+    Features are those of all members, one after the other, so that an output with a share of each member's last
+    convolution gives the mean of their scores.
+
+    Args:
+        config: Channels, widths, dropout and topology.
+
+    Attributes:
+        dimension: Spatial axes, 2 or 3.
+        random_encoder: Whether two random passes differ before :meth:`decode`.
+        adopted: Only models that another program trained have this network.
+        decoder_channels: Channels of the last decoder maps together.
+
+    Raises:
+        ModelError: The configuration has no topology, or one of other axes or stages.
+    """
+
+    dimension: ClassVar[Dimension]
+    random_encoder: ClassVar[bool] = False
+    adopted: ClassVar[bool] = True
+
+    def __init__(self, config: SegmenterConfig) -> None:
+        super().__init__()
+        form = config.topology
+        if form is None or (len(form.kernels[0]), len(form.kernels)) != (self.dimension, len(config.widths)):
+            raise ModelError(
+                f"The network {config.network} cannot be made: its form is not given, or of other stages.",
+                "It comes from the plans of nnU-Net.",
+                "Choose another network, or adopt a model of nnU-Net.",
+            )
+        self.decoder_channels = form.members * config.widths[0]
+        self.members = nn.ModuleList(Member(config.channels, config.widths, form) for _ in range(form.members))
+        self.drop = ChannelDropout(config.dropout)
+
+    def encode(self, image: Tensor) -> Encoded:
+        """Run the encoders on ``(B, C, *S)``."""
+        return [member.encode(image) for member in self._members]
+
+    def decode(self, encoded: Encoded) -> Features:
+        """Run the decoders, behind dropout."""
+        levels = [torch.cat(maps, dim=1) for maps in zip(*encoded, strict=True)]
+        pairs = zip(self._members, encoded, strict=True)
+        last = torch.cat([member.decode([*maps[:-1], self.drop(maps[-1])]) for member, maps in pairs], dim=1)
+        return Features(tuple(levels[:-1]), levels[-1], last, self.drop(last))
+
+    def forward(self, image: Tensor) -> Features:
+        """Return the features of ``(B, C, *S)``; sizes must be multiples of the product of the strides."""
+        return self.decode(self.encode(image))
+
+    @property
+    def _members(self) -> list[Member]:
+        return [cast(Member, member) for member in self.members]
+
+
+@register("network", "nnunet2d")
+class NnUNet2d(NnUNet):
+    """Slices in, slices out."""
+
+    dimension = 2
+
+
+@register("network", "nnunet3d")
+class NnUNet3d(NnUNet):
+    """Volumes in, volumes out."""
+
+    dimension = 3
