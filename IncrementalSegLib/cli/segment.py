@@ -52,6 +52,9 @@ def command(
     largest_component: Annotated[
         bool, typer.Option("--largest-component", help="Keep only the largest component of each structure.")
     ] = False,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Average over the mirrored scan (models adopted from nnU-Net).")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that already exist.")] = False,
     strict: Strict = False,
     device: Device = "auto",
@@ -73,6 +76,7 @@ def command(
             similarity=similarity,
             unknown=unknown,
             largest_component=largest_component,
+            mirror=mirror,
             overwrite=overwrite,
             strict=strict,
             device=device,

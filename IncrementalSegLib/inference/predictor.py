@@ -14,12 +14,13 @@ from monai.data.utils import compute_importance_map
 from monai.inferers import sliding_window_inference
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.inference.budget import MemoryBudget, on_device
+from IncrementalSegLib.inference.padding import centred
 from IncrementalSegLib.inference.postprocess import largest_component
 from IncrementalSegLib.inference.prediction import Prediction
+from IncrementalSegLib.inference.tiles import mirrored, rounded, tile_weights, tiled, untied
 from IncrementalSegLib.inference.uncertainty import Uncertainty, uncertainty_of
 from IncrementalSegLib.networks.decision import decide
 from IncrementalSegLib.networks.outputs.embedding import Embedding
@@ -71,7 +72,9 @@ class Predictor:
         self.budget = MemoryBudget(batch, device, device)
         self.overlap = overlap
         self._window: Tensor | None = None
-        if plan.dimension == 3:  # made once, not for every scan
+        if plan.rules is not None:  # made once, not for every scan
+            self._window = tile_weights(plan.patch)
+        elif plan.dimension == 3:
             self._window = compute_importance_map(plan.patch, mode="gaussian", device=device)
 
     def predict(
@@ -85,6 +88,7 @@ class Predictor:
         similarity: Sequence[StructureId] = (),
         unknown: bool = False,
         largest: bool = False,
+        mirror: bool = False,
         seed: int = 0,
         progress: Share = UNTOLD,
         on_image: Callable[[Tensor], None] = lambda image: None,
@@ -101,6 +105,7 @@ class Predictor:
             similarity: Structures of which the cosine is returned too.
             unknown: Also return which voxels are similar to nothing.
             largest: Keep only the largest component of each structure.
+            mirror: Average over the scan mirrored along the axes that the plan allows.
             seed: Decides the dropout masks behind the uncertainty map.
             progress: Receives the share done.
             on_image: Called with the scan as the network sees it, ``(C, D, H, W)``.
@@ -118,14 +123,16 @@ class Predictor:
         scored = self._scored(wanted)
         compared = bool(similarity) or unknown
         share = 1 / (1 + UNCERTAINTY_PASSES * uncertainty + compared)
-        maps = self.probabilities(image, scored, progress.sub(0.0, share))
+        maps, probable = self._scores(image, scored, progress.sub(0.0, share), mirror=mirror)
+        if revise is not None or ignore is not None:
+            maps, probable = probable(maps), _same
         if revise is not None:
             maps = revise(image, maps)
         if ignore is not None:  # nothing is found where the scan holds no valid sample
             maps = maps.masked_fill(ignore, 0.0)
         rows = [scored.index(item) for item in wanted]
-        masks = inverse(maps, record, lambda slab: decide(slab, self.model.exclusive)[rows])
-        likely = inverse(maps[rows], record, lambda slab: slab.half()) if probability else None
+        masks = inverse(maps, record, lambda slab: decide(probable(slab), self.model.exclusive)[rows])
+        likely = inverse(maps, record, lambda slab: probable(slab)[rows].half()) if probability else None
         if volume.unlabelled is not None:  # nor where there is nothing to compare it with
             masks[:, volume.unlabelled] = False
             if likely is not None:
@@ -156,11 +163,32 @@ class Predictor:
     @torch.no_grad()
     def probabilities(self, image: Tensor, structures: Sequence[StructureId], progress: Share = UNTOLD) -> Tensor:
         """Return ``(K, D, H, W)`` float32 on the CPU for a prepared image ``(C, D, H, W)``."""
+        maps, probable = self._scores(image, structures, progress)
+        return probable(maps)
+
+    @torch.no_grad()
+    def _scores(
+        self, image: Tensor, structures: Sequence[StructureId], progress: Share, *, mirror: bool = False
+    ) -> tuple[Tensor, Score]:
+        """Return what is averaged over windows, ``(M, D, H, W)``, and the function that makes probabilities of it."""
+        model = self.model
+
+        def likely(batch: Tensor) -> Tensor:
+            return model.probabilities(model(batch, structures).logits, structures)
+
+        if self.plan.rules is None:
+            return self._run(image, likely, progress), _same
+        form: list[int] = []
 
         def score(batch: Tensor) -> Tensor:
-            return self.model.probabilities(self.model(batch, structures).logits, structures)
+            logits: Tensor = model(batch, structures).logits
+            form[:] = logits.shape[1 : 2 - batch.ndim]
+            return logits.float().flatten(1, len(form))
 
-        return self._run(image, score, progress)
+        first = 3 - self.plan.dimension
+        axes = [axis - first for axis in self.plan.rules.mirror] if mirror else []
+        maps = self._run(image, mirrored(score, axes), progress)
+        return maps, lambda slab: untied(model.probabilities(rounded(slab).unflatten(0, form)[None], structures)[0])
 
     @torch.no_grad()
     def similarities(self, image: Tensor, structures: Sequence[StructureId], progress: Share = UNTOLD) -> Tensor:
@@ -244,6 +272,8 @@ class Predictor:
 
     def _pass(self, padded: Tensor, score: Score, progress: Share) -> Tensor:
         """Run ``score`` over everything in portions of the present size and return ``(K, D, H, W)``."""
+        if self.plan.rules is not None and self._window is not None:
+            return tiled(padded, self._window, score, self.budget, progress, flat=self.plan.dimension == 2)
         if self.plan.dimension == 2:
             return self._slices(padded, score, progress)
         maps: Tensor = sliding_window_inference(
@@ -277,21 +307,18 @@ class Predictor:
         return count
 
     def _pad(self, image: Tensor) -> tuple[Tensor, tuple[slice, ...]]:
-        """Pad with the minimum to sizes that the network accepts, as in training."""
+        """Pad with the minimum, with zero by rules of nnU-Net, to sizes that the network accepts, as in training."""
         sizes = []
         for axis, (size, patch) in enumerate(zip(image.shape[1:], self.plan.patch, strict=True)):
-            if self.plan.dimension == 2:
+            if self.plan.dimension == 2 and self.plan.rules is None:
                 sizes.append(size if axis == 0 else math.ceil(size / self.plan.multiple) * self.plan.multiple)
             else:
                 sizes.append(max(size, patch))
-        if sizes == list(image.shape[1:]):
-            return image, (slice(None), slice(None), slice(None))
-        starts = [(room - size) // 2 for size, room in zip(image.shape[1:], sizes, strict=True)]
-        padding: list[int] = []
-        for size, room, start in zip(reversed(image.shape[1:]), reversed(sizes), reversed(starts), strict=True):
-            padding += [start, room - size - start]
-        where = tuple(slice(start, start + size) for start, size in zip(starts, image.shape[1:], strict=True))
-        return F.pad(image, padding, value=float(image.amin())), where
+        return centred(image, sizes, float(image.amin()) if self.plan.rules is None else 0.0)
+
+
+def _same(maps: Tensor) -> Tensor:
+    return maps
 
 
 def embedding_of(model: Segmenter) -> Embedding:

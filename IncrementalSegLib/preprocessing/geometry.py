@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from monai.transforms import Resize
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
+from IncrementalSegLib.preprocessing.rules import Orders
 from IncrementalSegLib.volumes.volume import Grid
 
 _SLAB = 1 << 24
@@ -23,6 +25,9 @@ _SLAB = 1 << 24
 T = TypeVar("T", bound=np.generic)
 Size = tuple[int, int, int]
 """Samples along D, H, W."""
+
+SMOOTHED: Orders = (None, None, None)
+"""Linear resampling along all axes, smoothed along those that shrink."""
 
 _AXIS_OF = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
 """Letter -> anatomical axis (in LPS) and the sign of the direction it names."""
@@ -75,22 +80,23 @@ def resize(array: Tensor, size: Size) -> Tensor:
 
 
 def resized(
-    read: Callable[[int, int], Tensor], channels: int, before: Size, after: Size
+    read: Callable[[int, int], Tensor], channels: int, before: Size, after: Size, orders: Orders = SMOOTHED
 ) -> Iterator[tuple[slice, Tensor]]:
     """Resample an image slab by slab, so that neither it nor the result need be held as floats.
 
-    Linear resampling and the smoothing before it act along each axis alone, so that each axis is one small matrix.
+    Splines, and the smoothing before linear resampling, act along each axis alone, so that each axis is one matrix.
 
     Args:
         read: Returns the samples ``(C, stop - start, H, W)`` float32 of the rows ``start`` to ``stop`` along D.
         channels: C.
         before: D, H, W of the image.
         after: D, H, W of the result.
+        orders: Spline order along each axis.
 
     Yields:
         A range of rows of the result along D, and its samples ``(C, n, H, W)`` float32.
     """
-    depth = _axis(before[0], after[0])
+    depth = _axis(before[0], after[0], orders[0])
     widest = max(math.prod(before[1:]) * max(1, before[0] // after[0]), math.prod(after[1:]))
     count = max(1, _SLAB // (channels * widest))
     for start in range(0, after[0], count):
@@ -100,32 +106,46 @@ def resized(
         slab = read(first, last)
         if before[0] != after[0]:
             slab = (rows[:, first:last] @ slab.flatten(2)).unflatten(2, before[1:])
-        yield slice(start, start + len(rows)), _in_plane(slab, after[1:])
+        yield slice(start, start + len(rows)), _in_plane(slab, after[1:], orders[1:])
 
 
-def _in_plane(slab: Tensor, size: tuple[int, int]) -> Tensor:
+def _in_plane(slab: Tensor, size: tuple[int, int], orders: tuple[int | None, int | None]) -> Tensor:
     """Resample ``(C, n, H, W)`` along H and W."""
     height, width = slab.shape[2:]
-    if size[0] < height:
-        slab = _axis(height, size[0]) @ slab
-    if size[1] < width:
-        slab = slab @ _axis(width, size[1]).T
+    if size[0] < height or (orders[0] is not None and size[0] > height):
+        slab = _axis(height, size[0], orders[0]) @ slab
+    if size[1] < width or (orders[1] is not None and size[1] > width):
+        slab = slab @ _axis(width, size[1], orders[1]).T
     if tuple(slab.shape[2:]) == size:
         return slab
     return F.interpolate(slab, size=size, mode="bilinear", align_corners=False)
 
 
 @lru_cache(maxsize=64)
-def _axis(before: int, after: int) -> Tensor:
+def _axis(before: int, after: int, order: int | None = None) -> Tensor:
     """Return the matrix ``(after, before)`` that resamples one axis: what becomes of each single sample.
 
     Its rows add up to 1, so that a constant image stays constant up to its border.
     """
+    if order is not None:
+        return _spline(before, after, order)
     samples = torch.eye(before)
     if after >= before:
         return F.interpolate(samples[None], size=after, mode="linear", align_corners=False)[0].T.contiguous()
     matrix = torch.from_numpy(np.asarray(Resize((after,), mode="linear", anti_aliasing=True)(samples))).T
     return (matrix / matrix.sum(dim=1, keepdim=True)).contiguous()
+
+
+def _spline(before: int, after: int, order: int) -> Tensor:
+    """Return the matrix of a spline without smoothing, whose samples beyond the border repeat the last one."""
+    if before == after:
+        return torch.eye(before)
+    if order == 0:
+        nearest = np.floor(before / after * (np.arange(after) + 0.5) - 0.5 + 0.5).astype(np.int64)
+        return torch.eye(before)[torch.from_numpy(nearest.clip(0, before - 1))]
+    samples, result = np.eye(before), np.empty((after, before))
+    ndimage.zoom(samples, (after / before, 1), output=result, order=order, mode="nearest", grid_mode=True)
+    return torch.from_numpy(result).float()
 
 
 def _nearness(matrix: NDArray[np.float64]) -> tuple[float, ...]:

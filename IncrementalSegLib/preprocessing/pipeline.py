@@ -1,21 +1,29 @@
-"""From a scan to the model's grid and back: ``forward(volume) -> prepared``, ``inverse(maps, record)``."""
+"""From a scan to the model's grid and back: ``forward(volume) -> prepared``, ``inverse(maps, record)``.
+
+A plan with rules of nnU-Net crops, normalises and resamples by them; the way is the same.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from IncrementalSegLib.preprocessing.geometry import resized, turn
+from IncrementalSegLib.preprocessing.geometry import SMOOTHED, Size, resized, turn
 from IncrementalSegLib.preprocessing.intensity import Normaliser
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.preprocessing.rules import Orders
+from IncrementalSegLib.preprocessing.schemes import normalised
 from IncrementalSegLib.types import Affine
 from IncrementalSegLib.volumes.volume import Volume
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -26,11 +34,28 @@ class Record:
         order: Permutation of the array axes.
         flips: Axes flipped after the permutation.
         turned: Size of the turned scan before resampling (D, H, W).
+        box: The part of the turned scan that the network sees; ``None``: all of it.
+        orders: Spline orders of the resampling to the scan's own grid.
     """
 
     order: tuple[int, int, int]
     flips: tuple[int, ...]
     turned: tuple[int, int, int]
+    box: tuple[slice, slice, slice] | None = None
+    orders: Orders = SMOOTHED
+
+    @property
+    def seen(self) -> Size:
+        """Size of the part of the turned scan that the network sees (D, H, W)."""
+        if self.box is None:
+            return self.turned
+        depth, height, width = (part.stop - part.start for part in self.box)
+        return depth, height, width
+
+    def part(self, array: NDArray[T]) -> NDArray[T]:
+        """Return a view of ``(C, D, H, W)``, on the scan's grid, that is turned and cut to what the network sees."""
+        turned = turn(array, self.order, self.flips)
+        return turned if self.box is None else turned[(slice(None), *self.box)]
 
     @property
     def native(self) -> tuple[int, int, int]:
@@ -47,18 +72,26 @@ def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
         plan: The model's plan.
 
     Returns:
-        Image ``(C, D, H, W)`` float16, voxels to ignore ``(D, H, W)`` bool or ``None``, and the record.
+        Image ``(C, D, H, W)`` float16, float32 by rules of nnU-Net; voxels to ignore ``(D, H, W)`` bool or ``None``;
+        and the record.
+
+    Raises:
+        DataError: A channel has values that the rules of nnU-Net do not allow.
     """
     record = _record(volume, plan)
-    turned = turn(volume.array, record.order, record.flips)
+    turned = record.part(volume.array)
     size = _target_size(volume, plan, record)
-    read = Normaliser(turned, plan.normalisation, plan.clip_percent, plan.window, volume.padding)
-    slabs = resized(read, volume.channels, record.turned, size)
-    image = torch.cat([slab.half() for _, slab in slabs], dim=1)
+    if plan.rules is None:
+        read = Normaliser(turned, plan.normalisation, plan.clip_percent, plan.window, volume.padding)
+        slabs = resized(read, volume.channels, record.seen, size)
+        image = torch.cat([slab.half() for _, slab in slabs], dim=1)
+    else:
+        orders = plan.rules.scans.orders(_spacing(volume, record), _target_spacing(volume, plan, record))
+        image = _splined(normalised(turned, plan.rules.intensities), size, orders)
     valid = np.isfinite(turned).all(axis=0)[np.newaxis]
     if valid.all():
         return image, None, record
-    gaps = resized(lambda start, stop: _floats(~valid[:, start:stop]), 1, record.turned, size)
+    gaps = resized(lambda start, stop: _floats(~valid[:, start:stop]), 1, record.seen, size)
     return image, torch.cat([slab[0] > 0 for _, slab in gaps]), record
 
 
@@ -69,13 +102,13 @@ def forward_mask(mask: NDArray[np.bool_], volume: Volume, plan: Plan) -> Tensor:
     lower, where its volume stays, so that it does not vanish.
     """
     record = _record(volume, plan)
-    turned = turn(mask[np.newaxis], record.order, record.flips)
+    turned = record.part(mask[np.newaxis])
     size = _target_size(volume, plan, record)
-    if record.turned == size:
+    if record.seen == size:
         return torch.from_numpy(np.array(turned[0], dtype=np.uint8, order="C"))
-    slabs = resized(lambda start, stop: _floats(turned[:, start:stop]), 1, record.turned, size)
+    slabs = resized(lambda start, stop: _floats(turned[:, start:stop]), 1, record.seen, size)
     share = torch.cat([slab[0] for _, slab in slabs])
-    wanted = math.ceil(np.count_nonzero(mask) / mask.size * share.numel())
+    wanted = math.ceil(np.count_nonzero(turned) / turned.size * share.numel())
     if wanted > int((share >= 0.5).sum()):
         least = share.flatten().kthvalue(share.numel() - wanted + 1).values
         return (share >= least.clamp(1e-3, 0.5)).to(torch.uint8)
@@ -85,7 +118,7 @@ def forward_mask(mask: NDArray[np.bool_], volume: Volume, plan: Plan) -> Tensor:
 def inverse(
     maps: Tensor, record: Record, finish: Callable[[Tensor], Tensor] = lambda slab: slab
 ) -> NDArray[np.generic]:
-    """Bring maps on the model's grid back to the scan's own grid, linearly and slab by slab.
+    """Bring maps on the model's grid back to the scan's own grid, slab by slab; zero outside of what was seen.
 
     Args:
         maps: ``(K, D, H, W)`` float32.
@@ -97,11 +130,11 @@ def inverse(
     """
     result, view = np.empty(0), np.empty(0)
     size = (maps.shape[1], maps.shape[2], maps.shape[3])
-    for rows, slab in resized(lambda start, stop: maps[:, start:stop], len(maps), size, record.turned):
+    for rows, slab in resized(lambda start, stop: maps[:, start:stop], len(maps), size, record.seen, record.orders):
         kept = finish(slab).numpy()
         if rows.start == 0:
-            result = np.empty((len(kept), *record.native), dtype=kept.dtype)
-            view = turn(result, record.order, record.flips)
+            result = np.zeros((len(kept), *record.native), dtype=kept.dtype)
+            view = record.part(result)
         view[:, rows] = kept
     return result
 
@@ -115,10 +148,12 @@ def to_patient(volume: Volume, plan: Plan) -> Affine:
     """
     record, grid = _record(volume, plan), volume.grid
     columns = np.zeros((3, 4))
-    for axis, (size, turned) in enumerate(zip(_target_size(volume, plan, record), record.turned, strict=True)):
+    starts = [0, 0, 0] if record.box is None else [part.start for part in record.box]
+    sizes = zip(_target_size(volume, plan, record), record.seen, record.turned, starts, strict=True)
+    for axis, (size, seen, turned, start) in enumerate(sizes):
         own = 2 - record.order[axis]  # x, y or z of the file
-        step = turned / size
-        first = 0.5 * step - 0.5
+        step = seen / size
+        first = start + 0.5 * step - 0.5
         flipped = axis in record.flips
         direction = grid.matrix[:, own] * grid.spacing[own]
         columns[:, axis] = direction * (-step if flipped else step)
@@ -131,15 +166,50 @@ def to_patient(volume: Volume, plan: Plan) -> Affine:
 def _record(volume: Volume, plan: Plan) -> Record:
     order, flips = plan.turning(volume.grid)
     shape = volume.grid.shape
-    return Record(order, flips, (shape[order[0]], shape[order[1]], shape[order[2]]))
+    record = Record(order, flips, (shape[order[0]], shape[order[1]], shape[order[2]]))
+    if plan.rules is None:
+        return record
+    box = [volume.content[axis] for axis in order]
+    for axis in flips:
+        box[axis] = slice(record.turned[axis] - box[axis].stop, record.turned[axis] - box[axis].start)
+    orders = plan.rules.scores.orders(_target_spacing(volume, plan, record), _spacing(volume, record))
+    return replace(record, box=(box[0], box[1], box[2]), orders=orders)
 
 
-def _target_size(volume: Volume, plan: Plan, record: Record) -> tuple[int, int, int]:
-    sizes = []
-    for size, axis, wanted in zip(record.turned, record.order, plan.spacing, strict=True):
-        own = volume.grid.spacing[2 - axis]
-        sizes.append(size if wanted is None else max(1, round(size * own / wanted)))
-    return (sizes[0], sizes[1], sizes[2])
+def _spacing(volume: Volume, record: Record) -> list[float]:
+    """Return the spacing of the turned scan in mm."""
+    return [volume.grid.spacing[2 - axis] for axis in record.order]
+
+
+def _target_spacing(volume: Volume, plan: Plan, record: Record) -> list[float]:
+    """Return the spacing of the prepared scan in mm; its own along an axis that the plan leaves open."""
+    return [
+        own if wanted is None else wanted for own, wanted in zip(_spacing(volume, record), plan.spacing, strict=True)
+    ]
+
+
+def _target_size(volume: Volume, plan: Plan, record: Record) -> Size:
+    spacings = zip(record.seen, _spacing(volume, record), _target_spacing(volume, plan, record), strict=True)
+    depth, height, width = (max(1, round(own / wanted * size)) for size, own, wanted in spacings)
+    return depth, height, width
+
+
+def _splined(image: Tensor, size: Size, orders: Orders) -> Tensor:
+    """Resample ``(C, D, H, W)`` by splines that stay within the range of their channel.
+
+    An axis that is resampled apart comes last, and splines stay within the range of their slice along it.
+    """
+    apart = next((axis for axis in range(3) if orders.count(orders[axis]) == 1), None)
+    others = [axis + 1 for axis in range(3) if axis != apart]
+    depth, height, width = (image.shape[axis + 1] if axis == apart else size[axis] for axis in range(3))
+    low, high = image.amin(others, keepdim=True), image.amax(others, keepdim=True)
+    return _resampled(_resampled(image, (depth, height, width), orders).clamp_(low, high), size, orders)
+
+
+def _resampled(image: Tensor, size: Size, orders: Orders) -> Tensor:
+    before = (image.shape[1], image.shape[2], image.shape[3])
+    slabs = resized(lambda start, stop: image[:, start:stop], len(image), before, size, orders)
+    return torch.cat([slab for _, slab in slabs], dim=1)
 
 
 def _floats(array: NDArray[np.generic]) -> Tensor:

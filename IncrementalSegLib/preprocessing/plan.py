@@ -12,11 +12,15 @@ from pydantic import BaseModel, ConfigDict
 from IncrementalSegLib.errors import DataError, Hint, OptionRef
 from IncrementalSegLib.preprocessing.geometry import VIEWS, orient
 from IncrementalSegLib.preprocessing.intensity import CLIP_PERCENT, CT_WINDOW, Normalisation
+from IncrementalSegLib.preprocessing.rules import Rules
 from IncrementalSegLib.types import Dimension
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
 FAR_SPACING = 3.0
 """A scan is refused that is by more than this factor coarser than the model's grid, or finer than its first scans."""
+
+STORED = "DHW"
+"""Orientation of a plan that leaves scans as their files store them."""
 
 _ANISOTROPIC = 1.2  # above this ratio of spacings the coarse axis is the acquisition axis
 
@@ -36,7 +40,7 @@ class Plan(BaseModel):
     channels: int
     """Channels of a scan."""
     orientation: str
-    """Directions in which D, H, W grow, for example ``SPL``."""
+    """Directions in which D, H, W grow, for example ``SPL``; or the axes of the file as stored, for example ``HDW``."""
     spacing: tuple[float | None, float, float]
     """Millimetres; ``None``: the scan's own spacing is kept (slices of a 2-D network)."""
     coarsening: float = 1.0
@@ -53,6 +57,8 @@ class Plan(BaseModel):
     """Spatial sizes that the network sees are multiples of this."""
     shape: tuple[int, int, int]
     """Median size of the first step's scans on this grid, for estimates."""
+    rules: Rules | None = None
+    """Rules of nnU-Net in an adopted model, in place of the normalisation above and of linear resampling."""
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -66,7 +72,12 @@ class Plan(BaseModel):
 
     def turning(self, grid: Grid) -> tuple[tuple[int, int, int], tuple[int, ...]]:
         """Return how an array on ``grid`` is turned to the model's orientation; see :func:`~.geometry.orient`."""
-        return ((0, 1, 2), ()) if self.planar else orient(grid, self.orientation)
+        if self.planar:
+            return (0, 1, 2), ()
+        if set(self.orientation) == set(STORED):
+            depth, height, width = map(STORED.index, self.orientation)
+            return (depth, height, width), ()
+        return orient(grid, self.orientation)
 
     def check(self, volume: Volume, name: str) -> None:
         """Refuse a scan that cannot be brought to the model's grid.
@@ -85,7 +96,7 @@ class Plan(BaseModel):
                 f"{name} is {one[volume.grid.planar]}, the model was taught on {many[self.planar]}.",
                 todo="Use another model for it.",
             )
-        if self.planar:
+        if self.planar or self.rules is not None:  # nnU-Net resamples from any spacing
             return
         order, _ = self.turning(volume.grid)
         spacing = [volume.grid.spacing[2 - axis] for axis in order]

@@ -123,7 +123,7 @@ class PatchPool:
         ignore = torch.ones((len(items), *patch), dtype=torch.bool)
         for index, (case, crop, masks, invalid) in enumerate(items):
             depth, height, width = (_centered(size, room) for size, room in zip(crop.shape[1:], patch, strict=True))
-            image[index] = crop.amin()
+            image[index] = crop.amin() if self.plan.rules is None else 0  # as in prediction
             image[index, :, depth, height, width] = crop
             ignore[index, depth, height, width] = invalid
             for row, structure in enumerate(case.structures):

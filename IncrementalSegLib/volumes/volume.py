@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,6 +81,17 @@ class Volume:
     def channels(self) -> int:
         """Number of channels C."""
         return int(self.array.shape[0])
+
+    @cached_property
+    def content(self) -> tuple[slice, slice, slice]:
+        """The smallest box along D, H, W around the samples that are not zero in all channels; all if none is."""
+        box = []
+        filled = (self.array != 0).any(axis=0)
+        for axis in range(3):
+            others = tuple(other for other in range(3) if other != axis)
+            found = np.flatnonzero(filled.any(axis=others))
+            box.append(slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, self.grid.shape[axis]))
+        return box[0], box[1], box[2]
 
     def with_array(self, array: NDArray[np.generic]) -> Volume:
         """Return ``array`` (C, D, H, W) on the same grid."""
