@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from IncrementalSegLib.cli.origin import origin_lines
 from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table, say
 from IncrementalSegLib.types import Json
 
@@ -18,6 +19,8 @@ def command(model: ModelPath, as_json: AsJson = False) -> None:
     columns = ("version", "status", "from", "made (UTC)", "by", "structures")
     print_table(found["model"], columns, map(_cells, found["versions"]))
     for version in found["versions"]:
+        for line in origin_lines(version["step"]["origin"]) if version["step"].get("origin") else ():
+            say(f"Version {version['number']}: {line}")
         doubts = {"harmed": "held_back_by", "unsure": "unsure", "hardly learned": "hardly_learned"}
         if said := [f"{word}: {', '.join(version[key])}" for word, key in doubts.items() if version[key]]:
             say(f"Version {version['number']}, {'; '.join(said)}.")

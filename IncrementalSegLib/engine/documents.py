@@ -60,6 +60,20 @@ class _CaseEntry(BaseModel):
     values: dict[_Called, _Many[int]] = {}
 
 
+class _Origin(BaseModel):
+    """Where an adopted model comes from."""
+
+    program: _Called
+    folder: _Called
+    configuration: _Called
+    trainer: _Called
+    folds: _Many[_Called]
+    checkpoint: _Called
+    epochs: _Count | None = None
+    channels: _Many[_Called]
+    license: Annotated[str, StringConstraints(max_length=100_000)] = ""
+
+
 class _StepEntry(BaseModel):
     """Record of a step; names of data sets and devices are not exported."""
 
@@ -79,6 +93,7 @@ class _StepEntry(BaseModel):
     precision: _Called | None = None
     training: _Many[_CaseEntry]
     held_out: _Many[_CaseEntry]
+    origin: _Origin | None = None
 
 
 class _EditEntry(BaseModel):

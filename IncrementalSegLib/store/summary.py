@@ -29,7 +29,8 @@ def read_summary(model: str | Path, version: int | None = None) -> Json:
 
     Returns:
         ``name``, ``current``; of the version ``version``, ``status``, ``created``, ``output``, ``preprocessing``,
-        ``retention`` (what the gate found) and ``structures``; ``versions`` (all), ``candidates`` (numbers of the
+        ``retention`` (what the gate found), ``structures`` and ``origin`` (of an adopted model: program, folder,
+        configuration, trainer, folds and more, else null); ``versions`` (all), ``candidates`` (numbers of the
         undecided ones), ``unfinished`` (names and fraction of a step that can be resumed, or null) and
         ``corrections`` (method, rounds and names of the scans of an open correction session, or null).
         A structure has, besides what it is: ``dice`` (mean over ``scans`` scans that were held out; null where there
@@ -52,6 +53,7 @@ def read_summary(model: str | Path, version: int | None = None) -> Json:
         "created": record.created,
         "output": record.output,
         "structures": _structures(reader, record, records),
+        "origin": _if_known(partial(_origin, reader.document("history", record.number)), None),
         "preprocessing": record.preprocessing,
         "retention": reader.document("retention", record.number),
         "versions": [_line(item, status[number]) for number, item in records.items()],
@@ -167,6 +169,10 @@ def _lineage(record: VersionRecord, records: Mapping[int, VersionRecord]) -> lis
     while (parent := found[-1].parent) is not None and parent in records:
         found.append(records[parent])
     return found[::-1]
+
+
+def _origin(history: Json) -> Json | None:
+    return next((step["origin"] for step in history.get("steps", []) if step.get("origin")), None)
 
 
 def _last_step(structure: Structure, history: Json, created: Mapping[object, str]) -> Json:

@@ -16,6 +16,7 @@ from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.task_memory import TASKS
+from IncrementalSegLib.preprocessing.plan import STORED
 from IncrementalSegLib.prototypes.bank import BACKGROUND, PrototypeBank
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -92,7 +93,20 @@ def check_plan(record: VersionRecord, package: Path) -> None:
     require(all(1e-3 <= item <= 1e3 for item in spacing), "its spacing is not between 0.001 and 1000 mm")
     require(1 <= plan.coarsening <= 1e3, f"its grid is {plan.coarsening:g} times coarser than its scans")
     directions = sorted(plan.orientation.translate(_AXES))
-    require(directions == ["L", "P", "S"], f"its orientation {plan.orientation!r} does not name three directions")
+    require(
+        directions in (["L", "P", "S"], sorted(STORED)),
+        f"its orientation {plan.orientation!r} does not name three directions or axes",
+    )
+    if plan.rules is not None:
+        require(len(plan.rules.intensities) == plan.channels, "it does not normalise each of its channels")
+        require(
+            set(plan.rules.mirror) <= set(plan.axes), "it mirrors scans along an axis that its network does not see"
+        )
+        fits = all(
+            side % step == 0
+            for side, step in zip((plan.patch[axis] for axis in plan.axes), config.multiples, strict=False)
+        )
+        require(fits, "its patch cannot be halved as often as its network does")
     require(0 <= low < high <= 100, f"its intensities are cut at {low:g} and {high:g} percent")
     require(
         -1e6 <= plan.window[0] < plan.window[1] <= 1e6,
@@ -103,7 +117,7 @@ def check_plan(record: VersionRecord, package: Path) -> None:
         find("network", config.network).dimension == plan.dimension,
         "its network has another number of axes than its scans",
     )
-    require(plan.multiple == 2 ** (len(config.widths) - 1), "its network halves scans oftener than their sizes allow")
+    require(plan.multiple == config.multiple, "its network halves scans oftener than their sizes allow")
 
 
 def check_memories(

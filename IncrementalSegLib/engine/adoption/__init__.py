@@ -1,0 +1,1 @@
+"""Adoption of models that other programs trained: read with distrust, translated, saved as the first version."""

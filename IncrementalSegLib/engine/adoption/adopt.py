@@ -1,0 +1,158 @@
+"""Adopt a network that nnU-Net v2 trained: a new model whose first version predicts what nnU-Net predicts."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from pathlib import Path
+
+import torch
+
+from IncrementalSegLib.engine.adoption.checkpoint import Checkpoint, read_checkpoints
+from IncrementalSegLib.engine.adoption.folder import FINAL, TrainedFolder, find_trained
+from IncrementalSegLib.engine.adoption.forms import DatasetForm, configuration_of, read_dataset, read_plans
+from IncrementalSegLib.engine.adoption.labels import Labels, labels_of
+from IncrementalSegLib.engine.adoption.refusal import refused
+from IncrementalSegLib.engine.adoption.trainers import check_trainer
+from IncrementalSegLib.engine.adoption.translation import network_of, plan_of
+from IncrementalSegLib.engine.adoption.weights import fill
+from IncrementalSegLib.engine.domain import TrainingDomain
+from IncrementalSegLib.engine.history import History, step_entry
+from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.exemplars.memory import ExemplarMemory
+from IncrementalSegLib.names import plain, tame
+from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.prototypes.bank import PrototypeBank
+from IncrementalSegLib.store.record import VersionRecord
+from IncrementalSegLib.store.versions import ModelFolder, create_or_open
+from IncrementalSegLib.types import Json
+
+METHOD = "adopted"
+"""Stands in the history where the method of a step stands."""
+
+log = logging.getLogger(__name__)
+
+
+def adopt_nnunet(
+    folder: str | Path, model: str | Path, *, folds: str | None = None, checkpoint: str = FINAL
+) -> VersionRecord:
+    """Make a new model of a folder that nnU-Net v2 trained; it is read with distrust.
+
+    Args:
+        folder: The folder with ``plans.json``, ``dataset.json`` and ``fold_*/checkpoint_*.pth``.
+        model: Folder of the new model.
+        folds: Folds, comma-separated; several become an ensemble. By default all that are there.
+        checkpoint: Name of the checkpoint in each fold.
+
+    Returns:
+        Record of its first version.
+
+    Raises:
+        ModelError: Something in the folder is damaged, unknown or not supported, or the model is already there; nothing
+            was written.
+        OptionError: A fold is not there.
+    """
+    began = time.monotonic()
+    target = create_or_open(model)
+    if target.numbers():
+        raise ModelError(
+            f"{model} holds a model already.",
+            "What is adopted becomes a new model.",
+            "Choose a folder that does not exist yet.",
+        )
+    trained = find_trained(Path(folder), folds, checkpoint)
+    dataset, plans = read_dataset(trained.dataset), read_plans(trained.plans)
+    labels = labels_of(dataset, trained.dataset)
+    paths = list(trained.checkpoints.values())
+    checkpoints = read_checkpoints(paths)
+    settings = checkpoints[0].settings
+    for each, path in zip(checkpoints, paths, strict=True):
+        _check_settings(each, checkpoints[0], dataset, path)
+    configuration = configuration_of(plans, settings.configuration, trained.plans)
+    output = "heads" if labels.regions else "classes"
+    network = network_of(configuration, len(dataset.channel_names), len(paths), output, trained.plans)
+    plan = plan_of(plans, configuration, dataset, network, settings.mirror or (), trained.plans)
+    segmenter = Segmenter(network)
+    with torch.random.fork_rng(devices=[]):
+        segmenter.add(labels.structures.ids)
+    fill(segmenter, labels, [item.weights for item in checkpoints], paths)
+    origin = _origin(trained, checkpoints[0], dataset)
+    return _write(target, labels, segmenter, plan, origin, time.monotonic() - began)
+
+
+def _check_settings(found: Checkpoint, first: Checkpoint, dataset: DatasetForm, path: Path) -> None:
+    """Refuse a checkpoint of another training than the first one, or than the data set of the folder."""
+    settings = found.settings
+    check_trainer(settings.trainer, path)
+    pair = settings.trainer, settings.configuration
+    if pair != (first.settings.trainer, first.settings.configuration):
+        raise refused(path, f"it was trained by {' as '.join(pair)}, and another fold otherwise")
+    own = settings.dataset
+    if own is None:
+        return
+    taught = DatasetForm.model_validate(own) if "labels" in own else dataset
+    for what, there, here in (
+        ("labels", list(taught.labels.items()), list(dataset.labels.items())),
+        ("channels", taught.channel_names, dataset.channel_names),
+        ("regions_class_order", taught.regions_class_order, dataset.regions_class_order),
+    ):
+        if there != here:
+            raise refused(
+                path,
+                f"it was trained on other {what} than dataset.json has: {str(there)[:200]}, not {str(here)[:200]}",
+                "Its outputs would be given the names of other structures.",
+                "Put the dataset.json of the training there.",
+            )
+
+
+def _origin(trained: TrainedFolder, checkpoint: Checkpoint, dataset: DatasetForm) -> Json:
+    """Return where the model comes from, without a path."""
+    around = trained.path.absolute()
+    return {
+        "program": "nnU-Net v2",
+        "folder": tame(f"{around.parent.name}/{around.name}"),
+        "configuration": tame(checkpoint.settings.configuration),
+        "trainer": tame(checkpoint.settings.trainer),
+        "folds": list(trained.checkpoints),
+        "checkpoint": next(iter(trained.checkpoints.values())).name,
+        "epochs": checkpoint.settings.epoch,
+        "channels": [tame(dataset.channel_names[str(number)]) for number in range(len(dataset.channel_names))],
+        "license": plain(dataset.license),
+    }
+
+
+def _write(
+    target: ModelFolder, labels: Labels, segmenter: Segmenter, plan: Plan, origin: Json, seconds: float
+) -> VersionRecord:
+    """Write the first version of the new model."""
+    entry: Json = {
+        "id": uuid.uuid4().hex,
+        "number": 1,
+        "method": METHOD,
+        "taught": list(labels.structures.ids),
+        "improved": [],
+        "unjudged": list(labels.structures.ids),
+        "origin": origin,
+    }
+    empty = {"exemplars": ExemplarMemory().to_files(), "prototypes": PrototypeBank().to_files()}
+    record = VersionRecord(
+        output=segmenter.config.output,
+        structures=labels.structures,
+        architecture=segmenter.architecture(),
+        preprocessing=plan.model_dump(mode="json"),
+        step=entry | {"training": [], "held_out": []},
+        seconds=round(seconds, 3),
+    )
+    tensors = {"weights": dict(segmenter.state_dict()), "memory": {}} | {
+        kind: found for kind, (_, found) in empty.items()
+    }
+    documents: dict[str, Json] = {kind: document for kind, (document, _) in empty.items()} | {
+        "memory": {"method": {}, "voxel_counts": {}},
+        "domain": TrainingDomain().to_json(),
+        "history": History().with_step(step_entry(entry, [], [])).to_json(),
+        "card": {"name": target.name if target.current else "", "license": origin["license"]},
+    }
+    with target.writing():
+        return target.write(record, tensors, documents)

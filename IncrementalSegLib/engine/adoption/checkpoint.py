@@ -1,0 +1,108 @@
+"""Checkpoints of nnU-Net, read in a child process that is not trusted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import safetensors.torch
+from pydantic import BaseModel, Field, JsonValue
+from safetensors import SafetensorError
+from torch import Tensor
+
+from IncrementalSegLib.engine.adoption.child import MOST_BYTES, REFUSED
+from IncrementalSegLib.engine.adoption.forms import parsed
+from IncrementalSegLib.engine.adoption.refusal import refused
+from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.files import read_json
+
+_CHILD = (sys.executable, "-P", "-B", "-m", "IncrementalSegLib.engine.adoption.child")
+_SECONDS = 900  # of the child
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Settings(BaseModel):
+    """The part of a checkpoint beside its weights that is used."""
+
+    trainer: _Name
+    configuration: _Name
+    mirror: tuple[int, ...] | None = None
+    epoch: int | None = None
+    plans: dict[str, JsonValue] | None = None
+    dataset: dict[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint of nnU-Net.
+
+    Attributes:
+        settings: How it was trained.
+        weights: Name -> finite float32 tensor; names that nnU-Net writes twice are there once.
+    """
+
+    settings: Settings
+    weights: dict[str, Tensor]
+
+
+def read_checkpoints(paths: Sequence[Path]) -> list[Checkpoint]:
+    """Read checkpoints in a child process without network, with a limit on memory and time.
+
+    Raises:
+        ModelError: One is not as nnU-Net v2 writes it: other types in its pickle, a compressed or damaged archive,
+            weights that are not finite or not there, too large, or too slow.
+    """
+    for path in paths:
+        if path.stat().st_size > MOST_BYTES:
+            raise _refused(path, f"it has {path.stat().st_size} bytes; {MOST_BYTES} are allowed")
+    with tempfile.TemporaryDirectory(prefix="incrementalseg-") as folder:
+        _in_child(Path(folder), paths)
+        if (reason := Path(folder, REFUSED)).is_file():
+            raise _refused(paths[0], str(read_json(reason).get("reason")))
+        return [_read(Path(folder), number, path) for number, path in enumerate(paths)]
+
+
+def _in_child(folder: Path, paths: Sequence[Path]) -> None:
+    """Let the child write into a folder what it expects of checkpoints.
+
+    Raises:
+        ModelError: It took too long, or did not end well.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603  (this program, with paths as arguments)
+            [*_CHILD, str(folder), *(str(path.absolute()) for path in paths)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _refused(paths[0], f"reading it took more than {_SECONDS} seconds") from error
+    if done.returncode:
+        raise _refused(paths[0], f"the process that reads it ended with status {done.returncode}")
+
+
+def _read(folder: Path, number: int, path: Path) -> Checkpoint:
+    settings = parsed(Settings, read_json(folder / f"{number}.json"), path)
+    try:
+        weights = safetensors.torch.load((folder / f"{number}.safetensors").read_bytes())
+    except (SafetensorError, ValueError, OSError) as error:
+        raise _refused(path, f"its weights cannot be read: {error}") from error
+    return Checkpoint(settings, weights)
+
+
+def _refused(path: Path, reason: str) -> ModelError:
+    return refused(
+        path,
+        reason,
+        "A checkpoint is a pickle, and only what nnU-Net writes is taken from it.",
+        "Get the folder again from where it was trained.",
+    )

@@ -1,0 +1,110 @@
+"""Files of a folder that nnU-Net v2 left after training: one network, in one or several folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from IncrementalSegLib.engine.adoption.refusal import refused
+from IncrementalSegLib.errors import ModelError, OptionError
+
+FINAL = "checkpoint_final.pth"
+_PLANS, _DATASET = "plans.json", "dataset.json"
+_FOLD = "fold_"
+_ALL = "all"
+_OLD = ("plans.pkl", "*/model_final_checkpoint.model", "*/model_best.model", "*/model_final_checkpoint.model.pkl")
+
+
+@dataclass(frozen=True)
+class TrainedFolder:
+    """A folder with plans, data set and checkpoints.
+
+    Attributes:
+        path: The folder.
+        checkpoints: Fold -> its checkpoint, in order.
+    """
+
+    path: Path
+    checkpoints: dict[str, Path]
+
+    @property
+    def plans(self) -> Path:
+        """Its plans."""
+        return self.path / _PLANS
+
+    @property
+    def dataset(self) -> Path:
+        """Its description of the data set."""
+        return self.path / _DATASET
+
+
+def find_trained(path: Path, folds: str | None = None, checkpoint: str = FINAL) -> TrainedFolder:
+    """Find the files of a trained network.
+
+    Args:
+        path: The folder with ``plans.json``, or the one around it where it holds no other.
+        folds: Folds, comma-separated; by default all numbered ones that are there, else ``all``.
+        checkpoint: Name of the file in each fold.
+
+    Raises:
+        ModelError: It is no such folder, is one of nnU-Net v1, or holds no checkpoint.
+        OptionError: A fold is not there.
+    """
+    path = _trained(path)
+    for name in (_PLANS, _DATASET):
+        if not (path / name).is_file():
+            raise refused(path, f"it holds no {name}", "nnU-Net v2 writes it beside the folds.", "Copy it there.")
+    there = {
+        item.name.removeprefix(_FOLD): item / checkpoint
+        for item in sorted(path.glob(f"{_FOLD}*"))
+        if (item / checkpoint).is_file()
+    }
+    if not there:
+        others = sorted({item.name for item in path.glob(f"{_FOLD}*/checkpoint_*.pth")})
+        raise refused(
+            path,
+            f"no fold holds {checkpoint}",
+            f"There is {', '.join(others)}." if others else "The weights lie in fold_0, fold_1, ... or fold_all.",
+            f"Name one of them as the checkpoint: {others[0]}." if others else "Name the folder that was trained.",
+        )
+    numbered = [name for name in there if name != _ALL]
+    chosen = [item.strip() for item in folds.split(",")] if folds is not None else numbered or [_ALL]
+    for name in chosen:
+        if name not in there or chosen.count(name) > 1:
+            raise OptionError(
+                f"There is no fold {name!r} with {checkpoint} in {path.name}, or it is named twice.",
+                todo=f"Choose among {', '.join(there)}.",
+            )
+    return TrainedFolder(path, {name: there[name] for name in chosen})
+
+
+def _trained(path: Path) -> Path:
+    """Return the folder itself, or the only trained folder in it."""
+    if not path.is_dir():
+        what = f"{path} is a file, not a folder." if path.exists() else f"There is no folder {path}."
+        raise ModelError(what, todo="Name the folder that holds plans.json and fold_0, fold_1, ... or fold_all.")
+    if (path / _PLANS).is_file():
+        return path
+    if any(next(path.glob(pattern), None) for pattern in _OLD):
+        raise refused(
+            path,
+            "it was made by nnU-Net v1",
+            "Its plans and weights have another form.",
+            "Train the model with nnU-Net v2.",
+        )
+    inside = sorted(item.parent for item in path.glob(f"*/{_PLANS}"))
+    if len(inside) == 1:
+        return inside[0]
+    if inside:
+        raise refused(
+            path,
+            f"it holds {len(inside)} trained networks",
+            f"They are {', '.join(item.name for item in inside[:5])}.",
+            "Name one of these folders.",
+        )
+    raise refused(
+        path,
+        f"it holds no {_PLANS}",
+        "nnU-Net v2 writes it into the folder of a trained network.",
+        "Name the folder TRAINER__PLANS__CONFIGURATION in nnUNet_results/DATASET.",
+    )
