@@ -51,6 +51,7 @@ def show(report: RetentionReport, title: str) -> None:
     columns = ("structure", "before", "after", "points", "95 % interval", "ΔASSD mm", "verdict", "judged by")
     if report.rows:
         print_table(title, columns, (_cells(row) for row in report.rows))
+    if any(row.change is not None for row in report.rows):
         say("points: change of Dice times 100; ΔASSD: change of the mean surface distance, above 0 is worse.")
     for row in report.rows:
         if row.drop is not None and row.interval is None:
@@ -71,7 +72,7 @@ def _cells(row: StructureRow) -> tuple[str | None, ...]:
     dice = [[item.dice for item in side if item.dice is not None] for side in sides]
     interval = None if row.interval is None else f"{signed(-row.interval[1])} to {signed(-row.interval[0])}"
     change = None if row.assd_change_mm is None else signed(row.assd_change_mm, 2)
-    judged = f"scans ({len(row.after)})" if row.kind == "measured" else f"{row.kind}: {row.basis}"
+    judged = {"measured": f"scans ({len(row.after)})", "guaranteed": "weights", "proxy": f"proxy: {row.basis}"}
     return (
         row.structure,
         *(number(sum(side) / len(side)) if side else None for side in dice),
@@ -79,5 +80,5 @@ def _cells(row: StructureRow) -> tuple[str | None, ...]:
         interval,
         change,
         "not learned" if row.unlearned else row.verdict,
-        judged,
+        judged[row.kind],
     )

@@ -43,8 +43,8 @@ class BranchingHeads(IncrementalHeads[BranchingOptionsT]):
             raise ModelError(
                 f"The method {self.registered_name!r} cannot improve {', '.join(shared)}.",
                 "Other structures depend on the weights that would change, and the method guarantees theirs.",
-                "Improve every structure of the same step together, or choose another method, such as lwfseg; "
-                "the gate then measures what is kept.",
+                "Choose another method, such as lwfseg: the gate then measures what is kept. Structures that one later "
+                "step taught can also be improved together.",
             )
 
     def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:

@@ -55,6 +55,17 @@ def test_what_loses_too_much_ends_with_status_3(model, command):
     assert "Would be held back: liver lost" in people.out
 
 
+def test_what_has_the_same_weights_is_guaranteed(model, command):
+    rename_structure(open_model(model), "liver", "Leber")
+    said = command("gate", model, "--device", "cpu")
+    assert said.status == 0
+    assert "Guaranteed: no weight has changed that Leber depends on." in said.out
+    assert "points: change of Dice" not in said.out
+    (row,) = command("gate", model, "--device", "cpu", "--json").json["structures"]
+    assert (row["verdict"], row["kind"], row["basis"]) == ("guaranteed", "guaranteed", "weights")
+    assert len(row["why"].partition("sha256 ")[2]) == 13
+
+
 @pytest.mark.parametrize(
     ("accept", "status", "told"),
     [("gate", 3, "the version in use has not changed"), ("always", 0, "in use anyway")],
