@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from Testing.benchmarks.figures import MUTED, PALETTE, WIDTH, canvas, panel, png
 from Testing.benchmarks.results import Outcome, Results
+from Testing.benchmarks.variants import display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +60,7 @@ def curve_plot(results: Results) -> bytes | None:
     figure = canvas(band * -(-len(shown) // _COLUMNS) + _LINE * len(lines) + 0.1)
     for index, outcome in enumerate(shown):
         left, top = _LEFT + wide * (index % _COLUMNS), head + band * (index // _COLUMNS)
-        title = outcome.name.replace("+", "\n+")
+        title = display_name(outcome.name).replace("+", "\n+")
         ax = panel(figure, (left, top, wide - 0.3, _PANEL), title, size=9, pad=5)
         _stages(ax, outcome, lines, labelled=index % _COLUMNS == 0)
     _legend(figure, lines)

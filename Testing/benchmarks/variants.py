@@ -78,6 +78,15 @@ def method_of(name: str) -> str:
     return name.partition("+")[0]
 
 
+def display_name(name: str) -> str:
+    """Return the name of a variant in tables and plots.
+
+    No protocol has ImageNet weights, so the content of ``coriseg`` is described by the trunk of the model, and not by
+    VGG16 as in the paper.
+    """
+    return name.replace("coriseg", "coriseg (trunk)", 1)
+
+
 def in_order(variants: Iterable[str], methods: Sequence[str]) -> list[str]:
     """Sort names for a table: in the order of the methods, other names last, variants after their method."""
     places = {name: place for place, name in enumerate(methods)}

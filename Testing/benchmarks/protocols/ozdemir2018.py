@@ -15,6 +15,7 @@ from Testing.benchmarks.protocol import Data, Protocol, Stage
 from Testing.benchmarks.results import Outcome, Results
 from Testing.benchmarks.seeds import compare_methods
 from Testing.benchmarks.summary import gap, table
+from Testing.benchmarks.variants import display_name
 
 INTRODUCTION = """# Ozdemir 2018: learn the new, keep the old
 
@@ -115,7 +116,7 @@ def claims(results: Results) -> Iterator[Claim]:
         yield from _other_contrast(found)
     for method in _REHEARSAL:
         if method in found and "reseg" in found:
-            text = f"chosen exemplars ({method}) against random ones (reseg) on the old structure"
+            text = f"chosen exemplars ({display_name(method)}) against random ones (reseg) on the old structure"
             yield _measured(text, found[method], found["reseg"], results.protocol.groups["Old"])
 
 
@@ -129,7 +130,7 @@ def _same_domain(found: dict[str, Outcome]) -> Iterator[Claim]:
             new = found[method].protocol.groups["New"]
             own, bound = found[method].mean(new), found["separate"].mean(new)
             reached = [own[seed] / bound[seed] for seed in sorted(own.keys() & bound.keys())]
-            text = f"{method}'s new structure reaches at least {100 * share:.0f} % of separate's Dice"
+            text = f"{display_name(method)}'s new structure reaches at least {100 * share:.0f} % of separate's Dice"
             yield judged(text, fmean(reached) >= share, spread(reached), len(reached))
 
 
@@ -142,20 +143,21 @@ def _other_contrast(found: dict[str, Outcome]) -> Iterator[Claim]:
         change = found[method].against(lwfseg, lwfseg.protocol.groups["Old"]) if method in found else None
         if change is not None:
             seen = change.low is not None and change.low > 0 and change.points >= 5
-            text = f"{method} keeps more of the old structure than lwfseg: interval above 0, mean at least 5 points"
+            text = "keeps more of the old structure than lwfseg: interval above 0, mean at least 5 points"
+            text = f"{display_name(method)} {text}"
             yield judged(text, seen, points(change), change.seeds)
 
 
 def _measured(text: str, one: Outcome, other: Outcome, structures: tuple[str, ...]) -> Claim:
     change = compare_methods(one.pairs(structures), other.pairs(structures))
-    return Claim(text, "MEASURED", change.sentence(one.name, other.name))
+    return Claim(text, "MEASURED", change.sentence(display_name(one.name), display_name(other.name)))
 
 
 def _row(outcome: Outcome, results: Results) -> list[str]:
     (old,), (new,) = results.protocol.groups["Old"], results.protocol.groups["New"]
     kept = [100 * share for share in outcome.kept()]
     return [
-        outcome.name,
+        display_name(outcome.name),
         _dice(outcome.dice([old], 0)),
         _dice(outcome.dice([old])),
         f"{fmean(kept):.0f} % ({min(kept):.0f}–{max(kept):.0f})",

@@ -64,7 +64,7 @@ def test_claims_against_hand_computed_figures(tmp_path: Path) -> None:
     assert one(same, "aeiseg's new") == "NOT SEEN 89.0 % (seeds: 89.0, 89.0, 89.0)"
     assert one(other, "the contrast") == "PASS 33.3 % (seeds: 33.3, 33.3, 33.3)"
     assert one(other, "aeiseg keeps more").startswith("PASS +21.0 points [+20.")
-    assert one(other, "coriseg keeps more").startswith("NOT SEEN +4.0 points")
+    assert one(other, "coriseg (trunk) keeps more").startswith("NOT SEEN +4.0 points")
     assert one(other, "chosen exemplars (aeiseg)").startswith("MEASURED aeiseg is not below reseg")
 
 
@@ -104,6 +104,7 @@ def test_summary_of_what_has_finished(tmp_path: Path) -> None:
         write(tmp_path, "case1", "lwfseg", seed, old=0.81, new=0.65 + 0.1 * seed)
     write(tmp_path, "case2", "lwfseg", 0, old=0.8, new=0.7, group="spine")
     write(tmp_path, "case1", "lwfseg", 0, old=0.8, new=0.7, group="spine")
+    write(tmp_path, "case1", "coriseg", 0, old=0.8, new=0.7, group="spine")
     text = write_summary(tmp_path, PAPER).read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith("| lwfseg"))
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
@@ -112,7 +113,8 @@ def test_summary_of_what_has_finished(tmp_path: Path) -> None:
     assert cells[3] == "90 % (90–90)"
     assert cells[5].startswith("0.750 [0.5")
     assert cells[7:] == ["1.00", "1.00", "3", "30 s"]
-    assert "8 chains" in text
+    assert "9 chains" in text
+    assert "| coriseg (trunk) |" in text
     assert "Hippocampus" not in text
     for name in ("phantom-case1-curves.png", "spine-case2-curves.png", "spine-volumes.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
