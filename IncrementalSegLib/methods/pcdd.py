@@ -40,8 +40,8 @@ class PcddOptions(RequestedRehearsalOptions):
     lambda_orcd: float = Field(0.1, ge=0)
     """Weight of the calibrated distillation where old structures lie."""
     lambda_crcd: float = Field(1.0, ge=0)
-    """Weight of the calibrated distillation everywhere else; our own choice.  With base=mib about 20 to 30 give its
-    gradient the size of the unbiased distillation's, with base=calibrated 1 to 3 do."""
+    """Weight of the calibrated distillation everywhere else; our own choice.  With base=mib about 15 to 20 give its
+    gradient the size of the unbiased distillation's, with base=calibrated 1 to 2 do."""
     merged_background: bool = False
     """Give the new structures' share of the affinities, in the calibrated distillation everywhere else, to the
     background merged with them, which is the previous model's column for them; otherwise it has no term."""
