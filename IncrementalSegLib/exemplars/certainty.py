@@ -23,6 +23,8 @@ from IncrementalSegLib.types import StructureId
 Measure = Literal["variance", "entropy", "mutual_information"]
 Aggregate = Literal["all", "dilated_foreground"]
 
+Masks = Literal["common", "independent"]
+
 MARGIN = 5
 """Voxels by which ``dilated_foreground`` grows the outline."""
 
@@ -71,16 +73,18 @@ def score_units(
     present: NDArray[np.bool_],
     structures: Sequence[StructureId],
     device: torch.device,
-    generator: torch.Generator,
+    seed: int,
     passes: int = 29,
     measure: Measure = "variance",
     aggregate: Aggregate = "all",
+    masks: Masks = "common",
     batch: int = 16,
     progress: Share = UNTOLD,
 ) -> NDArray[np.float64]:
     """Score the uncertainty of each structure in each unit that contains it; small is certain.
 
-    The paper aggregates over all pixels; the mean makes units of different size comparable.
+    The paper aggregates over all pixels; the mean makes units of different size comparable.  A score varies more
+    with the masks of so few passes than from unit to unit, so that ranks are noise where each unit has its own.
 
     Args:
         model: The model; dropout is active and batch normalisation in eval mode.
@@ -89,10 +93,11 @@ def score_units(
         present: ``(N, K)`` bool; only these are scored.
         structures: K uuids.
         device: Where the model lies.
-        generator: CPU generator of the dropout masks.
+        seed: Seed of the dropout masks.
         passes: Stochastic passes.
         measure: See :func:`uncertainty`.
         aggregate: Mean over ``all`` voxels, or over the outline grown by :data:`MARGIN`.
+        masks: ``common``: pass i has the same masks for all units; ``independent``: each unit has its own.
         batch: Units per pass.
         progress: Receives the share done.
 
@@ -108,21 +113,22 @@ def score_units(
         return scores
     if passes < 2 or not any(isinstance(part, Stochastic) and part.varies for part in model.modules()):
         raise _identical(passes)
+    generator = torch.Generator().manual_seed(seed)
     largest = 0.0
     done = 0
     for group in batches(items, wanted, batch):
-        columns = np.flatnonzero(present[group].any(axis=0)).tolist()
+        if masks == "common":
+            generator.manual_seed(seed)
         image = torch.stack([items[number].image(cases) for number in group]).to(device)
         sizes = tuple(image.shape[2:])
         padded = pad_to_multiple(image, model.config.multiple)
-        samples = model.monte_carlo(padded, passes, generator, [structures[column] for column in columns])
+        samples = model.monte_carlo(padded, passes, generator, structures, common=masks == "common")
         score, variance = uncertainty((crop_to(sample, sizes) for sample in samples), measure)
         largest = max(largest, float(variance.max()))
-        weights = _weights(cases, items, group, [structures[column] for column in columns], aggregate).to(device)
+        weights = _weights(cases, items, group, structures, aggregate).to(device)
         axes = tuple(range(2, score.ndim))
         means = (score * weights).sum(axes, dtype=torch.float64) / weights.sum(axes, dtype=torch.float64).clamp(min=1)
-        block = np.ix_(group, columns)
-        scores[block] = np.where(present[block], means.cpu().numpy(), np.inf)
+        scores[group] = np.where(present[group], means.cpu().numpy(), np.inf)
         done += len(group)
         progress(done / len(wanted))
     if largest <= _ROUNDING:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.floating]
 
+_ALIKE = 1e-6  # relative distance from the mean that may be rounding
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -78,6 +80,16 @@ def cover_by_distance(distance: Matrix, keep: int, pinned: Sequence[int] = ()) -
     values = np.asarray(distance, dtype=np.float64)
     largest = float(values.max(initial=0.0))
     return cover_by_similarity(1 - values / (largest or 1.0), keep, pinned)
+
+
+def centred(descriptors: Matrix) -> NDArray[np.float64]:
+    """Return descriptors ``(N, F)`` minus their mean, or as they are where all are alike.
+
+    Means of activations after ReLU all point into one direction: their cosines are near 1, whatever the image.
+    """
+    vectors = np.asarray(descriptors, dtype=np.float64)
+    apart = vectors - vectors.mean(axis=0)
+    return apart if np.linalg.norm(apart) > _ALIKE * np.linalg.norm(vectors) else vectors
 
 
 def cosine_similarity(descriptors: Matrix, candidates: Sequence[int]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from IncrementalSegLib.exemplars.certainty import Aggregate, Measure, score_units
+from IncrementalSegLib.exemplars.certainty import Aggregate, Masks, Measure, score_units
 from IncrementalSegLib.exemplars.content import (
     Descriptor,
     DescriptorNeeds,
@@ -26,7 +26,14 @@ from IncrementalSegLib.exemplars.content import (
     content_distances,
     fit,
 )
-from IncrementalSegLib.exemplars.coverage import Coverage, cosine_similarity, cover_by_distance, cover_by_similarity
+from IncrementalSegLib.exemplars.coverage import (
+    Coverage,
+    Matrix,
+    centred,
+    cosine_similarity,
+    cover_by_distance,
+    cover_by_similarity,
+)
 from IncrementalSegLib.exemplars.descriptors.trunk import TrunkDescriptor, abstractions
 from IncrementalSegLib.exemplars.memory import ExemplarMemory, background_of
 from IncrementalSegLib.exemplars.record import Target, record
@@ -56,10 +63,16 @@ class SelectionOptions(BaseModel):
     """Exemplars per structure and order (kr)."""
     passes: int = Field(29, ge=2)
     """Passes of Monte Carlo dropout."""
+    masks: Masks = "common"
+    """common: the same dropout masks for all slices, so that certainty ranks slices and not masks; our own choice.
+    independent: masks of its own for each slice."""
     descriptor: str = "auto"
     """Pre-trained network of the content order: ``auto`` is ``vgg16`` where weights are named, else ``trunk``."""
     content_reduction: Reduction = "mean_per_layer"
     """Squared differences averaged per layer, or ``sum`` as Eq. 3 prints."""
+    centre: bool = True
+    """Take the mean over all slices off the features before their cosines, which are near 1 otherwise; our own
+    choice."""
     measure: Measure = "variance"
     """Measure of uncertainty over the passes."""
     aggregate: Aggregate = "all"
@@ -188,10 +201,11 @@ def _targets(job: _Job, known: ExemplarMemory) -> list[Target]:
         present=wanted,
         structures=job.structures,
         device=job.device,
-        generator=torch.Generator().manual_seed(job.seed),
+        seed=job.seed,
         passes=options.passes,
         measure=options.measure,
         aggregate=options.aggregate,
+        masks=options.masks,
         batch=options.batch,
         progress=job.progress.sub(0.0, 0.6),
     )
@@ -241,11 +255,11 @@ def _by_trunk(job: _Job, targets: Sequence[Target]) -> dict[int, list[Target]]:
     return groups
 
 
-def _order_by_abstraction(job: _Job, targets: Sequence[Target]) -> dict[int, NDArray[np.float32]]:
+def _order_by_abstraction(job: _Job, targets: Sequence[Target]) -> dict[int, Matrix]:
     """Fill the order of AeiSeg and return the descriptors (N, F) of each trunk."""
-    vectors: dict[int, NDArray[np.float32]] = {}
+    vectors: dict[int, Matrix] = {}
     for trunk, group in _by_trunk(job, targets).items():
-        vectors[trunk] = abstractions(
+        described = abstractions(
             TrunkDescriptor(job.model, trunk),
             job.cases,
             items=job.units.items,
@@ -253,6 +267,7 @@ def _order_by_abstraction(job: _Job, targets: Sequence[Target]) -> dict[int, NDA
             batch=job.options.batch,
             progress=job.progress.sub(0.6, 0.7),
         )
+        vectors[trunk] = centred(described) if job.options.centre else described
         for target in group:
             similarity = cosine_similarity(vectors[trunk], target.candidates)
             pinned = [target.candidates.index(row) for row in target.pinned]
@@ -292,7 +307,7 @@ def _order_by_content(job: _Job, targets: Sequence[Target], name: str, report: J
             target.orders["content"] = _picked(coverage, target.candidates)
 
 
-def _order_at_random(job: _Job, targets: Sequence[Target], vectors: dict[int, NDArray[np.float32]]) -> None:
+def _order_at_random(job: _Job, targets: Sequence[Target], vectors: dict[int, Matrix]) -> None:
     """Fill the order of the control: any slice with the structure, however certain."""
     for number, target in enumerate(targets):
         drawn = np.random.default_rng([job.seed % 2**63, number]).permutation(target.eligible).astype(int).tolist()

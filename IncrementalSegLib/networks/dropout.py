@@ -25,9 +25,10 @@ class ChannelDropout(Stochastic):
         if self.p == 0 or not self.active:
             return features
         place = self.generator.device if self.generator is not None else features.device
-        keep = torch.rand(features.shape[:2], generator=self.generator, device=place) >= self.p
+        shape = (self.draws(len(features)), features.shape[1])
+        keep = torch.rand(shape, generator=self.generator, device=place) >= self.p
         scale = keep.to(features) / (1 - self.p)
-        return features * scale.view(*features.shape[:2], *[1] * (features.ndim - 2))
+        return features * scale.view(*shape, *[1] * (features.ndim - 2))
 
     def extra_repr(self) -> str:
         """Show the probability."""

@@ -198,6 +198,7 @@ class Segmenter(nn.Module):
         generator: torch.Generator,
         structures: Sequence[StructureId] | None = None,
         encodings: int | None = None,
+        common: bool = False,
     ) -> Iterator[Tensor]:
         """Yield ``passes`` stochastic foreground probabilities ``(B, K, *S)``.
 
@@ -211,6 +212,7 @@ class Segmenter(nn.Module):
             structures: Uuids; all by default.
             encodings: How often a random first half is drawn; passes that share one are not independent. By default
                 for each pass.
+            common: All items of the batch share the dropout masks of a pass.
         """
         wanted = self.structures if structures is None else tuple(structures)
         encodings = min(encodings or passes, passes)
@@ -219,7 +221,7 @@ class Segmenter(nn.Module):
         try:
             used = sorted({self.trunk_of[item] for item in wanted})
             states: dict[int, Any] = {}
-            with Stochastic.sampling(self, generator):
+            with Stochastic.sampling(self, generator, common):
                 for number in range(passes):
                     renewed = number * encodings % passes < encodings
                     with self._precision(image):

@@ -19,6 +19,11 @@ class Stochastic(nn.Module):
         super().__init__()
         self.generator: torch.Generator | None = None
         self.sampled = False
+        self.common = False
+
+    def draws(self, count: int) -> int:
+        """Return how many draws ``count`` items of a batch take: one where all share it."""
+        return 1 if self.common else count
 
     @property
     def active(self) -> bool:
@@ -54,14 +59,20 @@ class Stochastic(nn.Module):
 
     @staticmethod
     @contextmanager
-    def sampling(model: nn.Module, generator: torch.Generator) -> Iterator[None]:
-        """Keep random layers random inside the block although ``model`` is in eval mode."""
+    def sampling(model: nn.Module, generator: torch.Generator, common: bool = False) -> Iterator[None]:
+        """Keep random layers random inside the block although ``model`` is in eval mode.
+
+        Args:
+            model: The model.
+            generator: Source of the random numbers.
+            common: All items of a batch share one draw.
+        """
         layers = [module for module in model.modules() if isinstance(module, Stochastic)]
-        before = [(layer.generator, layer.sampled) for layer in layers]
+        before = [(layer.generator, layer.sampled, layer.common) for layer in layers]
         for layer in layers:
-            layer.generator, layer.sampled = generator, True
+            layer.generator, layer.sampled, layer.common = generator, True, common
         try:
             yield
         finally:
-            for layer, (old_generator, old_sampled) in zip(layers, before, strict=True):
-                layer.generator, layer.sampled = old_generator, old_sampled
+            for layer, earlier in zip(layers, before, strict=True):
+                layer.generator, layer.sampled, layer.common = earlier

@@ -20,7 +20,10 @@ from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.sampling.batch import Batch
 from IncrementalSegLib.types import StructureId
 
-_OFFICIAL = {"dice": False, "candidates": 1000, "keep": 100, "rehearse": 100, "select_background": True}
+_OFFICIAL = {
+    "dice": False, "candidates": 1000, "keep": 100, "rehearse": 100, "select_background": True,
+    "masks": "independent", "centre": False,
+}  # fmt: skip
 
 
 class HeadOptions(MethodOptions):
@@ -29,9 +32,9 @@ class HeadOptions(MethodOptions):
     recipe: Literal["paper2018", "official2019"] = "paper2018"
     """paper2018: cross-entropy and soft Dice, alpha, 1x1 heads. official2019: class-weighted cross-entropy
     without alpha, two 3x3 blocks per head, batch normalisation on the logits, dropout 0.5, momentum 0.01, 1000
-    candidates and 100 exemplars of foreground and background; the authors' two Adam optimisers are one here, on
-    the summed loss, because two in sequence would invalidate each other's graphs. Not followed: their widths,
-    schedule, augmentation (the preset decides) and, unless named, vgg19_5 as descriptor."""
+    candidates and 100 exemplars of foreground and background by raw features; the authors' two Adam optimisers are
+    one here, on the summed loss, because two in sequence would invalidate each other's graphs. Not followed: their
+    widths, schedule, augmentation (the preset decides) and, unless named, vgg19_5 as descriptor."""
     dice: bool = True
     """Add soft Dice on the new structures to their cross-entropy."""
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -35,7 +37,6 @@ def cases(shape=(4, 7, 8)):
 
 def scores(model, data, seed=0, **options):
     units = slices(data, (A, B))
-    random = torch.Generator().manual_seed(seed)
     return units, score_units(
         model,
         data,
@@ -43,7 +44,7 @@ def scores(model, data, seed=0, **options):
         present=units.present,
         structures=(A, B),
         device=CPU,
-        generator=random,
+        seed=seed,
         **options,
     )
 
@@ -77,7 +78,7 @@ def test_scores_are_means_over_all_pixels_of_slices_with_the_structure():
     assert np.array_equal(np.isfinite(found), units.present)
     image = pad_to_multiple(torch.stack([units.items[n].image(data) for n in (1, 2, 3, 5, 6, 7)]), 2)
     random = torch.Generator().manual_seed(0)
-    samples = torch.stack(list(model.monte_carlo(image, 5, random, (A, B))))[..., :7, :8].double()
+    samples = torch.stack(list(model.monte_carlo(image, 5, random, (A, B), common=True)))[..., :7, :8].double()
     wanted = samples.var(0, correction=0).mean((2, 3)).numpy()
     np.testing.assert_allclose(found[1:3, 0], wanted[:2, 0], rtol=1e-4)
     np.testing.assert_allclose(found[2:4, 1], wanted[1:3, 1], rtol=1e-4)
@@ -105,7 +106,9 @@ def test_only_slices_with_the_structure_are_run(monkeypatch):
     seen = []
     original = Segmenter.monte_carlo
     monkeypatch.setattr(
-        Segmenter, "monte_carlo", lambda self, image, *rest: seen.append(len(image)) or original(self, image, *rest)
+        Segmenter,
+        "monte_carlo",
+        lambda self, image, *rest, **more: seen.append(len(image)) or original(self, image, *rest, **more),
     )
     scores(model, data, passes=2)
     assert sum(seen) == 6  # slices 1, 2, 3 of two cases
@@ -121,11 +124,31 @@ def test_the_neighbourhood_of_the_outline_and_ignored_pixels():
     ]
     units, near = scores(model, data, passes=4, aggregate="dilated_foreground", batch=99)
     image = torch.stack([units.items[n].image(data) for n in (1, 2, 3, 5, 6, 7)])
-    samples = torch.stack(list(model.monte_carlo(image, 4, torch.Generator().manual_seed(0), (A, B)))).double()
+    samples = torch.stack(
+        list(model.monte_carlo(image, 4, torch.Generator().manual_seed(0), (A, B), common=True))
+    ).double()
     variance = samples.var(0, correction=0)
     assert near[1, 0] == pytest.approx(float(variance[0, 0, :10, :10].mean()), rel=1e-4)  # 2..4 grown by 5
     _, everywhere = scores(model, data, passes=4, batch=99)
     assert everywhere[1, 0] == pytest.approx(float(variance[0, 0, :12].mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize(("masks", "alike"), [("common", True), ("independent", False)])
+def test_a_score_does_not_depend_on_the_other_slices_where_masks_are_common(masks, alike):
+    model, data = segmenter(), cases()
+    whole, one_by_one = (scores(model, data, passes=3, masks=masks, batch=batch)[1] for batch in (99, 1))
+    last_alone = scores(model, data[1:], passes=3, masks=masks)[1]
+    assert np.allclose(whole, one_by_one, rtol=1e-4) is alike
+    assert np.allclose(whole[4:], last_alone, rtol=1e-4) is alike
+
+
+def test_equal_slices_are_equally_certain():
+    model, data = segmenter(), cases()
+    image = data[0].image[:, :1].expand(-1, 4, -1, -1)
+    _, found = scores(model, [replace(data[0], image=image)], passes=3)
+    assert found[1, 0] == pytest.approx(found[2, 0], rel=1e-4)
+    _, apart = scores(model, [replace(data[0], image=image)], passes=3, masks="independent")
+    assert apart[1, 0] != pytest.approx(apart[2, 0], rel=1e-2)
 
 
 def test_the_same_seed_gives_the_same_scores():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from IncrementalSegLib.exemplars.coverage import cosine_similarity, cover_by_distance, cover_by_similarity
+from IncrementalSegLib.exemplars.coverage import centred, cosine_similarity, cover_by_distance, cover_by_similarity
 
 
 def worth(similarity, rows):
@@ -89,3 +89,16 @@ def test_pinned_and_banned_is_a_contradiction():
 def test_a_zero_descriptor_has_no_nan():
     cosines = cosine_similarity(np.array([[0.0, 0.0], [3.0, 4.0], [4.0, 3.0]]), [0, 1])
     np.testing.assert_allclose(cosines, [[0, 0, 0], [0, 1, 0.96]])
+
+
+def test_centred_descriptors_differ_by_what_they_do_not_share():
+    shared, own = np.full((1, 4), 100.0), np.eye(4)
+    raw, apart = (cosine_similarity(found, range(4)) for found in (shared + own, centred(shared + own)))
+    assert raw.min() > 0.999
+    np.testing.assert_allclose(apart, (4 * np.eye(4) - 1) / 3)
+
+
+def test_descriptors_that_are_all_alike_stay_alike():
+    for count in (1, 5):
+        alike = np.tile(np.array([0.1, 0.7, 0.3], dtype=np.float32), (count, 1))
+        np.testing.assert_allclose(cosine_similarity(centred(alike), range(count)), 1)

@@ -85,12 +85,14 @@ def test_candidates_are_the_most_certain_and_the_orders_are_ranked():
     json.dumps(chosen.report, allow_nan=False)
 
 
-def test_abstraction_order_covers_the_whole_set_by_cosine():
+@pytest.mark.parametrize("centre", [True, False])
+def test_abstraction_order_covers_the_whole_set_by_cosine(centre):
     model, data = segmenter(), cases()
-    chosen = select(model, data, options=FEW.model_copy(update={"candidates": 99}))
+    chosen = select(model, data, options=FEW.model_copy(update={"candidates": 99, "centre": centre}))
     with torch.no_grad():
         stack = torch.cat([item.image.movedim(1, 0).float() for item in data])
         vectors = model(stack).features.abstraction.mean((2, 3)).numpy()
+    vectors = vectors - vectors.mean(0) if centre else vectors
     eligible = [row for row in range(18) if 1 <= row % 6 <= 3]
     wanted = [eligible[row] for row in cover_by_similarity(cosine_similarity(vectors, eligible), 3).order]
     ranks = {
@@ -99,6 +101,13 @@ def test_abstraction_order_covers_the_whole_set_by_cosine():
         if "abstraction" in item.ranks.get(A, {})
     }
     assert [ranks[n] for n in (1, 2, 3)] == [(f"case{row // 6}", row % 6) for row in wanted]
+
+
+def test_both_forms_of_the_dropout_masks_reach_the_certainty():
+    forms = [select(options=FEW.model_copy(update={"masks": masks})).memory for masks in ("common", "independent")]
+    scores = [{item.place: item.certainty for item in memory} for memory in forms]
+    shared = scores[0].keys() & scores[1].keys()
+    assert any(scores[0][place] != scores[1][place] for place in shared)
 
 
 def test_pinned_are_first_and_banned_are_not_chosen_again():
