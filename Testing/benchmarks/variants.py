@@ -30,6 +30,9 @@ _OF_EXEMPLARS = set(SelectionOptions.model_fields) | {"descriptor_weights"}
 _SAME_RATE: Json = {"later_rate": 1.0, "warmup": 0.0}
 """Later steps learn as the first one does: settings of results from before there were these options."""
 
+_OF_LATER_STEPS = _SAME_RATE.keys() | {"norm"}
+"""Options that do not affect a model's first step."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -123,7 +126,7 @@ def _variant(text: str, protocol: Protocol) -> Variant:
     built = build_method(begins if bound else method, given)
     options = built.options.model_dump(mode="json", exclude=_OF_EXEMPLARS)
     options = {name: value for name, value in options.items() if value != _SAME_RATE.get(name)}
-    shared = find("method", begins).Options.model_fields.keys() - _SAME_RATE
+    shared = find("method", begins).Options.model_fields.keys() - _OF_LATER_STEPS
     beginning = {name: value for name, value in options.items() if name in shared}
     return Variant(
         "+".join((method, *(f"{name}={value}" for name, value in given.items()))),

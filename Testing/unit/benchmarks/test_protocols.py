@@ -89,6 +89,8 @@ def test_names_carry_options():
     (slower,) = find_variants("mib+later_rate=0.3", SHORT)
     assert (slower.options["later_rate"], "later_rate" in slower.beginning) == (0.3, False)  # one first step for all
     assert not {"later_rate", "warmup"} & plain.options.keys()
+    (frozen,) = find_variants("mib+norm=freeze_after_first_step", SHORT)
+    assert frozen.beginning == plain.beginning
     (separate,) = find_variants("separate", OZDEMIR.protocols[0])
     assert not separate.bound  # a method of the heads
 
