@@ -71,6 +71,12 @@ def adopt_nnunet(
     for each, path in zip(checkpoints, paths, strict=True):
         _check_settings(each, checkpoints[0], dataset, path)
     configuration = configuration_of(plans, settings.configuration, trained.plans)
+    planned = (settings.plans or {}).get("configurations")
+    if (
+        isinstance(planned, dict)
+        and planned.get(settings.configuration) != plans.configurations[settings.configuration]
+    ):
+        log.warning("%s differs from the plans of the checkpoint; as in nnU-Net, it counts.", trained.plans.name)
     output = "heads" if labels.regions else "classes"
     network = network_of(configuration, len(dataset.channel_names), len(paths), output, trained.plans)
     plan = plan_of(plans, configuration, dataset, network, settings.mirror or (), trained.plans)

@@ -273,7 +273,7 @@ def _check_needs(method: Method[Any], folder: ModelFolder) -> None:
     if "prototypes" in method.required() and (missing := without_prototype(folder)):
         raise MissingNeedError(
             f"The method {name!r} needs the mean features of every known structure; {', '.join(missing)}: none.",
-            "They were removed together with the scans behind them.",
+            "They were removed with the scans behind them, or the model was adopted without scans.",
             Hint("Choose mib, or make them from the old scans: ", again, "."),
         )
     for item in sorted(need.removeprefix("memory:") for need in method.required() if need.startswith("memory:")):

@@ -16,9 +16,10 @@ from IncrementalSegLib.engine.adoption.child import read_all
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
+from IncrementalSegLib.engine.remember import remember_again
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.segment import segment
-from IncrementalSegLib.errors import DataError, ModelError, OptionError
+from IncrementalSegLib.errors import DataError, MissingNeedError, ModelError, OptionError
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.store.summary import read_summary
 from IncrementalSegLib.store.versions import open_model
@@ -160,22 +161,44 @@ def test_a_scan_with_other_channels_is_refused(scan, tmp_path):
         segment(tmp_path / "model", scan, tmp_path / "out", device="cpu")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("labels", "method"), [(LABELS, "mib"), (LABELS, "pcdd"), (LABELS, "lwf"), (REGIONS, "lwfseg")]
-)
-def test_an_adopted_model_learns(labels, method, tmp_path):
-    given = configuration(spacing=[2.0, 2.0, 2.0])
-    folder = write_trained(tmp_path / "trained", given=given, described=dataset(labels))
-    adopt_nnunet(folder, tmp_path / "model")
+@pytest.fixture
+def teach(tmp_path):
+    """Return a function that adopts a network once and teaches it the humerus of made-up shoulders."""
     write_phantom_dataset(tmp_path / "data", 3, scanner="A", structures=["humerus"], seed=1, size=(8, 32, 32))
-    few = {"options": {"passes": 2}, "steps": 2, "preset": "quick", "device": "cpu", "accept": "always"}
-    result = learn(tmp_path / "model", tmp_path / "data", "humerus", method=method, **few)
-    assert result.record.number == 2
-    assert len(result.record.structures) == 3
-    known = next(iter(set(labels) - {"background"}))
+    few = {"steps": 2, "preset": "quick", "device": "cpu", "accept": "always", "options": {"passes": 2}}
+
+    def step(labels, method, structures="humerus"):
+        given, model = configuration(spacing=[2.0, 2.0, 2.0]), tmp_path / "model"
+        if not model.exists():
+            adopt_nnunet(write_trained(tmp_path / "trained", given=given, described=dataset(labels)), model)
+        return learn(model, tmp_path / "data", structures, method=method, **few).record
+
+    return step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("labels", "method"), [(LABELS, "mib"), (LABELS, "lwf"), (REGIONS, "lwfseg")])
+def test_an_adopted_model_learns(labels, method, teach):
+    record = teach(labels, method)
+    assert (record.number, len(record.structures)) == (2, 3)
     with pytest.raises(ModelError, match="already knows"):
-        learn(tmp_path / "model", tmp_path / "data", f"{known}=humerus", method=method, **few)
+        teach(labels, method, f"{record.structures.names[0]}=humerus")
+
+
+@pytest.mark.slow
+def test_a_method_that_needs_mean_features_gets_them_from_scans(teach, tmp_path):
+    with pytest.raises(MissingNeedError, match="left, right: none"):
+        teach(LABELS, "pcdd")
+    for name in ("left", "right"):
+        remember_again(
+            tmp_path / "model",
+            tmp_path / "data",
+            "pcdd",
+            structures=f"{name}=humerus",
+            options={"passes": 2},
+            device="cpu",
+        )
+    assert len(teach(LABELS, "pcdd").structures) == 3
 
 
 def test_nothing_else_makes_a_network_of_nnunet(tmp_path):
