@@ -55,6 +55,10 @@ def command(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Average over the mirrored scan (models adopted from nnU-Net).")
     ] = False,
+    task: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Use the network of this task (methods clis and packnet)."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that already exist.")] = False,
     strict: Strict = False,
     device: Device = "auto",
@@ -77,6 +81,7 @@ def command(
             unknown=unknown,
             largest_component=largest_component,
             mirror=mirror,
+            task=task,
             overwrite=overwrite,
             strict=strict,
             device=device,

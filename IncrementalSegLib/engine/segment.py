@@ -25,7 +25,7 @@ from IncrementalSegLib.engine.results import (
 )
 from IncrementalSegLib.engine.settings import FORMAT, MODEL, NAMES, SCANS, StrictSettings, VersionSettings
 from IncrementalSegLib.engine.sources import find_sources
-from IncrementalSegLib.errors import Hint, IncrementalSegError, ModelError, OptionRef
+from IncrementalSegLib.errors import Hint, IncrementalSegError, ModelError, OptionError, OptionRef
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.inference.predictor import embedding_of
 from IncrementalSegLib.options import CONFIG, called_with
@@ -123,6 +123,14 @@ class SegmentCall(VersionSettings, StrictSettings):
             description="Average over the mirrored scan, in up to eight times the time (models adopted from nnU-Net)."
         ),
     ] = False
+    task: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Number of the task whose network is used (methods clis and packnet); by default that of the "
+            "most similar scan that taught.",
+        ),
+    ] = None
     overwrite: Annotated[bool, Field(description="Results may replace files, but never a scan.")] = False
     on_result: Annotated[
         SkipValidation[OnResult | None], Field(description="Called with each result as soon as it is written.")
@@ -161,6 +169,8 @@ def segment(call: SegmentCall) -> SegmentResult:
         _check_calibrated(ready, call.unknown)
     if call.mirror:
         _check_mirror(ready)
+    if call.task is not None:
+        _check_task(ready, call.task)
     chosen, names = ready.structures, [source.name for source in sources]
     result = SegmentResult(scans=names, millilitres={item.name: [] for item in chosen}, warnings=warnings)
     for number, source in enumerate(sources):
@@ -180,6 +190,7 @@ def segment(call: SegmentCall) -> SegmentResult:
                 unknown=call.unknown,
                 largest=call.largest_component,
                 mirror=call.mirror,
+                task=None if call.task is None else call.task - 1,
                 progress=report,
             )
             grid = volume.grid
@@ -225,6 +236,18 @@ def _check_mirror(ready: ReadyModel) -> None:
             "The model cannot average over mirrored scans.",
             "It was not trained on such scans, or nothing is known of it.",
             Hint("Leave out ", OptionRef("mirror"), "."),
+        )
+
+
+def _check_task(ready: ReadyModel, task: int) -> None:
+    """Refuse a task that the model does not have."""
+    tasks = ready.loaded.segmenter.tasks
+    count = 0 if tasks is None else tasks.newest + 1
+    if task > count:
+        raise OptionError(
+            f"The model has no task {task}: it has {count}." if count else "The model has one network for all scans.",
+            "Only clis and packnet have a network for each step and each corrected scan.",
+            Hint("Leave out ", OptionRef("task"), "."),
         )
 
 

@@ -22,7 +22,7 @@ from IncrementalSegLib.inference.postprocess import largest_component
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.inference.tiles import mirrored, rounded, tile_weights, tiled, untied
 from IncrementalSegLib.inference.uncertainty import Uncertainty, uncertainty_of
-from IncrementalSegLib.networks.decision import decide
+from IncrementalSegLib.networks.decision import decide, joined
 from IncrementalSegLib.networks.outputs.embedding import Embedding
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.pipeline import Record, forward, inverse
@@ -90,6 +90,7 @@ class Predictor:
         largest: bool = False,
         mirror: bool = False,
         seed: int = 0,
+        task: int | None = None,
         progress: Share = UNTOLD,
         on_image: Callable[[Tensor], None] = lambda image: None,
         revise: Callable[[Tensor, Tensor], Tensor] | None = None,
@@ -107,6 +108,7 @@ class Predictor:
             largest: Keep only the largest component of each structure.
             mirror: Average over the scan mirrored along the axes that the plan allows.
             seed: Decides the dropout masks behind the uncertainty map.
+            task: Position of the task whose network is used; by default that of the most similar scan that taught.
             progress: Receives the share done.
             on_image: Called with the scan as the network sees it, ``(C, D, H, W)``.
             revise: Receives the same scan and the probability of each structure, ``(K, D, H, W)``, and returns those
@@ -123,7 +125,7 @@ class Predictor:
         scored = self._scored(wanted)
         compared = bool(similarity) or unknown
         share = 1 / (1 + UNCERTAINTY_PASSES * uncertainty + compared)
-        maps, probable = self._scores(image, scored, progress.sub(0.0, share), mirror=mirror)
+        maps, probable = self._scores(image, scored, progress.sub(0.0, share), task, mirror=mirror)
         if revise is not None or ignore is not None:
             maps, probable = probable(maps), _same
         if revise is not None:
@@ -139,7 +141,7 @@ class Predictor:
                 likely[:, volume.unlabelled] = 0
         entropy = aleatoric = None
         if uncertainty:
-            found = self.uncertainty(image, wanted, seed, progress.sub(share, 1 - share * compared))
+            found = self.uncertainty(image, wanted, seed, progress.sub(share, 1 - share * compared), task=task)
             spread = torch.stack([found.total, found.aleatoric]) if parts else found.total[None]
             if ignore is not None:
                 spread = spread.masked_fill(ignore, 0.0)
@@ -162,13 +164,38 @@ class Predictor:
 
     @torch.no_grad()
     def probabilities(self, image: Tensor, structures: Sequence[StructureId], progress: Share = UNTOLD) -> Tensor:
-        """Return ``(K, D, H, W)`` float32 on the CPU for a prepared image ``(C, D, H, W)``."""
+        """Return ``(K, D, H, W)`` float32 on the CPU for a prepared image ``(C, D, H, W)``.
+
+        Structures that came after the task of the scan are scored by the networks of later ones.
+        """
         maps, probable = self._scores(image, structures, progress)
         return probable(maps)
 
     @torch.no_grad()
     def _scores(
-        self, image: Tensor, structures: Sequence[StructureId], progress: Share, *, mirror: bool = False
+        self,
+        image: Tensor,
+        structures: Sequence[StructureId],
+        progress: Share,
+        task: int | None = None,
+        *,
+        mirror: bool = False,
+    ) -> tuple[Tensor, Score]:
+        """Return what :meth:`_scores_of` does for each structure by the network of its task."""
+        tasks = self.model.tasks_for(image, structures, task)
+        used, found = sorted(set(tasks)), list[Tensor]()
+        for number, each in enumerate(used):
+            share = progress.sub(number / len(used), (number + 1) / len(used))
+            maps, probable = self._scores_of(image, structures, share, each, mirror)
+            if len(used) == 1:
+                return maps, probable
+            maps = probable(maps)
+            maps[[other != each for other in tasks]] = 0.0
+            found.append(maps)
+        return joined(found), _same
+
+    def _scores_of(
+        self, image: Tensor, structures: Sequence[StructureId], progress: Share, task: int, mirror: bool
     ) -> tuple[Tensor, Score]:
         """Return what is averaged over windows, ``(M, D, H, W)``, and the function that makes probabilities of it."""
         model = self.model
@@ -177,7 +204,7 @@ class Predictor:
             return model.probabilities(model(batch, structures).logits, structures)
 
         if self.plan.rules is None:
-            return self._run(image, likely, progress), _same
+            return self._run(image, likely, progress, task), _same
         form: list[int] = []
 
         def score(batch: Tensor) -> Tensor:
@@ -187,7 +214,7 @@ class Predictor:
 
         first = 3 - self.plan.dimension
         axes = [axis - first for axis in self.plan.rules.mirror] if mirror else []
-        maps = self._run(image, mirrored(score, axes), progress)
+        maps = self._run(image, mirrored(score, axes), progress, task)
         return maps, lambda slab: untied(model.probabilities(rounded(slab).unflatten(0, form)[None], structures)[0])
 
     @torch.no_grad()
@@ -214,6 +241,7 @@ class Predictor:
         seed: int = 0,
         progress: Share = UNTOLD,
         *,
+        task: int | None = None,
         independent: bool = False,
     ) -> Uncertainty:
         """Return the uncertainty over Monte Carlo passes, each map ``(D, H, W)`` on the CPU.
@@ -223,6 +251,7 @@ class Predictor:
             structures: Uuids.
             seed: Decides the passes.
             progress: Receives the share done.
+            task: The task of the scan; the network is the first one since then that knows all of the structures.
             independent: Draw the whole of a Bayesian network for each pass, which takes about twice the time and shows
                 more of the epistemic part.
         """
@@ -234,7 +263,7 @@ class Predictor:
             found = uncertainty_of(passes, self.model.exclusive)
             return torch.stack([found.total, found.aleatoric], dim=1)
 
-        return Uncertainty(*self._run(image, score, progress))
+        return Uncertainty(*self._run(image, score, progress, max(self.model.tasks_for(image, structures, task))))
 
     def _compared(
         self, image: Tensor, ignore: Tensor | None, record: Record, structures: Sequence[StructureId], progress: Share
@@ -251,14 +280,14 @@ class Predictor:
         """Return what must be scored to decide on ``wanted``: everything where structures exclude each other."""
         return self.model.structures if self.model.exclusive else tuple(wanted)
 
-    def _run(self, image: Tensor, score: Score, progress: Share = UNTOLD) -> Tensor:
+    def _run(self, image: Tensor, score: Score, progress: Share = UNTOLD, task: int = 0) -> Tensor:
         """Run ``score`` over slices or windows and return ``(K, D, H, W)`` on the CPU; make do with less memory."""
         self.model.eval()  # validation runs between training steps
         padded, where = self._pad(image.float())
         while True:
             try:
                 device = self.budget.device
-                with self.model.suited(image), self.autocast(), on_device(self.model, self.device, device):
+                with self.model.as_of(task), self.autocast(), on_device(self.model, self.device, device):
                     maps = self._pass(padded, score, progress)
                 return maps[(slice(None), *where)].float().cpu()
             except torch.OutOfMemoryError:

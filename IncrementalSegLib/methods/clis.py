@@ -88,7 +88,7 @@ class Clis(SoftmaxClasses[ClisOptions]):
         if not self.options.task_memory:
             model.tasks = None
         elif model.tasks is None:
-            model.tasks = TaskMemory.of(model, model.config.channels)
+            model.tasks = TaskMemory(model)
         if model.tasks is not None and self.options.task_limit is not None:
             model.tasks.limit.fill_(self.options.task_limit)
 

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.errors import CommandRef, Hint, MissingNeedError, ModelError
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import TrainingPhase
 from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, SoftmaxClasses
 from IncrementalSegLib.networks.bayesian import layers_of
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.networks.task_memory import TaskMemory
+from IncrementalSegLib.networks.task_networks import packed_kernels
 from IncrementalSegLib.registry import register
 from IncrementalSegLib.sampling.batch import Batch
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import Json, StructureId
 
 log = logging.getLogger(__name__)
 
 MASKS = "masks"
-"""Name of the masks, by weight: the task that a weight belongs to, from 1, or 0 for a free one; uint8."""
-
-OWN = "tasks"
-"""Name of what each task has of its own: outputs, biases and normalisation."""
+"""Name of the list of structures that the masks are about.  A mask holds the task that each weight belongs to, from 1,
+or 0 for a free one; it lies in the network, or here until the next step of a model of another method."""
 
 HELD = "held"
 """Name of the weights at the beginning of a task, by which those of earlier tasks are held."""
@@ -50,31 +50,54 @@ class PacknetOptions(ClassOptions):
 class Packnet(SoftmaxClasses[PacknetOptions]):
     """Weights of earlier steps held, and the free ones trained; each step frees the smaller half of its own.
 
-    A step, or a scan of a correction session, is a task.  The version predicts with the network of the latest task;
-    :func:`task_weights` makes that of an earlier one.
+    A step, or a scan of a correction session, is a task.  The network of a scan is that of the task of the most similar
+    scan that taught, as in CLIS; PackNet itself has to be told the task.
     """
 
     needs = frozenset({"memory:masks"})
+    keeps_tasks = True
     source = "Mallya & Lazebnik, CVPR 2018 (PackNet), Sec. 3"
+
+    def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
+        """Add balanced rows, and a task memory, whose first task is what another method has taught."""
+        if model.tasks is None and len(model.trunks):
+            model.tasks = TaskMemory(model)
+            if ctx.teacher_model is not None and (found := ctx.memory.group(self.key(f"{MASKS}/"), ctx.device)):
+                for name, mask in model.tasks.networks.owners.items():
+                    mask.copy_(found[name])
+                model.tasks.begin(model, {})
+                ctx.memory.replace_group(self.key(f"{MASKS}/"), {})
+        super().grow(model, new, ctx)
+        if model.tasks is None:
+            model.tasks = TaskMemory(model)
+        model.tasks.networks.extend(model)
 
     def begin_step(self, ctx: StepContext) -> None:
         """Give the free weights to the new task, from 0, and note the others.
 
         Raises:
             ModelError: The network is Bayesian, or has had too many tasks.
+            MissingNeedError: Another method has changed the weights of all tasks.
         """
         if next(layers_of(ctx.model), None) is not None:
             raise ModelError(
                 "PackNet does not work on a Bayesian network.", todo="Choose another method, such as clis."
             )
-        packed = _packed(ctx.model)
+        packed, masks = packed_kernels(ctx.model), self._masks(ctx)
         if ctx.teacher_model is None:
-            self._store(
-                MASKS, {name: torch.ones_like(weight, dtype=torch.uint8) for name, weight in packed.items()}, ctx
-            )
-            self._note(ctx, structures=[], task=1, pruned=False)
+            self._begin_first(ctx, masks)
             return
-        masks, task = self._stored(MASKS, ctx), int(self._noted(ctx)["task"]) + 1
+        if not any(bool(mask.any()) for mask in masks.values()):
+            raise MissingNeedError(
+                "The masks of the model are those of another network.",
+                "A step with another method has changed the network since.",
+                Hint(
+                    "Choose another method, or compute them from the old scans: ",
+                    CommandRef("remember", {"data": "OLD_DATA", "method": self.registered_name}),
+                    ".",
+                ),
+            )
+        task = int(self._noted(ctx)["task"]) + 1
         if task > MOST_TASKS:
             raise ModelError(
                 f"PackNet counts {MOST_TASKS} steps and corrected scans at most.", todo="Choose another method."
@@ -87,7 +110,7 @@ class Packnet(SoftmaxClasses[PacknetOptions]):
                 weight.masked_fill_(free, 0.0)
                 masks[name].masked_fill_(free, task)
         held = packed | (_others_of_trunk(ctx.model) if self.options.fixed else {})
-        self._store(HELD, {name: weight.detach().clone() for name, weight in held.items()}, ctx)
+        self._store_held({name: weight.detach().clone() for name, weight in held.items()}, ctx)
         self._note(ctx, task=task, pruned=False)
 
     def phases(self, ctx: StepContext) -> tuple[TrainingPhase, ...]:
@@ -101,14 +124,15 @@ class Packnet(SoftmaxClasses[PacknetOptions]):
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
         """Return what labels teach; the first one of the second phase frees weights before."""
         if ctx.phase == RETRAIN and not self._noted(ctx)["pruned"]:
-            self._prune(ctx)
+            self._prune(ctx, self._masks(ctx))
             self.after_update(ctx)
         return self.classify(ctx.model(batch.image).logits, self.target(batch, ctx), ctx)
 
     @torch.no_grad()
     def after_update(self, ctx: StepContext) -> None:
         """Put back the weights of earlier tasks, and those that were freed to 0."""
-        masks, held, task = self._stored(MASKS, ctx), self._stored(HELD, ctx), self._noted(ctx)["task"]
+        held = ctx.memory.group(self.key(f"{HELD}/"), ctx.device)
+        masks, task = self._masks(ctx), self._noted(ctx)["task"]
         for name, weight in ctx.model.named_parameters():
             if name in masks:
                 then = held.get(name, weight) * (masks[name] > 0)
@@ -122,31 +146,42 @@ class Packnet(SoftmaxClasses[PacknetOptions]):
         self.begin_step(ctx)
 
     def remember(self, ctx: StepContext) -> None:
-        """Free weights where the training did not come to it, and keep what the task has of its own.
+        """Free weights where the training did not come to it.
 
-        The weights of a model of another method become those of a first task.
+        The weights of a model of another method become those of a first task; its masks wait for the next step.
         """
-        packed = _packed(ctx.model)
-        if self.key(MASKS) not in ctx.memory.data:
-            self._store(
-                MASKS, {name: torch.ones_like(weight, dtype=torch.uint8) for name, weight in packed.items()}, ctx
-            )
-            self._note(ctx, structures=[], task=1, pruned=False)
+        masks = self._masks(ctx)
+        if not any(bool(mask.any()) for mask in masks.values()):
+            self._begin_first(ctx, masks)
         if not self._noted(ctx)["pruned"]:
-            self._prune(ctx)
-        noted = self._noted(ctx)
-        own = {name: value for name, value in ctx.model.state_dict().items() if name not in packed}
-        self._store(f"{OWN}/{noted['task']}", {name: value.clone() for name, value in own.items()}, ctx)
-        self._store(HELD, {}, ctx)
-        self._note(ctx, structures=list(dict.fromkeys([*noted["structures"], *ctx.new])))
+            self._prune(ctx, masks)
+        if ctx.model.tasks is None:
+            ctx.memory.replace_group(self.key(f"{MASKS}/"), masks)
+        else:
+            self.after_update(ctx)
+        self._store_held({}, ctx)
+        self._note(ctx, structures=list(dict.fromkeys([*self._noted(ctx)["structures"], *ctx.new])))
+
+    def _begin_first(self, ctx: StepContext, masks: Mapping[str, Tensor]) -> None:
+        """Give all weights to the first task."""
+        for mask in masks.values():
+            mask.fill_(1)
+        self._note(ctx, structures=[], task=1, pruned=False)
 
     @torch.no_grad()
-    def _prune(self, ctx: StepContext) -> None:
+    def _prune(self, ctx: StepContext, masks: Mapping[str, Tensor]) -> None:
         """Mark the smallest weights of the task in each layer as free."""
-        masks, task = self._stored(MASKS, ctx), self._noted(ctx)["task"]
-        for name, weight in _packed(ctx.model).items():
+        task = self._noted(ctx)["task"]
+        for name, weight in packed_kernels(ctx.model).items():
             masks[name].masked_fill_(smallest(weight, masks[name] == task, self.options.prune), 0)
         self._note(ctx, pruned=True)
+
+    def _masks(self, ctx: StepContext) -> dict[str, Tensor]:
+        """Return the masks of the network by the name of their weight; all 0 where it has none yet."""
+        if ctx.model.tasks is not None:
+            return ctx.model.tasks.networks.owners
+        packed = packed_kernels(ctx.model)
+        return {name: torch.zeros_like(weight, dtype=torch.uint8) for name, weight in packed.items()}
 
     def _noted(self, ctx: StepContext) -> Json:
         """Return the structures that the masks are about, the latest task, and whether it has freed weights."""
@@ -156,37 +191,9 @@ class Packnet(SoftmaxClasses[PacknetOptions]):
     def _note(self, ctx: StepContext, **changes: object) -> None:
         ctx.memory.data[self.key(MASKS)] = ctx.memory.data.get(self.key(MASKS), {}) | changes
 
-    def _stored(self, kind: str, ctx: StepContext) -> dict[str, Tensor]:
-        """Return the tensors of one kind by the name of their weight."""
-        return ctx.memory.group(self.key(f"{kind}/"), ctx.device)
-
-    def _store(self, kind: str, values: Mapping[str, Tensor], ctx: StepContext) -> None:
-        """Replace the tensors of one kind."""
-        ctx.memory.replace_group(self.key(f"{kind}/"), values)
-
-
-def task_weights(weights: Mapping[str, Tensor], memory: Mapping[str, Tensor], task: int) -> dict[str, Tensor]:
-    """Return the weights of the network of a task: those of this and earlier tasks, the rest 0.
-
-    Outputs of structures that a later task has taught stay as they are; ask the network for the others only.
-
-    Args:
-        weights: Weights of a version.
-        memory: Tensors of its memory.
-        task: Number of the task, from 1.
-
-    Raises:
-        KeyError: There is no such task.
-    """
-    masks, own = Packnet.key(f"{MASKS}/"), Packnet.key(f"{OWN}/{task}/")
-    if not any(key.startswith(own) for key in memory):
-        raise KeyError(task)
-    found = {name: memory.get(own + name, value) for name, value in weights.items()}
-    for key, mask in memory.items():
-        if key.startswith(masks):
-            name = key.removeprefix(masks)
-            found[name] = weights[name] * ((mask >= 1) & (mask <= task)).to(weights[name].device)
-    return found
+    def _store_held(self, values: Mapping[str, Tensor], ctx: StepContext) -> None:
+        """Replace the weights by which those of earlier tasks are held."""
+        ctx.memory.replace_group(self.key(f"{HELD}/"), values)
 
 
 def smallest(weight: Tensor, among: Tensor, share: float) -> Tensor:
@@ -204,15 +211,7 @@ def smallest(weight: Tensor, among: Tensor, share: float) -> Tensor:
     return among & (weight.abs() <= sizes.kthvalue(count).values)
 
 
-def _packed(model: Segmenter) -> dict[str, Tensor]:
-    """Return the weights of convolutions in the trunk, by name."""
-    return {name: weight for name, weight in model.named_parameters() if _in_trunk(name) and weight.ndim > 2}
-
-
 def _others_of_trunk(model: Segmenter) -> dict[str, Tensor]:
     """Return the other weights of the trunk, by name: biases and normalisation."""
-    return {name: weight for name, weight in model.named_parameters() if _in_trunk(name) and weight.ndim <= 2}
-
-
-def _in_trunk(name: str) -> bool:
-    return name.startswith("trunks.")
+    weights = model.named_parameters()
+    return {name: weight for name, weight in weights if name.startswith("trunks.") and weight.ndim <= 2}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -23,3 +25,19 @@ def decide(probability: Tensor, exclusive: bool) -> Tensor:
     found = best > 1 - probability.sum(dim=0)
     rows = torch.arange(len(probability), device=probability.device).view(-1, *[1] * winner.ndim)
     return (rows == winner) & found
+
+
+def joined(parts: Iterable[Tensor]) -> Tensor:
+    """Return the probabilities of structures that exclude each other and were scored apart.
+
+    What was decided for a structure holds; those of the parts behind share the background of the parts before.
+
+    Args:
+        parts: Each ``(K, *S)``, 0..1, of all structures; 0 of those that another part scores.
+    """
+    first, *others = parts
+    found = first.clone()
+    for part in others:
+        later = part.masked_fill(decide(found, exclusive=True).any(dim=0), 0.0)
+        found = found * (1 - later.sum(dim=0)) + later
+    return found

@@ -57,7 +57,7 @@ class Segmenter(nn.Module):
     Attributes:
         trunk_of: The trunk, or branch, that serves each structure.
         branches: The branches, by their number among the trunks.
-        tasks: Chooses the kernel masks of a Bayesian network by the scan; ``None``: all scans share them.
+        tasks: Chooses the network of a task by the scan; ``None``: all scans share one.
     """
 
     def __init__(self, config: SegmenterConfig) -> None:
@@ -135,9 +135,27 @@ class Segmenter(nn.Module):
         self.output.remove(structure)
         del self.trunk_of[structure]
 
-    def suited(self, scan: Tensor) -> AbstractContextManager[None]:
-        """Return a context in which the network suits a scan ``(C, D, H, W)``; outside it suits the newest task."""
-        return nullcontext() if self.tasks is None else self.tasks.suited(self, scan)
+    def tasks_for(
+        self, scan: Tensor, structures: Sequence[StructureId] | None = None, task: int | None = None
+    ) -> tuple[int, ...]:
+        """Return the position of the task whose network segments a scan, for each structure.
+
+        That is the task of the scan or, for a structure that came later, the first one that knows it.
+
+        Args:
+            scan: ``(C, D, H, W)``.
+            structures: Uuids; all by default.
+            task: The task of the scan; by default that of the most similar scan that taught.
+        """
+        wanted, tasks = self.structures if structures is None else structures, self.tasks
+        if tasks is None:
+            return (0,) * len(wanted)
+        found = tasks.nearest(scan) if task is None else task
+        return tuple(max(found, tasks.networks.since(item)) for item in wanted)
+
+    def as_of(self, task: int) -> AbstractContextManager[None]:
+        """Return a context in which the network is that of a task; outside it is that of the newest one."""
+        return nullcontext() if self.tasks is None else self.tasks.networks.as_of(self, task)
 
     def forward(self, image: Tensor, structures: Sequence[StructureId] | None = None) -> Output:
         """Score the structures asked for (all by default) in one pass.
@@ -268,7 +286,7 @@ class Segmenter(nn.Module):
             model.trunk_of[structure] = trunk
         model.output.arrange(architecture.get("output", {}))
         if architecture.get("tasks"):
-            model.tasks = TaskMemory.of(model, model.config.channels)
+            model.tasks = TaskMemory(model)
         if weights is not None:
             try:
                 model.load_state_dict(weights)

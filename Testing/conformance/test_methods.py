@@ -293,6 +293,12 @@ def _a_need_matters(chosen):
     return any(_matters(chosen, need) for need in ("teacher", "exemplars", "prototypes", "memory:", "prior"))
 
 
+def _move_buffers(model, mark):
+    for key, value in model.named_buffers():
+        if mark in key:
+            value.add_(1)
+
+
 def _matters(chosen, need):
     """Return whether the loss, the batches, or the weights after an update, change with what earlier steps left."""
     if need == "exemplars":
@@ -306,13 +312,12 @@ def _matters(chosen, need):
         moved = {key: replace(item, mean=item.mean + 1) for key, item in other.prototypes.items.items()}
         other.prototypes = PrototypeBank(moved)
     elif need == "prior":
-        for key, value in other.model.named_buffers():
-            if ".prior_" in key:
-                value.add_(1)
+        _move_buffers(other.model, ".prior_")
     else:
         prefix = chosen.key(need.removeprefix("memory:"))
         tensors = {key: value + 1 if key.startswith(prefix) else value for key, value in other.memory.tensors.items()}
         other.memory.tensors = tensors
+        _move_buffers(other.model, "owner/")  # masks lie in the network
     losses, updated = [], []
     for ctx in (plain, other):
         with torch.no_grad():  # a distance from the previous weights is 0 before the first update

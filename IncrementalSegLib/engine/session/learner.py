@@ -117,6 +117,17 @@ class Learner:
         self.ctx.cases = pieces
         self.setup.request.method.next_scan(self.ctx)
 
+    def begin(self, pieces: Sequence[PreparedCase]) -> None:
+        """Begin the session, before its first round.
+
+        Args:
+            pieces: Crops of the first scan.
+        """
+        if self.state is None:
+            self.ctx.cases = pieces
+            self.state = TrainingState(TrainingCurve(planned=0))
+            self.setup.request.method.begin_step(self.ctx)
+
     def learn(self, pieces: Sequence[PreparedCase], scan: PreparedCase, steps: int) -> None:
         """Do the optimiser steps of a round.
 
@@ -127,9 +138,7 @@ class Learner:
         """
         setup, ctx, method = self.setup, self.ctx, self.setup.request.method
         ctx.cases = pieces
-        if self.state is None:
-            self.state = TrainingState(TrainingCurve(planned=0))
-            method.begin_step(ctx)
+        assert self.state is not None
         sources: dict[Source, tuple[Sequence[PreparedCase], Sequence[str]]] = {
             "new": (pieces, ctx.new),
             "exemplar": (method.rehearsal(ctx), ctx.structures),
@@ -154,7 +163,8 @@ class Learner:
         optimiser, curve, sums = trainer.optimiser(_PHASE), self.state.curve, dict[str, float]()
         self.state.resume(optimiser)
         assert ctx.teacher_model is not None
-        with ctx.teacher_model.suited(scan.image):
+        teacher = ctx.teacher_model
+        with teacher.as_of(max(teacher.tasks_for(scan.image))):
             for done in range(steps):
                 terms = trainer.step(curve.steps, _PHASE, optimiser)
                 curve.steps += 1

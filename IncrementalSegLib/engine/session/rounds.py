@@ -80,9 +80,12 @@ class Rounds:
             if other.sha256 != key
             for piece in other.pieces
         ]
-        if self.scans and (before := list(self.scans.values())[-1]).sha256 != key:
+        self.learner.begin(pieces)
+        before = next(reversed(self.scans.values()), None)
+        if before is not None and before.sha256 != key:
             self.learner.next_scan(before.pieces)
-        begin_scan_task(self.learner.ctx, key, whole.image)
+        if before is None or before.sha256 != key:
+            begin_scan_task(self.learner.ctx, key, whole.image)
         self.learner.learn([*pieces, *earlier], replace(whole, ignore=unseen | taught), steps)
         after = predict_with(scan.strokes, ready, volume, source.name, progress.sub(0.5, 1.0))
         self.scans.pop(key, None)  # the scan of the last round comes last

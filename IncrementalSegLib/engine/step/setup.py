@@ -89,6 +89,10 @@ def grow(setup: StepSetup, data: StepData) -> StepContext:
         text=request.text,
         progress=Share.of(setup.progress, Phase.PREPARING),
     )
+    if model.tasks is not None and model.tasks.networks.packed and not request.method.keeps_tasks:
+        model.tasks = None  # the kernels of all tasks will move
+    elif model.tasks is not None:
+        model.tasks.networks.store(model)
     fresh = [item for item in request.taught if item not in model.structures]
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn from torch's global generator
         torch.manual_seed(settings.seed)

@@ -19,13 +19,16 @@ def begin_task(ctx: StepContext, train: Subset) -> None:
     if memory is None:
         return
     scans = {entry["sha256"]: case.image for entry, case in zip(train.entries, train.prepared, strict=True)}
-    if memory.newest < 0:
+    if not memory.scans:
         memory.learn_to_embed(list(scans.values()), ctx.generator(-1))
     memory.begin(ctx.model, scans)
 
 
 def begin_scan_task(ctx: StepContext, sha256: str, scan: Tensor) -> None:
-    """Remember a corrected scan as a task, once; it begins with the masks that suit it.
+    """Remember a corrected scan as a task.
+
+    A Bayesian network takes the masks that suit the scan; one whose kernels have owners stays as it is, because it
+    builds on those of all tasks.  The task has no embedding where no other scan has one.
 
     Args:
         ctx: The session.
@@ -33,8 +36,10 @@ def begin_scan_task(ctx: StepContext, sha256: str, scan: Tensor) -> None:
         scan: The same on the model's grid, ``(C, D, H, W)``.
     """
     memory = ctx.model.tasks
-    if memory is None or memory.newest < 0 or memory.teaches(sha256):
+    if memory is None or memory.newest < 0:
         return
+    memory.networks.store(ctx.model)
     suited = memory.nearest(scan)
-    memory.begin(ctx.model, {sha256: scan})
-    memory.apply_masks(ctx.model, suited)
+    memory.begin(ctx.model, {sha256: scan} if memory.scans else {})
+    if not memory.networks.packed:
+        memory.networks.switch(ctx.model, suited)

@@ -80,6 +80,8 @@ class Method(ABC, Generic[OptionsT]):
             of a model needs nothing.
         draws_unlabelled: Whether the method draws batches from unlabelled scans, where there are some.
         reads_names: Whether the method uses the text embeddings of new structures, ``ctx.text``.
+        keeps_tasks: Whether the kernels of earlier tasks stay as they are, so that the networks of a task memory whose
+            kernels have owners stay valid; the memory is dropped otherwise.
         retains: Whether the method keeps old structures; ``False`` for the lower bounds of comparisons.
         guarantees: Whether training leaves every weight as it is that an old structure depends on.  The gate compares
             the weights, whatever the method says.
@@ -92,6 +94,7 @@ class Method(ABC, Generic[OptionsT]):
     needs: ClassVar[frozenset[str]] = frozenset()
     draws_unlabelled: ClassVar[bool] = False
     reads_names: ClassVar[bool] = False
+    keeps_tasks: ClassVar[bool] = False
     retains: ClassVar[bool] = True
     guarantees: ClassVar[bool] = False
     source: ClassVar[str]

@@ -1,21 +1,26 @@
 """PackNet: which weights are freed and held, and the network of an earlier task to the bit."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from tiny import BAR, DISC, SQUARE, batch, bits, cases, changed, context, method, trainer
 
 from IncrementalSegLib.engine.scores.scoring import Validation
-from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.methods.packnet import RETRAIN, smallest, task_weights
+from IncrementalSegLib.errors import MissingNeedError, ModelError
+from IncrementalSegLib.methods.packnet import RETRAIN, smallest
 
 KERNEL = "trunks.0.down.0.0.conv.weight"
 
 
 def masks(ctx):
-    start = "packnet/masks/"
-    return {key.removeprefix(start): item for key, item in ctx.memory.tensors.items() if key.startswith(start)}
+    return {name: item.clone() for name, item in ctx.model.tasks.networks.owners.items()}
+
+
+def network(ctx):
+    """Return a copy of the weights and statistics that segment."""
+    return {name: item for name, item in bits(ctx.model).items() if not name.startswith("tasks.")}
 
 
 def test_the_smallest_weights_of_a_task_are_chosen():
@@ -54,47 +59,38 @@ def test_the_first_step_frees_half_of_each_layer_and_trains_the_rest_again():
     assert ctx.memory.data["packnet/masks"] == {"structures": [DISC], "task": 1, "pruned": True}
 
 
-def test_the_network_of_an_earlier_task_is_that_of_then_to_the_bit():
-    chosen = method("packnet")
-    ctx = context(chosen, new=(SQUARE,))
-    then = copy.deepcopy(ctx.model)  # the free weights are 0, the masks were made from a model of another method
-    first = {name: value == 1 for name, value in masks(ctx).items()}
+@pytest.mark.parametrize("fixed", [True, False])
+def test_the_network_of_an_earlier_task_is_that_of_then_to_the_bit(fixed):
+    chosen = method("packnet", fixed=fixed)
+    ctx = context(chosen, old=(), new=(DISC,))
     trainer(chosen, ctx, 4).run()
     chosen.remember(ctx)
-    now = bits(ctx.model)
-    assert {int(value) for mask in masks(ctx).values() for value in mask.unique()} == {0, 1, 2}
-    moved = changed(bits(then), now)
-    assert KERNEL in moved
-    assert {name for name in moved if name.startswith("trunks.")} <= set(first), "biases and normalisation are fixed"
-    old = task_weights(now, ctx.memory.tensors, 1)
-    for name, mask in first.items():
-        assert torch.equal(now[name][mask], bits(then)[name][mask])
-        assert torch.equal(old[name], bits(then)[name])
-    then.load_state_dict(old)
-    image = batch(ctx).image
-    teacher = copy.deepcopy(ctx.teacher_model)
+    tasks, drawn = ctx.model.tasks, batch(ctx).image
+    tasks.begin(ctx.model, {})
+    then, first = network(ctx), {name: value == 1 for name, value in masks(ctx).items()}
     with torch.no_grad():
-        for name, mask in first.items():
-            teacher.get_parameter(name).mul_(mask)
-        found, expected = (item.eval()(image).logits for item in (then, teacher))
-    assert torch.equal(found[:, :2], expected)
-    latest = task_weights(now, ctx.memory.tensors, 2)
-    assert changed(now, latest) == set()
-    with pytest.raises(KeyError):
-        task_weights(now, ctx.memory.tensors, 3)
-
-
-def test_normalisation_may_be_that_of_each_task():
-    chosen = method("packnet", fixed=False)
-    ctx = context(chosen, new=(SQUARE,))
-    before = bits(ctx.model)
-    trainer(chosen, ctx, 4).run()
-    chosen.remember(ctx)
-    now = bits(ctx.model)
-    own = [name for name in changed(before, now) if name.startswith("trunks.") and name not in masks(ctx)]
-    assert {name.rpartition(".")[2] for name in own} >= {"weight", "bias", "running_mean"}
-    old = task_weights(now, ctx.memory.tensors, 1)
-    assert changed({name: before[name] for name in own}, {name: old[name] for name in own}) == set()
+        expected = ctx.model.eval()(drawn).logits
+    later = replace(
+        ctx, teacher_model=copy.deepcopy(ctx.model), structures=(DISC, SQUARE), new=(SQUARE,), cases=cases((SQUARE,))
+    )
+    tasks.networks.store(ctx.model)
+    chosen.grow(ctx.model, (SQUARE,), later)
+    chosen.begin_step(later)
+    tasks.begin(ctx.model, {})
+    trainer(chosen, later, 4).run()
+    chosen.remember(later)
+    now = network(later)
+    assert {int(value) for mask in masks(later).values() for value in mask.unique()} == {0, 1, 2}
+    moved = changed(then, {name: now[name] for name in then})
+    assert KERNEL in moved
+    assert ("trunks.0.down.0.0.adn.N.running_mean" in moved) is not fixed
+    assert all(torch.equal(now[name][mask], then[name][mask]) for name, mask in first.items())
+    with torch.no_grad(), ctx.model.eval().as_of(0):
+        assert changed(then, {name: ctx.model.state_dict()[name] for name in then}) == set()
+        found = ctx.model(drawn).logits
+        assert torch.equal(found[:, :2], expected)
+        assert (found[:, 2] == -torch.inf).all(), "the first task does not know the square"
+    assert changed(now, network(later)) == set()
 
 
 def test_a_scan_of_a_session_is_a_task_and_momentum_does_not_move_what_is_held():
@@ -110,6 +106,15 @@ def test_a_scan_of_a_session_is_a_task_and_momentum_does_not_move_what_is_held()
     after = bits(ctx.model)
     assert all(torch.equal(after[name][mask < 3], before[name][mask < 3]) for name, mask in of.items())
     assert not torch.equal(after[KERNEL], before[KERNEL])
+
+
+def test_another_method_changes_the_weights_of_all_tasks():
+    chosen = method("packnet")
+    ctx = context(chosen, new=(BAR,))
+    ctx.model.tasks = None  # as the engine leaves it after a step with another method
+    chosen.grow(ctx.model, (), ctx)
+    with pytest.raises(MissingNeedError, match="another network"):
+        chosen.begin_step(ctx)
 
 
 def test_networks_and_tasks_that_it_cannot_have_are_refused():

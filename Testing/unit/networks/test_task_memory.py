@@ -42,7 +42,7 @@ def scans(kind, count=8):
 
 def bayesian(prior="stick_breaking"):
     model = segmenter(network="unet2d-bayes", dropout=0.0, output="classes", mask_prior=prior).eval()
-    model.tasks = TaskMemory.of(model, 1)
+    model.tasks = TaskMemory(model)
     return model
 
 
@@ -61,6 +61,7 @@ def two():
     model.tasks.begin(model, scans("rows"))
     move_masks(model, -2.0)  # the first task ends with other masks than it began with
     model.first = bits(model)
+    model.tasks.networks.store(model)
     model.tasks.begin(model, scans("columns"))
     move_masks(model, -2.0)
     return model
@@ -68,7 +69,7 @@ def two():
 
 @torch.no_grad()
 def seen(model, image):
-    with model.suited(image):
+    with model.as_of(max(model.tasks_for(image))):
         return model(image[:, 0][None].float()).logits
 
 
@@ -126,7 +127,7 @@ def test_the_network_has_its_own_masks_again_afterwards(two):
     inside = {}
 
     def fail():
-        with two.suited(scan("rows", 77)):
+        with two.as_of(0):
             inside.update(bits(two))
             raise RuntimeError("inside")
 
@@ -140,7 +141,7 @@ def test_random_passes_draw_the_masks_of_the_task(two):
     rows = scan("rows", 77)
     image = rows[:, 0][None].float()
     live = [*two.monte_carlo(image, 2, generator())]
-    with two.suited(rows):
+    with two.as_of(two.tasks.nearest(rows)):
         suited = [*two.monte_carlo(image, 2, generator())]
     assert not torch.equal(live[0], suited[0])
 
@@ -154,7 +155,8 @@ def test_one_task_and_none_change_nothing():
     assert float(model.tasks.limit) >= 1e30  # nothing to compare a single scan with
     model.tasks.begin(model, {name("rows", 0): image})
     for other in ("rows", "half"):
-        with model.suited(scan(other, 5)):
+        assert model.tasks_for(scan(other, 5)) == (0, 0)
+        with model.as_of(0):
             assert torch.equal(model(image[:, 0][None].float()).logits, plain)
 
 
@@ -175,8 +177,8 @@ def test_it_is_rebuilt_from_the_weights(two):
 def test_a_scan_that_teaches_again_belongs_to_the_newest_task(two):
     model = copy.deepcopy(two)
     model.tasks.begin(model, {name("rows", 0): scan("rows", 0)})
-    assert model.tasks.teaches(name("rows", 0))
-    assert not model.tasks.teaches(name("rows", 1))
+    row = model.tasks.scans.index(name("rows", 0))
+    assert int(model.tasks.task[row]) == 2
     assert model.tasks.scans.count(name("rows", 0)) == 1
     assert model.tasks.nearest(scan("rows", 0)) == 2
 
@@ -188,6 +190,8 @@ def test_forgotten_scans_are_no_neighbours(two):
     assert model.tasks.newest == 1
     assert model.tasks.nearest(scan("columns", 77)) == 0
     assert model.tasks.forget([name("rows", 0), name("half", 0)]) == 1
+    model.tasks.forget([*scans("rows")])
+    assert model.tasks.nearest(scan("rows", 77)) == 1, "where no scan is known the newest task counts"
 
 
 def test_training_leaves_the_encoder_alone(two):
@@ -200,6 +204,7 @@ def test_training_leaves_the_encoder_alone(two):
     [
         ("tasks.task", torch.full((16,), 2), "names a task that it does not hold"),
         ("tasks.scan", torch.zeros(3, 32, dtype=torch.uint8), "does not describe all"),
+        ("tasks.networks.level", torch.zeros(4, dtype=torch.int64), "its tasks differ in number"),
     ],
 )
 def test_tensors_from_elsewhere_are_checked(two, key, value, fault):
