@@ -95,9 +95,7 @@ class Clis(SoftmaxClasses[ClisOptions]):
     def begin_step(self, ctx: StepContext) -> None:
         """Make the distribution before the step the prior; before the first step that is N(0, 1) and Beta(1, 1)."""
         if ctx.teacher_model is not None:
-            for kernels, mask in layers_of(ctx.model):
-                kernels.renew_prior()
-                mask.renew_prior()
+            _renew_priors(ctx.model)
             if self.options.proposals:
                 self._propose(ctx)
 
@@ -121,6 +119,10 @@ class Clis(SoftmaxClasses[ClisOptions]):
         for parameter in ctx.model.parameters():
             if parameter.grad is not None:
                 parameter.grad = parameter.grad * kept[parameter] if parameter in kept else None
+
+    def next_scan(self, ctx: StepContext) -> None:
+        """Make the distribution after the scan before the prior: each scan of a session is a task (Eq. 5)."""
+        _renew_priors(ctx.model)
 
     def remember(self, ctx: StepContext) -> None:
         """Drop what was proposed for this step alone."""
@@ -181,6 +183,13 @@ def divergences(model: Segmenter) -> dict[str, Tensor]:
         f"kl_{name}": torch.stack(each).sum()
         for name, each in (("kernels", kernels), ("sticks", sticks), ("masks", masks))
     }
+
+
+def _renew_priors(model: Segmenter) -> None:
+    """Make the posterior the prior of all kernels and masks."""
+    for kernels, mask in layers_of(model):
+        kernels.renew_prior()
+        mask.renew_prior()
 
 
 def _mask_divergence(mask: KernelMask) -> Tensor:

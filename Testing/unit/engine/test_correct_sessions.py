@@ -259,6 +259,19 @@ def test_a_simulated_session_scores_each_case_before_and_after_and_writes_nothin
     assert [case.back for case in still.cases] == [{}, {}, {}]
 
 
+def test_the_prior_of_a_scan_is_the_posterior_of_the_one_before(tmp_path, data, scans, teach, round_of):
+    model = tmp_path / "bayesian"
+    teach(model, data / "humerus", "humerus", method="clis")
+    round_of(scans[0], of=model, method="clis")
+    before = learned(model)
+    round_of(scans[1], of=model, method=None)
+    now = learned(model)
+    names = [name for name in before if name.endswith("prior_mean")]
+    assert names
+    assert all(torch.equal(now[name], before[name.replace("prior_mean", "mean.weight")]) for name in names)
+    assert not same({name: before[name] for name in names}, {name: now[name] for name in names})
+
+
 def test_a_session_makes_a_plain_network_bayesian_and_keeps_it(tmp_path, data, scans, teach, round_of):
     model = tmp_path / "plain"
     teach(model, data / "humerus", "humerus", method="finetune-softmax", network="unet2d")
@@ -267,7 +280,7 @@ def test_a_session_makes_a_plain_network_bayesian_and_keeps_it(tmp_path, data, s
     priors = {name: value for name, value in one.items() if name.endswith(("prior_mean", "prior_sigma"))}
     round_of(scans[0], of=model, method=None)
     assert priors
-    assert same(priors, {name: learned(model)[name] for name in priors})  # all rounds are one task
+    assert same(priors, {name: learned(model)[name] for name in priors})  # the rounds on a scan are one task
     undo_correction(model)
     assert same(learned(model), one)
     result = keep_corrections(model, device="cpu")

@@ -29,6 +29,17 @@ def test_the_first_prior_is_the_papers_and_later_ones_are_posteriors():
     assert 0 <= total(later.model) < moved / 100
 
 
+def test_each_scan_of_a_session_has_the_posterior_of_the_one_before_as_prior():
+    chosen = method("clis")
+    ctx = context(chosen)
+    trainer(chosen, ctx, 3).run()
+    weights = {name: value for name, value in bits(ctx.model).items() if "prior" not in name}
+    assert total(ctx.model) > 1
+    chosen.next_scan(ctx)
+    assert total(ctx.model) == pytest.approx(0, abs=1e-2)
+    assert changed(weights, {name: value for name, value in bits(ctx.model).items() if "prior" not in name}) == set()
+
+
 @torch.no_grad()
 def test_divergences_are_those_of_every_layer():
     ctx = context(method("clis"), old=())
