@@ -26,7 +26,7 @@ from IncrementalSegLib.cli.words import spelled
 from IncrementalSegLib.errors import CommandRef
 
 if TYPE_CHECKING:
-    from IncrementalSegLib.engine.session.session import SessionStatus
+    from IncrementalSegLib.engine.session.status import SessionStatus
 
 
 class Action(StrEnum):
@@ -130,23 +130,11 @@ def command(
 
 
 def _act(action: Action, model: Path, device: Any, as_json: bool) -> None:
-    from IncrementalSegLib.engine.correct import corrections, discard_corrections, keep_corrections, undo_correction
+    from IncrementalSegLib.engine.correct import corrections, discard_corrections, undo_correction
 
     match action:
         case Action.keep:
-            with progress_bar("keep_corrections") as progress:
-                result = keep_corrections(model, device=device, progress=progress)
-            if as_json:
-                print_json(result.to_json())
-            else:
-                show(result.report, f"Structures since version {result.record.parent}")
-                kept, used = result.record.number, "is in use."
-                if not result.record.accepted:
-                    again = spelled(CommandRef("accept", {"model": str(model), "version": kept}))
-                    used = f"is a candidate; the version in use has not changed. To use it anyway: {again}"
-                say(f"Version {kept} of {model} {used}")
-            if not result.record.accepted:
-                raise typer.Exit(HELD_BACK)
+            _keep(model, device, as_json)
             return
         case Action.discard:
             found = discard_corrections(model)
@@ -158,9 +146,10 @@ def _act(action: Action, model: Path, device: Any, as_json: bool) -> None:
         print_json(found.to_json())
         return
     if action is Action.undo:
-        say("The last round is taken back; the outline that it wrote stays as it is.")
+        say("The last round of the session is taken back; the outline that it wrote stays as it is.")
     if not found.rounds:
-        say(f"No corrections of {model} are open; version {found.parent} is in use.")
+        done = "The correction session is discarded" if action is Action.discard else "No correction session is open"
+        say(f"{done}; version {found.parent} of {model} is in use.")
     else:
         names = list(found.scans[0]["agreement"])
         rows = [
@@ -169,6 +158,29 @@ def _act(action: Action, model: Path, device: Any, as_json: bool) -> None:
         ]
         print_table("Dice of the first and the last outline", ("scan", "rounds", "voxels painted", *names), rows)
         say(f"{_learned(found)} {found.undoable} can be undone.")
+        if found.candidate is not None:
+            say(f"Version {found.candidate}, a candidate, holds what was learned.")
+
+
+def _keep(model: Path, device: Any, as_json: bool) -> None:
+    from IncrementalSegLib.engine.correct import keep_corrections
+
+    with progress_bar("keep_corrections") as progress:
+        result = keep_corrections(model, device=device, progress=progress)
+    kept, used = result.record.number, result.record.accepted
+    if as_json:
+        print_json(result.to_json())
+    else:
+        show(result.report, f"Structures since version {result.record.parent}")
+    if not as_json and used:
+        say(f"Version {kept} of {model} is in use.")
+    elif not as_json:
+        accept = spelled(CommandRef("accept", {"model": str(model), "version": kept}))
+        discard = spelled(CommandRef("discard_corrections", {"model": str(model)}))
+        say(f"Version {kept} of {model} is a candidate; the version in use has not changed. To use it anyway: {accept}")
+        say(f"The session stays open: correct more, undo rounds, or discard it: {discard}")
+    if not used:
+        raise typer.Exit(HELD_BACK)
 
 
 def _learned(found: SessionStatus) -> str:

@@ -13,7 +13,6 @@ from IncrementalSegLib.names import name_key
 from IncrementalSegLib.structures import BACKGROUND, StructureList
 from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.grids import difference, inside, moved, same_lattice
-from IncrementalSegLib.volumes.io import read_image
 from IncrementalSegLib.volumes.labels import Mask, read_label
 from IncrementalSegLib.volumes.volume import Grid
 
@@ -63,8 +62,7 @@ def read_strokes(path: Path, grid: Grid, structures: StructureList, exclusive: b
         GeometryError: The strokes are on another grid, or reach beyond the scan.
         UnknownNameError: A painted segment is neither a structure of the model nor the background.
     """
-    _check_grid(path, grid)
-    content = read_label(path, grid)
+    content = read_label(path, grid, on_grid=lambda own: _check_grid(path, own, grid))
     if not content.segments:
         raise DataError(
             f"The strokes {path.name} hold no segments.",
@@ -90,9 +88,8 @@ def read_strokes(path: Path, grid: Grid, structures: StructureList, exclusive: b
     )
 
 
-def _check_grid(path: Path, grid: Grid) -> None:
+def _check_grid(path: Path, own: Grid, grid: Grid) -> None:
     """Refuse strokes that would have to be resampled or cut."""
-    own = read_image(path, []).grid
     found = difference(own, grid)
     if not found:
         return

@@ -14,10 +14,19 @@ from IncrementalSegLib.correction.regions import require_slic
 from IncrementalSegLib.correction.strokes import read_strokes
 from IncrementalSegLib.engine.propagated import predict_with
 from IncrementalSegLib.engine.ready import ReadyModel
-from IncrementalSegLib.engine.results import Format, files_of, keep_files, millilitres, place_results, write_result
+from IncrementalSegLib.engine.results import (
+    Format,
+    check_files,
+    files_of,
+    keep_files,
+    millilitres,
+    place_results,
+    write_result,
+)
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.session.learner import STEPS, LearnerSettings
-from IncrementalSegLib.engine.session.session import Session, SessionStatus
+from IncrementalSegLib.engine.session.session import Session
+from IncrementalSegLib.engine.session.status import SessionStatus
 from IncrementalSegLib.engine.settings import FORMAT, MODEL, SCAN, DeviceSettings, VersionChoice, WorkSettings
 from IncrementalSegLib.engine.sources import one_source
 from IncrementalSegLib.engine.step.result import StepResult
@@ -142,7 +151,7 @@ def _settings(session: Session, call: CorrectCall) -> LearnerSettings:
         return LearnerSettings(call.method, dict(call.options), call.seed)
     if call.method not in (None, begun.method) or (call.options and dict(call.options) != dict(begun.options)):
         raise ModelError(
-            f"The corrections of {session.folder.path} began with the method {begun.method!r} and its options.",
+            f"The correction session of {session.folder.path} has the method {begun.method!r} and its options.",
             "What was learned so far would be lost.",
             Hint(
                 "Keep it with ",
@@ -163,12 +172,14 @@ def _correct(call: CorrectCall, session: Session | None = None) -> CorrectResult
     settings = None if session is None else _settings(session, call)
     ready = ReadyModel.open(call.model, None, call.version, call.device, warnings=warnings)
     volume = ready.read(source)
+    check_files(path, volume.grid)
     drawn = read_strokes(strokes, volume.grid, ready.structures, ready.loaded.segmenter.exclusive)
+    rounds = None
     if session is None or settings is None:
         share = Share.of(call.progress, Phase.SEGMENTING.of(source.name))
         prediction = predict_with(drawn, ready, volume, source.name, share)
     else:
-        prediction = session.correct(
+        prediction, rounds = session.correct(
             source,
             volume,
             drawn,
@@ -178,12 +189,9 @@ def _correct(call: CorrectCall, session: Session | None = None) -> CorrectResult
             steps=STEPS if call.steps is None else call.steps,
             progress=call.progress,
         )
-    try:
-        outputs = write_result(path, prediction, volume.grid, ready.structures, warnings)
-    except BaseException:
-        if session is not None:  # else strokes would teach twice when they are given again
-            session.undo()
-        raise
+    outputs = write_result(path, prediction, volume.grid, ready.structures, warnings)
+    if session is not None and settings is not None and rounds is not None:
+        session.save(rounds, settings)  # last: a round without its outline would teach twice when it is done again
     found = {item.name: millilitres(prediction.mask[item.id], volume.grid) for item in ready.structures}
     told = list(dict.fromkeys(warnings))  # the scan is predicted twice where a model learns
     return CorrectResult(source.name, outputs, found, told, None if session is None else session.status())
@@ -255,8 +263,10 @@ class KeepCall(WorkSettings, DeviceSettings):
 def keep_corrections(call: KeepCall) -> StepResult:
     """Save what a correction session has learned as a new version, which is used unless the retention gate refuses it.
 
+    Where it is not used the session stays open until the version is accepted or the session is discarded.
+
     Returns:
-        The new version.
+        The new version; the one there is, where nothing was learned since.
 
     Raises:
         IncrementalSegError: No session is open, another version is in use than when it began, or the version cannot
@@ -265,9 +275,8 @@ def keep_corrections(call: KeepCall) -> StepResult:
     runtime, folder = start(call.device), open_model(call.model)
     with folder.writing():
         session = Session(folder)
-        number = session.kept
-        session.settle()
-        if number is not None:
+        if session.document and session.method is None and (number := session.candidate) is not None:
+            session.settle()
             return StepResult.of(folder, number)
         return _open(folder).keep(runtime, call.progress, call.accept)
 
@@ -277,7 +286,7 @@ def _open(folder: ModelFolder) -> Session:
     session = Session(folder)
     if session.method is None:
         raise ModelError(
-            f"No corrections of {folder.path} are waiting to be kept.",
+            f"No correction session of {folder.path} is open.",
             todo=Hint("Begin with ", CommandRef("correct"), " and a method."),
         )
     return session

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, SkipValidation
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.ready import ReadyModel
-from IncrementalSegLib.engine.results import files_of, keep_files, millilitres, place_results, write_result
+from IncrementalSegLib.engine.results import check_files, files_of, keep_files, millilitres, place_results, write_result
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.session.scans import CorrectedScan
 from IncrementalSegLib.engine.session.session import Session
@@ -67,6 +68,7 @@ class OutlineCall(WorkSettings, DeviceSettings):
     output: Annotated[str | Path, Field(description="A file name or a folder.")]
     _: KW_ONLY
     count: Annotated[int, Field(ge=1, description="Largest number of spots.")] = COUNT
+    loader: Annotated[SkipValidation[Loader], Field(description="Loads the model.")] = load
 
 
 @called_with(OutlineCall)
@@ -86,11 +88,12 @@ def outline(call: OutlineCall) -> OutlineResult:
     source, folder = one_source(call.scan, warnings), open_model(call.model)
     path = place_results(Path(call.output), [source], None)(source)
     keep_files(files_of(path, ["uncertainty"]), source.paths, overwrite=False)
-    ready, known, session = ReadyModel.open(call.model, device=call.device, warnings=warnings), None, Session(folder)
+    ready, known = ReadyModel.open(call.model, device=call.device, loader=call.loader, warnings=warnings), None
+    volume, session = ready.read(source), Session(folder)
+    check_files(path, volume.grid, ["uncertainty"])
     if session.method is not None:
         rounds = session.rounds(ready, start(call.device), call.progress)
         ready, known = rounds.ready, rounds.scans.get(fingerprint(source.paths))
-    volume = ready.read(source)
     share = Share.of(call.progress, Phase.SEGMENTING.of(source.name))
     prediction = ready.predict(volume, source.name, probability=True, uncertainty=True, progress=share)
     assert prediction.uncertainty is not None

@@ -18,7 +18,7 @@ from IncrementalSegLib.structures import StructureList
 from IncrementalSegLib.volumes.io import name_of, write_volume
 from IncrementalSegLib.volumes.payload import is_folder, is_there
 from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
-from IncrementalSegLib.volumes.segmentations import value_table, write_label_map
+from IncrementalSegLib.volumes.segmentations import check_label_map, value_table, write_label_map
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
 Format = Literal["seg.nrrd", "nii.gz"]
@@ -84,18 +84,26 @@ def keep_files(files: Sequence[Path], scans: Sequence[Path], overwrite: bool) ->
         )
 
 
-def check_names(files: Sequence[Path]) -> None:
-    """Refuse a result with a name that a file system does not take.
+def check_files(path: Path, grid: Grid, maps: Sequence[str] = ()) -> None:
+    """Refuse a result that cannot be written, before the work for it.
+
+    Args:
+        path: File of the outlines.
+        grid: The grid of the scan.
+        maps: Names of the maps.
 
     Raises:
-        OptionError: A name is too long.
+        OptionError: A name is longer than a file system takes.
+        DataError: The format cannot hold the grid.
     """
-    for path in files:
-        if len(os.fsencode(path.name)) > LONGEST_NAME:
+    for file in files_of(path, maps):
+        if len(os.fsencode(file.name)) > LONGEST_NAME:
             raise OptionError(
-                f"The result would be called {path.name!r}, which is longer than {LONGEST_NAME} bytes.",
+                f"The result would be called {file.name!r}, which is longer than {LONGEST_NAME} bytes.",
                 todo="Rename the scan, or segment it alone with a file name as output.",
             )
+    if not path.name.lower().endswith(".seg.nrrd"):
+        check_label_map(path, grid)
 
 
 def files_of(path: Path, maps: Sequence[str] = ()) -> list[Path]:

@@ -15,7 +15,7 @@ from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.results import (
     UNCERTAINTY_PARTS,
     Format,
-    check_names,
+    check_files,
     files_of,
     keep_files,
     millilitres,
@@ -179,8 +179,8 @@ def segment(call: SegmentCall) -> SegmentResult:
         report = segmenting.sub(number / len(sources), (number + 1) / len(sources))
         report(0.0)
         try:
-            check_names(files_of(path, maps))
             volume = ready.read(source, call.strict)
+            check_files(path, volume.grid, maps)
             prediction = ready.predict(
                 volume,
                 source.name,

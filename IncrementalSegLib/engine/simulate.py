@@ -209,7 +209,7 @@ class SimulatedUser:
         self.random = np.random.default_rng(call.seed)
         if call.method is not None:
             settings = LearnerSettings(call.method, call.options, call.seed)
-            learner = Learner(open_model(call.model), settings, start(call.device), lambda *_: None)
+            learner = Learner(open_model(call.model), settings, start(call.device), lambda *_: None, ready.loaded)
             self.session = Rounds(ready, learner)
 
     @property

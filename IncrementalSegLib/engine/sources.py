@@ -49,13 +49,17 @@ def find_sources(
 
     Raises:
         DataError: A folder holds both DICOM files and others, or scans only in its subfolders.
-        OptionError: No scan is named, or two have one name.
+        OptionError: No scan is named, one is named twice, or two have one name.
     """
     named = [scans] if isinstance(scans, str | Path) else list(scans)
     told: list[str] = []
     sources = [source for item in named for source in _sources_of(item, told)]
     if not sources:
         raise OptionError("No scan is named.", todo="Name at least one file or folder.")
+    places = Counter(tuple(map(os.path.realpath, source.paths)) for source in sources)
+    for source in sources:
+        if places[tuple(map(os.path.realpath, source.paths))] > 1:
+            raise OptionError(f"The scan {source} is given twice.", todo="Name it once.")
     if apart:
         sources = _apart(_apart(sources, lambda path: path.parent.name), lambda path: str(path.parent))
     names = [source.name.casefold() for source in sources]

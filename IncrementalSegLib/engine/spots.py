@@ -6,10 +6,11 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from IncrementalSegLib.correction.spots import Spot, find_spots
+from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.settings import MODEL, NAMES, SCAN, VersionChoice
 from IncrementalSegLib.engine.sources import one_source
@@ -76,6 +77,7 @@ class SpotsCall(VersionChoice):
     _: KW_ONLY
     count: Annotated[int, Field(ge=1, description="Largest number of spots.")] = COUNT
     structures: Annotated[str | None, Field(description=NAMES)] = None
+    loader: Annotated[SkipValidation[Loader], Field(description="Loads the model.")] = load
 
 
 @called_with(SpotsCall)
@@ -97,7 +99,7 @@ def spots(call: SpotsCall) -> SpotsResult:
     """
     warnings: list[str] = []
     source = one_source(call.scan, warnings)
-    ready = ReadyModel.open(call.model, call.structures, call.version, call.device, warnings=warnings)
+    ready = ReadyModel.open(call.model, call.structures, call.version, call.device, call.loader, warnings)
     segmenting = Share.of(call.progress, Phase.SEGMENTING.of(source.name))
     volume = ready.read(source)
     prediction = ready.predict(volume, source.name, probability=True, uncertainty=True, progress=segmenting)

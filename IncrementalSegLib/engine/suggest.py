@@ -9,10 +9,11 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, SkipValidation
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from scipy import ndimage
 
+from IncrementalSegLib.engine.models import Loader, load
 from IncrementalSegLib.engine.ready import ReadyModel
 from IncrementalSegLib.engine.settings import MODEL, NAMES, SCANS, VersionChoice
 from IncrementalSegLib.engine.sources import find_sources
@@ -71,6 +72,7 @@ class SuggestCall(VersionChoice):
     scans: Annotated[str | Path | Sequence[str | Path], Field(description=SCANS)]
     _: KW_ONLY
     structures: Annotated[str | None, Field(description=NAMES)] = None
+    loader: Annotated[SkipValidation[Loader], Field(description="Loads the model.")] = load
 
 
 @called_with(SuggestCall)
@@ -93,7 +95,7 @@ def suggest(call: SuggestCall) -> SuggestResult:
     """
     warnings: list[str] = []
     sources = find_sources(call.scans, warnings, apart=True)
-    ready = ReadyModel.open(call.model, call.structures, call.version, call.device, warnings=warnings)
+    ready = ReadyModel.open(call.model, call.structures, call.version, call.device, call.loader, warnings)
     found: list[Suggestion] = []
     failed: dict[str, IncrementalSegError] = {}
     for number, source in enumerate(sources):

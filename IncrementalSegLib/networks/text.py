@@ -169,7 +169,17 @@ def _listed(path: Path) -> list[str]:
             "The rows of a .npy have no names.",
             "Write the names of its rows into that file, one per line.",
         )
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"The list {path} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}.",
+            "In another encoding a name would be misread.",
+            "Save it as UTF-8.",
+        ) from error
+    except OSError as error:
+        raise OptionError(f"The list {path} cannot be read ({error.strerror}).", todo="Check its rights.") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _by_name(rows: Iterable[tuple[str, Any]], path: Path) -> dict[str, Vector]:

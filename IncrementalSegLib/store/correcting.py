@@ -18,11 +18,41 @@ from IncrementalSegLib.types import Json
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from IncrementalSegLib.store.reader import ModelReader
+
 CORRECTING = "correcting"
 """Name of the folder inside a model's."""
 
 ROUNDS_KEPT = 5
 """Rounds on the disk: all but one of them can be undone, and the first round always if it is among them."""
+
+
+def version_of(session: Json, reader: ModelReader) -> int | None:
+    """Return the number of the newest version that holds what a session had learned at its last round, if any.
+
+    Args:
+        session: Its document.
+        reader: The model.
+
+    Raises:
+        ModelError: A version is damaged.
+    """
+    newer = (number for number in reversed(reader.numbers()) if number > session["parent"])
+    return next((number for number in newer if reader.record(number).step.get("id") == session["id"]), None)
+
+
+def has_ended(session: Json, reader: ModelReader) -> bool:
+    """Return whether a version that holds what a session had learned is or was in use, or is about to be.
+
+    A candidate that the gate held back leaves the session open.
+
+    Raises:
+        ModelError: A version is damaged.
+    """
+    number = version_of(session, reader)
+    if number is None:
+        return False
+    return bool(reader.document("record", number)["accepted"]) or reader.record(number).accepted
 
 
 class Correcting:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TypeVar
 
-from IncrementalSegLib.store.correcting import Correcting
+from IncrementalSegLib.store.correcting import Correcting, has_ended
 from IncrementalSegLib.store.format import FORM_ERRORS
 from IncrementalSegLib.store.reader import ModelReader, check_model
 from IncrementalSegLib.store.record import VersionRecord
@@ -88,8 +88,8 @@ def read_corrections(model: str | Path) -> Json | None:
     """Return what is known of the correction session of a model without torch.
 
     Returns:
-        ``method``, ``rounds`` and ``scans`` (names); ``None`` where no session is
-        open: one that became a version is not.
+        ``method``, ``rounds`` and ``scans`` (names); ``None`` where no session is open: one whose version was accepted
+        is not.
 
     Raises:
         IncrementalSegError: A file is damaged.
@@ -97,7 +97,7 @@ def read_corrections(model: str | Path) -> Json | None:
     reader = ModelReader(Path(model))
     store = Correcting(reader.path)
     asked = store.document("session")
-    if not asked or _is_saved(asked, reader):
+    if not asked or has_ended(asked, reader):
         return None
     return {
         "method": asked["method"],

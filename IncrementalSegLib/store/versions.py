@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.files import TEMPORARY, encode_json, remove_folder, remove_unfinished
 from IncrementalSegLib.store import contents
-from IncrementalSegLib.store.correcting import CORRECTING
+from IncrementalSegLib.store.correcting import CORRECTING, Correcting, version_of
 from IncrementalSegLib.store.lock import LOCK, WriterLock
 from IncrementalSegLib.store.manifest import MANIFEST
 from IncrementalSegLib.store.reader import RECORD, VERSIONS, ModelReader, check_model
@@ -218,7 +218,7 @@ class ModelFolder(ModelReader):
                 replace(self._state(), name=name).write(self.path)
 
     def accept(self, number: int) -> None:
-        """Make a version the current one, whatever its status was.
+        """Make a version the current one, whatever its status was; a correction session that it holds ends.
 
         Raises:
             UnknownNameError: There is no version of that number.
@@ -227,6 +227,9 @@ class ModelFolder(ModelReader):
         with self.writing():
             self.verify(number)
             self._state().accepting(number).write(self.path)
+            session = Correcting(self.path)
+            if (asked := session.document("session")) and version_of(asked, self) == number:
+                session.remove()
 
     def reject(self, number: int) -> None:
         """Mark a version as not to be used; its files stay.

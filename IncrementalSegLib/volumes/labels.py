@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,13 @@ class LabelFile:
         return mask
 
 
-def read_label(path: Path, grid: Grid, notes: list[Note] | None = None, by_index: bool = False) -> LabelFile:
+def read_label(
+    path: Path,
+    grid: Grid,
+    notes: list[Note] | None = None,
+    by_index: bool = False,
+    on_grid: Callable[[Grid], None] = lambda grid: None,
+) -> LabelFile:
     """Read an integer label map, ``.seg.nrrd`` or DICOM segmentation onto the grid of its image.
 
     Args:
@@ -71,6 +77,7 @@ def read_label(path: Path, grid: Grid, notes: list[Note] | None = None, by_index
         grid: The grid of the image.
         notes: Assumptions and repairs are appended here.
         by_index: Take the voxels of a label of the image's size one by one, wherever its header puts them.
+        on_grid: Called with the grid of the file; may refuse it.
 
     Raises:
         DataError: Unreadable, several channels, or values that are not whole numbers.
@@ -78,9 +85,11 @@ def read_label(path: Path, grid: Grid, notes: list[Note] | None = None, by_index
     """
     if (source := dicom.segmentation(path)) is not None:
         layers, own, found = dicom_seg.read(source, [] if notes is None else notes)
+        on_grid(own)
         return LabelFile(_on_grid(layers, own, grid, path, notes, by_index, cropped=True), found)
     _refuse_lossy(path)
     raw = read_image(path, notes)
+    on_grid(raw.grid)
     segments = _segments(raw.metadata, len(raw.array), path)
     array = raw.array
     if not segments and len(array) > 1:

@@ -107,10 +107,7 @@ def write_label_map(
         DataError: Another ending, a mask that is missing or of another size, or a disk that cannot take the file.
     """
     path, structures = Path(path), list(structures)
-    if not path.name.lower().endswith(_MAP_ENDINGS):
-        raise DataError(f"Label maps cannot be written as {path.name!r}.", todo=f"Use {', '.join(_MAP_ENDINGS)}.")
-    if path.suffix.lower() == ".png" and not grid.planar:
-        raise DataError(f"A PNG cannot hold the 3-D result {path.name!r}.", todo="Write .seg.nrrd or .nii.gz.")
+    check_label_map(path, grid)
     labels = np.zeros(grid.shape, dtype=np.uint8 if len(structures) < 256 else np.uint16)
     said = []
     for value, structure in enumerate(structures, start=1):
@@ -126,6 +123,22 @@ def write_label_map(
     write_atomically(value_table(path), lambda temporary: temporary.write_text(text, encoding="utf-8"))
     write_image(path, image_of(labels[np.newaxis], grid))
     return said
+
+
+def check_label_map(path: Path, grid: Grid) -> None:
+    """Refuse a label map that :func:`write_label_map` cannot write.
+
+    Args:
+        path: Its file.
+        grid: The grid of the scan.
+
+    Raises:
+        DataError: The format is unknown, or cannot hold the grid.
+    """
+    if not path.name.lower().endswith(_MAP_ENDINGS):
+        raise DataError(f"Label maps cannot be written as {path.name!r}.", todo=f"Use {', '.join(_MAP_ENDINGS)}.")
+    if path.suffix.lower() == ".png" and not grid.planar:
+        raise DataError(f"A PNG cannot hold the 3-D result {path.name!r}.", todo="Write .seg.nrrd or .nii.gz.")
 
 
 def value_table(path: Path) -> Path:

@@ -158,6 +158,9 @@ def test_keeping_leads_to_the_page_of_the_candidate(page):
     page.session.refresh = lambda: True
     asked.finish(version=4)
     assert (page.session.state, page.session.comparing.number) == (State.COMPARING, 4)
+    assert page.flow.session.status.rounds, "the session stays until the candidate is accepted"
+    page.flow.session.take(status() | {"candidate": 4})
+    assert page.flow.session.status.sentence.endswith("version 4 is a candidate.")
 
 
 def test_discarding_asks_first(page):

@@ -79,18 +79,20 @@ class CorrectionStatus:
         rounds: Rounds that count.
         undoable: Rounds that can be undone.
         scans: From the oldest to the one of the last round.
+        candidate: The version that holds what was learned; ``None`` where none does.
     """
 
     method: str = ""
     rounds: int = 0
     undoable: int = 0
     scans: tuple[SessionScan, ...] = ()
+    candidate: int | None = None
 
     @classmethod
     def of(cls, status: Json) -> CorrectionStatus:
         """Read what ``corrections`` and the other verbs of a session answer."""
         scans = tuple(SessionScan.of(item) for item in status["scans"])
-        return cls(status["method"] or "", status["rounds"], status["undoable"], scans)
+        return cls(status["method"] or "", status["rounds"], status["undoable"], scans, status.get("candidate"))
 
     @property
     def sentence(self) -> str:
@@ -99,8 +101,9 @@ class CorrectionStatus:
             return _("Nothing is learned yet.")
         rounds = _("1 round") if self.rounds == 1 else _("{} rounds").format(self.rounds)
         scans = _("1 scan") if len(self.scans) == 1 else _("{} scans").format(len(self.scans))
-        return _("Learned from {rounds} on {scans} with {method}; not kept yet.").format(
-            rounds=rounds, scans=scans, method=self.method
+        kept = _("not kept yet") if self.candidate is None else _("version {} is a candidate").format(self.candidate)
+        return _("Learned from {rounds} on {scans} with {method}; {kept}.").format(
+            rounds=rounds, scans=scans, method=self.method, kept=kept
         )
 
 

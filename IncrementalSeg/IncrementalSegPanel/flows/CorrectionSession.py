@@ -125,7 +125,7 @@ class CorrectionSession:
             self.method = next(name for name in wanted if name in holding)
 
     def _kept(self, result: Json) -> None:
-        self.take({"method": None, "rounds": 0, "undoable": 0, "scans": []})
+        """Show the candidate; the session stays until a person accepts it or discards the session."""
         self._context.refresh()
         self._compare(result["version"])
 

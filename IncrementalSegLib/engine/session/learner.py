@@ -9,6 +9,7 @@ from typing import Any
 from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.domain import TrainingDomain
 from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.models import LoadedModel
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.settings import StepSettings
@@ -67,6 +68,7 @@ class Learner:
         settings: How it learns.
         runtime: Device and precision.
         progress: Receives progress.
+        loaded: The version in use, where it is loaded already.
 
     Raises:
         UnknownNameError: No such method or option.
@@ -74,7 +76,14 @@ class Learner:
         MissingNeedError: The model lacks something that the method needs.
     """
 
-    def __init__(self, folder: ModelFolder, settings: LearnerSettings, runtime: Runtime, progress: Progress) -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        settings: LearnerSettings,
+        runtime: Runtime,
+        progress: Progress,
+        loaded: LoadedModel | None = None,
+    ) -> None:
         record, history = folder.record(), History.of(folder)
         method = build_method(settings.method, settings.options)
         check_fit(method, record, folder, improved=tuple(record.structures))
@@ -100,7 +109,7 @@ class Learner:
         self.data = StepData(
             plan=plan_of(record), train=Subset((), ()), held_out=Subset((), ()), domain=TrainingDomain()
         )
-        self.ctx: StepContext = grow(self.setup, self.data)
+        self.ctx: StepContext = grow(self.setup, self.data, loaded)
         self.state: TrainingState | None = None
 
     @property

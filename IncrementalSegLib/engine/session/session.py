@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from IncrementalSegLib.correction.strokes import Strokes
@@ -17,8 +17,9 @@ from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.session.learner import STEPS, Learner, LearnerSettings
 from IncrementalSegLib.engine.session.rounds import Rounds
 from IncrementalSegLib.engine.session.scans import CorrectedScan
+from IncrementalSegLib.engine.session.status import SessionStatus
 from IncrementalSegLib.engine.sources import ScanSource
-from IncrementalSegLib.engine.step.checkpoints import awaits_acceptance, finished_version, has_moved_on
+from IncrementalSegLib.engine.step.checkpoints import awaits_acceptance, has_moved_on
 from IncrementalSegLib.engine.step.data import Subset
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.engine.step.saving import save
@@ -27,35 +28,10 @@ from IncrementalSegLib.errors import CommandRef, DataError, Hint, ModelError
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.progress import Phase, Progress, Share
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.store.correcting import Correcting
+from IncrementalSegLib.store.correcting import Correcting, has_ended, version_of
 from IncrementalSegLib.store.manifest import fingerprint
 from IncrementalSegLib.store.versions import ModelFolder
-from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.volume import Volume
-
-
-@dataclass(frozen=True)
-class SessionStatus:
-    """State of a session.
-
-    Attributes:
-        parent: The version that it began from, or would begin from.
-        method: How it learns; ``None`` where no session is open.
-        rounds: Rounds that count: those undone do not.
-        undoable: Rounds that can be undone.
-        scans: One JSON object per scan, from the oldest: ``scan``, ``rounds``, ``voxels`` under strokes, and
-            ``agreement``, for each structure the Dice of the first outline with the last one.
-    """
-
-    parent: int
-    method: str | None
-    rounds: int
-    undoable: int
-    scans: tuple[Json, ...]
-
-    def to_json(self) -> Json:
-        """Return the object that ``correct --session status --json`` prints."""
-        return vars(self) | {"scans": list(self.scans)}
 
 
 class Session:
@@ -73,14 +49,14 @@ class Session:
         self.document = self.store.document("session")
 
     @property
-    def kept(self) -> int | None:
-        """The version that holds what was learned, where the process died before it forgot the session."""
-        return finished_version(self.folder, self.document) if self.document else None
+    def candidate(self) -> int | None:
+        """The version that holds what was learned; it stays open until that is accepted."""
+        return version_of(self.document, self.folder) if self.document else None
 
     @property
     def method(self) -> str | None:
         """The method of the open session; ``None`` where none is open."""
-        return self.document["method"] if self.document and self.kept is None else None
+        return self.document["method"] if self.document and not has_ended(self.document, self.folder) else None
 
     @property
     def settings(self) -> LearnerSettings | None:
@@ -89,12 +65,14 @@ class Session:
         return LearnerSettings(asked["method"], asked["options"], asked["seed"]) if asked else None
 
     def settle(self) -> None:
-        """Finish a session whose version was written.
+        """Finish a session whose version is in use, or was about to be when the process died.
 
         Raises:
             ModelError: The model cannot be written.
         """
-        if (number := self.kept) is not None:
+        if self.document and has_ended(self.document, self.folder):
+            number = self.candidate
+            assert number is not None
             if awaits_acceptance(self.folder, number) and not has_moved_on(self.document, self.folder):
                 self.folder.accept(number)
             self.discard()
@@ -120,6 +98,7 @@ class Session:
                 }
                 for scan in self._scans()
             ),
+            candidate=self.candidate,
         )
 
     def correct(
@@ -132,8 +111,8 @@ class Session:
         runtime: Runtime,
         steps: int = STEPS,
         progress: Progress = lambda *_: None,
-    ) -> Prediction:
-        """Do a round and write it; where that fails nothing has changed.
+    ) -> tuple[Prediction, Rounds]:
+        """Do a round, which :meth:`save` writes.
 
         Args:
             source: The scan.
@@ -147,15 +126,27 @@ class Session:
 
         Raises:
             DataError: The scan is one that the model must not learn from.
-            IncrementalSegError: The method does not fit, or the round cannot be written.
+            IncrementalSegError: The method does not fit.
         """
         self.check_parent()
-        learner = Learner(self.folder, settings, runtime, progress)
+        learner = Learner(self.folder, settings, runtime, progress, ready.loaded)
         self._refuse_judges(source, learner.setup.request.history)
         self._restore(learner)
         rounds = Rounds(ready, learner, self._scans())
         share = Share.of(progress, Phase.SEGMENTING.of(source.name))
-        prediction = rounds.correct(source, volume, strokes, steps, share)
+        return rounds.correct(source, volume, strokes, steps, share), rounds
+
+    def save(self, rounds: Rounds, settings: LearnerSettings) -> None:
+        """Write a round; where that fails it does not count.
+
+        Args:
+            rounds: The rounds so far.
+            settings: How to learn, where this is the first round.
+
+        Raises:
+            ModelError: It cannot be written.
+        """
+        learner = rounds.learner
         *earlier, last = rounds.scans.values()
         known = {item["sha256"]: item for item in self.document.get("scans", ())}
         free = 1 + max((item["file"] for item in known.values()), default=0)
@@ -163,13 +154,13 @@ class Session:
         described = description | {"file": known.get(last.sha256, {"file": free})["file"]}
         assert learner.state is not None
         training, weights = learner.state.to_files(learner.ctx)
-        begun = self.document or {"id": uuid.uuid4().hex, "parent": self.folder.current} | vars(settings)
-        self.document = begun | {"scans": [*(known[scan.sha256] for scan in earlier), described]}
+        begun = self.document or {"parent": self.folder.current} | vars(settings)
+        document = begun | {"id": uuid.uuid4().hex, "scans": [*(known[scan.sha256] for scan in earlier), described]}
         self.store.write(
-            {"session": self.document, "training": training},
+            {"session": document, "training": training},
             {"training": weights, f"scan{described['file']:04d}": tensors},
         )
-        return prediction
+        self.document = document
 
     def rounds(self, ready: ReadyModel, runtime: Runtime, progress: Progress = lambda *_: None) -> Rounds:
         """Return the rounds so far; their model predicts with what was learned.
@@ -184,7 +175,7 @@ class Session:
         """
         self.check_parent()
         assert self.settings is not None
-        learner = Learner(self.folder, self.settings, runtime, progress)
+        learner = Learner(self.folder, self.settings, runtime, progress, ready.loaded)
         self._restore(learner)
         return Rounds(ready, learner, self._scans())
 
@@ -197,9 +188,9 @@ class Session:
         rounds = self.store.rounds
         if len(rounds) == 1 and rounds[0] > 1:
             raise ModelError(
-                f"Round {rounds[0]} of the corrections cannot be undone.",
+                f"Round {rounds[0]} of the correction session cannot be undone.",
                 "Only the last few rounds are stored.",
-                "Discard all of them, or correct once more.",
+                "Discard the session, or correct once more.",
             )
         if len(rounds) == 1:
             self.store.remove()
@@ -208,7 +199,7 @@ class Session:
         self.document = self.store.document("session")
 
     def keep(self, runtime: Runtime, progress: Progress, accept: Literal["gate", "never"] = "gate") -> StepResult:
-        """Make a version of what was learned, let the gate judge it, and end the session.
+        """Make a version of what was learned and let the gate judge it; the session ends where it is used.
 
         Args:
             runtime: Device and precision.
@@ -218,6 +209,10 @@ class Session:
         Raises:
             IncrementalSegError: It cannot be written; the session stays.
         """
+        if (number := self.candidate) is not None:
+            if accept == "gate" and not self.folder.record(number).held_back_by:
+                self.folder.accept(number)
+            return StepResult.of(self.folder, number)
         began, folder, settings = time.monotonic(), self.folder, self.settings
         self.check_parent()
         assert settings is not None
@@ -260,7 +255,8 @@ class Session:
             step={"id": self.document["id"], "corrected": [scan.source.name for scan in scans]},
             seconds=time.monotonic() - began,
         )
-        self.discard()
+        if record.accepted:
+            self.discard()
         return StepResult(record, learner.state.curve, report)
 
     def discard(self) -> None:
@@ -293,12 +289,12 @@ class Session:
         if self.document and has_moved_on(self.document, self.folder):
             parent, model = self.document["parent"], str(self.folder.path)
             raise ModelError(
-                f"The corrections began from version {parent}, and version {self.folder.current} is in use now.",
+                f"The correction session began from version {parent}, and version {self.folder.current} is in use now.",
                 "Kept, they would silently undo what has changed since.",
                 Hint(
                     "Go back with ",
                     CommandRef("rollback", {"model": model, "version": parent}),
-                    ", or discard them with ",
+                    ", or discard it with ",
                     CommandRef("discard_corrections", {"model": model}),
                     ".",
                 ),

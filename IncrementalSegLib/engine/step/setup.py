@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from IncrementalSegLib.engine.carried import CarriedState, read_carried_state
-from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.models import LoadedModel, load
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.data import StepData
@@ -58,16 +58,21 @@ class StepSetup:
         return Predictor(model, plan, self.runtime.device, self.runtime.autocast)
 
 
-def grow(setup: StepSetup, data: StepData) -> StepContext:
-    """Build the network of a step with its new outputs, its teacher, and the state carried from earlier steps."""
+def grow(setup: StepSetup, data: StepData, loaded: LoadedModel | None = None) -> StepContext:
+    """Build the network of a step with its new outputs, its teacher, and the state carried from earlier steps.
+
+    Args:
+        setup: The step.
+        data: Its plan and training scans.
+        loaded: The version that the step continues, where it is loaded already; its network becomes the teacher.
+    """
     request, settings, runtime = setup.request, setup.settings, setup.runtime
     dimension = find("network", request.network).dimension
     carried = CarriedState(MethodState(), ExemplarMemory(), PrototypeBank(), {})
     teacher = None
     if request.folder is not None:
-        loaded = load(request.folder, runtime)
-        model, teacher = loaded.segmenter, copy.deepcopy(loaded.segmenter)
-        runtime.place(teacher, dimension)
+        teacher = (load(request.folder, runtime) if loaded is None else loaded).segmenter
+        model = copy.deepcopy(teacher)
         carried = read_carried_state(request.folder)
     else:
         config = setup.preset.config(request.network, int(data.train.prepared[0].image.shape[0]))

@@ -24,7 +24,7 @@ def test_a_session_from_its_first_round_to_a_version(model, data, draw, command,
     assert case in command("correct", model, "--session", "status").out
     back = command("correct", model, "--session", "undo")
     assert "the outline that it wrote stays" in back.out
-    assert "No corrections" in back.out
+    assert "No correction session" in back.out
     assert output.exists()
     command(*first, "--overwrite", "--method", "lwfseg", "--steps", 1)
     refused = command(*first, "--overwrite", "--method", "finetune")
@@ -33,9 +33,12 @@ def test_a_session_from_its_first_round_to_a_version(model, data, draw, command,
     kept = command("correct", model, "--session", "keep", "--json")
     assert kept.status == (0 if kept.json["accepted"] else 3)
     assert kept.json["version"] == 2
+    if not kept.json["accepted"]:
+        assert "Version 2, a candidate" in command("correct", model, "--session", "status").out
+        assert "session is discarded" in command("correct", model, "--session", "discard").out
     undone = command("correct", model, "--session", "undo")
     assert undone.status == 1
-    assert "No corrections" in undone.err
+    assert "No correction session" in undone.err
 
 
 def test_a_version_held_back_is_told_with_the_way_to_use_it(taught, command, monkeypatch):
@@ -45,6 +48,7 @@ def test_a_version_held_back_is_told_with_the_way_to_use_it(taught, command, mon
     said = command("correct", taught, "--session", "keep")
     assert said.status == 3
     assert f"`incrementalseg accept {taught} 7`" in said.out.replace("\n", "")
+    assert f"discard it: `incrementalseg correct {taught} --session discard`" in said.out.replace("\n", "")
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ CASES = [
     ((*SEGMENT, "out", "--version", "2"), REFUSED, "no version called '2'"),
     ((*SEGMENT, "out.nii.gz", "--format", "seg.nrrd"), REFUSED, "does not end in .seg.nrrd"),
     ((*SEGMENT, "notes.txt/out"), REFUSED, "cannot be made"),
-    (("segment", "model", *["data/images/c0.nii.gz"] * 2, "--output", "out"), REFUSED, "Two scans are called 'c0'"),
+    (("segment", "model", *["data/images/c0.nii.gz"] * 2, "--output", "out"), REFUSED, "c0.nii.gz is given twice"),
     (
         ("segment", "model", "data/images/c0.nii.gz", "data/images/c1.nii.gz", "--output", "out.nii.gz"),
         REFUSED,

@@ -8,6 +8,8 @@ import pytest
 from IncrementalSegLib.correction.strokes import read_strokes
 from IncrementalSegLib.errors import DataError, GeometryError, UnknownNameError
 from IncrementalSegLib.structures import Structure, StructureList
+from IncrementalSegLib.volumes import labels
+from IncrementalSegLib.volumes.io import read_image
 from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 from IncrementalSegLib.volumes.volume import Grid
 
@@ -43,6 +45,13 @@ def test_each_stroke_tells_the_whole_truth_of_its_voxels(drawn):
     assert np.argwhere(~held[LIVER]).tolist() == [[3, 4, 5]]
     assert np.argwhere(~held[SPLEEN]).tolist() == [[0, 1, 2], [3, 4, 5]]
     assert held["other"].all()
+
+
+def test_the_file_is_read_once(drawn, monkeypatch):
+    reads = []
+    monkeypatch.setattr(labels, "read_image", lambda *asked: reads.append(asked) or read_image(*asked))
+    read_strokes(drawn(liver=[(0, 1, 2)]), GRID, KNOWN, exclusive=True)
+    assert len(reads) == 1
 
 
 def test_two_segments_of_one_name_are_one_stroke(drawn):

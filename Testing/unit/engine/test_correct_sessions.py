@@ -17,12 +17,16 @@ from IncrementalSegLib.engine.correct import (
     undo_correction,
 )
 from IncrementalSegLib.engine.exemplars import remove_structure
+from IncrementalSegLib.engine.learned import outline
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.engine.session import learner
 from IncrementalSegLib.engine.session.scans import cut_pieces
+from IncrementalSegLib.engine.session.session import Session
 from IncrementalSegLib.engine.simulate import simulate
 from IncrementalSegLib.errors import DataError, ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.methods.base.method import TrainingPhase
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.store.correcting import ROUNDS_KEPT, Correcting
@@ -106,7 +110,7 @@ def test_old_rounds_cannot_be_undone(model, scans, round_of):
     assert (status.rounds, status.undoable) == (ROUNDS_KEPT + 1, ROUNDS_KEPT - 1)
     for _ in range(ROUNDS_KEPT - 1):
         undo_correction(model)
-    with pytest.raises(ModelError, match="Round 2 of the corrections cannot be undone"):
+    with pytest.raises(ModelError, match="Round 2 of the correction session cannot be undone"):
         undo_correction(model)
 
 
@@ -118,7 +122,7 @@ def test_discarded_corrections_leave_nothing(model, scans, round_of):
     assert (corrections(model).rounds, corrections(model).method) == (0, None)
     assert tree(model) == before
     for act in (undo_correction, discard_corrections, keep_corrections):
-        with pytest.raises(ModelError, match="No corrections"):
+        with pytest.raises(ModelError, match="No correction session"):
             act(model)
 
 
@@ -170,13 +174,36 @@ def test_harmful_corrections_are_held_back(model, data, scans, teach, round_of, 
     result = keep_corrections(model, device="cpu")
     assert result.record.held_back_by == ("humerus",)
     assert open_model(model).current == parent
+    status, number = corrections(model), result.record.number
+    assert (status.rounds, status.method, status.candidate) == (1, "finetune", number)
+    assert keep_corrections(model, device="cpu").record.number == number, "nothing was learned since"
+    round_of(scans[0], method=None, steps=1)
+    assert corrections(model).candidate is None, "the candidate is of the round before"
+    undo_correction(model)
+    assert corrections(model).candidate == number
+    open_model(model).reject(number)
+    assert corrections(model).rounds == 1
+    open_model(model).accept(number)
+    assert corrections(model).rounds == 0
+    assert not Correcting(model).path.exists()
+
+
+def test_a_candidate_that_a_person_asked_for_is_used_when_it_is_kept_again(model, scans, round_of):
+    round_of(scans[0])
+    result = keep_corrections(model, device="cpu", accept="never")
+    assert not result.record.accepted
+    assert corrections(model).candidate == result.record.number
+    again = keep_corrections(model, device="cpu")
+    assert again.record.number == result.record.number
+    assert again.record.accepted is not bool(result.record.held_back_by)
+    assert Correcting(model).path.exists() is bool(result.record.held_back_by)
 
 
 def test_a_session_of_another_version_is_refused_and_can_be_discarded(model, scans, round_of):
     round_of(scans[0])
     open_model(model).edit({"action": "nothing"})
     for act in (lambda: round_of(scans[0]), lambda: keep_corrections(model, device="cpu")):
-        with pytest.raises(ModelError, match="began from version 1, and version 2 is in use now"):
+        with pytest.raises(ModelError, match="session began from version 1, and version 2 is in use now"):
             act()
     discard_corrections(model)
 
@@ -197,6 +224,43 @@ def test_a_structure_that_was_removed_since_is_still_in_the_status(model, data, 
     remove_structure(model, "scapula")
     assert found.scans[0]["agreement"].keys() == {"humerus", "scapula"}
     assert corrections(model) == found
+
+
+def test_a_round_killed_after_its_outline_does_not_count_and_can_be_done_again(model, scans, round_of, monkeypatch):
+    round_of(scans[0])
+    before = learned(model)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            round_of(scans[0])
+    assert corrections(model).rounds == 1
+    assert same(learned(model), before)
+    assert round_of(scans[0]).session.rounds == 2
+
+
+def test_a_result_that_cannot_be_written_is_refused_before_any_work(model, scans, round_of, tmp_path, monkeypatch):
+    def never(*_args, **_options):
+        raise AssertionError("the network has run")
+
+    monkeypatch.setattr(Predictor, "predict", never)
+    strokes = tmp_path / "strokes.seg.nrrd"
+    with pytest.raises(AssertionError, match="has run"):
+        round_of(scans[0])
+    for name, error, told in (
+        ("out.png", DataError, "PNG cannot hold the 3-D result"),
+        (f"{'x' * 250}.nii.gz", OptionError, "longer than 255 bytes"),
+    ):
+        for act in (
+            lambda path: correct(model, scans[0], strokes, path, method="lwfseg", device="cpu"),
+            lambda path: outline(model, scans[0], path, device="cpu"),
+            lambda path: segment(model, scans[0], path, device="cpu"),
+        ):
+            with pytest.raises(error, match=told):
+                act(tmp_path / name)
 
 
 def test_a_round_whose_result_cannot_be_written_does_not_count(model, scans, round_of, tmp_path):
@@ -239,7 +303,7 @@ def test_a_scan_that_judges_is_not_learned_from(model, data, scans, teach, round
 
 def test_another_method_is_refused_while_a_session_is_open(model, scans, round_of):
     round_of(scans[0])
-    with pytest.raises(ModelError, match="began with the method 'lwfseg'"):
+    with pytest.raises(ModelError, match=r"session of .* has the method 'lwfseg'"):
         round_of(scans[0], method="finetune")
     assert round_of(scans[0], method="propagate-only", steps=None).session is None
     assert corrections(model).rounds == 1

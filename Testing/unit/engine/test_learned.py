@@ -11,8 +11,10 @@ from tiny import tree
 
 from IncrementalSegLib.engine.correct import correct, corrections, keep_corrections, undo_correction
 from IncrementalSegLib.engine.learned import look_back, outline
+from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.engine.session import learner
+from IncrementalSegLib.engine.step import setup
 from IncrementalSegLib.errors import ModelError, OptionError
 from IncrementalSegLib.methods.base.method import TrainingPhase
 from IncrementalSegLib.store.summary import read_summary
@@ -71,6 +73,19 @@ def test_a_scan_is_outlined_as_the_session_sees_it_and_its_strokes_are_certain(m
     assert (voxels(third.outputs[0], scan) == voxels(plain, scan)).all()
 
 
+def test_an_outline_in_a_session_loads_the_model_once(model, scan, everywhere, tmp_path, monkeypatch):
+    everywhere()
+    loads = []
+
+    def counted(*asked):
+        loads.append(asked)
+        return load(*asked)
+
+    monkeypatch.setattr(setup, "load", counted)
+    assert outline(model, scan, tmp_path / "one", device="cpu", loader=counted).rounds == 1
+    assert len(loads) == 1
+
+
 def test_an_outline_replaces_nothing(model, scan, tmp_path):
     (tmp_path / "there.seg.nrrd").write_text("drawn by a person")
     with pytest.raises(OptionError, match="already exists"):
@@ -107,6 +122,8 @@ def test_a_summary_tells_of_a_session_until_it_is_kept(model, scan, everywhere):
     result = keep_corrections(model, device="cpu", accept="never")
     assert (result.record.accepted, open_model(model).current) == (False, 1)
     assert read_summary(model)["candidates"] == [2]
+    assert read_summary(model)["corrections"] == {"method": "finetune", "rounds": 1, "scans": [name]}
+    open_model(model).accept(2)
     assert read_summary(model)["corrections"] is None
 
 

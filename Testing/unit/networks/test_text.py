@@ -104,6 +104,13 @@ def test_a_missing_name_is_named_with_the_nearest(table):
         text_embeddings(["left kidny"], table)
 
 
+def test_a_list_in_another_encoding_is_refused_by_its_own_name(tmp_path):
+    np.save(tmp_path / "clip.npy", vectors())
+    (tmp_path / "clip.txt").write_text("liver\nspleen\nMilz, groß\n", encoding="latin-1")
+    with pytest.raises(OptionError, match=r"The list .*clip\.txt is not UTF-8: byte 22 is 0xdf"):
+        text_embeddings(["liver"], tmp_path / "clip.npy")
+
+
 def test_an_array_without_a_list_names_the_file_that_is_expected(tmp_path):
     np.save(tmp_path / "clip.npy", vectors())
     with pytest.raises(OptionError, match=r"The list .*clip\.txt is not there"):

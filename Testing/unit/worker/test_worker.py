@@ -77,6 +77,15 @@ def test_a_second_segmentation_finds_the_model_warm(worker, world, model):
     (volume,) = worker.of(job, events.Metric)
     assert (volume.name, volume.structure) == ("ml", "liver")
     assert job.end.result["structures"]["liver"]["ml"] == volume.value
+    scan, asked = str(world / "data" / "images" / "c0.nii.gz"), {"model": str(model), "device": "cpu"}
+    for verb, more in (
+        ("suggest", {"scans": scan}),
+        ("spots", {"scan": scan}),
+        ("outline", {"scan": scan, "output": str(world / "outline")}),
+    ):
+        job = worker.do(verb, **asked, **more)
+        assert job.state == "finished", job.end
+        assert LOADING not in {event.phase for event in worker.of(job, events.Progressed)}
     renamed = worker.do("rename", model=str(model), old="liver", new="Liver")
     assert renamed.end.result["current"] == 2
     _, other = segment(worker, world, model)
