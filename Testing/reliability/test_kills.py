@@ -13,7 +13,7 @@ from operations import OPERATIONS, Standing, next_write_works, standing
 from IncrementalSegLib.store.lock import LOCK
 
 Places = Callable[[str], Path]
-LONG = ("first candidate", "next candidate", "ban", "learn", "correct", "import", "strip", "forget")
+LONG = ("first candidate", "next candidate", "ban", "learn", "round", "correct", "import", "strip", "forget")
 """Many calls, or the same ones as in another operation."""
 
 
