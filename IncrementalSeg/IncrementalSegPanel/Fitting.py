@@ -112,5 +112,25 @@ class AsHighAsContents(qt.QObject):
             self._area.setFixedHeight(height)
 
 
+class AsWideAsContents(qt.QObject):
+    """Let a scroll area ask for the width of what it holds, where that holds widgets of Slicer's own.
+
+    Args:
+        area: The scroll area.
+    """
+
+    def __init__(self, area: Any) -> None:
+        qt.QObject.__init__(self, area)
+        self._area = area
+        area.widget().installEventFilter(self)
+
+    def eventFilter(self, _watched: Any, event: Any) -> bool:
+        """Ask for another width when the contents have changed."""
+        if event.type() == qt.QEvent.LayoutRequest:
+            bar = self._area.verticalScrollBar().sizeHint.width()
+            self._area.setMinimumWidth(self._area.widget().minimumSizeHint.width() + bar)
+        return False
+
+
 def _wraps(widget: Any) -> bool:
     return isinstance(widget, qt.QLabel) and widget.wordWrap

@@ -29,7 +29,10 @@ class Page:
     Attributes:
         widget: The page.
         ui: Its named widgets.
+        paints: The page is used by painting in Slicer's views, which then have the focus; Ctrl+Enter counts there, too.
     """
+
+    paints = False
 
     def __init__(self, session: Session) -> None:
         self.session = session

@@ -53,8 +53,8 @@ class Panel:
         self._soon.setSingleShot(True)
         self._soon.setInterval(_EVERY)
         self._soon.connect("timeout()", self.render)
-        self._shortcuts = [self._shortcut(keys, self.pressPrimary) for keys in _PRIMARY_KEYS]
-        self._shortcuts.append(self._shortcut("Esc", self.escape))
+        self._primaryKeys = [self._shortcut(keys, self.pressPrimary) for keys in _PRIMARY_KEYS]
+        self._shortcuts = [*self._primaryKeys, self._shortcut("Esc", self.escape)]
         self._visible = self._closed = False
         session.listen(self._changed)
 
@@ -111,6 +111,8 @@ class Panel:
             part.fit()
         if begins:
             page.toTop()
+            for shortcut in self._primaryKeys:
+                shortcut.setContext(qt.Qt.ApplicationShortcut if page.paints else qt.Qt.WidgetWithChildrenShortcut)
 
     def pressPrimary(self) -> None:
         """Press the primary button of the page, unless it is disabled or has only just appeared."""

@@ -3,11 +3,16 @@
 from types import SimpleNamespace
 
 import pytest
+import qt
 import slicer
 from IncrementalSegPanel.State import State
 from panel.correcting_tasks import Hand, status
-from panel.shoulders import IDS, begin, result, summary
+from panel.looks import faults
+from panel.shoulders import IDS, SMALL, add_shoulder, begin, result, summary
+from PySide6.QtTest import QTest
+from standin.events import settle
 from standin.screenshot import screenshot
+from standin.window import ModulePanel
 
 from IncrementalSegLib.wire import events
 
@@ -59,6 +64,13 @@ def test_spots_are_listed_and_shown_in_all_views(page):
     assert page.ui.spotsTable.currentRow() == 0
 
 
+def test_the_scan_that_is_chosen_is_corrected_without_a_result(ready):
+    ready.ui.learnButton.click()
+    assert ready.session.correcting.volume is ready.scan
+    Hand(ready.session, summary()).introduce()
+    assert ready.session.worker.last("outline").arguments["scan"].endswith("MR_12.nrrd")
+
+
 def test_the_result_page_and_the_outlines_of_a_session(page, session, panel):
     before = shown(page)
     page.hand.outlined(above=700)
@@ -89,6 +101,62 @@ def test_strokes_are_painted_in_an_editor_of_their_own(page, mainWindow):
     page.ui.doneButton.click()
     page.panel.render()
     assert (editor.observing, editor.segmentationNode()) == (False, None)
+
+
+@pytest.mark.parametrize("effect", ["Draw", "Paint", "Erase"])
+def test_the_options_of_an_effect_widen_a_narrow_dock(page, effect):
+    (editor,) = page.page.widget.findChildren(slicer.qMRMLSegmentEditorWidget)
+    dock = ModulePanel(page.panel.widget, 380, 800)
+    editor.setActiveEffectByName(effect)
+    dock.settle()
+    assert not faults(page.panel.widget, page.page.primary)
+    assert dock.needs[0] > editor.minimumSizeHint.width()
+    assert editor.height < 250  # some 400 pixels as it comes
+    dock.close()
+
+
+def test_the_next_scan_is_painted_with_the_effect_of_the_last_one(page):
+    (editor,) = page.page.widget.findChildren(slicer.qMRMLSegmentEditorWidget)
+    editor.setActiveEffectByName("Draw")
+    following, _outlines = add_shoulder("MR 13", 2, {"humerus": "humerus"}, SMALL)
+    page.flow.enter(following)
+    page.hand.introduce()
+    page.panel.render()
+    assert editor.sourceVolumeNode() is following
+    assert editor.activeEffect().name == "Draw"
+    editor.setActiveEffect(None)
+    page.flow.enter(page.scan)
+    page.hand.introduce()
+    page.panel.render()
+    assert editor.activeEffect() is None
+
+
+def test_the_key_of_a_round_counts_in_the_views_where_strokes_are_painted(page, mainWindow):
+    view = qt.QLineEdit()
+    layout = qt.QHBoxLayout()
+    centre = qt.QWidget()
+    centre.setLayout(layout)
+    layout.addWidget(page.panel.widget)
+    layout.addWidget(view)
+    mainWindow.setCentralWidget(centre)
+    mainWindow.show()
+    mainWindow.activateWindow()
+    view.setFocus()
+    settle()
+    page.hand.outlined()
+    page.hand.paint()
+    page.panel.render()
+    QTest.keyClick(view, qt.Qt.Key_Return, qt.Qt.ControlModifier)
+    assert page.flow.phase
+    page.hand.settle()
+    assert page.hand.last("correct").arguments["method"] == "lwfseg"
+    page.hand.refined(above=700, session=status())
+    page.hand.outlined(rounds=1)
+    page.flow.leave()
+    page.panel.render()
+    QTest.keyClick(view, qt.Qt.Key_Return, qt.Qt.ControlModifier)
+    assert page.session.state is State.READY
+    page.panel.widget.setParent(None)
 
 
 def test_a_round_is_one_key_and_replaces_the_result(page):
@@ -167,9 +235,12 @@ def test_discarding_asks_first(page):
     page.hand.outlined()
     page.flow.session.take(status())
     page.panel.render()
+    dock = ModulePanel(page.panel.widget, 500, 600)
     page.ui.discardButton.click()
     page.panel.render()
-    assert page.ui.discardFrame.isVisibleTo(page.page.widget)
+    dock.settle()
+    assert not faults(page.panel.widget, page.ui.discardYesButton)  # it is seen without scrolling
+    dock.close()
     page.panel.escape()
     page.panel.render()
     assert not page.ui.discardFrame.isVisibleTo(page.page.widget)

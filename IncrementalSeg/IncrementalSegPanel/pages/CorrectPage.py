@@ -7,6 +7,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from IncrementalSegPanel import Fitting
 from IncrementalSegPanel.flows.CorrectionSession import PROPAGATE_ONLY
 from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.pages.StrokeEditor import StrokeEditor
@@ -23,11 +24,14 @@ _STEPS = 1000
 class CorrectPage(Page):
     """The page of the state correcting."""
 
+    paints = True
+
     def setUp(self) -> None:
         """Connect the widgets."""
         ui, flow = self.ui, self.session.correcting
         self._flow = flow
         self._editor = StrokeEditor(ui.strokesHolder)
+        self._wide = Fitting.AsWideAsContents(ui.bodyArea)
         self._methods: tuple[str, ...] | None = None
         titles = ("#", _("In question"), _("Size"))
         self._spots = Table(ui.spotsTable, titles, 1, flow.spots.choose, most=_SPOTS)

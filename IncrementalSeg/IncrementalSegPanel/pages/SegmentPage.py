@@ -175,9 +175,10 @@ class SegmentPage(Page):
         self.session.segmenting.correct(None if head in self.session.segmenting.outcome.missing else head)
 
     def _learn(self) -> None:
-        """Correct this scan by strokes; without a result, one of the list of scans."""
-        outcome = self.session.segmenting.outcome
-        self.session.correcting.begin(None if outcome is None else outcome.volume, shown=True)
+        """Correct this scan by strokes, or the one that is chosen."""
+        flow = self.session.segmenting
+        shown = flow.outcome is not None
+        self.session.correcting.begin(flow.outcome.volume if shown else flow.volume, shown=shown)
 
     def _improve(self) -> None:
         """Collect examples of the structure that is selected, this scan first."""

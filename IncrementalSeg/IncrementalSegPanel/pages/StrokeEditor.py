@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
 import slicer
 
 _EFFECTS = ("Paint", "Draw", "Erase")
 _UNDO_STATES = 10
+_ROWS = 5
+"""Segments that are seen at once."""
+_ROW = 1.4
+"""Height of a row of the table of segments, in lines."""
 
 
 class StrokeEditor:
@@ -21,6 +26,7 @@ class StrokeEditor:
         self._holder = holder
         self._editor: Any = None
         self._open = False
+        self._effect = ""
 
     def show(self, parameters: Any, strokes: Any, volume: Any) -> None:
         """Edit strokes on a scan.
@@ -31,20 +37,36 @@ class StrokeEditor:
             volume: Their scan.
         """
         if strokes is None:
-            self.rest()
+            self._note()
+            self._close()
             return
         editor = self._editor = self._editor or self._make(parameters)
         if editor.mrmlSegmentEditorNode() is not parameters:
             editor.setMRMLSegmentEditorNode(parameters)
         if editor.segmentationNode() is not strokes:
-            editor.setSegmentationNode(strokes)
+            self._note()
+            editor.setSegmentationNode(strokes)  # which ends the effect
             editor.setSourceVolumeNode(volume)
+            self._fit(strokes.GetSegmentation().GetNumberOfSegments())
         if not self._open:
             self._open = True
             editor.setupViewObservations()
+        if self._effect:
+            editor.setActiveEffectByName(self._effect)
+            self._effect = ""
 
     def rest(self) -> None:
         """Edit nothing, so that clicks in the views belong to Slicer again; strokes stay."""
+        self._close()
+        self._effect = ""
+
+    def _note(self) -> None:
+        """Note the effect that is used, so that the next scan is painted like the one before."""
+        effect = self._editor.activeEffect() if self._open else None
+        if effect is not None:
+            self._effect = effect.name
+
+    def _close(self) -> None:
         if self._open:
             self._open = False
             self._editor.setActiveEffect(None)
@@ -64,5 +86,14 @@ class StrokeEditor:
         editor.setSpecifyGeometryButtonVisible(False)
         editor.setMRMLSegmentEditorNode(parameters)  # before the scene: what it selects by itself is kept there
         editor.setMRMLScene(slicer.mrmlScene)
+        for options in slicer.util.findChildren(editor, "MaskingGroupBox"):
+            options.collapsed = True
         self._holder.layout().addWidget(editor)
         return editor
+
+    def _fit(self, segments: int) -> None:
+        """Give the table of segments the height that it needs, which is 200 pixels else; a person can drag it."""
+        for frame in slicer.util.findChildren(self._editor, "SegmentsTableResizableFrame"):
+            lines = (min(segments, _ROWS) + 1.5) * _ROW
+            for grip in slicer.util.findChildren(frame, className="ctkSizeGrip"):
+                grip.setWidgetSizeHint(qt.QSize(-1, int(lines * frame.fontMetrics().lineSpacing())))

@@ -48,6 +48,7 @@ class Table:
         widget.wordWrap = True
         header = widget.horizontalHeader()
         header.setMinimumSectionSize(1)
+        header.setHighlightSections(False)
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         for column in broken:
             header.setSectionResizeMode(column, qt.QHeaderView.Fixed)

@@ -1,5 +1,8 @@
 """Widgets of MRML around a segmentation node."""
 
+from types import SimpleNamespace
+from typing import ClassVar
+
 import qt
 import slicer
 import vtk
@@ -105,13 +108,50 @@ class SegmentsTable:
         segment.SetName(item["name"])
 
 
+class ctkSizeGrip(qt.QWidget):
+    """The edge of a frame that a person drags, or that code gives another size."""
+
+    standinClass = True
+
+    def setWidgetSizeHint(self, size):
+        """Give the frame another height."""
+        self.parent().setFixedHeight(size.height())
+
+
+class _SegmentsFrame(qt.QFrame):
+    """The table of segments, which a person can drag higher; 196 pixels at first."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.setObjectName("SegmentsTableResizableFrame")
+        self.setFixedHeight(196)
+        ctkSizeGrip(self)
+
+
+class _MaskingBox(qt.QGroupBox):
+    """The section for masks, which is open at first."""
+
+    def __init__(self, *arguments):
+        super().__init__("Masking", *arguments)
+        self.setObjectName("MaskingGroupBox")
+        self._collapse(False)
+
+    def _collapse(self, collapsed):
+        self.__dict__["_collapsed"] = collapsed
+        self.setFixedHeight(33 if collapsed else 113)
+
+    collapsed = property(lambda self: self._collapsed, _collapse)
+
+
 class qMRMLSegmentEditorWidget(qMRMLWidget):
     """Remembers what it was told, shows a table of segments, and edits voxels when a test says so.
 
-    Its buttons and options are a label of about their height.
+    Its buttons and tables are empty frames with the names and the sizes of the real ones (Slicer 5.12.3); the options
+    of an effect, with the section for masks, are shown while it is used, and need more width than a narrow dock has.
     """
 
     standinClass = True
+    _WIDTHS: ClassVar = {"": 200, "Draw": 415, "Paint": 494, "Erase": 527}
     unorderedEffectsVisible = stored(bool, True)
 
     def __init__(self, *arguments):
@@ -121,10 +161,11 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self.__dict__.update(undoStates=0, shown={}, effects=(), observing=False, _parameters=None, _effect="")
         layout = qt.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        label = qt.QLabel("Segment Editor")
-        label.setMinimumHeight(160)
-        label.setAlignment(qt.Qt.AlignCenter)
-        layout.addWidget(label)
+        layout.addWidget(_SegmentsFrame(self))
+        self.__dict__["_options"] = options = qt.QFrame(self)
+        qt.QVBoxLayout(options).addWidget(_MaskingBox(options))
+        layout.addWidget(options)
+        self._use("")
 
     def mrmlSegmentEditorNode(self):
         """Return the parameters."""
@@ -169,15 +210,20 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
     def activeEffect(self):
         """Return the effect that is used, or None."""
-        return self._effect or None
+        return SimpleNamespace(name=self._effect) if self._effect else None
 
     def setActiveEffectByName(self, name):
         """Use an effect, as a person does by its button."""
-        self._effect = name if name in self.effects or self.unorderedEffectsVisible else ""
+        self._use(name if name in self.effects or self.unorderedEffectsVisible else "")
 
     def setActiveEffect(self, effect):
         """Use an effect, or none."""
-        self._effect = "" if effect is None else effect
+        self._use("" if effect is None else effect.name)
+
+    def _use(self, name):
+        self.__dict__["_effect"] = name
+        self._options.setVisible(bool(name))
+        self._options.setMinimumWidth(self._WIDTHS.get(name, 0))
 
     def setupViewObservations(self):
         """Follow the mouse in the views."""
@@ -200,6 +246,8 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         needs_vtk(node)
         if node is not None and self._parameters is None and self.mrmlScene() is not None:
             raise RuntimeError("a segmentation without a segment editor node")  # logged, and nothing can be edited
+        if node is not self._node:
+            self._use("")
         self._node = node
         self._table.show(node)
         self._history.SetSegmentation(node.GetSegmentation() if node is not None else None)
