@@ -110,6 +110,10 @@ def test_the_menu_asks_for_files_only_where_somebody_is(ready, mainWindow, tmp_p
     dialogs.answers.append("")
     header._import.trigger()
     assert all(item.verb != "import" for item in ready.session.worker.asked)
+    dialogs.answers.append("")
+    header._open.trigger()
+    models = ready.session.folders.models  # Slicer's own folder may be one in which nobody can write
+    assert dialogs.begun == [str(models.parent / "Shoulder MR.iseg"), str(models.parent), str(models)]
 
 
 def test_without_a_window_no_dialog_opens(ready):

@@ -2,6 +2,7 @@
 
 answers = []  # what the next dialogs return, in order; a test appends. A function is called while the dialog is open
 seen = []  # the texts of the dialogs that were asked for
+begun = []  # where dialogs for files began; an empty text is the folder in which Slicer was started
 opened = []  # what the desktop was asked to open
 
 
@@ -19,6 +20,6 @@ def ask(text):
 
 
 def forget():
-    """Forget what was answered, asked and opened."""
-    for record in (answers, seen, opened):
+    """Forget what was answered, asked, begun and opened."""
+    for record in (answers, seen, begun, opened):
         record.clear()

@@ -13,21 +13,21 @@ from slicer.i18n import tr as _
 from IncrementalSegPanel.flows.Opening import PACKAGE
 
 
-def modelFolder() -> Path | None:
-    """Ask for the folder of a model."""
-    return _asked(lambda window: qt.QFileDialog.getExistingDirectory(window, _("Open a model")))
+def modelFolder(models: Path) -> Path | None:
+    """Ask for the folder of a model; the question begins in the folder of models."""
+    return _asked(lambda window: qt.QFileDialog.getExistingDirectory(window, _("Open a model"), str(models)))
 
 
-def packageToRead() -> Path | None:
-    """Ask for a package."""
-    filters = _("Packages") + f" (*{PACKAGE})"
-    return _asked(lambda window: qt.QFileDialog.getOpenFileName(window, _("Import a package"), "", filters))
+def packageToRead(models: Path) -> Path | None:
+    """Ask for a package; the question begins beside the folder of models."""
+    start, filters = str(models.parent), _("Packages") + f" (*{PACKAGE})"
+    return _asked(lambda window: qt.QFileDialog.getOpenFileName(window, _("Import a package"), start, filters))
 
 
-def packageToWrite(name: str) -> Path | None:
-    """Ask where to write a package."""
-    filters = _("Packages") + f" (*{PACKAGE})"
-    return _asked(lambda window: qt.QFileDialog.getSaveFileName(window, _("Export a package"), name + PACKAGE, filters))
+def packageToWrite(models: Path, name: str) -> Path | None:
+    """Ask where to write a package; the question begins beside the folder of models."""
+    start, filters = str(models.parent / (name + PACKAGE)), _("Packages") + f" (*{PACKAGE})"
+    return _asked(lambda window: qt.QFileDialog.getSaveFileName(window, _("Export a package"), start, filters))
 
 
 def _asked(ask: Callable[[Any], str]) -> Path | None:

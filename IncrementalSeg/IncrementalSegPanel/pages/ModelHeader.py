@@ -93,7 +93,7 @@ class ModelHeader(Page):
         return action
 
     def _onOpen(self) -> None:
-        path = Choose.modelFolder()
+        path = Choose.modelFolder(self.session.folders.models)
         if path is not None:
             self.session.opening.open(path)
 
@@ -101,12 +101,12 @@ class ModelHeader(Page):
         self.session.go(State.NO_MODEL)
 
     def _onImport(self) -> None:
-        path = Choose.packageToRead()
+        path = Choose.packageToRead(self.session.folders.models)
         if path is not None:
             self.session.opening.importPackage(path)
 
     def _onExport(self) -> None:
-        path = Choose.packageToWrite(self.session.model.name)
+        path = Choose.packageToWrite(self.session.folders.models, self.session.model.name)
         if path is not None:
             self.session.opening.exportPackage(path)
 

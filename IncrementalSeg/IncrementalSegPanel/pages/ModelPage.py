@@ -81,7 +81,7 @@ class ModelPage(Page):
         self._open(Path(item.data(qt.Qt.UserRole)))
 
     def _browse(self) -> None:
-        path = Choose.modelFolder()
+        path = Choose.modelFolder(self.session.folders.models)
         if path is not None:
             self._open(path)
 

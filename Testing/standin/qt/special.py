@@ -49,7 +49,7 @@ def start():
     for name in ("question", "information", "warning", "critical", "about"):
         setattr(QtWidgets.QMessageBox, name, _asker(2))
     for name in ("getExistingDirectory", "getOpenFileName", "getOpenFileNames", "getSaveFileName"):
-        setattr(QtWidgets.QFileDialog, name, _asker(1))
+        setattr(QtWidgets.QFileDialog, name, staticmethod(_ask_file))
     for name in ("getText", "getItem", "getInt", "getDouble"):
         setattr(QtWidgets.QInputDialog, name, _asker(2))
     QtGui.QDesktopServices.openUrl = staticmethod(lambda url: dialogs.opened.append(url.toString()) is None)
@@ -63,6 +63,11 @@ def _ask_dialog(dialog, *_where):
 def _asker(text_at):
     """Return a function that asks with the text at a place of its arguments: (parent, title or caption, text)."""
     return staticmethod(lambda *arguments: dialogs.ask(str((*arguments, "", "", "")[text_at])))
+
+
+def _ask_file(_parent=None, caption="", start="", *_filters):
+    dialogs.begun.append(start)
+    return dialogs.ask(caption)
 
 
 def _single_shot(milliseconds, slot):
