@@ -242,6 +242,18 @@ class TestSummary:
             "candidates": 7
         }  # a default that is sent undoes a recipe
 
+    def test_a_step_that_is_done_again_for_longer_shows_how_long(self, session):
+        page = priced(session)
+        steps = {edit.accessibleName: edit for edit in page.ui.settingsHolder.findChildren(qt.QLineEdit)}
+        steps["Learning steps at most"].textEdited.emit("20")
+        page.primary.click()
+        session.worker.last("learn").finish(version=2, retention={}, curve={"planned": 20})
+        session.teaching.again(longer=True)
+        page.render()
+        settle()  # the form before is gone
+        steps = {edit.accessibleName: edit for edit in page.ui.settingsHolder.findChildren(qt.QLineEdit)}
+        assert steps["Learning steps at most"].text == "40"
+
     def test_keeping_none_is_a_choice(self, session):
         page = priced(session)
         page.ui.noneButton.click()

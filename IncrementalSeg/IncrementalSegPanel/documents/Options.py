@@ -136,6 +136,13 @@ class Answers:
             (found.setdefault(group, {}) if group else found)[own] = value
         return found
 
+    def changed(self, values: Json) -> Answers:
+        """Return answers with other values; a form shows them anew."""
+        found = Answers()
+        found.values = self.values | values
+        found.faults = {name: fault for name, fault in self.faults.items() if name not in values}
+        return found
+
     def choose(self, field: Field, value: Any) -> None:
         """Take a value that is one of the choices."""
         self.values[field.name] = value

@@ -196,11 +196,11 @@ class Learning:
         return None
 
     def _withLess(self) -> Remedy:
-        summary, settings = self._summary, self.stepOptions.settings
-        small = summary.isFirst and settings.values.get("preset") != "quick"
+        summary, options = self._summary, self.stepOptions
+        small = summary.isFirst and options.settings.values.get("preset") != "quick"
 
         def retry() -> None:
-            settings.values |= {"preset": "quick"} if small else {"device": "cpu"}
+            options.settings = options.settings.changed({"preset": "quick"} if small else {"device": "cpu"})
             summary.allowGivingUp(True)
             self._teach()
 

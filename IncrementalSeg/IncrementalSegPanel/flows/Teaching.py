@@ -86,7 +86,8 @@ class Teaching:
         learning = self.learning
         assert learning.task is not None, "ask canRepeat first"
         if longer and learning.planned:
-            learning.stepOptions.settings.values["steps"] = 2 * learning.planned
+            options = learning.stepOptions
+            options.settings = options.settings.changed({"steps": 2 * learning.planned})
         self._context.go(State.SUMMARY)
         self.summary.reopen(learning.task, learning.stepOptions)
 
