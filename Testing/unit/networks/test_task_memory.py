@@ -27,7 +27,7 @@ def scan(kind, seed):
     picture = {
         "rows": wave[:, None].expand(32, 32),
         "columns": wave[None].expand(32, 32),
-        "half": (2.0 * (line[:, None] > 16) - 1).expand(32, 32),
+        "half": (8.0 * (line[:, None] > 16) - 4).expand(32, 32),  # unlike whatever the encoder makes of it
     }[kind]
     return (picture + 0.2 * torch.randn(1, 4, 32, 32, generator=random)).half()
 
