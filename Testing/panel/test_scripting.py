@@ -207,9 +207,12 @@ def test_a_scan_is_corrected_by_strokes_and_the_model_learns(script, model, scan
     assert script.undoCorrection()["rounds"] == 0
     script.correct(scan, strokes, method="lwfseg", steps=2)
     version = script.keepCorrections(accept="never")
-    assert (version["accepted"], script.corrections()["method"]) == (False, None)
+    assert (version["accepted"], script.corrections()["method"]) == (False, "lwfseg")
     assert script.summary()["candidates"] == [version["version"]]
     script.reject(version["version"])
+    assert script.corrections()["rounds"] == 1  # open until it is accepted, or the session discarded
+    script.discardCorrections()
+    assert script.corrections()["method"] is None
 
 
 @pytest.mark.parametrize("value", [None, "Shoulder 6"])

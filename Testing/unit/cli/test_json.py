@@ -8,6 +8,7 @@ from scans import tree
 LEARN_KEYS = {"version", "parent", "accepted", "held_back_by", "structures", "seconds"}
 SCORE_KEYS = {"dice", "dice_ci", "assd_mm", "hd95_mm", "cases", "seen_in_training"}
 FEW = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
+EVER = ("--accept", "always")  # after two steps the gate may say anything
 
 
 def test_learn_twice_then_improve(tmp_path, data, command):
@@ -17,12 +18,24 @@ def test_learn_twice_then_improve(tmp_path, data, command):
     assert (first["version"], first["parent"], first["accepted"], first["held_back_by"]) == (1, None, True, [])
     assert first["structures"] == ["liver"]
     second = command(
-        "learn", folder, "--data", data, "--structures", "Milz=spleen", "--cases", "c0,c1", "--steps", 2, *FEW, "--json"
+        "learn",
+        folder,
+        "--data",
+        data,
+        "--structures",
+        "Milz=spleen",
+        "--cases",
+        "c0,c1",
+        "--steps",
+        2,
+        *FEW,
+        *EVER,
+        "--json",
     ).json
     assert (second["version"], second["parent"], second["structures"]) == (2, 1, ["liver", "Milz"])
     assert 0 < second["seconds"] < 60
     third = command(
-        "learn", folder, "--data", data, "--structures", "milz=spleen", "--improve", "--steps", 2, *FEW, "--json"
+        "learn", folder, "--data", data, "--structures", "milz=spleen", "--improve", "--steps", 2, *FEW, *EVER, "--json"
     ).json
     assert (third["version"], third["structures"]) == (3, ["liver", "Milz"])
     versions = command("versions", folder, "--json").json
