@@ -76,7 +76,7 @@ class RetentionRow:
 
     @property
     def proxy(self) -> bool:
-        """Whether it was judged by anything but held-out scans or its weights."""
+        """Whether it was judged by a proxy, neither on held-out scans nor by its weights."""
         return self.basis not in ("scans", "weights")
 
     @property

@@ -19,13 +19,13 @@ def modelFolder(models: Path) -> Path | None:
 
 
 def packageToRead(models: Path) -> Path | None:
-    """Ask for a package; the question begins beside the folder of models."""
+    """Ask for a package, beginning in the folder that holds the models folder."""
     start, filters = str(models.parent), _("Packages") + f" (*{PACKAGE})"
     return _asked(lambda window: qt.QFileDialog.getOpenFileName(window, _("Import a package"), start, filters))
 
 
 def packageToWrite(models: Path, name: str) -> Path | None:
-    """Ask where to write a package; the question begins beside the folder of models."""
+    """Ask where to write a package, beginning in the folder that holds the models folder."""
     start, filters = str(models.parent / (name + PACKAGE)), _("Packages") + f" (*{PACKAGE})"
     return _asked(lambda window: qt.QFileDialog.getSaveFileName(window, _("Export a package"), start, filters))
 

@@ -28,7 +28,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Settings(BaseModel):
-    """The part of a checkpoint beside its weights that is used."""
+    """Settings of a checkpoint, as far as they are used."""
 
     trainer: _Name
     configuration: _Name

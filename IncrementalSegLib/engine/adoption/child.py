@@ -31,7 +31,7 @@ MOST_BYTES = 20_000_000_000
 
 _MOST_PICKLE, _MOST_MEMBERS, _MOST_TENSORS, _MOST_DOCUMENT = 50_000_000, 100_000, 20_000, 5_000_000
 _DEEPEST = 16
-_ROOM = 2_000_000_000  # bytes of memory beside those of the checkpoint
+_ROOM = 2_000_000_000  # bytes of memory in addition to those of the checkpoint
 _SECONDS = 600
 _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
 _DUPLICATE = ".all_modules."  # nnU-Net's state names many tensors twice
@@ -43,7 +43,7 @@ _INERT = (
     "numpy.float32", "numpy.int64", "_codecs.encode", "pathlib.PosixPath", "pathlib.WindowsPath",
     "pathlib.PurePosixPath", "pathlib.PureWindowsPath", "pathlib._local.PosixPath", "pathlib._local.WindowsPath",
 )  # fmt: skip
-"""Numbers and paths that nnU-Net writes beside the weights; nothing of them is used."""
+"""Numbers and paths that nnU-Net writes along with the weights; none is used."""
 
 _FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "ctypes.",
               "shutil.", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.chown",

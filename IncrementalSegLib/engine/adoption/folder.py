@@ -53,7 +53,7 @@ def find_trained(path: Path, folds: str | None = None, checkpoint: str = FINAL) 
     path = _trained(path)
     for name in (_PLANS, _DATASET):
         if not (path / name).is_file():
-            raise refused(path, f"it holds no {name}", "nnU-Net v2 writes it beside the folds.", "Copy it there.")
+            raise refused(path, f"it holds no {name}", "nnU-Net v2 writes it next to the folds.", "Copy it there.")
     there = {
         item.name.removeprefix(_FOLD): item / checkpoint
         for item in sorted(path.glob(f"{_FOLD}*"))

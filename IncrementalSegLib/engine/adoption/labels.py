@@ -36,7 +36,7 @@ class Labels:
 
 
 def labels_of(dataset: DatasetForm, path: Path) -> Labels:
-    """Return the structures of a data set; the ignore label is none.
+    """Return the structures of a data set, without the ignore label.
 
     Raises:
         ModelError: A label is missing, means two structures, or has the name of another.
@@ -47,7 +47,7 @@ def labels_of(dataset: DatasetForm, path: Path) -> Labels:
     ignored = values.pop(_IGNORE, ())
     named = {name: value for name, value in values.items() if set(value) != {0}}
     if not named:
-        raise refused(path, "it has no label beside the background")
+        raise refused(path, "it has no label except the background")
     known = {label for value in values.values() for label in value}
     if ignored and ignored != (max(known) + 1,):
         raise refused(path, f"its ignore label is {ignored} and not the one after the highest, {max(known) + 1}")
