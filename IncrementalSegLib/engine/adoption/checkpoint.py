@@ -52,7 +52,7 @@ class Checkpoint:
 
 
 def read_checkpoints(paths: Sequence[Path]) -> list[Checkpoint]:
-    """Read checkpoints in a child process without network, with a limit on memory and time.
+    """Read each checkpoint in a child process of its own without network, with a limit on memory and time.
 
     Raises:
         ModelError: One is not as nnU-Net v2 writes it: other types in its pickle, a compressed or damaged archive,
@@ -61,11 +61,15 @@ def read_checkpoints(paths: Sequence[Path]) -> list[Checkpoint]:
     for path in paths:
         if path.stat().st_size > MOST_BYTES:
             raise _refused(path, f"it has {path.stat().st_size} bytes; {MOST_BYTES} are allowed")
+    return [_read_one(path) for path in paths]
+
+
+def _read_one(path: Path) -> Checkpoint:
     with tempfile.TemporaryDirectory(prefix="incrementalseg-") as folder:
-        _in_child(Path(folder), paths)
+        _in_child(Path(folder), [path])
         if (reason := Path(folder, REFUSED)).is_file():
-            raise _refused(paths[0], str(read_json(reason).get("reason")))
-        return [_read(Path(folder), number, path) for number, path in enumerate(paths)]
+            raise _refused(path, str(read_json(reason).get("reason")))
+        return _read(Path(folder), 0, path)
 
 
 def _in_child(folder: Path, paths: Sequence[Path]) -> None:
@@ -103,6 +107,6 @@ def _refused(path: Path, reason: str) -> ModelError:
     return refused(
         path,
         reason,
-        "A checkpoint is a pickle, and only what nnU-Net writes is taken from it.",
+        f"It is that of {path.parent.name}. A checkpoint is a pickle, and only what nnU-Net writes is taken from it.",
         "Get the folder again from where it was trained.",
     )

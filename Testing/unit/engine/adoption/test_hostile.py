@@ -42,3 +42,11 @@ def test_a_hostile_checkpoint_is_refused_and_leaves_nothing(hostile, honest, tmp
     assert refusal.value.what.startswith("checkpoint_final.pth cannot be adopted") or "plans.json" in refusal.value.what
     assert "Nothing was written" in str(refusal.value)
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.usefixtures("reading")
+def test_the_fold_of_a_hostile_checkpoint_is_named(tmp_path):
+    folder = write_trained(tmp_path / "trained", folds=(0, 1, 2))
+    (folder / "fold_1" / "checkpoint_final.pth").write_bytes(b"no archive")
+    with pytest.raises(ModelError, match=r"It is that of fold_1\."):
+        adopt_nnunet(folder, tmp_path / "model")
