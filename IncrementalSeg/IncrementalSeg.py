@@ -236,7 +236,7 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self.widget.layout.addWidget(holder)
         editor = StrokeEditor(holder)
         editor.show(strokes.editorNode(), node, scan)
-        self.delayDisplay("Painting strokes")
+        self.delayDisplay("Painting strokes")  # the editor is made meanwhile
         (own,) = holder.findChildren(slicer.qMRMLSegmentEditorWidget)
         own.setActiveEffectByName("Paint")
         self.assertEqual((own.activeEffect() is None, own.segmentationNode()), (False, node))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from IncrementalSegPanel.Names import folderName
+from IncrementalSegPanel.Protocols import Defer
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,23 @@ class Folders:
         return folder
 
 
-def clear(folder: Path, kept: str) -> None:
-    """Remove what a folder holds, but for one file or folder in it."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name == kept:
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+def clear(folder: Path, defer: Defer, kept: str = "") -> None:
+    """Remove a folder file by file while Slicer stays free: a large one takes its time; what cannot be removed stays.
+
+    Args:
+        folder: The folder; it may be gone already.
+        defer: Removes the next file soon.
+        kept: Name of a file or folder in it that stays; then the folder stays, too.
+    """
+    left = [path for path in sorted(folder.rglob("*")) if not kept or path.relative_to(folder).parts[0] != kept]
+    if not kept:
+        left.insert(0, folder)
+
+    def removeNext() -> None:
+        if left:
+            path = left.pop()
+            with suppress(OSError):
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+            defer(removeNext)
+
+    defer(removeNext)

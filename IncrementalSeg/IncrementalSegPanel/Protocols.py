@@ -102,9 +102,6 @@ class Work(Protocol):
 class StrokeBridge(Protocol):
     """Strokes on scans; see :class:`IncrementalSegPanel.scene.Strokes.Strokes`."""
 
-    def prepare(self, volumeNode: Any, structures: Iterable[Structure]) -> Any:
-        """Show the strokes on a scan, and return their segmentation."""
-
     def hide(self) -> None:
         """Hide all strokes."""
 
@@ -138,10 +135,13 @@ class Bridge(Protocol):
     def showScan(self, volumeNode: Any) -> None:
         """Show a scan in the slice views."""
 
+    def openStrokes(self, volumeNode: Any, structures: Iterable[Structure], defer: Defer) -> Work:
+        """Show a scan and the strokes on it."""
+
     def exportVolume(self, volumeNode: Any, folder: Path, defer: Defer) -> Work:
         """Give the worker a scan to read."""
 
-    def readSegmentation(self, path: Path, defer: Defer) -> Work:
+    def readSegmentation(self, path: Path, defer: Defer, volumeNode: Any = None) -> Work:
         """Read what the worker outlined."""
 
     def readMap(self, path: Path, defer: Defer) -> Work:

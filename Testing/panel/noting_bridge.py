@@ -33,7 +33,7 @@ class NotingBridge:
         path.write_text("voxels")
         return path
 
-    def readSegmentation(self, path, defer):
+    def readSegmentation(self, path, defer, volume=None):
         self.exports.append(Export(self._contents(path), defer))
         return self.exports[-1]
 

@@ -55,4 +55,5 @@ def answer(session, asked, **changes):
 
 
 def leftovers(session):
+    session.defer.run()  # files are removed one by one
     return [item for item in session.folders.temporary.rglob("*") if item.is_file()]

@@ -85,6 +85,7 @@ def test_what_belongs_to_a_result_goes_when_another_page_comes(ready):
     folder = ready.session.segmenting.outcome.folder
     ready.session.teaching.begin()
     assert ready.session.segmenting.outcome is None
+    ready.session.defer.run()
     assert not folder.exists()
 
 
@@ -234,6 +235,7 @@ def test_a_scan_that_vanishes(ready, when, what):
     ready.panel.render()
     assert session.state is State.READY
     assert session.failure is not None
+    session.defer.run()
     assert [path for path in session.folders.temporary.rglob("*") if path.is_file()] == []
     assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == (what == "remove")  # what a person drew
 

@@ -27,6 +27,7 @@ def page(ready):
     hand = Hand(ready.session, summary())
     hand.introduce()
     ready.panel.render()
+    settle()  # the editor is made then
     flow = ready.session.correcting
     return SimpleNamespace(
         **vars(ready) | {"ui": ready.panel.page.ui, "hand": hand, "flow": flow, "page": ready.panel.page}

@@ -31,6 +31,7 @@ def humerus(session):
 
 def leftovers(session):
     """Return the files that the page has left, but the scans: the session looks back at them."""
+    session.defer.run()  # files are removed one by one
     return [path for path in session.folders.temporary.rglob("*") if path.is_file() and path.parent.name != "scan"]
 
 
@@ -145,6 +146,7 @@ def test_leaving_removes_the_files_but_not_the_scan(session, hand):
     assert leftovers(session) == []
     assert len(list(session.folders.temporary.rglob("MR_12.nrrd"))) == 1
     session.correcting.begin(scan)
+    session.defer.run()
     assert session.correcting.strokes is strokes
     assert strokes.GetDisplayVisibility()
 

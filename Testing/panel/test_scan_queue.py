@@ -68,6 +68,7 @@ def test_the_most_worthwhile_come_first_and_those_of_another_kind_last(session, 
     assert session.correcting.waiting == ""
     assert rows(queue) == [("C", "0.60"), ("A", "0.30"), ("B", "unlike")]
     assert queue.rows[0].reason == REASON
+    session.defer.run()
     assert not list(session.folders.temporary.glob("suggest-*"))
 
 

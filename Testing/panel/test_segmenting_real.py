@@ -62,7 +62,7 @@ def test_the_similarity_to_a_structure_with_a_real_worker(session, panel, alike,
         assert panel.page.ui.overlayLabel.text == ""
         session.segmenting.undo()
         assert not slicer.util.getNodes("MR 12 similarity*")
-        assert not list(session.folders.temporary.glob("segment-*"))
+        wait(lambda: not list(session.folders.temporary.glob("segment-*")))
     finally:
         worker.shutdown()
 
@@ -101,6 +101,6 @@ def test_from_one_click_to_a_segmentation_with_a_real_worker(session, panel, tau
         session.segmenting.cancel()
         wait(lambda: session.state is State.READY, 20)
         assert session.failure is None
-        assert not list(session.folders.temporary.glob("segment-*"))
+        wait(lambda: not list(session.folders.temporary.glob("segment-*")))
     finally:
         worker.shutdown()

@@ -111,13 +111,11 @@ class Correcting(Activity):
         self._again, self.searching = (lambda: self.enter(volume, shown)), True
         try:
             self._folder = self._context.folders.newWork("correct-")
-            bridge.showScan(volume)
-            self.strokes = bridge.strokes.prepare(volume, model.structures)
-            export = bridge.exportVolume(volume, self._folder / "scan", self._context.defer)
+            opening = bridge.openStrokes(volume, model.structures, self._context.defer)
         except Exception as error:  # whatever it is, the panel must not wait for ever
             self._stop(error)
         else:
-            self._follow(export, _("Preparing the scan"), (0.0, _WRITTEN), lambda: self._prepared(export, shown))
+            self._follow(opening, _("Preparing the scan"), (0.0, 0.0), lambda: self._opened(opening.result, shown))
 
     def look(self, shown: bool = True) -> None:
         """Outline the scan with what was learned so far, and find its spots.
@@ -220,6 +218,16 @@ class Correcting(Activity):
         if self.scan is not None:
             self.look()
 
+    def _opened(self, strokes: Any, shown: bool) -> None:
+        self.strokes = strokes
+        try:
+            assert self._folder is not None
+            export = self._context.bridge.exportVolume(self.volume, self._folder / "scan", self._context.defer)
+        except Exception as error:  # whatever it is, the panel must not wait for ever
+            self._stop(error)
+        else:
+            self._follow(export, _("Preparing the scan"), (0.0, _WRITTEN), lambda: self._prepared(export, shown))
+
     def _prepared(self, export: Work, shown: bool) -> None:
         self.scan = Path(export.result)
         self.look(shown)
@@ -294,7 +302,7 @@ class Correcting(Activity):
                 then()
 
         assert self.history.current is not None
-        reading = self._context.bridge.readSegmentation(self.history.current, self._context.defer)
+        reading = self._context.bridge.readSegmentation(self.history.current, self._context.defer, self.volume)
         self._follow(reading, _("Showing the result"), (_COMPUTED, 1.0), show)
 
     def _stop(self, error: events.Failed | BaseException | None = None) -> None:
@@ -326,7 +334,9 @@ class Correcting(Activity):
         folder, work, self._work = self._folder, self._work, None
         if work is not None:
             work.cancel()
-        self._request.giveUp(lambda: None if folder is None else clear(folder, kept="scan"))  # it is looked back at
+        self._request.giveUp(
+            lambda: None if folder is None else clear(folder, self._context.defer, kept="scan")
+        )  # it is looked back at
         self.phase, self.eta = "", None
         self._context.bridge.strokes.hide()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from IncrementalSegLib.wire import events
 from IncrementalSegPanel.Failure import Failure, Remedy
 from IncrementalSegPanel.flows.Activity import Activity
 from IncrementalSegPanel.flows.Context import Context
+from IncrementalSegPanel.Folders import clear
 from IncrementalSegPanel.Translation import _
 
 _WRITTEN = 0.2
@@ -139,7 +139,7 @@ class ScanQueue(Activity):
             return
         self._left = []
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            clear(self._folder, self._context.defer)
         self._say("")
         if error is not None:
             self._context.fail(error, Remedy(_("Try again"), self.rank))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from IncrementalSegPanel.Failure import Remedy
 from IncrementalSegPanel.flows.Activity import Activity
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Overlay import Overlay
+from IncrementalSegPanel.Folders import clear
 from IncrementalSegPanel.Protocols import Work
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Translation import _
@@ -171,7 +171,7 @@ class Segmenting(Activity):
     def forget(self) -> None:
         """Let go of a result that is shown no longer, and remove its files."""
         outcome, self.outcome = self.outcome, None
-        self.overlay.hide(lambda: None if outcome is None else shutil.rmtree(outcome.folder, ignore_errors=True))
+        self.overlay.hide(lambda: None if outcome is None else clear(outcome.folder, self._context.defer))
 
     def showUncertainty(self, shown: bool) -> None:
         """Lay the map of uncertainty over the scan, or take it away."""
@@ -216,7 +216,7 @@ class Segmenting(Activity):
 
     def _read(self, run: _Run, result: Json) -> None:
         """Read what the worker wrote."""
-        reading = self._context.bridge.readSegmentation(Path(result["outputs"][0]), self._context.defer)
+        reading = self._context.bridge.readSegmentation(Path(result["outputs"][0]), self._context.defer, run.volume)
         self._follow(reading, _("Showing the result"), (_SEGMENTED, 1.0), lambda: self._show(run, reading, result))
 
     def _show(self, run: _Run, reading: Work, result: Json) -> None:
@@ -243,7 +243,7 @@ class Segmenting(Activity):
         """Go back to where a segmentation can be begun, and say why."""
         run, self._run = self._run, None
         if run is not None:
-            shutil.rmtree(run.folder, ignore_errors=True)
+            clear(run.folder, self._context.defer)
         self._say("")
         self._context.home()
         if error is not None:

@@ -25,6 +25,10 @@ class StrokeEditor:
     def __init__(self, holder: Any) -> None:
         self._holder = holder
         self._editor: Any = None
+        self._wanted: tuple[Any, Any, Any] = (None, None, None)
+        self._soon = qt.QTimer(holder)
+        self._soon.setSingleShot(True)
+        self._soon.connect("timeout()", self._begin)
         self._open = False
         self._effect = ""
 
@@ -36,11 +40,30 @@ class StrokeEditor:
             strokes: The strokes, or ``None``: nothing is edited.
             volume: Their scan.
         """
+        self._wanted = parameters, strokes, volume
         if strokes is None:
             self._note()
             self._close()
-            return
-        editor = self._editor = self._editor or self._make(parameters)
+        elif self._editor is None:
+            self._soon.start(0)
+        else:
+            self._edit(parameters, strokes, volume)
+
+    def rest(self) -> None:
+        """Edit nothing, so that clicks in the views belong to Slicer again; strokes stay."""
+        self._wanted = None, None, None
+        self._close()
+        self._effect = ""
+
+    def _begin(self) -> None:
+        """Make the editor, which takes long enough to let the page be seen before, and use it."""
+        parameters, strokes, volume = self._wanted
+        if strokes is not None and self._editor is None:
+            self._editor = self._make(parameters)
+            self._edit(parameters, strokes, volume)
+
+    def _edit(self, parameters: Any, strokes: Any, volume: Any) -> None:
+        editor = self._editor
         if editor.mrmlSegmentEditorNode() is not parameters:
             editor.setMRMLSegmentEditorNode(parameters)
         if editor.segmentationNode() is not strokes:
@@ -54,11 +77,6 @@ class StrokeEditor:
         if self._effect:
             editor.setActiveEffectByName(self._effect)
             self._effect = ""
-
-    def rest(self) -> None:
-        """Edit nothing, so that clicks in the views belong to Slicer again; strokes stay."""
-        self._close()
-        self._effect = ""
 
     def _note(self) -> None:
         """Note the effect that is used, so that the next scan is painted like the one before."""

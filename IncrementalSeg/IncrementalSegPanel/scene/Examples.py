@@ -87,11 +87,16 @@ class Measures:
         return known[1]
 
     def uncorrected(self, node: slicer.vtkMRMLSegmentationNode, segmentId: str) -> bool:
-        """Tell whether a model made a segment, and no person has drawn in it or called it completed since."""
+        """Tell whether voxels of a segment came from a model, and no person has drawn in it or called it completed."""
+        image = node.GetSegmentation().GetSegment(segmentId).GetRepresentation(LABELMAP)
+        return image is not None and self.untouched(node, segmentId)
+
+    def untouched(self, node: slicer.vtkMRMLSegmentationNode, segmentId: str) -> bool:
+        """Do what :func:`~IncrementalSegPanel.scene.Fingerprints.untouched` does, without counting twice."""
         segment = node.GetSegmentation().GetSegment(segmentId)
         image = segment.GetRepresentation(LABELMAP)
         if not made(segment) or image is None:
-            return False
+            return untouched(segment)
         state = (image, image.GetMTime(), segment.GetLabelValue())
         known = self._prints.get((node.GetID(), segmentId))
         if known is None or known[0] != state:

@@ -16,6 +16,7 @@ SLAB_BYTES = 2 << 20
 
 _TYPES = {"unsigned char": "u1", "signed char": "i1", "unsigned short": "u2", "short": "i2"}
 _TYPES |= {"unsigned int": "u4", "int": "i4", "float": "f4", "double": "f8"}
+_TYPES |= {f"{kind}{8 * size}": f"{kind[0]}{size}" for kind in ("uint", "int") for size in (1, 2, 4)}
 _BLOCK = 1 << 16
 
 

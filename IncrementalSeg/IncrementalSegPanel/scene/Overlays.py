@@ -50,9 +50,9 @@ def addMap(found: Map, volumeNode: slicer.vtkMRMLScalarVolumeNode, title: str) -
     name = f"{volumeNode.GetName()} {title}"
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(local))
-    node.SetAndObserveImageData(image)
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
-    _paint(node)
+    _paint(node)  # before there are voxels: no histogram of them is needed
+    node.SetAndObserveImageData(image)
     return node
 
 

@@ -96,16 +96,16 @@ def _places(fields: dict[str, str]) -> dict[str, _Place]:
 
 
 def _layer(file: NrrdSlabs, extents: list[tuple[int, ...]]) -> slicer.vtkOrientedImageData:
-    """Return an image of zeros as large as the segments of a layer."""
+    """Return an image as large as the segments of a layer, whose voxels are still to be copied."""
     image = slicer.vtkOrientedImageData()
     filled = [extent for extent in extents if all(extent[axis] <= extent[axis + 1] for axis in (0, 2, 4))]
     lows, highs = ([function(ends) for ends in zip(*filled, strict=True)] for function in (min, max))
+    if any(low < 0 or high >= size for low, high, size in zip(lows[::2], highs[1::2], file.size, strict=False)):
+        raise ValueError  # some of its voxels would never be copied
     union = [end for axis in (0, 2, 4) for end in (lows[axis], highs[axis + 1])] if filled else [0, -1] * 3
     image.SetExtent(union)
     image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(file.matrix))
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR if file.dtype.itemsize == 1 else vtk.VTK_UNSIGNED_SHORT, 1)
-    if filled:
-        arrayOf(image)[:] = 0
     return image
 
 

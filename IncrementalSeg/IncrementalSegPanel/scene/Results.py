@@ -9,6 +9,7 @@ import numpy as np
 import slicer
 
 from IncrementalSegLib.structures import Structure
+from IncrementalSegPanel.scene.Examples import Measures
 from IncrementalSegPanel.scene.Fingerprints import LABELMAP, unmark, untouched
 from IncrementalSegPanel.scene.Geometry import Matrix, imageToParent, parentToWorld
 from IncrementalSegPanel.scene.Hierarchy import putBeside
@@ -75,6 +76,7 @@ def putResult(
     node: slicer.vtkMRMLSegmentationNode,
     structures: Iterable[Structure],
     before: Before,
+    measures: Measures,
 ) -> None:
     """Put the segments of a result into a segmentation.
 
@@ -85,13 +87,14 @@ def putResult(
         node: The segmentation to change.
         structures: What the segments are.
         before: Is told how the segmentation was.
+        measures: Knows which segments a person has changed.
     """
     segmentation = node.GetSegmentation()
     known = {structure.id: structure for structure in structures}
     ids = [found for found in result if found in known]
     _move(result.values(), np.linalg.inv(parentToWorld(node)))
     present = [found for found in ids if segmentation.GetSegment(found) is not None]
-    _keepCorrected(segmentation, [found for found in present if not untouched(segmentation.GetSegment(found))], before)
+    _keepCorrected(segmentation, [found for found in present if not measures.untouched(node, found)], before)
     for found in present:
         if found not in before.moved:
             _separate(segmentation, found, present)

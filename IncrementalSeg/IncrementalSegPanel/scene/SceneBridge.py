@@ -10,7 +10,6 @@ from typing import Any
 import slicer
 
 from IncrementalSegLib.errors import DataError
-from IncrementalSegLib.reports.pictures import write_png
 from IncrementalSegLib.structures import Structure
 from IncrementalSegPanel.Protocols import Defer
 from IncrementalSegPanel.scene.Application import Application
@@ -22,11 +21,12 @@ from IncrementalSegPanel.scene.Geometry import parentToWorld
 from IncrementalSegPanel.scene.Looks import looksOf, restoreLooks
 from IncrementalSegPanel.scene.Overlays import Shown, addMap, hide, show
 from IncrementalSegPanel.scene.Pseudonyms import bears
-from IncrementalSegPanel.scene.ResultFiles import mapPieces, outlinePieces
+from IncrementalSegPanel.scene.ResultFiles import Outlines, mapPieces, outlinePieces
 from IncrementalSegPanel.scene.Results import Before, Undone, createResult, putResult, resultOf, takeBack
 from IncrementalSegPanel.scene.ScanFiles import scanPieces, volume
 from IncrementalSegPanel.scene.SpotPictures import SPOT, spotPicture
 from IncrementalSegPanel.scene.Strokes import Strokes
+from IncrementalSegPanel.scene.Thumbnails import write
 from IncrementalSegPanel.scene.Views import scans, sceneBusy, shownIds, shownScan, showScan
 from IncrementalSegPanel.scene.Visibility import follow, reveal
 from IncrementalSegPanel.scene.Watch import Watch
@@ -97,6 +97,18 @@ class SceneBridge:
         with self._application.pausedRendering():
             self._show(volumeNode)
 
+    def openStrokes(
+        self, volumeNode: slicer.vtkMRMLScalarVolumeNode, structures: Iterable[Structure], defer: Defer
+    ) -> Export:
+        """Show a scan, and then the strokes on it; the result is their segmentation, made on first use.
+
+        Args:
+            volumeNode: The scan.
+            structures: What can be painted.
+            defer: Does the next piece soon.
+        """
+        return self._start(self._openStrokes(volumeNode.GetID(), tuple(structures)), defer)
+
     def exportVolume(self, volumeNode: slicer.vtkMRMLScalarVolumeNode, folder: Path, defer: Defer) -> Export:
         """Give the worker a scan to read: the file that it was loaded from if that will do, else one in ``folder``.
 
@@ -111,14 +123,18 @@ class SceneBridge:
         name = re.sub(r"[^\w.-]+", "_", volumeNode.GetName())[:_LETTERS]
         return self._start(scanPieces(volumeNode.GetID(), Path(folder) / f"{name}.nrrd"), defer)
 
-    def readSegmentation(self, path: Path | str, defer: Defer) -> Export:
+    def readSegmentation(
+        self, path: Path | str, defer: Defer, volumeNode: slicer.vtkMRMLScalarVolumeNode | None = None
+    ) -> Export:
         """Read what the worker outlined while Slicer stays free; for :meth:`showSegmentation`.
 
         Args:
             path: The worker's ``.seg.nrrd``.
             defer: Does the next piece soon.
+            volumeNode: The scan whose earlier outlines are to be compared meanwhile with what a person has drawn;
+                without it they are compared when these are shown.
         """
-        return self._start(outlinePieces(Path(path)), defer)
+        return self._start(self._outlines(Path(path), "" if volumeNode is None else volumeNode.GetID()), defer)
 
     def readMap(self, path: Path | str, defer: Defer) -> Export:
         """Read a map that the worker wrote while Slicer stays free; for :meth:`showMap`.
@@ -166,7 +182,7 @@ class SceneBridge:
             with slicer.util.NodeModify(node):
                 if node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is None:
                     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
-                putResult(result, node, structures, self._before)
+                putResult(result, node, structures, self._before, self._measures)
                 looks = looksOf(node.GetSegmentation())
             restoreLooks(node.GetSegmentation(), looks)
             reveal(node, [found for found in result if node.GetSegmentation().GetSegment(found) is not None])
@@ -244,13 +260,13 @@ class SceneBridge:
         Raises:
             DataError: The example or its scan is not in the scene any more, or cannot be drawn.
             GeometryError: The scan lies on no rectangular grid.
-            ModelError: The file cannot be written.
+            OSError: The file cannot be written.
         """
-        write_png(Path(path), pictureOf(self._measures, example, size))
+        write(Path(path), pictureOf(self._measures, example, size))
 
     def spotPicture(self, volumeNode: slicer.vtkMRMLScalarVolumeNode, ras: Sequence[float], path: Path) -> None:
         """Draw a place of a scan as a PNG; errors are those of :meth:`thumbnail`."""
-        write_png(path, spotPicture(volumeNode, ras, SPOT))
+        write(path, spotPicture(volumeNode, ras, SPOT))
 
     def openInSegmentEditor(
         self,
@@ -308,6 +324,23 @@ class SceneBridge:
     def _show(self, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
         self._application.fitViews(showScan(volumeNode))
         follow(shownIds() or [volumeNode.GetID()])
+
+    def _openStrokes(self, volumeId: str, structures: Sequence[Structure]) -> Generator[float, None, Any]:
+        yield 0.0  # a click is answered before anything is done
+        self.showScan(volume(volumeId))
+        yield 0.5
+        return self.strokes.prepare(volume(volumeId), structures)
+
+    def _outlines(self, path: Path, volumeId: str) -> Generator[float, None, Outlines]:
+        """Read outlines, and then look one by one for those that a person has changed."""
+        found = yield from outlinePieces(path)
+        for segmentId in found:
+            volumeNode = slicer.mrmlScene.GetNodeByID(volumeId) if volumeId else None  # it may vanish at any time
+            node = None if volumeNode is None else resultOf(volumeNode)
+            if node is not None and node.GetSegmentation().GetSegment(segmentId) is not None:
+                self._measures.untouched(node, segmentId)
+            yield 1.0
+        return found
 
     def _start(self, pieces: Generator[float, None, Any], defer: Defer) -> Export:
         export = Export(pieces, defer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +22,9 @@ from IncrementalSegPanel.Translation import _
 
 _SLAB_BYTES = 1 << 20
 """Amount compressed at once."""
+
+_LOOK_BYTES = 4 << 20
+"""Amount searched for voxels at once: about 2 ms."""
 
 
 def strokePieces(nodeId: str, volumeId: str, target: Path) -> Pieces:
@@ -44,10 +47,11 @@ def strokePieces(nodeId: str, volumeId: str, target: Path) -> Pieces:
     filled: list[int] = []
     for segmentId in _strokes(nodeId).GetSegmentation().GetSegmentIDs():
         found = _painted(_strokes(nodeId), segmentId, volume(volumeId))
-        if found is not None and (own := found.filled()):
-            painted[segmentId] = found
-            filled += own
-        yield 0.0
+        for some in () if found is None else found.filled():
+            if some:
+                painted[segmentId] = found
+                filled += some
+            yield 0.0
     if not painted:
         raise DataError(
             _("No stroke is painted yet."),
@@ -71,8 +75,8 @@ def strokePieces(nodeId: str, volumeId: str, target: Path) -> Pieces:
 class _Painted(Protocol):
     """The voxels of a segment on the grid of a scan."""
 
-    def filled(self) -> list[int]:
-        """Return the slices with voxels."""
+    def filled(self) -> Iterator[list[int]]:
+        """Yield the slices with voxels, after each look at some slices."""
 
     def slab(self, begin: int, end: int) -> NDArray[np.uint8]:
         """Return the slices from ``begin`` to before ``end``, ``(k, j, i)``, 0 and 1."""
@@ -92,10 +96,12 @@ class _InPlace:
     value: int
     size: tuple[int, int, int]
 
-    def filled(self) -> list[int]:
-        first = self.image.GetExtent()[4]
-        found = (first + k for k, plane in enumerate(arrayOf(self.image)) if (plane == self.value).any())
-        return [k for k in found if 0 <= k < self.size[0]]
+    def filled(self) -> Iterator[list[int]]:
+        planes, first = arrayOf(self.image), self.image.GetExtent()[4]
+        count = max(1, _LOOK_BYTES // max(1, planes[0].nbytes))
+        for begin in range(0, len(planes), count):
+            some = enumerate(planes[begin : begin + count], first + begin)
+            yield [k for k, plane in some if 0 <= k < self.size[0] and (plane == self.value).any()]
 
     def slab(self, begin: int, end: int) -> NDArray[np.uint8]:
         x0, x1, y0, y1, z0, z1 = self.image.GetExtent()
@@ -123,9 +129,9 @@ class _Elsewhere:
     image: slicer.vtkOrientedImageData
     volumeId: str
 
-    def filled(self) -> list[int]:
-        slices = volume(self.volumeId).GetImageData().GetDimensions()[2]
-        return [k for k in range(slices) if self.slab(k, k + 1).any()]
+    def filled(self) -> Iterator[list[int]]:
+        for k in range(volume(self.volumeId).GetImageData().GetDimensions()[2]):
+            yield [k] if self.slab(k, k + 1).any() else []
 
     def slab(self, begin: int, end: int) -> NDArray[np.uint8]:
         return onGrid(self.image, gridOf(volume(self.volumeId), begin, end - 1))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from IncrementalSegLib.reports.pictures import Contour, Field, outline_picture
+from IncrementalSegLib.reports.pictures import Contour, Field, Picture, outline_picture, png
+from IncrementalSegPanel.scene.Files import Whole
 
 _MARGIN = 2.5
 """Side of the picture over the longer side of the structure."""
@@ -70,6 +72,17 @@ def draw(shown: Slice, color: tuple[float, float, float], size: int = 96) -> NDA
     contour = Contour(shown.mask > 0, np.multiply(color, 255))
     down, across = shown.spacing
     return outline_picture(shown.image, [contour], down / across, size, window=shown.window, field=_field(shown))
+
+
+def write(path: Path, picture: Picture) -> None:
+    """Write a picture as PNG; it is shown in this run only, so that nobody has to wait for the disk.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with Whole(path) as file:
+        file.write(png(picture))
+        file.complete()
 
 
 def _field(shown: Slice) -> Field:
