@@ -30,8 +30,8 @@ from IncrementalSegLib.errors import IncrementalSegError, explain
 
 COMMANDS = (
     "learn", "advise", "estimate", "segment", "spots", "suggest", "correct", "evaluate", "check", "versions", "gate",
-    "accept", "reject", "rollback", "diff", "structures", "exemplars", "export", "import", "adopt", "privacy",
-    "methods", "doctor", "demo"
+    "accept", "reject", "rollback", "diff", "structures", "exemplars", "export", "import", "adopt", "release",
+    "privacy", "methods", "doctor", "demo"
 )  # fmt: skip
 """Each is a file of this folder; a word of Python has an underscore after it there."""
 

@@ -60,6 +60,13 @@ class _CaseEntry(BaseModel):
     values: dict[_Called, _Many[int]] = {}
 
 
+class _Region(BaseModel):
+    """A structure of an adopted model that may overlap others: its labels, and its value in label maps."""
+
+    labels: _Many[_Count]
+    painted: _Count
+
+
 class _Origin(BaseModel):
     """Where an adopted model comes from."""
 
@@ -71,6 +78,9 @@ class _Origin(BaseModel):
     checkpoint: _Called
     epochs: _Count | None = None
     channels: _Many[_Called]
+    reader: _Called = ""
+    file_ending: _Called = ""
+    regions: dict[_Uuid, _Region] = {}
     license: Annotated[str, StringConstraints(max_length=100_000)] = ""
 
 

@@ -1,1 +1,1 @@
-"""Adoption of models that other programs trained: read with distrust, translated, saved as the first version."""
+"""Models that other programs trained: read with distrust, saved as a first version, and written again."""

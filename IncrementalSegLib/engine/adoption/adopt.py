@@ -84,7 +84,10 @@ def adopt_nnunet(
     with torch.random.fork_rng(devices=[]):
         segmenter.add(labels.structures.ids)
     fill(segmenter, labels, [item.weights for item in checkpoints], paths)
-    origin = _origin(trained, checkpoints[0], dataset)
+    origin = _origin(trained, checkpoints[0], dataset) | {
+        "reader": tame(plans.image_reader_writer),
+        "regions": {item: region.to_json() for item, region in labels.regions.items()},
+    }
     return _write(target, labels, segmenter, plan, origin, time.monotonic() - began)
 
 
@@ -125,6 +128,7 @@ def _origin(trained: TrainedFolder, checkpoint: Checkpoint, dataset: DatasetForm
         "checkpoint": next(iter(trained.checkpoints.values())).name,
         "epochs": checkpoint.settings.epoch,
         "channels": [tame(dataset.channel_names[str(number)]) for number in range(len(dataset.channel_names))],
+        "file_ending": tame(dataset.file_ending),
         "license": plain(dataset.license),
     }
 

@@ -9,8 +9,11 @@ from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.errors import ModelError, OptionError
 
 FINAL = "checkpoint_final.pth"
-_PLANS, _DATASET = "plans.json", "dataset.json"
-_FOLD = "fold_"
+"""Checkpoint in each fold, by default."""
+
+PLANS, DATASET, FOLD = "plans.json", "dataset.json", "fold_"
+"""Names of its files and folders."""
+
 _ALL = "all"
 _OLD = ("plans.pkl", "*/model_final_checkpoint.model", "*/model_best.model", "*/model_final_checkpoint.model.pkl")
 
@@ -30,12 +33,12 @@ class TrainedFolder:
     @property
     def plans(self) -> Path:
         """Its plans."""
-        return self.path / _PLANS
+        return self.path / PLANS
 
     @property
     def dataset(self) -> Path:
         """Its description of the data set."""
-        return self.path / _DATASET
+        return self.path / DATASET
 
 
 def find_trained(path: Path, folds: str | None = None, checkpoint: str = FINAL) -> TrainedFolder:
@@ -51,16 +54,16 @@ def find_trained(path: Path, folds: str | None = None, checkpoint: str = FINAL) 
         OptionError: A fold is not there.
     """
     path = _trained(path)
-    for name in (_PLANS, _DATASET):
+    for name in (PLANS, DATASET):
         if not (path / name).is_file():
             raise refused(path, f"it holds no {name}", "nnU-Net v2 writes it next to the folds.", "Copy it there.")
     there = {
-        item.name.removeprefix(_FOLD): item / checkpoint
-        for item in sorted(path.glob(f"{_FOLD}*"))
+        item.name.removeprefix(FOLD): item / checkpoint
+        for item in sorted(path.glob(f"{FOLD}*"))
         if (item / checkpoint).is_file()
     }
     if not there:
-        others = sorted({item.name for item in path.glob(f"{_FOLD}*/checkpoint_*.pth")})
+        others = sorted({item.name for item in path.glob(f"{FOLD}*/checkpoint_*.pth")})
         raise refused(
             path,
             f"no fold holds {checkpoint}",
@@ -83,7 +86,7 @@ def _trained(path: Path) -> Path:
     if not path.is_dir():
         what = f"{path} is a file, not a folder." if path.exists() else f"There is no folder {path}."
         raise ModelError(what, todo="Name the folder that holds plans.json and fold_0, fold_1, ... or fold_all.")
-    if (path / _PLANS).is_file():
+    if (path / PLANS).is_file():
         return path
     if any(next(path.glob(pattern), None) for pattern in _OLD):
         raise refused(
@@ -92,7 +95,7 @@ def _trained(path: Path) -> Path:
             "Its plans and weights have another form.",
             "Train the model with nnU-Net v2.",
         )
-    inside = sorted(item.parent for item in path.glob(f"*/{_PLANS}"))
+    inside = sorted(item.parent for item in path.glob(f"*/{PLANS}"))
     if len(inside) == 1:
         return inside[0]
     if inside:
@@ -104,7 +107,7 @@ def _trained(path: Path) -> Path:
         )
     raise refused(
         path,
-        f"it holds no {_PLANS}",
+        f"it holds no {PLANS}",
         "nnU-Net v2 writes it into the folder of a trained network.",
-        "Name the folder TRAINER__PLANS__CONFIGURATION in nnUNet_results/DATASET.",
+        "Name the folder TRAINER_PLANS__CONFIGURATION in nnUNet_results/DATASET.",
     )

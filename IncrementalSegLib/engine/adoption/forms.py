@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.files import read_json
+from IncrementalSegLib.names import plain
+from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
 
 _MOST_BYTES = 20_000_000  # of a plans.json; those of large data sets have a few hundred kilobytes
@@ -16,7 +18,10 @@ _Positive = Annotated[float, Field(gt=0, le=1e6)]
 _Size = Annotated[int, Field(ge=1, le=4096)]
 _Count = Annotated[int, Field(ge=1, le=64)]
 _Text = Annotated[str, Field(max_length=10_000)]
-_RESAMPLING = "resample_data_or_seg_to_shape"
+_Byte = Annotated[int, Field(ge=0, le=255)]
+
+OWN = "incrementalseg"
+"""Key of our own in ``dataset.json``."""
 
 F = TypeVar("F", bound=BaseModel)
 
@@ -124,6 +129,18 @@ class Plans(_Form):
     )
 
 
+class Look(_Exact):
+    """Colour and terminology of a structure, which nnU-Net does not know; a release notes them in ``dataset.json``."""
+
+    color: tuple[_Byte, _Byte, _Byte]
+    terminology: Annotated[str, Field(max_length=1000), AfterValidator(plain)] | None = None
+
+    @classmethod
+    def of(cls, structure: Structure) -> Look:
+        """Return the look of a structure."""
+        return cls(color=structure.color, terminology=structure.terminology)
+
+
 class DatasetForm(_Form):
     """The parts of ``dataset.json`` that say what a network sees and finds."""
 
@@ -133,6 +150,8 @@ class DatasetForm(_Form):
     ]
     regions_class_order: tuple[int, ...] | None = None
     license: _Text = Field("", validation_alias=AliasChoices("licence", "license"))
+    file_ending: _Text = ".nii.gz"
+    looks: dict[_Text, Look] = Field({}, validation_alias=OWN)
 
 
 def read_plans(path: Path) -> Plans:

@@ -1,38 +1,64 @@
-"""From the labels of a data set to the structures of a model and the outputs of its network."""
+"""From the labels of a data set to the structures of a model and the outputs of its network, and back."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from IncrementalSegLib.engine.adoption.forms import DatasetForm
+from IncrementalSegLib.engine.adoption.forms import OWN, DatasetForm, Look
 from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.structures import Structure, StructureList, check_name
+from IncrementalSegLib.types import Json, StructureId
 
-_BACKGROUND, _IGNORE = "background", "ignore"
+BACKGROUND, IGNORE = "background", "ignore"
+"""Names with a meaning of their own among the labels of nnU-Net."""
+
 _SEPARATORS = re.compile(r"[,;=]")  # they separate names elsewhere
 
 
 @dataclass(frozen=True)
+class Region:
+    """A structure of nnU-Net that may overlap others.
+
+    Attributes:
+        labels: Labels of the data set that make it up.
+        painted: Its value in nnU-Net's label maps, in which later structures are painted over earlier ones.
+    """
+
+    labels: tuple[int, ...]
+    painted: int
+
+    def to_json(self) -> Json:
+        """Return the region as a JSON object."""
+        return {"labels": list(self.labels), "painted": self.painted}
+
+
+@dataclass(frozen=True)
 class Labels:
-    """Structures of an adopted network.
+    """Structures of a network of nnU-Net.
 
     Attributes:
         structures: In the order of the network's outputs.
-        regions: Structures are unions of labels that may overlap, each with a sigmoid of its own; otherwise all and the
-            background share one softmax.
+        regions: Of each structure, where they may overlap and have a sigmoid each; empty where all and the background
+            share one softmax.
     """
 
     structures: StructureList
-    regions: bool
+    regions: Mapping[StructureId, Region]
 
     @property
     def outputs(self) -> int:
         """Channels of the network's last convolution."""
         return len(self.structures) + (not self.regions)
+
+    @property
+    def painted(self) -> dict[StructureId, int]:
+        """Value of each structure in the label maps of nnU-Net."""
+        by_order = {item: number for number, item in enumerate(self.structures.ids, start=1)}
+        return {item: self.regions[item].painted for item in self.regions} or by_order
 
 
 def labels_of(dataset: DatasetForm, path: Path) -> Labels:
@@ -42,39 +68,73 @@ def labels_of(dataset: DatasetForm, path: Path) -> Labels:
         ModelError: A label is missing, means two structures, or has the name of another.
     """
     values = {name: _values(value) for name, value in dataset.labels.items()}
-    if values.get(_BACKGROUND) != (0,):
-        raise refused(path, f"its background is {dataset.labels.get(_BACKGROUND)!r} and not label 0")
-    ignored = values.pop(_IGNORE, ())
+    if values.get(BACKGROUND) != (0,):
+        raise refused(path, f"its background is {dataset.labels.get(BACKGROUND)!r} and not label 0")
+    ignored = values.pop(IGNORE, ())
     named = {name: value for name, value in values.items() if set(value) != {0}}
     if not named:
         raise refused(path, "it has no label except the background")
     known = {label for value in values.values() for label in value}
     if ignored and ignored != (max(known) + 1,):
         raise refused(path, f"its ignore label is {ignored} and not the one after the highest, {max(known) + 1}")
-    regions = any(len(value) > 1 for value in named.values())
-    if regions:
-        if dataset.regions_class_order is None or len(dataset.regions_class_order) != len(named):
+    if any(isinstance(value, tuple) and len(value) > 1 for value in dataset.labels.values()):  # as nnU-Net decides it
+        painted = dataset.regions_class_order
+        if painted is None or len(painted) != len(named):
             raise refused(path, f"its regions_class_order does not have {len(named)} entries, one for each region")
-        order = list(named)
-    else:
-        if known != set(range(len(named) + 1)):
-            raise refused(
-                path,
-                f"its labels are {', '.join(map(str, sorted(known)))} and not 0 to {len(named)}, each once",
-                "It would not be clear which output of the network belongs to which label.",
-            )
-        order = sorted(named, key=lambda name: named[name])
-    return Labels(_structures(order, path), regions)
+        structures = _structures(list(named), dataset.looks, path)
+        regions = (Region(*both) for both in zip(named.values(), painted, strict=True))
+        return Labels(structures, dict(zip(structures.ids, regions, strict=True)))
+    if known != set(range(len(named) + 1)):
+        raise refused(
+            path,
+            f"its labels are {', '.join(map(str, sorted(known)))} and not 0 to {len(named)}, each once",
+            "It would not be clear which output of the network belongs to which label.",
+        )
+    return Labels(_structures(sorted(named, key=lambda name: named[name]), dataset.looks, path), {})
+
+
+def labels_for(structures: StructureList, exclusive: bool, known: Mapping[StructureId, Region]) -> Labels:
+    """Return the labels by which nnU-Net knows the structures of a model.
+
+    Args:
+        structures: In the order of the network's outputs.
+        exclusive: They share one softmax with the background.
+        known: Regions of structures that came from nnU-Net; any other becomes a region of a label of its own.
+    """
+    if exclusive:
+        return Labels(structures, {})
+    free = 1 + max((label for item in known.values() for label in (*item.labels, item.painted)), default=0)
+    new = [item for item in structures.ids if item not in known]
+    regions = {item: Region((value,), value) for value, item in enumerate(new, start=free)}
+    return Labels(structures, {item: known.get(item) or regions[item] for item in structures.ids})
+
+
+def described(labels: Labels) -> Json:
+    """Return what ``dataset.json`` says of labels; the opposite of :func:`labels_of`."""
+    values = {item.name: [labels.painted[item.id]] for item in labels.structures}
+    values |= {item.name: [*labels.regions[item.id].labels] for item in labels.structures if labels.regions}
+    if labels.regions and all(len(value) == 1 for value in values.values()):
+        values[labels.structures.names[0]] *= 2  # nnU-Net takes labels for regions where one has a list of several
+    return (
+        {"labels": {BACKGROUND: 0} | {name: value if len(value) > 1 else value[0] for name, value in values.items()}}
+        | ({"regions_class_order": list(labels.painted.values())} if labels.regions else {})
+        | {OWN: {item.name: Look.of(item).model_dump(mode="json") for item in labels.structures}}
+    )
 
 
 def _values(value: int | Sequence[int]) -> tuple[int, ...]:
     return (value,) if isinstance(value, int) else tuple(dict.fromkeys(value))
 
 
-def _structures(names: Sequence[str], path: Path) -> StructureList:
+def _structures(names: Sequence[str], looks: Mapping[str, Look], path: Path) -> StructureList:
     found = [check_name(_SEPARATORS.sub(" ", name)) for name in names]
     keys = [name_key(name) for name in found]
     for name, key in zip(found, keys, strict=True):
         if keys.count(key) > 1:
             raise refused(path, f"two of its labels are called {name!r}")
-    return StructureList(tuple(Structure.create(name, 1) for name in found))
+    return StructureList(tuple(_structure(name, looks.get(name)) for name in found))
+
+
+def _structure(name: str, look: Look | None) -> Structure:
+    plain = Structure.create(name, 1)
+    return plain if look is None else replace(plain, color=look.color, terminology=look.terminology)

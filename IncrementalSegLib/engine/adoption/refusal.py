@@ -1,10 +1,10 @@
-"""The refusal of a model from elsewhere."""
+"""The refusal of a model from elsewhere, and of one that is meant for elsewhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.errors import CommandRef, Hint, ModelError
 
 
 def refused(path: Path, reason: str, why: str = "", todo: str = "") -> ModelError:
@@ -17,3 +17,16 @@ def refused(path: Path, reason: str, why: str = "", todo: str = "") -> ModelErro
         todo: What to do next.
     """
     return ModelError(f"{path.name} cannot be adopted: {reason}.", why, f"{todo} Nothing was written.".strip())
+
+
+def inexpressible(reason: str, why: str, todo: str = "", what: str = "The model") -> ModelError:
+    """Return the error for a model that nnU-Net has no form for.
+
+    Args:
+        reason: What it has that nnU-Net does not know, as the end of a sentence.
+        why: Why nnU-Net does not know it.
+        todo: The way out; by default to pass it on as a package.
+        what: The model.
+    """
+    way = (todo,) if todo else ("Pass it on as a package, with ", CommandRef("export"), ".")
+    return ModelError(f"{what} cannot be released for nnU-Net: {reason}.", why, Hint(*way, " Nothing was written."))

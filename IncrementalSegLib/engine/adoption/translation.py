@@ -1,4 +1,7 @@
-"""From the plans of nnU-Net to the plan and the network of a model."""
+"""From the plans of nnU-Net to the plan and the network of a model.
+
+:mod:`.plans` goes the other way, by the same tables.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,27 @@ from IncrementalSegLib.preprocessing.rules import Intensity, Resampling, Rules, 
 DROPOUT = 0.1
 """Channel dropout while an adopted model learns on, and in Monte Carlo passes: our own choice; nnU-Net has none."""
 
-_SCHEMES: dict[str, Scheme] = {
+SCHEMES: dict[str, Scheme] = {
     "ZScoreNormalization": "zscore",
     "CTNormalization": "ct",
     "RescaleTo01Normalization": "rescale",
     "RGBTo01Normalization": "rgb",
     "NoNormalization": "none",
 }
-_READERS = {"SimpleITKIO": STORED, "NibabelIO": STORED, "NibabelIOWithReorient": "SAR", "NaturalImage2DIO": STORED}
+"""Normalisation scheme of nnU-Net -> ours."""
+
+PLANAR_READER = "NaturalImage2DIO"
+"""The one of pictures."""
+
+READERS = {"SimpleITKIO": STORED, "NibabelIO": STORED, "NibabelIOWithReorient": "SAR", PLANAR_READER: STORED}
 """Reader of nnU-Net -> orientation of the arrays that it returns."""
 
-_CLASSES = {"PlainConvUNet": "n_conv_per_stage", "ResidualEncoderUNet": "n_blocks_per_stage"}
-_HOMES = {f"dynamic_network_architectures.architectures.{home}" for home in ("unet", "residual_unet")}
+PLAIN, RESIDUAL = "PlainConvUNet", "ResidualEncoderUNet"
+CLASSES = {PLAIN: "n_conv_per_stage", RESIDUAL: "n_blocks_per_stage"}
+"""Class of a network -> argument with the convolutions or blocks of its encoder."""
+
+HOMES = tuple(f"dynamic_network_architectures.architectures.{home}" for home in ("unet", "residual_unet"))
+"""Modules of these classes; nnU-Net writes the first one."""
 
 
 def network_of(configuration: Configuration, channels: int, members: int, output: str, path: Path) -> SegmenterConfig:
@@ -45,18 +57,18 @@ def network_of(configuration: Configuration, channels: int, members: int, output
     """
     architecture, dimension = configuration.architecture, len(configuration.patch_size)
     home, _, name = architecture.network_class_name.rpartition(".")
-    if home not in _HOMES or name not in _CLASSES:
+    if home not in HOMES or name not in CLASSES:
         raise refused(
             path,
             f"its network is {architecture.network_class_name[:200]!r}",
-            f"Only {' and '.join(_CLASSES)} are known.",
+            f"Only {' and '.join(CLASSES)} are known.",
             "Train one of these.",
         )
     given = architecture.arch_kwargs
     if not (given.conv_op.endswith(f"{dimension}d") and given.norm_op.endswith(f"{dimension}d")):
         raise refused(path, f"its patches have {dimension} axes, and its network is made of {given.conv_op}")
     counts = {"n_conv_per_stage": given.n_conv_per_stage, "n_blocks_per_stage": given.n_blocks_per_stage}
-    encoder = counts.pop(_CLASSES[name])
+    encoder = counts.pop(CLASSES[name])
     if any(counts.values()):
         raise refused(path, f"its {name} has {' and '.join(counts)}")
     try:
@@ -65,7 +77,7 @@ def network_of(configuration: Configuration, channels: int, members: int, output
             strides=given.strides,
             encoder=encoder,
             decoder=given.n_conv_per_stage_decoder,
-            residual=name == "ResidualEncoderUNet",
+            residual=name == RESIDUAL,
             bias=given.conv_bias,
             epsilon=given.norm_op_kwargs.eps,
             slope=given.nonlin_kwargs.negative_slope,
@@ -113,11 +125,11 @@ def plan_of(
     order, flat = plans.transpose_forward, len(patch) == 2
     if sorted(order) != [0, 1, 2]:
         raise refused(path, f"it transposes axes by {order}, which is no order of three")
-    if plans.image_reader_writer not in _READERS:
+    if plans.image_reader_writer not in READERS:
         raise refused(
             path,
             f"its scans were read by {plans.image_reader_writer[:100]!r}",
-            f"Known are {', '.join(_READERS)}.",
+            f"Known are {', '.join(READERS)}.",
         )
     if any(side % multiple for side, multiple in zip(patch, network.multiples, strict=True)):
         raise refused(path, f"its patch {patch} cannot be halved as often as its network does")
@@ -129,9 +141,9 @@ def plan_of(
     intensities = _intensities(plans, configuration, dataset, path)
     return Plan(
         dimension=2 if flat else 3,
-        planar=plans.image_reader_writer == "NaturalImage2DIO",
+        planar=plans.image_reader_writer == PLANAR_READER,
         channels=len(dataset.channel_names),
-        orientation="".join(_READERS[plans.image_reader_writer][axis] for axis in order),
+        orientation="".join(READERS[plans.image_reader_writer][axis] for axis in order),
         spacing=(None if flat else spacing[0], spacing[-2], spacing[-1]),
         normalisation="ct" if all(item.scheme == "ct" for item in intensities) else "zscore",
         patch=(1 if flat else patch[0], patch[-2], patch[-1]),
@@ -163,9 +175,9 @@ def _intensities(plans: Plans, configuration: Configuration, dataset: DatasetFor
         )
     found = []
     for number, scheme, inside in zip(numbers, schemes, masked, strict=True):
-        if scheme not in _SCHEMES:
-            raise refused(path, f"channel {number} is normalised by {scheme[:100]!r}", f"Known: {', '.join(_SCHEMES)}.")
-        kind = _SCHEMES[scheme]
+        if scheme not in SCHEMES:
+            raise refused(path, f"channel {number} is normalised by {scheme[:100]!r}", f"Known: {', '.join(SCHEMES)}.")
+        kind = SCHEMES[scheme]
         if kind != "ct":
             found.append(Intensity(scheme=kind, masked=inside and kind == "zscore"))
             continue

@@ -1,4 +1,4 @@
-"""From the weights of nnU-Net to those of a model: the same tensors, with the last convolution as its output."""
+"""The weights of nnU-Net and of a model, in both directions: the same tensors, with the last convolution as output."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from torch import Tensor
 
 from IncrementalSegLib.engine.adoption.labels import Labels
 from IncrementalSegLib.engine.adoption.refusal import refused
+from IncrementalSegLib.networks.outputs.classes import Classes
 from IncrementalSegLib.networks.segmenter import Segmenter
 
-_MEMBER = "trunks.0.members."
 _OUTPUT = "decoder.seg_layers."
 _AUXILIARY = re.compile(r"decoder\.seg_layers\.\d+\.(weight|bias)")  # of deep supervision, which only training needs
+_WITHIN = {".conv.": ".all_modules.0.", ".norm.": ".all_modules.1."}
+_ENCODER = "encoder."
 
 
 def fill(model: Segmenter, labels: Labels, members: Sequence[Mapping[str, Tensor]], paths: Sequence[Path]) -> None:
@@ -33,10 +35,10 @@ def fill(model: Segmenter, labels: Labels, members: Sequence[Mapping[str, Tensor
         ModelError: A weight is missing, unknown, or of another shape.
     """
     expected = model.state_dict()
-    last = f"{_OUTPUT}{len(model.config.widths) - 2}"
+    last = _last(model)
     found: dict[str, Tensor] = {}
     for number, (weights, path) in enumerate(zip(members, paths, strict=True)):
-        prefix = f"{_MEMBER}{number}."
+        prefix = _prefix(0, number)
         own = {name.removeprefix(prefix): item.shape for name, item in expected.items() if name.startswith(prefix)}
         one = (1,) * model.dimension
         own |= {f"{last}.weight": torch.Size((labels.outputs, model.config.widths[0], *one))}
@@ -44,9 +46,61 @@ def fill(model: Segmenter, labels: Labels, members: Sequence[Mapping[str, Tensor
         _check(weights, own, path)
         found |= {prefix + name: weights[name] for name in own if not name.startswith(_OUTPUT)}
     weight = torch.cat([weights[f"{last}.weight"] / len(members) for weights in members], dim=1)
-    bias = torch.stack([weights[f"{last}.bias"] for weights in members]).mean(0)
+    bias = torch.stack([weights[f"{last}.bias"].double() for weights in members]).mean(0).float()
     found |= _regions(labels, weight, bias) if labels.regions else _classes(labels, weight, bias)
     model.load_state_dict(found)
+
+
+def members_of(model: Segmenter, trunk: int) -> list[dict[str, Tensor]]:
+    """Return the weights of each member by the names of nnU-Net; the opposite of :func:`fill`.
+
+    The convolutions of deep supervision, which nnU-Net loads and a prediction does not use, are zero.
+
+    Args:
+        model: One with a U-Net of nnU-Net and an output of classes or of single-layer heads.
+        trunk: Number of the trunk that serves its structures.
+    """
+    state, topology = model.state_dict(), model.config.topology
+    assert topology is not None
+    weight, bias = _scores(model)
+    found = []
+    for number, share in enumerate(weight.chunk(topology.members, dim=1)):
+        prefix = _prefix(trunk, number)
+        weights = {name.removeprefix(prefix): item for name, item in state.items() if name.startswith(prefix)}
+        for layer, width in enumerate(reversed(model.config.widths[:-1])):
+            weights[f"{_OUTPUT}{layer}.weight"] = torch.zeros(len(bias), width, *[1] * model.dimension)
+            weights[f"{_OUTPUT}{layer}.bias"] = torch.zeros(len(bias))
+        weights |= {f"{_last(model)}.weight": share * topology.members, f"{_last(model)}.bias": bias}
+        found.append(doubled({name: item.cpu().contiguous() for name, item in weights.items()}))
+    return found
+
+
+def doubled(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights with the second name that nnU-Net's modules give to many of them."""
+    found = dict(weights)
+    for name, item in weights.items():
+        for one, other in _WITHIN.items():
+            found |= {name.replace(one, other): item}
+    return found | {f"decoder.{name}": item for name, item in found.items() if name.startswith(_ENCODER)}
+
+
+def _prefix(trunk: int, member: int) -> str:
+    return f"trunks.{trunk}.members.{member}."
+
+
+def _last(model: Segmenter) -> str:
+    """Return the name of the last convolution."""
+    return f"{_OUTPUT}{len(model.config.widths) - 2}"
+
+
+def _scores(model: Segmenter) -> tuple[Tensor, Tensor]:
+    """Return the rows of the last convolution of nnU-Net, and their biases."""
+    if isinstance(model.output, Classes):
+        rows = [row.state_dict() for row in model.output.rows.values()]
+        return torch.cat([row["weight"] for row in rows]), torch.cat([row["bias"] for row in rows])
+    heads = [model.output.part(item).state_dict() for item in model.structures]
+    weight, bias = (torch.stack([head[f"score.{kind}"] for head in heads]) for kind in ("weight", "bias"))
+    return weight[:, 1] - weight[:, 0], bias[:, 1] - bias[:, 0]  # a softmax over two is the sigmoid of the difference
 
 
 def _check(weights: Mapping[str, Tensor], expected: Mapping[str, torch.Size], path: Path) -> None:

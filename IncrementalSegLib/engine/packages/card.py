@@ -56,7 +56,7 @@ def card_of(
 
 def card_page(card: Json) -> str:
     """Return the card as a page in Markdown, in which no name and no text is more than that."""
-    card = _escaped(card)
+    card = escaped(card)
     scans, network, held = card["scans"], card["network"], card["patient_data"]
     spacing = " x ".join("its own" if item is None else f"{item:.3g}" for item in scans["spacing"])
     structures = [
@@ -71,9 +71,14 @@ def card_page(card: Json) -> str:
         for item in card["lineage"]
     ]
     prototypes = [
-        f"- mean features of {_escaped(name)}: {item['voxels']} voxels of {item['patients']} patients"
+        f"- mean features of {escaped(name)}: {item['voxels']} voxels of {item['patients']} patients"
         + (", few enough to describe each of them" if item["patients"] <= FEW_PATIENTS else "")
         for name, item in held["prototypes"].items()
+    ]
+    prints = [
+        f"- sha256 of the files of {count} scans, to recognise them; no image can be made from it"
+        for count in [held["fingerprints"]]
+        if count
     ]
     return "\n".join(
         [
@@ -90,7 +95,7 @@ def card_page(card: Json) -> str:
             f"- exemplars (pieces of scans): {held['exemplars']}, {held['exemplar_bytes'] / 1e6:.1f} MB",
             *prototypes,
             *([f"- embeddings of {held['embeddings']} scans"] if held["embeddings"] else []),
-            f"- sha256 of the files of {held['fingerprints']} scans, to recognise them; no image can be made from it",
+            *prints,
             "- weights, which every scan of the lineage influenced",
             "\n## Terms of use\n",
             card["license"] or "None are stated.",
@@ -99,11 +104,12 @@ def card_page(card: Json) -> str:
     )
 
 
-def _escaped(item: Any) -> Any:
+def escaped(item: Any) -> Any:
+    """Return a document, or a text, of which nothing has a meaning in Markdown or HTML."""
     if isinstance(item, dict):
-        return {key: _escaped(part) for key, part in item.items()}
+        return {key: escaped(part) for key, part in item.items()}
     if isinstance(item, list):
-        return [_escaped(part) for part in item]
+        return [escaped(part) for part in item]
     return _MARKUP.sub(_after_backslash, plain(item)) if isinstance(item, str) else item
 
 

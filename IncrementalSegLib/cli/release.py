@@ -1,0 +1,41 @@
+"""``incrementalseg release``: a version of a model in the form of another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from IncrementalSegLib.cli.adopt import Program
+from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, say
+
+
+def command(
+    model: ModelPath,
+    program: Annotated[Program, typer.Argument(metavar="nnunet", help="The program that reads it: nnU-Net v2.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT_FOLDER", help="The folder to write; nnUNetv2_predict finds nnUNet_results/DatasetNNN_X."
+        ),
+    ],
+    version: Annotated[int | None, typer.Option(metavar="N", help="By default the version in use.")] = None,
+    terms: Annotated[str, typer.Option("--license", metavar="TEXT", help="Terms of use, for the card.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write a version of MODEL as a folder that PROGRAM runs; a model that it has no form for is refused."""
+    from IncrementalSegLib.engine.release.nnunet import release_nnunet
+
+    assert program is Program.nnunet
+    release = release_nnunet(model, folder, number=version, license_text=terms)
+    if as_json:
+        print_json(vars(release))
+        return
+    say(f"{release.folder} holds version {release.version} for nnU-Net v2:")
+    for name, value in release.labels.items():
+        say(f"  {value} {name}")
+    if release.overlapping:
+        say("In nnU-Net's label maps later structures are painted over earlier ones.")
+    say(f"Run it: {release.command}")
+    say(f"Terms of use: {release.license}" if release.license else "No terms of use are stated; --license states them.")

@@ -1,0 +1,1 @@
+"""Release of models in the forms of other programs."""

@@ -1,0 +1,98 @@
+"""A release and its notes: the card of the model, and a page for who receives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from IncrementalSegLib.engine.models import LoadedModel
+from IncrementalSegLib.engine.packages.card import card_of, card_page, escaped
+from IncrementalSegLib.engine.packages.schema import plain_texts
+from IncrementalSegLib.names import plain, tame
+from IncrementalSegLib.types import Json
+
+_OVERLAPPING = (
+    "Structures may overlap. Each has a probability of its own; in a label map, which holds one value for a voxel, "
+    "later ones are painted over earlier ones."
+)
+_UNTRAINED = (
+    "The convolutions of deep supervision are zero: no prediction uses them. The weights can be the start of a new "
+    "training, but there is no state of an optimiser by which nnU-Net could continue one."
+)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A model as a trained folder of nnU-Net.
+
+    Attributes:
+        folder: The folder with ``plans.json``.
+        version: The version.
+        labels: Value of each structure in nnU-Net's label maps.
+        overlapping: Structures may overlap; nnU-Net paints later ones over earlier ones.
+        folds: Number of folds.
+        command: The command that segments with it.
+        license: Terms of use; may be empty.
+    """
+
+    folder: Path
+    version: int
+    labels: Mapping[str, int]
+    overlapping: bool
+    folds: int
+    command: str
+    license: str
+
+
+def card_for(found: LoadedModel, license_text: str) -> Json:
+    """Return the card of a version of which weights alone are passed on.
+
+    Args:
+        found: The version.
+        license_text: On what terms it may be used; by default as its own card states.
+
+    Raises:
+        ModelError: A document of the version is missing or damaged.
+    """
+    folder, number = found.folder, found.record.number
+    documents = {
+        "record": found.record.to_json(),
+        "history": folder.document("history", number),
+        "prototypes": {},
+        "exemplars": {},
+    }
+    tensors = {"weights": dict(found.segmenter.state_dict()), "exemplars": {}}
+    terms = plain(license_text) or folder.document("card", number).get("license", "")
+    card = card_of(tame(folder.name), plain_texts(documents), tensors, terms)
+    return card | {"patient_data": card["patient_data"] | {"fingerprints": 0}}
+
+
+def readme(release: Release, card: Json, origin: Json) -> str:
+    """Return the page of a release, in Markdown.
+
+    Args:
+        release: The release.
+        card: Its card.
+        origin: Where an adopted model comes from; may be empty.
+    """
+    values = [f"| {value} | {escaped(name)} |" for name, value in release.labels.items()]
+    notes = [_OVERLAPPING if release.overlapping else "Structures exclude each other.", _UNTRAINED]
+    if origin:
+        notes.append(
+            f"The network was adopted from {escaped(origin['folder'])} ({origin['program']}) and may know more now."
+        )
+    return "\n".join(
+        [
+            f"# {escaped(card['name'])} for nnU-Net v2\n",
+            f"Version {release.version} of a model of IncrementalSeg, as a trained folder of nnU-Net v2.\n",
+            f"    {release.command}\n",
+            "| value | structure |\n|---|---|",
+            *values,
+            "",
+            *(f"- {note}" for note in notes),
+            "",
+            card_page(card).partition("\n")[2].strip(),
+            "",
+        ]
+    )

@@ -1,0 +1,23 @@
+"""``adopt`` and ``release`` as people and programs call them."""
+
+from __future__ import annotations
+
+from nnunet_folders import REGIONS, dataset, write_trained
+
+from IncrementalSegLib.engine.adoption import checkpoint
+from IncrementalSegLib.engine.adoption.child import read_all
+
+
+def test_a_model_comes_from_nnunet_and_goes_back(tmp_path, command, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_in_child", read_all)  # test_child starts the child
+    trained = write_trained(tmp_path / "trained", described=dataset(REGIONS, licence="CC BY 4.0"))
+    model, target = tmp_path / "model", tmp_path / "Dataset012_Mine"
+    assert "knows whole, core" in command("adopt", "nnunet", trained, model).out
+    said = command("release", model, "nnunet", target).out
+    for part in ("1 whole", "2 core", "painted over", "nnUNetv2_predict -i SCANS -o OUTLINES -d 12", "CC BY 4.0"):
+        assert part in said
+    found = command("release", model, "nnunet", tmp_path / "b", "--version", 1, "--license", "mine", "--json").json
+    assert (found["labels"], found["license"], found["version"]) == ({"whole": 1, "core": 2}, "mine", 1)
+    again = command("release", model, "nnunet", target)
+    assert again.status == 1
+    assert "already there" in again.err
