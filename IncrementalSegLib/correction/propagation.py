@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +31,7 @@ def propagate(
     probability: Floats,
     painted: Painted,
     background: Painted,
-    exclusive: bool,
+    exclusive: Sequence[bool],
 ) -> Floats:
     """Return probabilities that follow the strokes, and what looks like them nearby.
 
@@ -45,7 +46,7 @@ def propagate(
         probability: ``(K, D, H, W)``, of every structure; 0..1.
         painted: ``(K, D, H, W)``, True under a stroke of the structure.
         background: ``(D, H, W)``, True under a stroke of the background.
-        exclusive: At most one structure can lie at a voxel; else each is decided alone.
+        exclusive: For each structure, whether it is one of those that exclude each other; any other is decided alone.
 
     Returns:
         ``(K, D, H, W)``.
@@ -61,12 +62,13 @@ def propagate(
     regions = find_regions(image[here].astype(np.float32), spacing)
     likely, strokes = probability[here], painted[here]
     result = probability.copy()
-    if exclusive:
-        rest = np.clip(1 - likely.sum(axis=0, keepdims=True), 0, 1)
-        classes = np.concatenate([rest, likely]), np.concatenate([background[box][np.newaxis], strokes])
-        result[here] = _spread(regions, *classes)[1:]
-        return result
-    for row in range(len(likely)):
+    if joint := [row for row, excludes in enumerate(exclusive) if excludes]:
+        rest = np.clip(1 - likely[joint].sum(axis=0, keepdims=True), 0, 1)
+        other = known[box] & ~strokes[joint].any(axis=0)
+        classes = np.concatenate([rest, likely[joint]]), np.concatenate([other[np.newaxis], strokes[joint]])
+        for row, found in zip(joint, _spread(regions, *classes)[1:], strict=True):
+            result[row][box] = found
+    for row in (row for row, excludes in enumerate(exclusive) if not excludes):
         pair = np.stack([1 - likely[row], likely[row]]), np.stack([known[box] & ~strokes[row], strokes[row]])
         result[row][box] = _spread(regions, *pair)[1]
     return result

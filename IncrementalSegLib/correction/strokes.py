@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,14 +49,14 @@ class Strokes:
         }
 
 
-def read_strokes(path: Path, grid: Grid, structures: StructureList, exclusive: bool) -> Strokes:
+def read_strokes(path: Path, grid: Grid, structures: StructureList, exclusive: Collection[StructureId]) -> Strokes:
     """Read strokes: one segment per structure, named like it, and one named ``background``.
 
     Args:
         path: A ``.seg.nrrd`` on the grid of the scan, or cropped from it as 3D Slicer saves it.
         grid: The grid of the scan.
         structures: The structures of the model.
-        exclusive: At most one structure can lie at a voxel.
+        exclusive: The structures of which at most one can lie at a voxel.
 
     Raises:
         DataError: Unreadable, without segments, without a painted voxel, or two strokes contradict each other.
@@ -82,7 +83,8 @@ def read_strokes(path: Path, grid: Grid, structures: StructureList, exclusive: b
             raise UnknownNameError(
                 "structure", name, (*structures.names, BACKGROUND), f"It is a segment of {path.name}."
             )
-    _refuse_contradictions(path, masks, grid, exclusive)
+    apart = {name_key(item.name) for item in structures if item.id in exclusive}
+    _refuse_contradictions(path, masks, grid, apart)
     return Strokes(
         {item.id: content.segment(item.name) for item in structures}, np.logical_or.reduce([*masks.values()])
     )
@@ -107,10 +109,11 @@ def _check_grid(path: Path, own: Grid, grid: Grid) -> None:
         )
 
 
-def _refuse_contradictions(path: Path, masks: dict[str, Mask], grid: Grid, exclusive: bool) -> None:
+def _refuse_contradictions(path: Path, masks: dict[str, Mask], grid: Grid, exclusive: Collection[str]) -> None:
     """Refuse voxels that hold the background and a structure, or two structures that exclude each other."""
     for one, two in itertools.combinations(masks, 2):
-        if not exclusive and name_key(BACKGROUND) not in (name_key(one), name_key(two)):
+        pair = {name_key(one), name_key(two)}
+        if name_key(BACKGROUND) not in pair and not pair <= set(exclusive):
             continue
         both = masks[one] & masks[two]
         if both.any():

@@ -26,6 +26,13 @@ from IncrementalSegLib.types import Json, StructureId
 NEW_MODEL = 3.0
 """Beyond this distance (MR against CT) a new trunk is recommended; our own choice."""
 
+_ADOPTED = (
+    "The scans that taught the adopted structures are not here, so nothing could show what is kept; this method leaves "
+    "them as they are, guaranteed."
+)
+_GUARANTEED_BEFORE = "The step before guaranteed older structures, and this method leaves them as they are, too."
+_ALIEN = "They have too little in common to help each other; a network of its own leaves older structures untouched."
+
 _FIRST = ("aeiseg", "lwfseg", "pcdd", "mib")
 """Where several methods fit, these come first, as the benchmarks say; any other follows by name, and is not praised."""
 
@@ -108,17 +115,21 @@ def choose_method(
         return Choice(None, (refusal, "Teach them to another model."))
     unknown: list[str] = []
     structures = _structure_advice(folder, record.structures, found, unknown)
-    method, reasons, doubts = _recommend(record.output, structures, _missing(folder), _guaranteeing(folder))
+    method, reasons, doubts = _recommend(record.outputs[0], structures, _missing(folder), _guaranteeing(folder))
     doubts += unknown
     if refusals:
         doubts.append(f"Of {len(sample(cases, strict))} scans {len(refusals)} would be refused. {refusals[0]}")
     return Choice(method, tuple(reasons), tuple(doubts), len(found), structures)
 
 
-def _guaranteeing(folder: ModelFolder) -> str | None:
-    """Return the method of the last step where older structures have branches, and it guarantees them."""
-    last = History.of(folder).steps[-1:] if folder.record().architecture.get("branches") else ()
-    return next((step["method"] for step in last if _guarantees(step["method"])), None)
+def _guaranteeing(folder: ModelFolder) -> tuple[str, str] | None:
+    """Return a method that guarantees older structures, and why it should, or ``None``."""
+    for step in History.of(folder).steps[-1:]:
+        if "origin" in step:
+            return "adapter", _ADOPTED
+        if folder.record().architecture.get("branches") and _guarantees(step["method"]):
+            return step["method"], _GUARANTEED_BEFORE
+    return None
 
 
 def _guarantees(name: str) -> bool:
@@ -177,7 +188,10 @@ def _middle(domain: TrainingDomain, scans: Sequence[ScanFeatures], structure: St
 
 
 def _recommend(
-    output: str, structures: Sequence[StructureAdvice], missing: frozenset[str], guaranteeing: str | None
+    output: str,
+    structures: Sequence[StructureAdvice],
+    missing: frozenset[str],
+    guaranteeing: tuple[str, str] | None,
 ) -> tuple[str | None, list[str], list[str]]:
     """Return a method of the model's family with its reasons, and what speaks against it."""
     distances = [item.distance for item in structures if item.distance is not None]
@@ -192,13 +206,8 @@ def _recommend(
             "The stored intensities have a different range. Every scan is normalised, so this alone is harmless."
         )
     alien = farthest is not None and farthest > NEW_MODEL and output == "heads"
-    if (apart := "separate" if alien else guaranteeing) is not None:
-        reasons.append(
-            "They have too little in common to help each other; a network of its own leaves older structures untouched."
-            if alien
-            else "The step before guaranteed older structures, and this method leaves them as they are, too."
-        )
-        return apart, reasons, doubts
+    if (apart := ("separate", _ALIEN) if alien else guaranteeing) is not None:
+        return apart[0], [*reasons, apart[1]], doubts
     if farthest is not None and word(farthest) == "similar":
         if distilling in _FIRST:
             reasons.append("On similar scans, distillation from the previous model keeps the older structures.")

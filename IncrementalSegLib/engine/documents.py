@@ -141,6 +141,7 @@ class _Architecture(BaseModel):
     trunks: _Count
     trunk_of: dict[_Uuid, _Count]
     branches: dict[_Place, BranchConfig] = {}
+    heads: list[_Uuid] = []
     output: dict[_Uuid, _TextCode] = {}
     tasks: bool = False
 

@@ -23,18 +23,18 @@ class PlacedStrokes:
     """Strokes on the model's grid.
 
     Attributes:
-        structures: The structures of the rows: those asked for, or all of the model where they exclude each other.
+        structures: The structures of the rows: those asked for, and all that exclude one of these.
         painted: ``(K, D, H, W)`` bool, True under a stroke of the structure.
         background: ``(D, H, W)`` bool, True under a stroke of the background.
         spacing: Millimetres along D, H, W.
-        exclusive: At most one structure can lie at a voxel.
+        exclusive: For each row, whether the structure is one of those that exclude each other.
     """
 
     structures: tuple[StructureId, ...]
     painted: Painted
     background: Painted
     spacing: tuple[float, float, float]
-    exclusive: bool
+    exclusive: tuple[bool, ...]
 
     @classmethod
     def of(cls, strokes: Strokes, ready: ReadyModel, volume: Volume) -> PlacedStrokes:
@@ -48,10 +48,11 @@ class PlacedStrokes:
         plan, segmenter = ready.loaded.plan, ready.loaded.segmenter
         order, _ = plan.turning(volume.grid)
         one, two, three = (wanted or volume.grid.steps[axis] for wanted, axis in zip(plan.spacing, order, strict=True))
-        rows = segmenter.structures if segmenter.exclusive else ready.structures.ids
+        rows = segmenter.deciding(ready.structures.ids)
         painted = np.stack([forward_mask(strokes.painted[item], volume, plan).bool().numpy() for item in rows])
         background = forward_mask(strokes.background, volume, plan).bool().numpy()
-        return cls(tuple(rows), painted, background & ~painted.any(axis=0), (one, two, three), segmenter.exclusive)
+        exclusive = segmenter.excluding(rows)
+        return cls(rows, painted, background & ~painted.any(axis=0), (one, two, three), exclusive)
 
     @property
     def known(self) -> Painted:

@@ -73,9 +73,9 @@ def _remember(folder: ModelFolder, call: RememberCall) -> VersionRecord:
     dataset = open_cases(call.data, call.cases, accept_grid=call.accept_grid)
     record, structures, progress = folder.record(), call.structures, call.progress
     chosen = build_method(call.method, call.options)
-    if chosen.output != record.output:
+    if chosen.output not in record.outputs:
         raise OptionError(
-            f"The method {call.method!r} makes {chosen.output}, the model has {record.output}.",
+            f"The method {call.method!r} makes {chosen.output}, the model has {' or '.join(record.outputs)}.",
             todo=Hint(CommandRef("methods"), " says what each method makes."),
         )
     history = History.of(folder)

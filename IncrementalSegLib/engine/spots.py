@@ -123,8 +123,8 @@ def spot_reports(prediction: Prediction, grid: Grid, structures: StructureList, 
 def _report(spot: Spot, prediction: Prediction, grid: Grid, structures: StructureList) -> SpotReport:
     """Return a spot with its place in the patient and the structures in question."""
     likely = {item.name: spot.mean(prediction.probability[item.id]) for item in structures}
-    shares = list(likely.values())
-    likely[BACKGROUND] = max(0.0, 1 - (sum(shares) if prediction.exclusive else max(shares)))
+    joint = sum(likely[item.name] for item in structures if item.id in prediction.exclusive)
+    likely[BACKGROUND] = max(0.0, 1 - max(joint, *likely.values()))
     first = sorted(likely, key=lambda name: -likely[name])[:2]
     x, y, z = (round(value, 3) for value in grid.position(spot.centre))
     size = spot.voxels * grid.voxel_ml * (1000 / grid.spacing[2] if grid.planar else 1)

@@ -21,13 +21,13 @@ class Prediction:
         similarity: Uuid -> ``(D, H, W)`` float32, the cosine with its direction; empty where it was not asked for.
         unknown: ``(D, H, W)`` bool, voxels similar to nothing that the model knows, or ``None``.
         aleatoric: ``(D, H, W)`` float32, the part of ``uncertainty`` that lies in the scan, or ``None``.
-        exclusive: At most one structure can lie at a voxel.
+        exclusive: The structures of which at most one can lie at a voxel.
     """
 
     probability: dict[StructureId, NDArray[np.float16]]
     mask: dict[StructureId, NDArray[np.bool_]]
     uncertainty: NDArray[np.float32] | None
-    exclusive: bool
+    exclusive: frozenset[StructureId]
     similarity: dict[StructureId, NDArray[np.float32]] = field(default_factory=dict)
     unknown: NDArray[np.bool_] | None = None
     aleatoric: NDArray[np.float32] | None = None

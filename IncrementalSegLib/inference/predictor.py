@@ -69,7 +69,7 @@ class Predictor(ScanRunner):
             progress: Receives the share done.
             on_image: Called with the scan as the network sees it, ``(C, D, H, W)``.
             revise: Receives the same scan and the probability of each structure, ``(K, D, H, W)``, and returns those
-                that are decided on; the structures are those asked for, or all where they exclude each other.
+                that are decided on; the structures are those of :meth:`Segmenter.deciding`.
 
         Raises:
             DataError: The scan does not fit the model's plan.
@@ -79,7 +79,7 @@ class Predictor(ScanRunner):
         self.plan.check(volume, "The scan")
         image, ignore, record = forward(volume, self.plan)
         on_image(image)
-        scored = self._scored(wanted)
+        scored = self.model.deciding(wanted)
         compared = bool(similarity) or unknown
         share = 1 / (1 + UNCERTAINTY_PASSES * uncertainty)
         maps, probable, alike = self._scores(
@@ -92,7 +92,8 @@ class Predictor(ScanRunner):
         if ignore is not None:  # nothing is found where the scan holds no valid sample
             maps = maps.masked_fill(ignore, 0.0)
         rows = [scored.index(item) for item in wanted]
-        masks = inverse(maps, record, lambda slab: decide(probable(slab), self.model.exclusive)[rows])
+        exclusive = self.model.excluding(scored)
+        masks = inverse(maps, record, lambda slab: decide(probable(slab), exclusive)[rows])
         likely = inverse(maps, record, lambda slab: probable(slab)[rows].half()) if probability else None
         if volume.unlabelled is not None:  # nor where there is nothing to compare it with
             masks[:, volume.unlabelled] = False
@@ -208,8 +209,8 @@ class Predictor(ScanRunner):
 
     def masks(self, image: Tensor, structures: Sequence[StructureId], progress: Share = UNTOLD) -> Tensor:
         """Return ``(K, D, H, W)`` bool on the CPU for a prepared image ``(C, D, H, W)``, on its grid."""
-        scored = self._scored(structures)
-        found = decide(self.probabilities(image, scored, progress), self.model.exclusive)
+        scored = self.model.deciding(structures)
+        found = decide(self.probabilities(image, scored, progress), self.model.excluding(scored))
         return found[[scored.index(item) for item in structures]]
 
     @torch.no_grad()
@@ -234,12 +235,12 @@ class Predictor(ScanRunner):
             independent: Draw the whole of a Bayesian network for each pass, which takes about twice the time and shows
                 more of the epistemic part.
         """
-        generator = torch.Generator().manual_seed(seed)
+        generator, exclusive = torch.Generator().manual_seed(seed), self.model.excluding(structures)
 
         def score(batch: Tensor) -> Tensor:
             draws = None if independent else ENCODINGS
             passes = self.model.monte_carlo(batch, UNCERTAINTY_PASSES, generator, structures, draws)
-            found = uncertainty_of(passes, self.model.exclusive)
+            found = uncertainty_of(passes, exclusive)
             return torch.stack([found.total, found.aleatoric], dim=1)
 
         return Uncertainty(*self.run(image, score, progress, max(self.model.tasks_for(image, structures, task))))
@@ -253,10 +254,6 @@ class Predictor(ScanRunner):
             maps[-1].masked_fill_(ignore, 1.0)
         found = inverse(maps, record, lambda slab: slab.clamp(-1, 1))
         return dict(zip(structures, found, strict=False)), found[-1] < float(embedding_of(self.model).known_above)
-
-    def _scored(self, wanted: Sequence[StructureId]) -> tuple[StructureId, ...]:
-        """Return what must be scored to decide on ``wanted``: everything where structures exclude each other."""
-        return self.model.structures if self.model.exclusive else tuple(wanted)
 
 
 def _same(maps: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,15 +28,15 @@ class Uncertainty:
         return (self.total - self.aleatoric).clamp_min(0)
 
 
-def uncertainty_of(passes: Iterable[Tensor], exclusive: bool) -> Uncertainty:
+def uncertainty_of(passes: Iterable[Tensor], exclusive: Sequence[bool]) -> Uncertainty:
     """Return the uncertainty ``(B, *S)`` of random passes.
 
-    Where structures overlap each has its own, in bits, and the one with the largest total counts; where they exclude
-    each other there is one over the structures and everything else, relative to the largest possible.
+    A structure that may overlap others has its own, in bits.  Those that exclude each other have one, over them and
+    everything else, relative to the largest possible.  The largest total counts.
 
     Args:
         passes: Probabilities ``(B, K, *S)`` of each pass, one at a time.
-        exclusive: At most one structure can lie at a voxel.
+        exclusive: For each structure, whether it is one of those that exclude each other.
 
     Raises:
         ValueError: There is no pass.
@@ -54,11 +54,15 @@ def uncertainty_of(passes: Iterable[Tensor], exclusive: bool) -> Uncertainty:
     return Uncertainty(total, aleatoric)
 
 
-def _entropy(probability: Tensor, exclusive: bool) -> Tensor:
-    """Return the entropy, 0..1: ``(B, 1, *S)``, or ``(B, K, *S)`` where structures overlap."""
-    if exclusive:
-        outcomes = torch.cat([probability, 1 - probability.sum(1, keepdim=True)], dim=1)
-        total: Tensor = torch.special.entr(outcomes.clamp(0, 1)).sum(1, keepdim=True)
-        return total / math.log(outcomes.shape[1])
-    each: Tensor = torch.special.entr(probability) + torch.special.entr(1 - probability)
-    return each / math.log(2)
+def _entropy(probability: Tensor, exclusive: Sequence[bool]) -> Tensor:
+    """Return the entropies, 0..1: one of the structures that exclude each other, one of each other structure."""
+    found: list[Tensor] = []
+    if joint := [row for row, excludes in enumerate(exclusive) if excludes]:
+        shares = probability[:, joint]
+        outcomes = torch.cat([shares, 1 - shares.sum(1, keepdim=True)], dim=1)
+        total = torch.special.entr(outcomes.clamp(0, 1)).sum(1, keepdim=True)
+        found.append(total / math.log(outcomes.shape[1]))
+    if len(joint) < len(exclusive):
+        each = probability[:, [row for row, excludes in enumerate(exclusive) if not excludes]]
+        found.append((torch.special.entr(each) + torch.special.entr(1 - each)) / math.log(2))
+    return torch.cat(found, dim=1)

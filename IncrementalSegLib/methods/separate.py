@@ -21,4 +21,4 @@ class Separate(IncrementalHeads[HeadOptions]):
     def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
         """Add a trunk and a head for each structure."""
         for structure in new:
-            model.add([structure], own_trunk=True)
+            model.add([structure], own_trunk=True, overlapping=True)

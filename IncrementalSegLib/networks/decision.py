@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 
-def decide(probability: Tensor, exclusive: bool) -> Tensor:
+def decide(probability: Tensor, exclusive: Sequence[bool]) -> Tensor:
     """Return which structures lie at each voxel.
 
     Args:
-        probability: ``(K, *S)``, 0..1, of all structures of the model where they exclude each other.
-        exclusive: At most one structure can lie at a voxel: the most probable one, unless what the
-            structures leave to the background is more.  Otherwise each lies where its own reaches one half.
+        probability: ``(K, *S)``, 0..1, with all structures of the model that exclude each other, or none of them.
+        exclusive: For each structure, whether it is one of these: of them the most probable one lies there, unless
+            what they leave to the background is more.  Any other lies where its own probability reaches one half.
 
     Returns:
         ``(K, *S)`` bool.
     """
-    if not exclusive:
-        return probability >= 0.5
+    if all(exclusive):
+        return _most_probable(probability)
+    found = probability >= 0.5
+    if rows := [row for row, joint in enumerate(exclusive) if joint]:
+        found[rows] = _most_probable(probability[rows])
+    return found
+
+
+def _most_probable(probability: Tensor) -> Tensor:
+    """Return where each structure is more probable than any other and the background."""
+    if not len(probability):
+        return probability.bool()
     best, winner = probability.max(dim=0)
     found = best > 1 - probability.sum(dim=0)
     rows = torch.arange(len(probability), device=probability.device).view(-1, *[1] * winner.ndim)
@@ -38,6 +48,6 @@ def joined(parts: Iterable[Tensor]) -> Tensor:
     first, *others = parts
     found = first.clone()
     for part in others:
-        later = part.masked_fill(decide(found, exclusive=True).any(dim=0), 0.0)
+        later = part.masked_fill(_most_probable(found).any(dim=0), 0.0)
         found = found * (1 - later.sum(dim=0)) + later
     return found

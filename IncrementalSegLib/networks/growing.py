@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from IncrementalSegLib.errors import ModelError
@@ -17,7 +18,7 @@ class GrowingOutput(nn.Module):
     """Base of all outputs; registered by ``@register("output", name)``, built from a ``SegmenterConfig``.
 
     Attributes:
-        exclusive: At most one structure can lie at a voxel.
+        exclusive: The structures that are added exclude each other: at most one lies at a voxel.
         most: Largest number of structures, or ``None`` for any number.
     """
 
@@ -42,6 +43,20 @@ class GrowingOutput(nn.Module):
     def add(self, structure: StructureId, channels: int) -> None:
         """Add a freshly initialised part on ``channels`` decoder features."""
 
+    def add_apart(self, structure: StructureId, channels: int) -> None:
+        """Add a part that excludes no other structure.
+
+        Raises:
+            ModelError: This output has none.
+        """
+        if self.exclusive:
+            raise ModelError("No structure of this model can have an output of its own.")
+        self.add(structure, channels)
+
+    def excludes(self, structure: StructureId) -> bool:
+        """Return whether a structure is one of those that exclude each other."""
+        return self.exclusive
+
     @abstractmethod
     def remove(self, structure: StructureId) -> None:
         """Remove one part."""
@@ -65,9 +80,25 @@ class GrowingOutput(nn.Module):
     def forward(self, features: Features, structures: Sequence[StructureId]) -> Tensor:
         """Return logits in the form of this output for what one trunk saw.
 
-        Where structures overlap only those asked for are scored; where they exclude each other all are,
-        because each one's probability depends on all.
+        Of structures that overlap only those asked for are scored; of those that exclude each other all are, where one
+        is asked for, because each one's probability depends on all.
         """
+
+    def merged(
+        self, parts: Sequence[tuple[Sequence[StructureId], Tensor]], structures: Sequence[StructureId]
+    ) -> Tensor:
+        """Return the logits of ``structures`` from those of several trunks.
+
+        Args:
+            parts: The structures that a trunk serves, and what :meth:`forward` gave for them.
+            structures: All of them, in the order wanted.
+        """
+        columns = {
+            item: column
+            for served, logits in parts
+            for item, column in zip(served, logits.split(1, dim=1), strict=True)
+        }
+        return torch.cat([columns[item] for item in structures], dim=1)
 
     @abstractmethod
     def probabilities(self, logits: Tensor, structures: Sequence[StructureId]) -> Tensor:

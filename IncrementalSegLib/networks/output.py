@@ -32,7 +32,8 @@ class Output:
     Attributes:
         logits: In the form of the model's output.  ``heads``: ``(B, K, 2, *S)``, background then
             foreground of each structure asked for.  ``classes``: ``(B, 1 + K, *S)``, background then all
-            structures of the model in its order, whatever was asked for.  ``embedding``: the same, cosines over the
+            structures of the softmax in their order, whichever was asked for; then two columns for each structure
+            asked for that has a head.  ``embedding``: background then all structures of the model, cosines over the
             temperature.  ``dynamic``, ``dynamic-text``: ``(B, K, *S)``, one score of each structure asked for.
         features: Of the first trunk.
     """

@@ -81,16 +81,31 @@ class Segmenter(nn.Module):
         return dimension
 
     @property
-    def exclusive(self) -> bool:
-        """Whether at most one structure can lie at a voxel."""
-        return self.output.exclusive
+    def exclusive(self) -> frozenset[StructureId]:
+        """The structures of which at most one can lie at a voxel; any other may overlap all."""
+        return frozenset(filter(self.output.excludes, self.structures))
+
+    def excluding(self, structures: Sequence[StructureId]) -> tuple[bool, ...]:
+        """Return for each structure whether it is one of those that exclude each other."""
+        return tuple(map(self.output.excludes, structures))
+
+    def deciding(self, structures: Sequence[StructureId]) -> tuple[StructureId, ...]:
+        """Return the structures whose probabilities decide where some lie: with one that excludes others, these too."""
+        if not any(self.excluding(structures)):
+            return tuple(structures)
+        return tuple(item for item in self.structures if item in structures or self.output.excludes(item))
 
     def trunk(self, index: int) -> Trunk:
         """Return one trunk or branch."""
         return cast(Trunk, self.trunks[index])
 
     def add(
-        self, structures: Sequence[StructureId], own_trunk: bool = False, branch: BranchConfig | None = None
+        self,
+        structures: Sequence[StructureId],
+        own_trunk: bool = False,
+        branch: BranchConfig | None = None,
+        *,
+        overlapping: bool = False,
     ) -> None:
         """Add freshly initialised outputs, and a trunk where there is none or ``own_trunk`` asks for one.
 
@@ -98,25 +113,30 @@ class Segmenter(nn.Module):
             structures: Uuids.
             own_trunk: Give them a trunk of their own.
             branch: Give them this branch.
+            overlapping: They exclude no other structure.
 
         Raises:
             UnknownNameError: There is no such kind of branch.
             ModelError: A structure is already there, or shares its probabilities with those of other trunks; or the
-                network cannot have such a branch.
+                network cannot have such a branch or output.
         """
         if not structures:
             return
         apart = own_trunk or branch is not None
-        if apart and self.trunks and self.exclusive:
-            raise ModelError("Structures that exclude each other are scored together, on one trunk.")
+        if apart and self.trunks and self.output.exclusive and not overlapping:
+            raise _on_several_trunks()
         if apart or not self.trunks:
             self._add_trunk(branch)
         trunk = len(self.trunks) - 1 if apart else 0
         for structure in structures:
             if structure in self.trunk_of:
                 raise ModelError(f"The structure {structure} is already part of the network.")
-            self.output.add(structure, self.trunk(trunk).decoder_channels)
-            self.trunk_of[structure] = trunk
+            self._add_output(structure, trunk, overlapping)
+
+    def _add_output(self, structure: StructureId, trunk: int, overlapping: bool) -> None:
+        add = self.output.add_apart if overlapping else self.output.add
+        add(structure, self.trunk(trunk).decoder_channels)
+        self.trunk_of[structure] = trunk
 
     def _add_trunk(self, branch: BranchConfig | None) -> None:
         """Add a trunk, or a branch of one."""
@@ -189,11 +209,10 @@ class Segmenter(nn.Module):
         if len(features) == 1:
             scores: Tensor = self.output(next(iter(features.values())), wanted)
             return scores
-        parts: dict[StructureId, Tensor] = {}
-        for index, found in features.items():  # together as without the other trunks, for the same bits
-            served = tuple(item for item in wanted if self.trunk_of[item] == index)
-            parts |= zip(served, self.output(found, served).split(1, dim=1), strict=True)
-        return torch.cat([parts[item] for item in wanted], dim=1)
+        served = {index: tuple(item for item in wanted if self.trunk_of[item] == index) for index in features}
+        # together as without the other trunks, for the same bits
+        parts = [(served[index], self.output(found, served[index])) for index, found in features.items()]
+        return self.output.merged(parts, wanted)
 
     def _roots(self, used: Sequence[int]) -> list[int]:
         """Return the trunks whose first halves are needed for others."""
@@ -255,6 +274,7 @@ class Segmenter(nn.Module):
     def architecture(self) -> Json:
         """Return what :meth:`from_architecture` needs to rebuild the network without weights."""
         arrangement = self.output.arrangement()
+        heads = [item for item in self.structures if self.output.exclusive and not self.output.excludes(item)]
         return (
             {
                 "config": self.config.model_dump(mode="json"),
@@ -262,6 +282,7 @@ class Segmenter(nn.Module):
                 "trunk_of": dict(self.trunk_of),
             }
             | ({"branches": self._described_branches()} if self.branches else {})
+            | ({"heads": heads} if heads else {})
             | ({"output": arrangement} if arrangement else {})
             | ({"tasks": True} if self.tasks is not None else {})
         )
@@ -278,12 +299,14 @@ class Segmenter(nn.Module):
         """
         model = cls(SegmenterConfig.model_validate(architecture["config"]))
         trunk_of: dict[StructureId, int] = architecture["trunk_of"]
+        heads = architecture.get("heads", ())
         branches = architecture.get("branches", {})
         for index in map(str, range(architecture["trunks"])):
             model._add_trunk(BranchConfig.model_validate(branches[index]) if index in branches else None)
         for structure, trunk in trunk_of.items():
-            model.output.add(structure, model.trunk(trunk).decoder_channels)
-            model.trunk_of[structure] = trunk
+            model._add_output(structure, trunk, structure in heads)
+        if len({trunk_of[item] for item in model.exclusive}) > 1:
+            raise _on_several_trunks()
         model.output.arrange(architecture.get("output", {}))
         if architecture.get("tasks"):
             model.tasks = TaskMemory(model)
@@ -302,3 +325,7 @@ class Segmenter(nn.Module):
         copy.to(next(self.parameters()).device)
         copy.train(self.training)
         return copy
+
+
+def _on_several_trunks() -> ModelError:
+    return ModelError("Structures that exclude each other are scored together, on one trunk.")

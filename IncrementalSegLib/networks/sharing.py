@@ -27,7 +27,7 @@ def own_trunks(architecture: Json, structures: Collection[StructureId]) -> set[i
 
 
 def own_parts(model: Segmenter, structures: Collection[StructureId]) -> nn.ModuleList:
-    """Return what serves some structures alone, where structures may overlap: trunks, branches and outputs."""
+    """Return what serves some structures alone, where these may overlap others: trunks, branches and outputs."""
     trunks = sorted(own_trunks(model.architecture(), structures))
     return nn.ModuleList([*(model.trunks[index] for index in trunks), *map(model.output.part, structures)])
 
@@ -41,18 +41,26 @@ def fingerprints(model: Segmenter) -> dict[StructureId, str]:
     """
     trunks = {index: _digest(trunk.state_dict()) for index, trunk in enumerate(model.trunks)}
     parts = {item: model.output.part(item) for item in model.structures}
-    private = {name for module in parts.values() for name in _names_in(model.output, module)}
-    state = model.output.state_dict()
-    common = state if model.exclusive else {name: value for name, value in state.items() if name not in private}
     memory = {} if model.tasks is None else model.tasks.state_dict()
-    shared = [_digest(common), _digest(memory)]
+    shared = {joint: [_digest(_shared(model, joint)), _digest(memory)] for joint in (True, False)}
     arrangement = model.output.arrangement()
     found = {}
     for item, index in model.trunk_of.items():
         kind = model.branches[index].model_dump_json(exclude={"trunk"}) if index in model.branches else ""
-        used = [trunks[model.root(index)], trunks[index], kind, _digest(parts[item].state_dict()), *shared]
+        used = [trunks[model.root(index)], trunks[index], kind, _digest(parts[item].state_dict())]
+        used += shared[model.output.excludes(item)]
         found[item] = _sha256(json.dumps([*used, arrangement.get(item)]).encode())
     return found
+
+
+def _shared(model: Segmenter, joint: bool) -> dict[str, Tensor]:
+    """Return what structures share in the output: those that exclude each other (``joint``), or the others."""
+    output, exclusive = model.output, model.exclusive
+    if exclusive and not joint:
+        return {}  # heads beside a softmax
+    apart = [output.part(item) for item in model.structures if item not in exclusive]
+    private = {name for part in apart for name in _names_in(output, part)}
+    return {name: value for name, value in output.state_dict().items() if name not in private}
 
 
 def _names_in(whole: nn.Module, part: nn.Module) -> Iterator[str]:

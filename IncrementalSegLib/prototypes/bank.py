@@ -223,7 +223,8 @@ def _piece_means(
     output = model(padded)
     first = min(model.trunk_of.values())  # the trunk whose features a model returns
     outlined = case.masks[(slice(None), *place)].to(image.device).bool()
-    predicted = decide(_as_volumes(crop_to(model.probabilities(output.logits), sizes)), model.exclusive)
+    probability = _as_volumes(crop_to(model.probabilities(output.logits), sizes))
+    predicted = decide(probability, model.excluding(model.structures))
     unknown = [row for row, item in enumerate(model.structures) if item not in case.structures]
     taken = outlined.any(0) | predicted[unknown].any(0)
     valid = torch.ones_like(taken) if case.ignore is None else ~case.ignore[place].to(image.device)

@@ -65,8 +65,10 @@ def remove_structure(
             )
         tensors = {kind: _without(held, target.id) for kind in _TENSORS if (held := folder.tensors(kind))}
         architecture, tensors["weights"] = _without_trunk(record.architecture, tensors["weights"], target.id)
-        if "output" in architecture:
-            architecture["output"] = _without(architecture["output"], target.id)
+        for key in {"output", "heads"} & set(architecture):
+            architecture[key] = _without(architecture[key], target.id)
+        if set(architecture.get("heads", ())) == set(architecture["trunk_of"]):  # the softmax has lost its last row
+            tensors["weights"] = _without(tensors["weights"], "output.rows.background")
         documents = {kind: _without(held, target.id) for kind in _DOCUMENTS if (held := folder.document(kind))}
         if exemplars is not None:
             documents["exemplars"], tensors["exemplars"] = exemplars

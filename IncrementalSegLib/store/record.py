@@ -71,6 +71,16 @@ class VersionRecord:
     scores: Json = field(default_factory=dict)
     seconds: float = 0.0
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Forms of output that methods which can continue the version make, its own first.
+
+        Heads can stand beside a softmax.  Then only they continue it: a method of the softmax would not hold them.
+        """
+        if self.output != "classes":
+            return (self.output,)
+        return ("heads",) if self.architecture.get("heads") else (self.output, "heads")
+
     def to_json(self) -> Json:
         """Return the record as a JSON object."""
         data = {name: getattr(self, name) for name in _FIELDS}

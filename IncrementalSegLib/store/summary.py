@@ -28,11 +28,12 @@ def read_summary(model: str | Path, version: int | None = None) -> Json:
         version: Number of a version; the current one by default.
 
     Returns:
-        ``name``, ``current``; of the version ``version``, ``status``, ``created``, ``output``, ``preprocessing``,
-        ``retention`` (what the gate found), ``structures`` and ``origin`` (of an adopted model: program, folder,
-        configuration, trainer, folds and more, else null); ``versions`` (all), ``candidates`` (numbers of the
-        undecided ones), ``unfinished`` (names and fraction of a step that can be resumed, or null) and
-        ``corrections`` (method, rounds and names of the scans of an open correction session, or null).
+        ``name``, ``current``; of the version ``version``, ``status``, ``created``, ``output``, ``outputs`` (of the
+        methods that can continue it), ``preprocessing``, ``retention`` (what the gate found), ``structures`` and
+        ``origin`` (of an adopted model: program, folder, configuration, trainer, folds and more, else null);
+        ``versions`` (all), ``candidates`` (numbers of the undecided ones), ``unfinished`` (names and fraction of a step
+        that can be resumed, or null) and ``corrections`` (method, rounds and names of the scans of an open correction
+        session, or null).
         A structure has, besides what it is: ``dice`` (mean over ``scans`` scans that were held out; null where there
         are none), ``step``, ``method`` and ``taught`` (UTC) of the last step that taught it, null where that is not
         known any more, and ``domain`` (what its scans were like, a phrase).
@@ -52,6 +53,7 @@ def read_summary(model: str | Path, version: int | None = None) -> Json:
         "status": status[record.number],
         "created": record.created,
         "output": record.output,
+        "outputs": list(record.outputs),
         "structures": _structures(reader, record, records),
         "origin": _if_known(partial(_origin, reader.document("history", record.number)), None),
         "preprocessing": record.preprocessing,

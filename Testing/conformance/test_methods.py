@@ -283,6 +283,40 @@ def test_a_guarantee_holds_to_the_bit(name, dimension):
         assert torch.equal(old.logits, new.logits[:, [0, 2]])
 
 
+@pytest.mark.parametrize("name", [name for name in METHODS if family(name) == "heads"])
+def test_a_head_method_continues_a_softmax(name):
+    """Heads grow beside it, exemplars and the previous model count for it, and a guarantee covers it."""
+    chosen = method(name)
+    ctx = context(chosen, old=(DISC, BAR), softmax=True)
+    assert ctx.model.exclusive == {DISC, BAR}
+    for source in sources(name):
+        loss_of(chosen, ctx, batch(ctx, source))
+        held = all(item.grad is not None and item.grad.any() for item in ctx.model.output.rows.parameters())
+        assert held is needs(name, "teacher")
+    image, before, then = batch(ctx).image, bits(ctx.model), fingerprints(ctx.model)
+    with torch.no_grad():
+        old = ctx.model.eval()(image, (DISC,)).logits
+    run(chosen, ctx, 6)
+    moved = changed(before, bits(ctx.model))
+    assert part(SQUARE, moved)
+    assert any(item.startswith("output.rows.") for item in moved) is needs(name, "teacher")
+    now = fingerprints(ctx.model)
+    assert all(then[item] == now[item] for item in (DISC, BAR)) is chosen.guarantees
+    with torch.no_grad():
+        new = ctx.model.eval()(image, (SQUARE, BAR)).logits
+    assert torch.equal(old, new[:, :3]) is chosen.guarantees
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if family(name) == "heads"])
+def test_a_head_method_improves_a_softmax(name):
+    chosen = method(name)
+    ctx = context(chosen, softmax=True, improve=True, scans=cases((SQUARE,), seed=3))
+    drawn = batch(ctx)
+    before = loss_of(chosen, ctx, drawn)
+    run(chosen, ctx, 12)
+    assert loss_of(chosen, ctx, drawn) < before
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_each_need_matters(name):
     chosen = method(name)

@@ -85,7 +85,7 @@ def test_remembering_afterwards_equals_remembering_at_the_end(name, data, tmp_pa
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_of_another_family_is_refused(name, data, copy_of, monkeypatch):
     own = find("method", name).output
-    other = "classes" if own == "heads" else "heads"
+    other = "dynamic" if own == "classes" else "classes"
     model = copy_of(name, "model")
     before = tree(model)
     monkeypatch.setattr(find("method", name), "output", other)

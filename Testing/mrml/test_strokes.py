@@ -28,7 +28,7 @@ def exported(bridge, node, scan, folder, defer):
     return found.path
 
 
-def read(path, bridge, scan, folder, exclusive=True):
+def read(path, bridge, scan, folder, exclusive=tuple(item.id for item in STRUCTURES)):
     grid = read_volume(bridge.exportVolume(scan, folder, lambda act: act()).path).grid
     return read_strokes(path, grid, StructureList(tuple(STRUCTURES)), exclusive)
 
@@ -72,7 +72,7 @@ def test_a_single_stroke_and_overlapping_ones_are_read_too(bridge, scan, tmp_pat
     draw(node, TUMOUR.id, PLACE)
     assert read(exported(bridge, node, scan, tmp_path, defer), bridge, scan, tmp_path).known.sum() == 8
     draw(node, STRUCTURES[0].id, PLACE)
-    found = read(exported(bridge, node, scan, tmp_path, defer), bridge, scan, tmp_path, exclusive=False)
+    found = read(exported(bridge, node, scan, tmp_path, defer), bridge, scan, tmp_path, exclusive=())
     assert [int(mask.sum()) for mask in found.painted.values()] == [8, 8, 0]
     with pytest.raises(DataError, match="both left kidney and tumour"):
         read(tmp_path / "strokes.seg.nrrd", bridge, scan, tmp_path)

@@ -117,7 +117,7 @@ class CorrectionSession:
         model = self._context.model
         if model is None or self.status.method:
             return
-        fitting = [item for item in found["methods"] if item["output"] == model.output]
+        fitting = [item for item in found["methods"] if item["output"] in model.outputs]
         self.choices = (PROPAGATE_ONLY, *(item["name"] for item in fitting))
         holding = [item["name"] for item in fitting if set(item["needs"]) == {"teacher"}]
         if not self._decided and holding:

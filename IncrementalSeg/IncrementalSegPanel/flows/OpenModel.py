@@ -46,7 +46,8 @@ class OpenModel:
         name: Of the model.
         version: Number of the version.
         created: When the version was made, UTC, ISO 8601.
-        output: Form of the network's output, which a method has to fit.
+        output: Form of the network's output.
+        outputs: Forms of output of the methods that fit the model.
         heads: The structures, in the order in which they were learned.
         structures: The same as the library knows them.
         candidates: Numbers of the versions that wait for a decision.
@@ -59,6 +60,7 @@ class OpenModel:
     version: int
     created: str
     output: str
+    outputs: tuple[str, ...]
     heads: tuple[KnownStructure, ...]
     structures: StructureList
     candidates: tuple[int, ...]
@@ -74,6 +76,7 @@ class OpenModel:
             version=summary["version"],
             created=summary["created"],
             output=summary["output"],
+            outputs=tuple(summary.get("outputs", (summary["output"],))),
             heads=tuple(headsOf(summary)),
             structures=StructureList(tuple(Structure.from_json(item) for item in summary["structures"])),
             candidates=tuple(summary["candidates"]),

@@ -58,7 +58,7 @@ class Summary:
     def choices(self) -> list[Json]:
         """The methods that the open model can be taught with."""
         model = self._context.model
-        return [item for item in self.methods if model is None or item["output"] == model.output]
+        return [item for item in self.methods if model is None or item["output"] in model.outputs]
 
     @property
     def method(self) -> str | None:

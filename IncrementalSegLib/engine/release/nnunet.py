@@ -124,6 +124,15 @@ def _check(found: LoadedModel) -> int:
             f"Release an earlier version, remove {apart[0]}, or teach it with a method that trains the shared network.",
             what=what,
         )
+    beside = [item.name for item in record.structures if item.id not in segmenter.exclusive]
+    if segmenter.exclusive and beside:
+        raise inexpressible(
+            f"{', '.join(beside)} may overlap structures that exclude each other",
+            "nnU-Net has a softmax over labels, or a sigmoid for each region, but not both.",
+            f"Release an earlier version, remove {beside[0]}, or teach it to that version with a method such as mib, "
+            "which makes it one of the labels.",
+            what=what,
+        )
     for item in record.structures:
         if item.name in (BACKGROUND, IGNORE):
             raise inexpressible(
@@ -141,7 +150,7 @@ def _configuration(plan: Plan, origin: Json) -> str:
 def _labels(found: LoadedModel, origin: Json) -> Labels:
     structures = StructureList(tuple(found.record.structures.by_id(item) for item in found.segmenter.structures))
     known = {item: Region(tuple(form["labels"]), form["painted"]) for item, form in origin.get("regions", {}).items()}
-    return labels_for(structures, found.segmenter.exclusive, known)
+    return labels_for(structures, bool(found.segmenter.exclusive), known)
 
 
 def _description(plan: Plan, labels: Labels, origin: Json, terms: str) -> Json:

@@ -229,11 +229,15 @@ def check_fit(
         MissingNeedError: The model lacks exemplars, prototypes or memory that the method needs.
     """
     name = method.registered_name
-    if method.output != parent.output:
+    if method.output not in parent.outputs:
+        fitting = f"{' or '.join(parent.outputs)} ({', '.join(_families(parent.outputs))})"
+        mixed = parent.output not in parent.outputs
         raise ModelError(
-            f"The method {name!r} makes {method.output}, the model has {parent.output}.",
-            "The form of the output is fixed by a model's first step.",
-            f"Choose one that makes {parent.output} ({', '.join(_family(parent.output))}), or start another model.",
+            f"The method {name!r} makes {method.output}, the model has {parent.output}{' and heads' * mixed}.",
+            "It would not hold the structures that have heads beside the softmax."
+            if mixed
+            else "The form of the output is fixed by a model's first step.",
+            f"Choose one that makes {fitting}, or start another model.",
         )
     own = parent.architecture["config"]["network"]
     if network not in (None, own):
@@ -285,6 +289,6 @@ def _check_needs(method: Method[Any], folder: ModelFolder) -> None:
             )
 
 
-def _family(output: str) -> list[str]:
-    """Return the methods whose models have this form of output."""
-    return [name for name in names("method") if find("method", name).output == output]
+def _families(outputs: Sequence[str]) -> list[str]:
+    """Return the methods that make one of these forms of output."""
+    return [name for name in names("method") if find("method", name).output in outputs]

@@ -61,7 +61,7 @@ def save(
     )
     record = VersionRecord(
         parent=request.parent.number if request.parent is not None else None,
-        output=request.method.output,
+        output=ctx.model.config.output,
         structures=request.structures,
         architecture=ctx.model.architecture(),
         preprocessing=data.plan.model_dump(mode="json"),

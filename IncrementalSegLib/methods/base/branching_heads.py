@@ -36,8 +36,9 @@ class BranchingHeads(IncrementalHeads[BranchingOptionsT]):
         """Refuse to improve a structure on a trunk or branch that others depend on.
 
         Raises:
-            ModelError: There is such a structure.
+            ModelError: There is such a structure, or the network depends on the scan.
         """
+        super().check(architecture, improved)
         own = own_trunks(architecture, [item.id for item in improved])
         if shared := [item.name for item in improved if architecture["trunk_of"][item.id] not in own]:
             raise ModelError(
@@ -49,7 +50,7 @@ class BranchingHeads(IncrementalHeads[BranchingOptionsT]):
 
     def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
         """Add a branch with the heads of the new structures; a trunk at the first step."""
-        model.add(new, branch=self.branch() if len(model.trunks) else None)
+        model.add(new, branch=self.branch() if len(model.trunks) else None, overlapping=True)
 
     def phases(self, ctx: StepContext) -> tuple[TrainingPhase, ...]:
         """Train the branch and its heads alone."""

@@ -6,19 +6,23 @@ Each class adds one thing to the one before: new heads alone, distillation of th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.losses.heads import cross_entropy, inverse_frequency, margin, soft_dice
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, MethodOptions
 from IncrementalSegLib.methods.base.rehearsal import RehearsalOptions, Rehearses
 from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.outputs.heads import Heads
+from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.sampling.batch import Batch
-from IncrementalSegLib.types import StructureId
+from IncrementalSegLib.structures import Structure
+from IncrementalSegLib.types import Json, StructureId
 
 _OFFICIAL = {
     "dice": False, "candidates": 1000, "keep": 100, "rehearse": 100, "select_background": True,
@@ -69,7 +73,11 @@ RehearsingOptionsT = TypeVar("RehearsingOptionsT", bound=RehearsingOptions)
 
 
 class IncrementalHeads(Method[HeadOptionsT]):
-    """Base of the head methods: the new heads learn, and nothing holds the old ones."""
+    """Base of the head methods: the new heads learn, and nothing holds the old ones.
+
+    They also continue a model whose structures share a softmax.  New structures then have heads beside it, and each
+    old one counts as a head whose background is everything else.
+    """
 
     output = "heads"
     source = "Ozdemir, Fuernstahl & Goksel, MICCAI 2018, Eq. 1-2"
@@ -80,9 +88,26 @@ class IncrementalHeads(Method[HeadOptionsT]):
             return config.model_copy(update={"head_depth": 2, "head_norm": True, "dropout": 0.5, "norm_momentum": 0.01})
         return config
 
+    def check(self, architecture: Json, improved: Sequence[Structure]) -> None:
+        """Refuse a network that depends on the scan.
+
+        Raises:
+            ModelError: It does.
+        """
+        if architecture.get("tasks"):
+            raise ModelError(
+                f"The method {self.registered_name!r} cannot teach this model.",
+                "It chooses a network for each scan, and structures with heads would have to be in all of them.",
+                "Choose clis or packnet, whichever taught it, or start another model.",
+            )
+
+    def grow(self, model: Segmenter, new: Sequence[StructureId], ctx: StepContext) -> None:
+        """Add heads, beside the softmax where the model has one."""
+        model.add(new, overlapping=True)
+
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
         """Return L_c on the new heads."""
-        return self.classify(ctx.model(batch.image, ctx.new).logits, batch, ctx.new, ctx)
+        return self.classify(two_way(ctx.model, batch.image, ctx.new), batch, ctx.new, ctx)
 
     def classify(
         self, logits: Tensor, batch: Batch, taught: Sequence[StructureId], ctx: StepContext
@@ -104,10 +129,13 @@ class IncrementalHeads(Method[HeadOptionsT]):
         return terms
 
     def _weights(self, structures: Sequence[StructureId], ctx: StepContext) -> Tensor | None:
-        """Return the class weights of ``official2019`` from the voxel counts that every step leaves."""
+        """Return the class weights of ``official2019`` from the voxel counts that every step leaves.
+
+        They are equal for an adopted structure, whose voxels nobody has counted.
+        """
         if self.options.recipe != "official2019":
             return None
-        counts = [ctx.voxel_counts[structure] for structure in structures]
+        counts = [ctx.voxel_counts.get(structure, (1, 1)) for structure in structures]
         return inverse_frequency(torch.tensor(counts, dtype=torch.float32, device=ctx.device))
 
 
@@ -120,7 +148,7 @@ class DistillingHeads(IncrementalHeads[DistillingOptionsT]):
         """Return the terms of Eq. 1 for a homogeneous batch: a batch of exemplars only distils."""
         taught = ctx.new if batch.source == "new" else ()
         old = tuple(item for item in self.distilled(ctx) if item not in taught)
-        logits = ctx.model(batch.image, (*taught, *old)).logits
+        logits = two_way(ctx.model, batch.image, (*taught, *old))
         new_share, old_share = self._shares(bool(taught), bool(old))
         terms: dict[str, Tensor] = {}
         if taught:
@@ -136,7 +164,9 @@ class DistillingHeads(IncrementalHeads[DistillingOptionsT]):
 
     def target(self, batch: Batch, old: Sequence[StructureId], ctx: StepContext) -> Tensor:
         """Return the probabilities ``(B, K, *S)`` to which the K old heads are held."""
-        return torch.sigmoid(margin(ctx.teacher(batch.image, old).logits))
+        assert ctx.teacher_model is not None
+        with torch.no_grad():
+            return torch.sigmoid(margin(two_way(ctx.teacher_model, batch.image, old)))
 
     def _shares(self, taught: bool, old: bool) -> tuple[float, float]:
         """Return the weights of the new and the old part of Eq. 1; a part alone weighs 1."""
@@ -163,6 +193,11 @@ class RehearsingHeads(Rehearses[RehearsingOptionsT], DistillingHeads[RehearsingO
         share = 1.0 if self.options.exemplar_target == "gt" else 0.5
         known = _spread(batch.looked_for[:, rows], teacher)  # the teacher replaces labels that were not stored
         return torch.where(known, share * batch.label[:, rows] + (1 - share) * teacher, teacher)
+
+
+def two_way(model: Segmenter, image: Tensor, structures: Sequence[StructureId]) -> Tensor:
+    """Return logits ``(B, K, 2, *S)`` of structures, whether they have heads or are part of a softmax."""
+    return cast(Heads, model.output).two_way(model(image, structures).logits, structures)
 
 
 def _spread(flags: Tensor, like: Tensor) -> Tensor:

@@ -11,9 +11,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import nn
 
-from IncrementalSegLib.networks.branching import Branch, BranchOptions
+from IncrementalSegLib.networks.branching import Branch, BranchOptions, Halved
 from IncrementalSegLib.networks.low_rank import LowRankConvolution
-from IncrementalSegLib.networks.trunks.unet import UNet
 from IncrementalSegLib.registry import register
 
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -32,7 +31,7 @@ class Adapter(Branch):
 
     Options = AdapterOptions
 
-    def second_half(self, trunk: UNet, options: AdapterOptions) -> UNet:
+    def second_half(self, trunk: Halved, options: AdapterOptions) -> Halved:
         """Return the layers of the trunk, with adapters and with copies of everything but convolutions."""
         half = trunk.second_half(trunk.config.widths)
         half.load_state_dict({name: trunk.state_dict()[name] for name in half.state_dict()})

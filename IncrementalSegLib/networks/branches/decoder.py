@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from IncrementalSegLib.networks.branching import Branch, BranchOptions
-from IncrementalSegLib.networks.trunks.unet import UNet
+from IncrementalSegLib.networks.branching import Branch, BranchOptions, Halved
 from IncrementalSegLib.registry import register
 
 LEAST = 4
@@ -29,7 +28,7 @@ class Decoder(Branch):
 
     Options = DecoderOptions
 
-    def second_half(self, trunk: UNet, options: DecoderOptions) -> UNet:
+    def second_half(self, trunk: Halved, options: DecoderOptions) -> Halved:
         """Return the narrow decoder."""
         return trunk.second_half(
             [max(min(LEAST, width), round(width * options.width)) for width in trunk.config.widths]

@@ -90,6 +90,10 @@ class Heads(GrowingOutput):
         apart: Tensor = torch.stack([head.forward(last) for head in heads], dim=1)
         return apart
 
+    def two_way(self, logits: Tensor, structures: Sequence[StructureId]) -> Tensor:
+        """Return logits ``(B, K, 2, *S)``, not this structure and this structure, of each of ``structures``."""
+        return logits
+
     def probabilities(self, logits: Tensor, structures: Sequence[StructureId]) -> Tensor:
         """Return the foreground probability ``(B, K, *S)`` of logits ``(B, K, 2, *S)``, in float32."""
         logits = logits.float()

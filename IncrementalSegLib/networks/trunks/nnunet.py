@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar, cast
+from typing import ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -138,18 +138,30 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Stages from the coarsest to the finest, each behind a transposed convolution and beside the encoder's map."""
+    """Stages from the coarsest to the finest, each behind a transposed convolution and beside the encoder's map.
 
-    def __init__(self, widths: Sizes, form: Topology) -> None:
+    Args:
+        widths: Filters of each stage of the encoder, finest first.
+        form: Kernels, strides and convolutions of the stages.
+        own: Filters of each stage; by default those of the encoder. The coarsest stage is the encoder's.
+    """
+
+    def __init__(self, widths: Sizes, form: Topology, own: Sequence[int] | None = None) -> None:
         super().__init__()
+        filters = widths if own is None else (*own[:-1], widths[-1])
         once = (1,) * len(form.kernels[0])
         upward = nn.ConvTranspose2d if len(once) == 2 else nn.ConvTranspose3d
         stages, steps = [], []
-        for (coarse, fine), kernel, stride, count in zip(
-            pairwise(reversed(widths)), form.kernels[-2::-1], form.strides[:0:-1], form.decoder, strict=True
+        for (coarse, fine), skipped, kernel, stride, count in zip(
+            pairwise(reversed(filters)),
+            widths[-2::-1],
+            form.kernels[-2::-1],
+            form.strides[:0:-1],
+            form.decoder,
+            strict=True,
         ):
             steps.append(upward(coarse, fine, stride, stride, bias=form.bias))  # type: ignore[arg-type]
-            stages.append(Convolutions(count, 2 * fine, fine, kernel, once, form))
+            stages.append(Convolutions(count, fine + skipped, fine, kernel, once, form))
         self.stages, self.transpconvs = nn.ModuleList(stages), nn.ModuleList(steps)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
@@ -161,12 +173,13 @@ class Decoder(nn.Module):
 
 
 class Member(nn.Module):
-    """One U-Net of nnU-Net without its output."""
+    """One U-Net of nnU-Net without its output, or with ``second`` only a decoder of so many filters."""
 
-    def __init__(self, channels: int, widths: Sizes, form: Topology) -> None:
+    def __init__(self, channels: int, widths: Sizes, form: Topology, second: Sequence[int] | None = None) -> None:
         super().__init__()
-        self.encoder = Encoder(channels, widths, form)
-        self.decoder = Decoder(widths, form)
+        if second is None:
+            self.encoder = Encoder(channels, widths, form)
+        self.decoder = Decoder(widths, form, second)
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """Return the map of each stage of the encoder."""
@@ -187,8 +200,11 @@ class NnUNet(nn.Module):
 
     Args:
         config: Channels, widths, dropout and topology.
+        second: Filters per stage of the decoders that :meth:`decode` runs, where they are wanted alone, on the maps of
+            the encoders of another network.
 
     Attributes:
+        config: What it was made with.
         dimension: Spatial axes, 2 or 3.
         random_encoder: Whether two random passes differ before :meth:`decode`.
         adopted: Only models that another program trained have this network.
@@ -202,8 +218,9 @@ class NnUNet(nn.Module):
     random_encoder: ClassVar[bool] = False
     adopted: ClassVar[bool] = True
 
-    def __init__(self, config: SegmenterConfig) -> None:
+    def __init__(self, config: SegmenterConfig, second: Sequence[int] | None = None) -> None:
         super().__init__()
+        self.config = config
         form = config.topology
         if form is None or (len(form.kernels[0]), len(form.kernels)) != (self.dimension, len(config.widths)):
             raise ModelError(
@@ -211,9 +228,17 @@ class NnUNet(nn.Module):
                 "It comes from the plans of nnU-Net.",
                 "Choose another network, or adopt a model of nnU-Net.",
             )
-        self.decoder_channels = form.members * config.widths[0]
-        self.members = nn.ModuleList(Member(config.channels, config.widths, form) for _ in range(form.members))
+        self.decoder_channels = form.members * (config.widths if second is None else second)[0]
+        self.members = nn.ModuleList(Member(config.channels, config.widths, form, second) for _ in range(form.members))
         self.drop = ChannelDropout(config.dropout)
+
+    def second_half(self, widths: Sequence[int]) -> Self:
+        """Return freshly initialised decoders for the maps of this network's encoders.
+
+        Args:
+            widths: Filters per stage, finest first; of the coarsest the encoder's count.
+        """
+        return type(self)(self.config, widths)
 
     def encode(self, image: Tensor) -> Encoded:
         """Run the encoders on ``(B, C, *S)``."""

@@ -36,7 +36,7 @@ def drawn(tmp_path):
 
 def test_each_stroke_tells_the_whole_truth_of_its_voxels(drawn):
     path = drawn(Liver=[(0, 1, 2)], background=[(3, 4, 5)])
-    strokes = read_strokes(path, GRID, KNOWN, exclusive=True)
+    strokes = read_strokes(path, GRID, KNOWN, KNOWN.ids)
     assert np.argwhere(strokes.painted[LIVER]).tolist() == [[0, 1, 2]]
     assert not strokes.painted[SPLEEN].any()
     assert np.argwhere(strokes.known).tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -50,19 +50,19 @@ def test_each_stroke_tells_the_whole_truth_of_its_voxels(drawn):
 def test_the_file_is_read_once(drawn, monkeypatch):
     reads = []
     monkeypatch.setattr(labels, "read_image", lambda *asked: reads.append(asked) or read_image(*asked))
-    read_strokes(drawn(liver=[(0, 1, 2)]), GRID, KNOWN, exclusive=True)
+    read_strokes(drawn(liver=[(0, 1, 2)]), GRID, KNOWN, KNOWN.ids)
     assert len(reads) == 1
 
 
 def test_two_segments_of_one_name_are_one_stroke(drawn):
     path = drawn(Liver=[(0, 1, 2)], liver=[(3, 4, 5)])
-    strokes = read_strokes(path, GRID, KNOWN, exclusive=True)
+    strokes = read_strokes(path, GRID, KNOWN, KNOWN.ids)
     assert np.argwhere(strokes.painted[LIVER]).tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_strokes_that_slicer_cropped_lie_where_they_were_painted(drawn):
     cropped = replace(GRID, shape=(1, 2, 3), origin=GRID.position((2, 4, 6)))
-    strokes = read_strokes(drawn(cropped, spleen=[(0, 1, 2)]), GRID, KNOWN, exclusive=False)
+    strokes = read_strokes(drawn(cropped, spleen=[(0, 1, 2)]), GRID, KNOWN, ())
     assert np.argwhere(strokes.painted[SPLEEN]).tolist() == [[2, 5, 8]]
 
 
@@ -78,43 +78,44 @@ def test_strokes_that_slicer_cropped_lie_where_they_were_painted(drawn):
 )
 def test_another_grid_is_refused(drawn, grid):
     with pytest.raises(GeometryError, match="on another grid than the scan"):
-        read_strokes(drawn(grid, liver=[(0, 0, 0)]), GRID, KNOWN, exclusive=True)
+        read_strokes(drawn(grid, liver=[(0, 0, 0)]), GRID, KNOWN, KNOWN.ids)
 
 
 def test_strokes_beyond_the_scan_are_refused(drawn):
     beyond = replace(GRID, shape=(1, 4, 4), origin=GRID.position((0, 8, 8)))
     with pytest.raises(GeometryError, match="reach beyond the scan"):
-        read_strokes(drawn(beyond, liver=[(0, 3, 0)]), GRID, KNOWN, exclusive=True)
+        read_strokes(drawn(beyond, liver=[(0, 3, 0)]), GRID, KNOWN, KNOWN.ids)
 
 
 def test_an_unknown_structure_is_refused_with_the_nearest_name(drawn):
     with pytest.raises(UnknownNameError, match=r"'livre'.*Did you mean 'liver'.*background, liver, spleen"):
-        read_strokes(drawn(livre=[(0, 0, 0)]), GRID, KNOWN, exclusive=True)
+        read_strokes(drawn(livre=[(0, 0, 0)]), GRID, KNOWN, KNOWN.ids)
 
 
 def test_empty_strokes_are_refused_and_an_empty_segment_is_not(drawn):
     with pytest.raises(DataError, match="are empty"):
-        read_strokes(drawn(liver=[], background=[]), GRID, KNOWN, exclusive=True)
-    assert read_strokes(drawn(liver=[(0, 0, 0)], Segment_1=[]), GRID, KNOWN, exclusive=True).known.sum() == 1
+        read_strokes(drawn(liver=[], background=[]), GRID, KNOWN, KNOWN.ids)
+    assert read_strokes(drawn(liver=[(0, 0, 0)], Segment_1=[]), GRID, KNOWN, KNOWN.ids).known.sum() == 1
 
 
 def test_strokes_that_contradict_each_other_are_refused(drawn):
     voxel = (1, 2, 3)
     two = drawn(liver=[voxel], spleen=[voxel])
     with pytest.raises(DataError, match=r"both liver and spleen in 1 .* 7\.4, -5\.4, 23\.0 mm"):
-        read_strokes(two, GRID, KNOWN, exclusive=True)
-    assert read_strokes(two, GRID, KNOWN, exclusive=False).known.sum() == 1  # these may overlap
+        read_strokes(two, GRID, KNOWN, KNOWN.ids)
+    for apart in ((), (LIVER,)):  # these may overlap
+        assert read_strokes(two, GRID, KNOWN, apart).known.sum() == 1
     with pytest.raises(DataError, match=r"both spleen and background|both background and spleen"):
-        read_strokes(drawn(spleen=[voxel], background=[voxel]), GRID, KNOWN, exclusive=False)
+        read_strokes(drawn(spleen=[voxel], background=[voxel]), GRID, KNOWN, ())
 
 
 def test_strokes_on_a_picture_need_its_size_only(drawn):
     picture = Grid((1, 10, 12), planar=True)
-    strokes = read_strokes(drawn(replace(picture, planar=False), liver=[(0, 3, 4)]), picture, KNOWN, exclusive=True)
+    strokes = read_strokes(drawn(replace(picture, planar=False), liver=[(0, 3, 4)]), picture, KNOWN, KNOWN.ids)
     assert np.argwhere(strokes.known).tolist() == [[0, 3, 4]]
     smaller = Grid((1, 10, 11))
     with pytest.raises(GeometryError, match="on another grid than the scan: size 11 x 10"):
-        read_strokes(drawn(smaller, liver=[(0, 3, 4)]), picture, KNOWN, exclusive=True)
+        read_strokes(drawn(smaller, liver=[(0, 3, 4)]), picture, KNOWN, KNOWN.ids)
 
 
 def test_a_file_without_names_is_refused(tmp_path):
@@ -124,4 +125,4 @@ def test_a_file_without_names_is_refused(tmp_path):
     path = tmp_path / "strokes.nrrd"
     sitk.WriteImage(image_of(np.ones(GRID.shape, np.uint8), GRID), str(path))
     with pytest.raises(DataError, match="hold no segments"):
-        read_strokes(path, GRID, KNOWN, exclusive=True)
+        read_strokes(path, GRID, KNOWN, KNOWN.ids)

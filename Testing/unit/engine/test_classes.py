@@ -127,8 +127,8 @@ def test_removing_a_structure_leaves_the_others_logits(model):
 def test_the_usual_method_is_of_the_same_family(chain, data):
     assert resolve(chain, data / "both", "clavicle=scapula").method.registered_name == "pcdd"
     before = tree(chain)
-    with pytest.raises(ModelError, match=r"'aeiseg' makes heads, the model has classes.*\(.*mib.*pcdd.*\)"):
-        resolve(chain, data / "both", "clavicle=scapula", StepSettings(method="aeiseg"))
+    with pytest.raises(ModelError, match=r"'dodnet' makes dynamic, the model has classes.*\(.*mib.*pcdd.*\)"):
+        resolve(chain, data / "both", "clavicle=scapula", StepSettings(method="dodnet"))
     assert tree(chain) == before
 
 

@@ -20,7 +20,7 @@ def passes(exclusive, count=6, structures=3):
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_the_parts_equal_a_loop_over_voxels(exclusive):
     drawn = passes(exclusive)
-    found = uncertainty_of(iter(drawn), exclusive)
+    found = uncertainty_of(iter(drawn), [exclusive] * 3)
     values = torch.stack(drawn).double().numpy()
 
     def entropy(outcomes):
@@ -44,21 +44,37 @@ def test_the_parts_equal_a_loop_over_voxels(exclusive):
 
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_equal_passes_leave_nothing_epistemic(exclusive):
-    found = uncertainty_of([passes(exclusive)[0]] * 5, exclusive)
+    found = uncertainty_of([passes(exclusive)[0]] * 5, [exclusive] * 3)
     assert found.total.max() > 0.1
     assert found.epistemic.max() < 1e-6
 
 
+@pytest.mark.parametrize("joint", [[0, 1, 2], [0, 2], [1], []])
+def test_of_two_groups_the_more_uncertain_one_counts(joint):
+    """Rows 0 to 2 exclude each other or not; each group alone has the uncertainty that it has beside the other."""
+    shares, alone = passes(True), passes(False)
+    drawn = [one.clone() for one in alone]
+    for mixed, share in zip(drawn, shares, strict=True):
+        mixed[:, joint] = share[:, joint]
+    found = uncertainty_of(drawn, [row in joint for row in range(3)])
+    apart = [row for row in range(3) if row not in joint]
+    groups = [([one[:, joint] for one in shares], True)] * bool(joint) + [
+        ([one[:, [row]] for one in alone], False) for row in apart
+    ]
+    each = torch.stack([uncertainty_of(group, [exclusive] * group[0].shape[1]).total for group, exclusive in groups])
+    torch.testing.assert_close(found.total, each.amax(0))
+
+
 def test_passes_sure_of_different_things_are_epistemic_alone():
     one, other = torch.tensor([1.0, 0.0]).view(1, 2, 1), torch.tensor([0.0, 1.0]).view(1, 2, 1)
-    found = uncertainty_of([one, other], exclusive=True)
+    found = uncertainty_of([one, other], [True] * 2)
     assert float(found.aleatoric) == 0
     assert float(found.epistemic) == pytest.approx(math.log(2) / math.log(3))
 
 
 def test_no_pass_is_refused():
     with pytest.raises(ValueError, match="no passes"):
-        uncertainty_of([], exclusive=True)
+        uncertainty_of([], [True])
 
 
 @pytest.mark.parametrize(("network", "dropout"), [("unet2d-bayes", 0.0), ("unet2d", 0.5), ("unet2d", 0.0)])
@@ -72,7 +88,8 @@ def test_a_network_is_epistemically_uncertain_where_its_passes_differ(network, d
     random = torch.Generator().manual_seed(3)
     with torch.no_grad():
         again = uncertainty_of(
-            model.monte_carlo(image.transpose(0, 1), UNCERTAINTY_PASSES, random, model.structures, ENCODINGS), True
+            model.monte_carlo(image.transpose(0, 1), UNCERTAINTY_PASSES, random, model.structures, ENCODINGS),
+            [True] * 2,
         )
     torch.testing.assert_close(found.total, again.total)
 

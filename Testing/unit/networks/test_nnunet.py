@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.networks.config import SegmenterConfig, Topology
+from IncrementalSegLib.networks.config import BranchConfig, SegmenterConfig, Topology
+from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.trunks.nnunet import NnUNet2d, NnUNet3d
 
 FORMS = {
@@ -98,3 +99,32 @@ def test_a_form_that_does_not_fit_is_refused(changes):
 def test_a_network_without_a_form_is_refused():
     with pytest.raises(ModelError, match="form is not given"):
         NnUNet3d(SegmenterConfig(network="nnunet3d"))
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize(
+    "branch",
+    [
+        BranchConfig(kind="adapter", trunk=0, options={"rank": 2}),
+        BranchConfig(kind="decoder", trunk=0, options={"width": 0.5}),
+    ],
+    ids=lambda item: item.kind,
+)
+def test_branches_grow_on_its_encoders(dimension, members, branch):
+    config = trunk(dimension, members=members).config.model_copy(update={"output": "classes"})
+    model, image = Segmenter(config), torch.randn(2, 2, *(8, 16, 16)[-dimension:])
+    model.add(["a" * 32])
+    before = model.eval()(image).logits
+    model.add(["b" * 32], branch=branch, overlapping=True)
+    last = model.eval().trunk(1)(image).decoder
+    assert last.shape[1] == model.trunk(1).decoder_channels
+    assert torch.equal(last, model.trunk(0)(image).decoder) is (branch.kind == "adapter")  # it begins as the trunk
+    assert torch.equal(model(image).logits[:, :2], before)
+    assert not any("encoder" in name for name, _ in model.trunks[1].named_parameters())
+    with torch.no_grad():  # of two factors, one begins at 0
+        for value in model.trunks[1].parameters():
+            value.add_(0.01)
+    model(image, ["b" * 32]).logits.square().sum().backward()
+    assert all(item.grad is not None and item.grad.abs().any() for item in model.output.part("b" * 32).parameters())
+    assert all(item.grad is not None for item in model.trunks[1].parameters())

@@ -177,7 +177,25 @@ def teach(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("labels", "method"), [(LABELS, "mib"), (LABELS, "lwf"), (REGIONS, "lwfseg")])
+@pytest.mark.parametrize(("labels", "method"), [(LABELS, None), (LABELS, "decoder"), (REGIONS, None)])
+def test_what_was_adopted_is_guaranteed(labels, method, teach, scan, tmp_path):
+    record, model = teach(labels, method), tmp_path / "model"
+    assert record.step["method"] == (method or "adapter")
+    assert bool(record.architecture.get("heads")) is (labels is LABELS)
+    verdicts = {row["structure"]: row["verdict"] for row in open_model(model).document("retention")["structures"]}
+    assert verdicts == dict.fromkeys(record.structures.names[:2], "guaranteed")
+    now, runtime = predicted(model, scan), start("cpu")
+    before = load(open_model(model), runtime, 1).predictor(runtime).predict(read_volume(scan), probability=True)
+    assert len(now.mask) == len(before.mask) + 1 == 3
+    for item, mask in before.mask.items():
+        assert np.array_equal(mask, now.mask[item])
+        assert np.array_equal(before.probability[item], now.probability[item])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("labels", "method"), [(LABELS, "lwfseg"), (LABELS, "mib"), (LABELS, "lwf"), (REGIONS, "lwfseg")]
+)
 def test_an_adopted_model_learns(labels, method, teach):
     record = teach(labels, method)
     assert (record.number, len(record.structures)) == (2, 3)

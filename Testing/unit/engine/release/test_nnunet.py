@@ -209,6 +209,16 @@ def test_a_network_of_its_own_is_refused_with_a_way_out(grown, tmp_path):
     assert set(release_nnunet(model, tmp_path / "out").labels) == {"whole", "core"}
 
 
+def test_a_structure_beside_labels_is_refused_with_a_way_out(grown, tmp_path):
+    model = grown(LABELS, overlapping=True)
+    with pytest.raises(
+        ModelError, match=r"humerus may overlap structures .* remove humerus, or teach it .* such as mib"
+    ):
+        release_nnunet(model, tmp_path / "out")
+    remove_structure(model, "humerus")
+    assert set(release_nnunet(model, tmp_path / "out").labels) == set(LABELS) - {"background"}
+
+
 def test_a_task_memory_is_refused(grown, tmp_path):
     model = grown(LABELS, change=lambda segmenter: setattr(segmenter, "tasks", TaskMemory(segmenter)))
     with pytest.raises(ModelError, match="depends on the scan"):
