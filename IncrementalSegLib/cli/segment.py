@@ -59,6 +59,10 @@ def command(
         int | None,
         typer.Option(metavar="N", min=1, help="Use the network of this task (methods clis and packnet)."),
     ] = None,
+    precedence: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Where structures overlap, a label map shows the first of these."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that already exist.")] = False,
     strict: Strict = False,
     device: Device = "auto",
@@ -82,6 +86,7 @@ def command(
             largest_component=largest_component,
             mirror=mirror,
             task=task,
+            precedence=precedence,
             overwrite=overwrite,
             strict=strict,
             device=device,

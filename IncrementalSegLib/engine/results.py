@@ -15,6 +15,7 @@ from IncrementalSegLib.engine.sources import LONGEST_NAME, ScanSource
 from IncrementalSegLib.errors import DataError, Hint, OptionError, OptionRef
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.structures import StructureList
+from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.io import name_of, write_volume
 from IncrementalSegLib.volumes.payload import is_folder, is_there
 from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
@@ -128,6 +129,7 @@ def write_result(
     structures: StructureList,
     warnings: list[str],
     alike: StructureList | None = None,
+    precedence: Sequence[StructureId] = (),
 ) -> list[Path]:
     """Write the outlines of a scan, and its maps of uncertainty, similarity and unknown voxels where there are some.
 
@@ -138,6 +140,7 @@ def write_result(
         structures: The structures to write.
         warnings: Overlaps that the format cannot hold are appended here.
         alike: The structures of the maps of similarity.
+        precedence: Structures that come first where a label map can hold only one.
 
     Returns:
         The files.
@@ -164,7 +167,7 @@ def write_result(
     if path.name.lower().endswith(".seg.nrrd"):
         write_seg_nrrd(path, prediction.mask, grid, structures)
     else:
-        warnings += write_label_map(path, prediction.mask, grid, structures)
+        warnings += write_label_map(path, prediction.mask, grid, structures, precedence)
     for file, shown in zip(files[len(files) - len(maps) :], maps.values(), strict=True):
         write_volume(file, Volume(shown[np.newaxis], grid))
     return files

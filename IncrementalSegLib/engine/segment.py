@@ -32,7 +32,7 @@ from IncrementalSegLib.options import CONFIG, called_with
 from IncrementalSegLib.progress import Phase, Share
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList, parse_names
-from IncrementalSegLib.types import Json
+from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.volume import Grid
 
 OnResult = Callable[[str, str, Mapping[str, float]], None]
@@ -131,6 +131,13 @@ class SegmentCall(VersionSettings, StrictSettings):
             "most similar scan that taught.",
         ),
     ] = None
+    precedence: Annotated[
+        str | None,
+        Field(
+            description="Names, comma-separated: where structures overlap, a label map shows the first of these; by "
+            "default the one learned last."
+        ),
+    ] = None
     overwrite: Annotated[bool, Field(description="Results may replace files, but never a scan.")] = False
     on_result: Annotated[
         SkipValidation[OnResult | None], Field(description="Called with each result as soon as it is written.")
@@ -155,7 +162,7 @@ def segment(call: SegmentCall) -> SegmentResult:
     warnings: list[str] = []
     sources = find_sources(call.scans, warnings)
     target = place_results(Path(call.output), sources, call.format)
-    alike = _compared(call)
+    alike, foremost = _compared(call), _foremost(call, [target(source) for source in sources])
     maps = [
         *(["uncertainty"] if call.uncertainty or call.uncertainty_parts else []),
         *(UNCERTAINTY_PARTS if call.uncertainty_parts else ()),
@@ -195,7 +202,7 @@ def segment(call: SegmentCall) -> SegmentResult:
             )
             grid = volume.grid
             del volume  # a large scan and its result do not fit twice
-            result.outputs += write_result(path, prediction, grid, chosen, warnings, alike)
+            result.outputs += write_result(path, prediction, grid, chosen, warnings, alike, foremost)
         except IncrementalSegError as error:
             if len(sources) == 1:
                 raise
@@ -215,6 +222,20 @@ def _compared(call: SegmentCall) -> StructureList:
         return StructureList()
     known = open_model(call.model).record(call.version).structures
     return known.select([item.name for item in parse_names(call.similarity)])
+
+
+def _foremost(call: SegmentCall, files: Sequence[Path]) -> tuple[StructureId, ...]:
+    """Return the structures that a label map shows where they overlap, the foremost first."""
+    if call.precedence is None:
+        return ()
+    if any(file.name.lower().endswith(".seg.nrrd") for file in files):
+        raise OptionError(
+            "In a .seg.nrrd no structure takes precedence.",
+            "It holds all of them where they overlap.",
+            Hint("Leave out ", OptionRef("precedence"), ", or write a label map: ", OptionRef("format", "nii.gz"), "."),
+        )
+    known = open_model(call.model).record(call.version).structures
+    return tuple(known.named(item.name).id for item in parse_names(call.precedence))
 
 
 def _check_calibrated(ready: ReadyModel, unknown: bool) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from IncrementalSegLib.errors import DataError, UnknownNameError
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.structures import Structure
+from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.io import image_of, name_of, write_atomically, write_image
 from IncrementalSegLib.volumes.labels import LabelFile, Mask, is_seg, read_label, read_mask, values_in
 from IncrementalSegLib.volumes.notes import Note
@@ -87,18 +88,23 @@ def read_masks(
 
 
 def write_label_map(
-    path: Path | str, masks: Mapping[str, Mask], grid: Grid, structures: Iterable[Structure]
+    path: Path | str,
+    masks: Mapping[str, Mask],
+    grid: Grid,
+    structures: Iterable[Structure],
+    precedence: Sequence[StructureId] = (),
 ) -> list[str]:
     """Write masks as one integer map with the values 1, 2, ... in the order of the structures.
 
-    A voxel of several structures gets the last of them.  A JSON file of the same name says what each
-    value means: ``{"1": {"name", "color", "terminology", "id"}}``.
+    A voxel of several structures gets the first of ``precedence``, else the last of them.  A JSON file of the same name
+    says what each value means: ``{"1": {"name", "color", "terminology", "id"}}``.
 
     Args:
         path: File that ends in ``.nii.gz``, ``.nii``, ``.nrrd`` or ``.mha``; ``.png`` for a picture.
         masks: Structure id (or name) -> ``(D, H, W)`` mask on ``grid``.
         grid: The grid of the scan.
         structures: The structures to write, in the order of their values.
+        precedence: Uuids of structures that come before all others where they overlap, the foremost first.
 
     Returns:
         One sentence for each pair of structures that overlapped; empty where none did.
@@ -109,11 +115,12 @@ def write_label_map(
     path, structures = Path(path), list(structures)
     check_label_map(path, grid)
     labels = np.zeros(grid.shape, dtype=np.uint8 if len(structures) < 256 else np.uint16)
+    rank = {item: place for place, item in enumerate(reversed(precedence))}
     said = []
-    for value, structure in enumerate(structures, start=1):
+    for value, structure in sorted(enumerate(structures, start=1), key=lambda pair: rank.get(pair[1].id, -1)):
         mask = mask_of(masks, structure, grid)
         rows = zip(labels, mask, strict=True)
-        counts = np.sum([np.bincount(row[inside], minlength=value) for row, inside in rows], axis=0)
+        counts = np.sum([np.bincount(row[inside], minlength=len(structures) + 1) for row, inside in rows], axis=0)
         for earlier in np.flatnonzero(counts[1:]) + 1:
             both = f"{structures[earlier - 1].name} and {structure.name}"
             said.append(f"{counts[earlier]} voxels are both {both}: the label map says {structure.name}.")

@@ -14,7 +14,7 @@ from IncrementalSegLib.engine.privacy.ledger import ledger
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.engine.step.request import build_method, check_fit
-from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.errors import ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.networks.sharing import fingerprints
 from IncrementalSegLib.store.summary import read_summary
 from IncrementalSegLib.store.versions import open_model
@@ -148,3 +148,22 @@ def test_a_package_holds_it(models, data, tmp_path, method):
     assert other.exclusive == one.exclusive
     assert ledger(tmp_path / "new")["versions"]
     assert segment(tmp_path / "new", sorted((data / "both").rglob("*.nii.gz"))[0], tmp_path / "out").outputs
+
+
+def test_where_groups_overlap_a_label_map_shows_what_was_asked_for(models, data, tmp_path):
+    model, scan = models / "lwfseg", sorted((data / "both").rglob("*.nii.gz"))[0]
+    refused = "In a .seg.nrrd no structure takes precedence"
+    with pytest.raises(OptionError, match=refused):
+        segment(model, scan, tmp_path / "a.seg.nrrd", precedence="humerus")
+    with pytest.raises(UnknownNameError, match="femur"):
+        segment(model, scan, tmp_path / "a.nii.gz", precedence="femur")
+    masks = predictions(model, 2, scan).mask
+    known = open_model(model).record().structures
+    for foremost in (None, "humerus"):
+        path = segment(model, scan, tmp_path / f"{foremost}.nii.gz", precedence=foremost).outputs[0]
+        shown = read_volume([path]).array[0]
+        first, other = ("humerus", "shaft") if foremost else ("shaft", "humerus")
+        values = {item.name: value for value, item in enumerate(known, start=1)}
+        assert np.array_equal(shown == values[first], masks[known.named(first).id])
+        left = masks[known.named(other).id] & ~masks[known.named(first).id]
+        assert not (left & (shown != values[other])).any()
