@@ -179,7 +179,7 @@ def test_a_round_is_one_key_and_replaces_the_result(page):
     assert 0 < shown(page) < before
     assert page.page.primary is page.ui.refineButton
     assert page.ui.statusLabel.text == "Learned from 1 round on 1 scan with lwfseg; not kept yet."
-    assert cells(page.ui.sessionTable) == [["MR_12", "1", "40", "0.80", "–"]]
+    assert cells(page.ui.sessionTable) == [["MR 12", "1", "40", "0.80", "–"]]
     page.hand.outlined(rounds=1, centres=[(0, 0, 1)])  # the spots are those of the model that has learned
     page.panel.render()
     assert page.ui.spotsTable.rowCount == 1
@@ -212,6 +212,31 @@ def test_methods_that_fit_can_be_chosen_until_one_has_learned(page):
     page.flow.session.take(status())
     page.panel.render()
     assert [combo.itemText(row) for row in range(combo.count)] == ["nothing: only spread strokes", "lwfseg"]
+
+
+def test_without_a_scan_the_whole_list_is_seen(ready, mainWindow):
+    for number in range(8):
+        slicer.util.addVolumeFromArray(slicer.util.array(ready.scan.GetID()), name=f"MR {20 + number}")
+    ready.session.correcting.begin(None)
+    ready.panel.render()
+    dock, table = ModulePanel(ready.panel.widget, 500, 900), ready.panel.page.ui.scansTable
+    assert table.rowCount == 9
+    assert table.verticalScrollBar().maximum == 0
+    ready.session.correcting.enter(ready.scan)
+    ready.panel.render()
+    dock.settle()
+    assert table.verticalScrollBar().maximum > 0  # the editor is to be seen, too
+    dock.close()
+
+
+def test_what_was_learned_can_be_kept_without_scrolling(page):
+    page.hand.outlined()
+    assert not page.ui.keepButton.isVisibleTo(page.page.widget)
+    page.flow.session.take(status())
+    page.panel.render()
+    dock = ModulePanel(page.panel.widget, 500, 700)
+    assert not faults(page.panel.widget, page.ui.keepButton)
+    dock.close()
 
 
 def test_keeping_leads_to_the_page_of_the_candidate(page):

@@ -233,6 +233,7 @@ class Correcting(Activity):
         self.look(shown)
 
     def _looked(self, result: Json, shown: bool) -> None:
+        self.session.names[result["scan"]] = self.title
         self.spots.take(result)
         for text in result["warnings"]:
             self._context.warn(text)

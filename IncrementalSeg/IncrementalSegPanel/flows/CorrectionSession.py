@@ -47,6 +47,7 @@ class CorrectionSession:
         choices: Methods from which a person can choose.
         method: The one that is chosen.
         back: Scan -> mean Dice of its outlines as the model sees it now with those accepted; ``None`` where undefined.
+        names: Scan -> its name in the scene, where it was opened since the panel was.
         asking: The panel asks whether to discard everything.
     """
 
@@ -58,6 +59,7 @@ class CorrectionSession:
         """Know nothing of a model."""
         self.status = CorrectionStatus()
         self.back: dict[str, float | None] = {}
+        self.names: dict[str, str] = {}
         self.choices: tuple[str, ...] = (PROPAGATE_ONLY,)
         self.method, self.asking = PROPAGATE_ONLY, False
         self._folder: Path | None = None

@@ -15,6 +15,8 @@ from IncrementalSegPanel.pages.Table import Table
 
 _SPOTS = 3
 """Spots that are seen at once, so that the editor below is seen, too."""
+_SCANS = 12
+"""Scans that are seen at once where none is being corrected."""
 _PICTURE = 32
 """Pixels."""
 _STEPS = 1000
@@ -128,6 +130,7 @@ class CorrectPage(Page):
         ui.scansTable.visible, ui.rankButton.visible = bool(rows), len(rows) > 1
         chosen = next((number for number, row in enumerate(rows) if row.volume is flow.volume), None)
         cells = [(row.name, row.worth) for row in rows]
+        self._queue.limit(_SCANS if flow.volume is None else _SPOTS)
         self._queue.show(cells, chosen, [row.reason or row.name for row in rows])
         for widget in (ui.scansTable, ui.rankButton):
             self.allow(widget, flow.waiting)
@@ -135,9 +138,15 @@ class CorrectPage(Page):
     def _renderSession(self) -> None:
         ui, session = self.ui, self._flow.session
         scans = session.status.scans
-        ui.sessionSection.visible = bool(scans)
+        ui.sessionSection.visible = ui.keepButton.visible = bool(scans)
         rows = [
-            (scan.name, str(scan.rounds), str(scan.voxels), _dice(scan.agreement), _dice(session.back.get(scan.name)))
+            (
+                session.names.get(scan.name, scan.name),
+                str(scan.rounds),
+                str(scan.voxels),
+                _dice(scan.agreement),
+                _dice(session.back.get(scan.name)),
+            )
             for scan in scans
         ]
         self._scans.show(rows, None)

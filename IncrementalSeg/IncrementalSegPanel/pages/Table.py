@@ -59,6 +59,12 @@ class Table:
         header.connect("sectionResized(int,int,int)", lambda *_sizes: self._soon.start(0))
         widget.connect("itemSelectionChanged()", self._select)
 
+    def limit(self, most: int) -> None:
+        """Change how many rows are seen at once."""
+        if most != self._most:
+            self._most = most
+            self._soon.start(0)
+
     def show(self, rows: Sequence[Sequence[Cell]], chosen: int | None, tips: Sequence[str] = ()) -> None:
         """Show rows and choose one.
 

@@ -6,6 +6,7 @@ Monitoring changes nothing: it draws no random number, and networks that it runs
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +44,10 @@ MOST_SCANS = 12
 """Scans read for all old structures together."""
 
 PICTURES_EVERY = 10.0
-"""Seconds between two pictures of the same structure, so that one of a short training is not left at its start."""
+"""Seconds between two pictures at most, so that they keep up with the scores."""
+
+PICTURES_SHARE = 0.05
+"""Share of the time that pictures may take; where they are drawn faster they come more often."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class TrainingMonitor:
         self._scans: list[PreparedCase] | None = None
         self._before = Validation()
         self._spent = self._cost = 0.0
-        self._drawn: float | None = None
+        self._next_picture = -math.inf
         self._shown: dict[StructureId, tuple[PreparedCase, Tensor]] = {}
 
     def on_mask(self, case: PreparedCase, structure: StructureId, mask: Tensor) -> None:
@@ -165,10 +169,9 @@ class TrainingMonitor:
 
     def _pictures(self, dice: Mapping[str, float], progress: Share) -> dict[str, tuple[str, str]]:
         """Draw each new structure in one case, unless it was done a moment ago."""
-        now = self._clock()
-        if self._folder is None or (self._drawn is not None and now - self._drawn < PICTURES_EVERY):
+        began = self._clock()
+        if self._folder is None or began < self._next_picture:
             return {}
-        self._drawn = now
         found = {}
         for item in self._new:
             case, mask = self._shown.get(item) or self._example(item, progress)
@@ -183,6 +186,8 @@ class TrainingMonitor:
                 break
             score = f", Dice {dice[name]:.2f}" if name in dice else ""
             found[name] = str(path), f"{name} in {case.id}{score}. Dashed: as outlined. Solid: as found so far."
+        ended = self._clock()
+        self._next_picture = ended + min(PICTURES_EVERY, (ended - began) / PICTURES_SHARE)
         return found
 
     def _example(self, structure: StructureId, progress: Share) -> tuple[PreparedCase, Tensor]:

@@ -1,5 +1,6 @@
 """What is seen of a training while it runs: new structures, the worst change of an old one, pictures."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tiny import BAR, DISC, FEW, SQUARE, cases, changed, exemplars, plan, segmen
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.history import History
 from IncrementalSegLib.engine.learn import learn, resume
-from IncrementalSegLib.engine.scores.scoring import validate
+from IncrementalSegLib.engine.scores.scoring import Validation, validate
 from IncrementalSegLib.engine.step import monitor as module
 from IncrementalSegLib.engine.step.monitor import MOST_SCANS, OldStructures, TrainingMonitor, chosen_scans
 from IncrementalSegLib.progress import Stop
@@ -92,13 +93,22 @@ def test_what_is_read_once_is_looked_at_again_only_while_it_is_cheap(memory):
 def test_a_picture_shows_the_same_case_each_time(tmp_path):
     scans, seen = cases((BAR,), 2), Seen()
     after = Finds(scans)
-    looks = monitor(after, None, seen, folder=tmp_path)
-    for _ in range(2):
+    looks = monitor(after, None, seen, folder=tmp_path, clock=itertools.count().__next__)
+    for _ in range(6):
         found = validate(after, scans, (BAR,), on_mask=looks.on_mask)
         looks.on_validation(found, 0.5)
-    ((_, caption),) = seen[0][3].values()
-    assert caption.startswith(f"bar in {scans[0].id}, Dice 1.00.")
-    assert seen[1][3] == {}
+    for number in (0, 5):
+        ((_, caption),) = seen[number][3].values()
+        assert caption.startswith(f"bar in {scans[0].id}, Dice 1.00.")
+    assert not any(pictures for *_, pictures in seen[1:5])  # one takes a second, so that ten go by
+
+
+def test_pictures_that_are_drawn_at_once_keep_up_with_the_scores(tmp_path):
+    scans, seen = cases((BAR,), 2), Seen()
+    looks = monitor(Finds(scans), None, seen, folder=tmp_path, training=scans)  # its clock stands still
+    for _ in range(2):
+        looks.on_validation(Validation(), 0.5)
+    assert all(pictures for *_, pictures in seen)
 
 
 def test_the_first_step_has_no_old_structure():
