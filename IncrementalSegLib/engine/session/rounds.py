@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from IncrementalSegLib.correction.propagation import Painted
 from IncrementalSegLib.correction.strokes import Strokes
 from IncrementalSegLib.engine.propagated import PlacedStrokes, predict_with
 from IncrementalSegLib.engine.ready import ReadyModel
+from IncrementalSegLib.engine.session.counterweight import counterweight, one_sided
 from IncrementalSegLib.engine.session.learner import STEPS, Learner
-from IncrementalSegLib.engine.session.scans import CorrectedScan, cut_pieces
+from IncrementalSegLib.engine.session.scans import Box, CorrectedScan, boxes_around, cut_pieces
 from IncrementalSegLib.engine.sources import ScanSource
 from IncrementalSegLib.engine.step.tasks import begin_scan_task
 from IncrementalSegLib.inference.prediction import Prediction
@@ -24,8 +28,8 @@ from IncrementalSegLib.volumes.volume import Volume
 class Rounds:
     """Corrections of one scan after another, from which a learner learns.
 
-    Voxels under strokes teach, and nothing else.  Propagated voxels do not: on skin photographs the first outlines of
-    later scans gained less with them (docs/correct.md).
+    Voxels under strokes teach, and a :func:`~.counterweight.counterweight` where they are one-sided.  Propagated
+    voxels do not: on skin photographs the first outlines of later scans gained less with them (docs/correct.md).
 
     Args:
         ready: The version that the session began from.
@@ -41,7 +45,7 @@ class Rounds:
     def __init__(self, ready: ReadyModel, learner: Learner, scans: Iterable[CorrectedScan] = ()) -> None:
         loaded = replace(ready.loaded, segmenter=learner.ctx.model)
         self.ready = replace(ready, loaded=loaded, predictor=learner.predictor)
-        self.learner = learner
+        self.learner, self._before = learner, ready.predictor
         self.scans = {scan.sha256: scan for scan in scans}
 
     def correct(
@@ -63,7 +67,8 @@ class Rounds:
             known = CorrectedScan(source, key, 0, strokes, first, first, ())
         scan = known.with_strokes(strokes)
         placed = PlacedStrokes.of(scan.strokes, ready, volume)
-        labels, taught = (torch.from_numpy(found) for found in (placed.painted, placed.known))
+        boxes = boxes_around(torch.from_numpy(placed.known), ready.loaded.plan.patch)
+        labels, taught = (torch.from_numpy(found) for found in self._both_sides(placed, volume, boxes))
         whole = prepare(scan.case, volume, {}, ready.loaded.plan)
         unseen = whole.ignore if whole.ignore is not None else torch.zeros_like(taught)
         case = replace(
@@ -73,7 +78,7 @@ class Rounds:
             ignore=unseen | ~taught,
             group=("", "now"),
         )
-        pieces = cut_pieces(case, ready.loaded.plan.patch, taught)
+        pieces = cut_pieces(case, boxes)
         earlier = [
             replace(piece, group=("", "earlier"))
             for other in self.scans.values()
@@ -91,3 +96,19 @@ class Rounds:
         self.scans.pop(key, None)  # the scan of the last round comes last
         self.scans[key] = replace(scan, rounds=scan.rounds + 1, last=after.mask, pieces=pieces)
         return after
+
+    def _both_sides(self, placed: PlacedStrokes, volume: Volume, boxes: Sequence[Box]) -> tuple[Painted, Painted]:
+        """Return the labels ``(K, D, H, W)`` of a scan, and which of its voxels teach, ``(D, H, W)``."""
+        known, near, seen = placed.known, np.zeros_like(placed.known), list[Tensor]()
+        if not one_sided(placed.painted, known):
+            return placed.painted, known
+        for box in boxes:
+            near[box] = True
+
+        def note(_image: Tensor, maps: Tensor) -> Tensor:
+            seen.append(maps)
+            return maps
+
+        self._before.predict(volume, self.ready.structures.ids, revise=note)
+        chosen, there = counterweight(seen[0].numpy(), placed.painted, known, near, placed.spacing)
+        return placed.painted | there, known | chosen

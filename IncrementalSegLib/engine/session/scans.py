@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.labels import Mask
 
 Masks = dict[StructureId, Mask]
+
+Box = tuple[slice, ...]
+"""Rows of D, H, W."""
 
 MOST_PIECES = 64
 """Pieces of a scan at most; strokes beyond them teach nothing."""
@@ -110,15 +113,34 @@ class CorrectedScan:
         )
 
 
-def cut_pieces(case: PreparedCase, patch: Sequence[int], strokes: Tensor) -> tuple[PreparedCase, ...]:
-    """Return crops of a case that hold every stroke, at most :data:`MOST_PIECES`.
+def cut_pieces(case: PreparedCase, boxes: Iterable[Box]) -> tuple[PreparedCase, ...]:
+    """Return crops of a case.
 
     Args:
         case: The scan with its partial labels; what is not known is ignored.
-        patch: Size (D, H, W) of a crop; 1 along D for a 2-D network.
-        strokes: ``(D, H, W)`` bool, True under a stroke.
+        boxes: Of :func:`boxes_around`.
     """
-    left, found = strokes.clone(), list[PreparedCase]()
+    assert case.ignore is not None
+    return tuple(
+        replace(
+            case,
+            image=case.image[(slice(None), *box)].clone(),
+            masks=case.masks[(slice(None), *box)].clone(),
+            ignore=case.ignore[box].clone(),
+            place=None,
+        )
+        for box in boxes
+    )
+
+
+def boxes_around(strokes: Tensor, patch: Sequence[int]) -> list[Box]:
+    """Return boxes of the size of a patch that hold every stroke, at most :data:`MOST_PIECES`.
+
+    Args:
+        strokes: ``(D, H, W)`` bool, True under a stroke.
+        patch: Size (D, H, W) of a box; 1 along D for a 2-D network.
+    """
+    left, found = strokes.clone(), list[Box]()
     while bool(left.any()) and len(found) < MOST_PIECES:
         voxel = left.nonzero()[0].tolist()
         starts = [
@@ -127,17 +149,8 @@ def cut_pieces(case: PreparedCase, patch: Sequence[int], strokes: Tensor) -> tup
         ]
         box = tuple(slice(start, start + size) for start, size in zip(starts, patch, strict=True))
         left[box] = False
-        assert case.ignore is not None
-        found.append(
-            replace(
-                case,
-                image=case.image[(slice(None), *box)].clone(),
-                masks=case.masks[(slice(None), *box)].clone(),
-                ignore=case.ignore[box].clone(),
-                place=None,
-            )
-        )
-    return tuple(found)
+        found.append(box)
+    return found
 
 
 def _packed(mask: Mask) -> Tensor:

@@ -21,8 +21,8 @@ from IncrementalSegLib.engine.learned import outline
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.segment import segment
-from IncrementalSegLib.engine.session import learner
-from IncrementalSegLib.engine.session.scans import cut_pieces
+from IncrementalSegLib.engine.session import counterweight, learner
+from IncrementalSegLib.engine.session.scans import boxes_around, cut_pieces
 from IncrementalSegLib.engine.session.session import Session
 from IncrementalSegLib.engine.simulate import simulate
 from IncrementalSegLib.errors import DataError, ModelError, OptionError, UnknownNameError
@@ -361,9 +361,21 @@ def test_pieces_hold_every_stroke_and_ignore_the_rest(depth):
         strokes[voxel] = True
     image = torch.arange(2400.0).view(1, 6, 20, 20).half()
     case = PreparedCase("c", "p", image, ("a" * 32,), strokes[None].to(torch.uint8), ~strokes)
-    pieces = cut_pieces(case, (depth, 8, 8), strokes)
+    pieces = cut_pieces(case, boxes_around(strokes, (depth, 8, 8)))
     assert len(pieces) == 3
     assert all(piece.image.shape == (1, depth, 8, 8) for piece in pieces)
     assert sum(int((~piece.ignore).sum()) for piece in pieces) == 3
     shown = torch.cat([piece.image[0][~piece.ignore] for piece in pieces])
     assert sorted(shown.tolist()) == sorted(image[0][strokes].tolist())
+
+
+def test_strokes_of_one_side_teach_with_voxels_of_the_other(round_of, scans, model, monkeypatch):
+    monkeypatch.setattr(counterweight, "CERTAIN", 0.5)
+    monkeypatch.setattr(counterweight, "REACH", 0.0)
+    painted, taught = ((2, 3, 4), (2, 3, 5)), []
+    for background in ((), ((0, 0, 0),)):
+        round_of(scans[0], voxels=painted, background=background)
+        pieces = Session(open_model(model))._scans()[-1].pieces
+        taught.append(sum(int((~piece.ignore.bool()).sum()) for piece in pieces))
+        discard_corrections(model)
+    assert taught == [4, 3]
