@@ -25,6 +25,9 @@ _SIDE_WORDS = {"left": "left", "lt": "left", "l": "left", "right": "right", "rt"
 Code = tuple[str, str, str]
 """Coding scheme, code value, code meaning."""
 
+_NOTHING: Code = ("", "", "")
+_ANATOMICAL: Code = ("SCT", "123037004", "Anatomical Structure")
+
 
 @dataclass(frozen=True)
 class _Entry:
@@ -65,16 +68,20 @@ def terminology_of(name: str) -> str | None:
     entry, side = _find(name)
     if entry is None:
         return None
-    nothing: Code = ("", "", "")
-    modifier = _SIDES[side] if side and entry.paired else nothing
-    in_type, in_region = (nothing, modifier) if entry.region else (modifier, nothing)
-    parts = (
-        _CONTEXTS[entry.context],
-        *("^".join(code) for code in (entry.category, entry.type, in_type)),
-        _REGIONS,
-        *("^".join(code) for code in (entry.region or nothing, in_region)),
-    )
-    return "~".join(parts)
+    modifier = _SIDES[side] if side and entry.paired else _NOTHING
+    in_type, in_region = (_NOTHING, modifier) if entry.region else (modifier, _NOTHING)
+    return _serialised(_CONTEXTS[entry.context], entry.category, entry.type, in_type, entry.region, in_region)
+
+
+def anatomical(context: str, code: Code, side: str = "") -> str:
+    """Return Slicer's serialised terminology entry of an anatomical structure by its code.
+
+    Args:
+        context: The terminology that lists it.
+        code: Its code.
+        side: ``left``, ``right`` or nothing.
+    """
+    return _serialised(context, _ANATOMICAL, code, _SIDES.get(side, _NOTHING))
 
 
 def color_of(name: str) -> tuple[int, int, int]:
@@ -100,6 +107,18 @@ def color_of(name: str) -> tuple[int, int, int]:
 def known_names() -> list[str]:
     """Return the names in the table, without sides, in its order."""
     return list(_table())
+
+
+def _serialised(
+    context: str,
+    category: Code,
+    kind: Code,
+    modifier: Code,
+    region: Code | None = None,
+    region_modifier: Code = _NOTHING,
+) -> str:
+    codes = [context, *("^".join(code) for code in (category, kind, modifier))]
+    return "~".join([*codes, _REGIONS, *("^".join(code) for code in (region or _NOTHING, region_modifier))])
 
 
 def _find(name: str) -> tuple[_Entry | None, str]:

@@ -16,31 +16,54 @@ class Program(StrEnum):
     """Programs whose networks can be adopted."""
 
     nnunet = "nnunet"
+    totalsegmentator = "totalsegmentator"
 
 
 def command(
-    program: Annotated[Program, typer.Argument(metavar="nnunet", help="The program that trained it: nnU-Net v2.")],
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Folder with plans.json, dataset.json and fold_0, ... or fold_all.")
+    program: Annotated[
+        Program, typer.Argument(metavar="nnunet|totalsegmentator", help="The program that it comes from.")
     ],
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the new model.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Folder with plans.json, dataset.json and fold_0, ... or fold_all, or with parts of TotalSegmentator.",
+        ),
+    ],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Folder of the new model; of several parts MODEL-PART.")
+    ],
     folds: Annotated[
         str | None, typer.Option(metavar="a,b,c", help="Folds; several become an ensemble. All by default.")
     ] = None,
     checkpoint: Annotated[
         str, typer.Option(metavar="NAME", help="Name of the file in each fold.")
     ] = "checkpoint_final.pth",
+    part: Annotated[
+        str | None, typer.Option(metavar="NAME", help="One part of TotalSegmentator, such as organs. All by default.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a model of a network that PROGRAM trained; one that is unknown or hostile is refused."""
     from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
+    from IncrementalSegLib.engine.adoption.folder import FINAL
+    from IncrementalSegLib.engine.adoption.totalsegmentator import adopt_totalsegmentator
 
-    assert program is Program.nnunet
-    record = adopt_nnunet(folder, model, folds=folds, checkpoint=checkpoint)
-    origin = record.step["origin"]
+    if program is Program.totalsegmentator:
+        if folds is not None or checkpoint != FINAL:
+            raise typer.BadParameter("TotalSegmentator has one fold and one checkpoint.")
+        made = adopt_totalsegmentator(folder, model, part=part)
+    elif part is not None:
+        raise typer.BadParameter("Only TotalSegmentator has parts.", param_hint="--part")
+    else:
+        made = [(model, adopt_nnunet(folder, model, folds=folds, checkpoint=checkpoint))]
     if as_json:
-        print_json({"model": str(model), "version": record.number, "origin": origin})
+        models = [
+            {"model": str(path), "version": record.number, "origin": record.step["origin"]} for path, record in made
+        ]
+        print_json(models[0] if program is Program.nnunet else {"models": models})
         return
-    say(f"{model}, version {record.number}: knows {', '.join(record.structures.names)}.")
-    for line in origin_lines(origin):
-        say(line)
+    for path, record in made:
+        say(f"{path}, version {record.number}: knows {', '.join(record.structures.names)}.")
+        for line in origin_lines(record.step["origin"]):
+            say(line)

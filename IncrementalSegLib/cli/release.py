@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from IncrementalSegLib.cli.adopt import Program
 from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, say
+
+
+class Program(StrEnum):
+    """Programs that a model can be released for."""
+
+    nnunet = "nnunet"
 
 
 def command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
+from IncrementalSegLib.terminology import terminology_of
 from IncrementalSegLib.types import Json
 
 METHOD = "adopted"
@@ -36,7 +38,12 @@ log = logging.getLogger(__name__)
 
 
 def adopt_nnunet(
-    folder: str | Path, model: str | Path, *, folds: str | None = None, checkpoint: str = FINAL
+    folder: str | Path,
+    model: str | Path,
+    *,
+    folds: str | None = None,
+    checkpoint: str = FINAL,
+    codes: Callable[[str], str | None] = terminology_of,
 ) -> VersionRecord:
     """Make a new model of a folder that nnU-Net v2 trained; it is read with distrust.
 
@@ -45,6 +52,7 @@ def adopt_nnunet(
         model: Folder of the new model.
         folds: Folds, comma-separated; several become an ensemble. By default all that are there.
         checkpoint: Name of the checkpoint in each fold.
+        codes: Returns the terminology entry of a structure by its name, where the folder states none.
 
     Returns:
         Record of its first version.
@@ -64,7 +72,7 @@ def adopt_nnunet(
         )
     trained = find_trained(Path(folder), folds, checkpoint)
     dataset, plans = read_dataset(trained.dataset), read_plans(trained.plans)
-    labels = labels_of(dataset, trained.dataset)
+    labels = labels_of(dataset, trained.dataset, codes)
     paths = list(trained.checkpoints.values())
     checkpoints = read_checkpoints(paths)
     settings = checkpoints[0].settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from IncrementalSegLib.engine.adoption.forms import OWN, DatasetForm, Look
 from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.structures import Structure, StructureList, check_name
+from IncrementalSegLib.terminology import terminology_of
 from IncrementalSegLib.types import Json, StructureId
 
 BACKGROUND, IGNORE = "background", "ignore"
@@ -61,8 +62,13 @@ class Labels:
         return {item: self.regions[item].painted for item in self.regions} or by_order
 
 
-def labels_of(dataset: DatasetForm, path: Path) -> Labels:
+def labels_of(dataset: DatasetForm, path: Path, codes: Callable[[str], str | None] = terminology_of) -> Labels:
     """Return the structures of a data set, without the ignore label.
+
+    Args:
+        dataset: The data set.
+        path: Its file, for messages.
+        codes: Returns the terminology entry of a structure by its name, where the data set states none.
 
     Raises:
         ModelError: A label is missing, means two structures, or has the name of another.
@@ -81,7 +87,7 @@ def labels_of(dataset: DatasetForm, path: Path) -> Labels:
         painted = dataset.regions_class_order
         if painted is None or len(painted) != len(named):
             raise refused(path, f"its regions_class_order does not have {len(named)} entries, one for each region")
-        structures = _structures(list(named), dataset.looks, path)
+        structures = _structures(list(named), dataset.looks, codes, path)
         regions = (Region(*both) for both in zip(named.values(), painted, strict=True))
         return Labels(structures, dict(zip(structures.ids, regions, strict=True)))
     if known != set(range(len(named) + 1)):
@@ -90,7 +96,7 @@ def labels_of(dataset: DatasetForm, path: Path) -> Labels:
             f"its labels are {', '.join(map(str, sorted(known)))} and not 0 to {len(named)}, each once",
             "It would not be clear which output of the network belongs to which label.",
         )
-    return Labels(_structures(sorted(named, key=lambda name: named[name]), dataset.looks, path), {})
+    return Labels(_structures(sorted(named, key=lambda name: named[name]), dataset.looks, codes, path), {})
 
 
 def labels_for(structures: StructureList, exclusive: bool, known: Mapping[StructureId, Region]) -> Labels:
@@ -126,15 +132,17 @@ def _values(value: int | Sequence[int]) -> tuple[int, ...]:
     return (value,) if isinstance(value, int) else tuple(dict.fromkeys(value))
 
 
-def _structures(names: Sequence[str], looks: Mapping[str, Look], path: Path) -> StructureList:
+def _structures(
+    names: Sequence[str], looks: Mapping[str, Look], codes: Callable[[str], str | None], path: Path
+) -> StructureList:
     found = [check_name(_SEPARATORS.sub(" ", name)) for name in names]
     keys = [name_key(name) for name in found]
     for name, key in zip(found, keys, strict=True):
         if keys.count(key) > 1:
             raise refused(path, f"two of its labels are called {name!r}")
-    return StructureList(tuple(_structure(name, looks.get(name)) for name in found))
+    return StructureList(tuple(_structure(name, looks.get(name), codes) for name in found))
 
 
-def _structure(name: str, look: Look | None) -> Structure:
-    plain = Structure.create(name, 1)
+def _structure(name: str, look: Look | None, codes: Callable[[str], str | None]) -> Structure:
+    plain = replace(Structure.create(name, 1), terminology=codes(name))
     return plain if look is None else replace(plain, color=look.color, terminology=look.terminology)

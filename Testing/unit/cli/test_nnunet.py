@@ -21,3 +21,15 @@ def test_a_model_comes_from_nnunet_and_goes_back(tmp_path, command, monkeypatch)
     again = command("release", model, "nnunet", target)
     assert again.status == 1
     assert "already there" in again.err
+
+
+def test_a_part_of_totalsegmentator_is_named(tmp_path, command, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_in_child", read_all)
+    part = tmp_path / "results" / "Dataset295_TotalSegmentator_part5_ribs_1559subj"
+    write_trained(part / "nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres", trainer_name="nnUNetTrainerNoMirroring")
+    given = ("adopt", "totalsegmentator", tmp_path / "results")
+    found = command(*given, tmp_path / "model", "--part", "ribs", "--json").json["models"]
+    assert [(item["model"], item["version"]) for item in found] == [(str(tmp_path / "model"), 1)]
+    assert "'organs'" in command(*given, tmp_path / "other", "--part", "organs").err
+    assert "has one fold" in command(*given, tmp_path / "other", "--folds", "0").err
+    assert "Only TotalSegmentator has parts" in command("adopt", "nnunet", part, tmp_path / "b", "--part", "ribs").err
