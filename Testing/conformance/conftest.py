@@ -6,7 +6,8 @@ import pytest
 from tiny import FEW, small_quick
 
 from IncrementalSegLib.engine.learn import learn
-from IncrementalSegLib.registry import find, names
+from IncrementalSegLib.networks import scan_encoder
+from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 
 STEP = {"options": FEW, "preset": "quick", "steps": 2, "device": "cpu"}
@@ -36,18 +37,23 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny_preset():
-    with small_quick():
+    with small_quick() as patch:
+        patch.setattr(scan_encoder, "_STEPS", 5)  # here no scan has to be told from another
         yield
 
 
-@pytest.fixture(scope="module")
-def taught(data, tiny_preset, tmp_path_factory):
-    """Models that know the humerus, by first method and by whether exemplars were kept; do not write to them."""
+@pytest.fixture(scope="session")
+def taught(data, tmp_path_factory):
+    """Return a function that gives the model of a first step; each is made once and not to be written to."""
     folder = tmp_path_factory.mktemp("taught")
-    for method in {begins(name) for name in names("method")}:
-        for kept in ("keep", "none"):
-            learn(folder / method / kept, data / "humerus", "humerus", method=method, exemplars=kept, **STEP)
-    return folder
+
+    def model(method, exemplars):
+        place = folder / method / exemplars
+        if not place.exists():
+            learn(place, data / "humerus", "humerus", method=method, exemplars=exemplars, **STEP)
+        return place
+
+    return model
 
 
 @pytest.fixture
@@ -55,6 +61,6 @@ def copy_of(taught, tmp_path):
     """Copy the model that a method can go on from."""
 
     def copy(name, as_, exemplars="keep"):
-        return shutil.copytree(taught / begins(name) / exemplars, tmp_path / as_)
+        return shutil.copytree(taught(begins(name), exemplars), tmp_path / as_)
 
     return copy

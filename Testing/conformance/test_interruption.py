@@ -54,9 +54,9 @@ def content(model):
 
 @pytest.mark.parametrize("name", stand_ins())
 def test_a_step_goes_on_exactly_wherever_it_was_interrupted(name, data, copy_of, monkeypatch):
+    whole = copy_of(name, "whole")
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)  # a checkpoint after every optimiser step
     watch = Interruption(monkeypatch, find("method", name))
-    whole = copy_of(name, "whole")
     learn(whole, data / "scapula", "scapula", method=name, **STEP)
     calls, expected = tuple(watch.calls), content(whole)
     assert {"begin_step", "training_loss", "after_backward", "after_update", "remember"} <= set(calls)
