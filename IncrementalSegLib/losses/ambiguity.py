@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from IncrementalSegLib.losses.classes import masked_mean
+from IncrementalSegLib.networks.host import sent
 
 
 def focal(cross_entropies: Tensor, focus: float) -> Tensor:
@@ -24,7 +25,7 @@ def ambiguous_dice(logits: Tensor, column: Tensor, hidden: Tensor, valid: Tensor
     Args:
         logits: ``(B, 1 + N, *S)``.
         column: ``(B, *S)`` int64, column of what is labelled at each voxel, 0 where nothing is.
-        hidden: ``(B, 1 + N)`` bool, True for the columns that may lie under label 0; column 0 always.
+        hidden: ``(B, 1 + N)`` bool on the CPU, True for the columns that may lie under label 0; column 0 always.
         valid: ``(B, *S)`` bool; voxels that count.
         smooth: Added to numerator and denominator.
 
@@ -32,7 +33,7 @@ def ambiguous_dice(logits: Tensor, column: Tensor, hidden: Tensor, valid: Tensor
         Scalar; 0 where nothing is valid.
     """
     probability = logits.float().softmax(1)
-    spread = hidden.view(*hidden.shape, *[1] * (logits.ndim - 2))
+    spread = sent(hidden.view(*hidden.shape, *[1] * (logits.ndim - 2)), probability)
     under = (probability * spread).sum(1, keepdim=True)
     found = (torch.cat([under, probability[:, 1:]], dim=1) * valid.unsqueeze(1)).flatten(2)
     each = torch.arange(logits.shape[1], device=column.device).view(-1, *[1] * (column.ndim - 1))

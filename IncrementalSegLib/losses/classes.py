@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from IncrementalSegLib.networks.host import picked, sent
+
 
 def unbiased_cross_entropy(logits: Tensor, target: Tensor, hidden: Tensor, valid: Tensor) -> Tensor:
     """Return the mean of :func:`unbiased_cross_entropies` over the ``(B, *S)`` bool voxels that are ``valid``.
@@ -31,16 +33,17 @@ def unbiased_cross_entropies(logits: Tensor, target: Tensor, hidden: Tensor) -> 
     Args:
         logits: ``(B, 1 + N, *S)``.
         target: ``(B, *S)`` int64, column of what lies at each voxel.
-        hidden: ``(B, 1 + N)`` bool, True for the columns that may lie under label 0; column 0 always.
+        hidden: ``(B, 1 + N)`` bool on the CPU, True for the columns that may lie under label 0; column 0 always.
 
     Returns:
         ``(B, *S)`` float32.
     """
     scores = logits.float().log_softmax(1)
     some = hidden.any(0).nonzero().flatten().tolist()
-    under = _columns(scores, some)
+    under = picked(scores, some)
     if not hidden[:, some].all():  # items differ in what was looked for
-        under = under.masked_fill(~hidden[:, some].view(*under.shape[:2], *[1] * (under.ndim - 2)), -torch.inf)
+        absent = ~hidden[:, some].view(*under.shape[:2], *[1] * (under.ndim - 2))
+        under = under.masked_fill(sent(absent, under), -torch.inf)
     labelled = scores.gather(1, target.unsqueeze(1)).squeeze(1)
     return -torch.where(target == 0, under.logsumexp(1), labelled)
 
@@ -57,7 +60,7 @@ def merged_log_softmax(logits: Tensor, kept: Sequence[int]) -> Tensor:
     """
     scores = logits.float()
     rest = [column for column in range(logits.shape[1]) if column not in kept]
-    merged = [_columns(scores, rest).logsumexp(1, keepdim=True), _columns(scores, kept)]
+    merged = [picked(scores, rest).logsumexp(1, keepdim=True), picked(scores, kept)]
     return torch.cat(merged, dim=1).log_softmax(1)
 
 
@@ -93,8 +96,8 @@ def distillation(
     Returns:
         Scalar: a mean over classes, as the authors weight it; times ``1 + len(student_columns)`` it is the sum.
     """
-    target = (teacher[:, [0, *teacher_columns]].float() / temperature).softmax(1)
-    present = (logits[:, [0, *student_columns]].float() / temperature).log_softmax(1)
+    target = (picked(teacher, [0, *teacher_columns]).float() / temperature).softmax(1)
+    present = (picked(logits, [0, *student_columns]).float() / temperature).log_softmax(1)
     return temperature**2 * soft_cross_entropy(present, target, valid) / target.shape[1]
 
 
@@ -122,9 +125,3 @@ def unbiased_distillation(
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """Return the mean of ``values`` where ``valid``, both ``(B, *S)``; 0 where nothing is valid."""
     return (values * valid).sum() / valid.sum().clamp_min(1)
-
-
-def _columns(scores: Tensor, wanted: Sequence[int]) -> Tensor:
-    """Return the wanted columns; neighbours as a view, because gathering them takes longer than the sums."""
-    first, beyond = (wanted[0], wanted[-1] + 1) if wanted else (0, 0)
-    return scores[:, first:beyond] if list(wanted) == list(range(first, beyond)) else scores[:, list(wanted)]

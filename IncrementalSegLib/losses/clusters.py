@@ -30,18 +30,19 @@ def attraction(features: Tensor, labels: Tensor, means: Tensor) -> Tensor:
     return _per_class((features.float() - target).square().mean(1), labels, len(means))
 
 
-def repulsion(means: Tensor) -> Tensor:
-    """Return the inverse distance between class means, averaged over pairs.
+def repulsion(means: Tensor, present: Tensor) -> Tensor:
+    """Return the inverse distance between class means, averaged over pairs of classes present.
 
     Args:
-        means: ``(K, F)`` of the classes present.
+        means: ``(K, F)``.
+        present: ``(K,)`` bool; the classes that count.
 
     Returns:
         Scalar; 0 with fewer than two classes.
     """
     one, other = torch.triu_indices(len(means), len(means), offset=1, device=means.device)
-    squared = (means[one] - means[other]).square().sum(1)
-    return (squared + _NEAREST).rsqrt().sum() / max(len(one), 1)
+    squared = (means.index_select(0, one) - means.index_select(0, other)).square().sum(1)
+    return masked_mean((squared + _NEAREST).rsqrt(), present[one] & present[other])
 
 
 def sparsity(features: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from IncrementalSegLib.losses.classes import masked_mean, merged_log_softmax, soft_cross_entropy
+from IncrementalSegLib.networks.host import picked, sent
 
 
 def background_split(cosines: Tensor, future: Tensor, valid: Tensor, temperature: float = 0.1) -> Tensor:
@@ -43,7 +44,7 @@ def compatible_distillation(
         student_columns: Columns of the old structures in ``logits``.
         teacher_columns: Columns of the same structures in ``teacher``.
         column: ``(B, *S)`` int64, column of what is labelled at each voxel, 0 where nothing is.
-        hidden: ``(B, 1 + N)`` bool, columns that may lie under label 0; column 0 always.
+        hidden: ``(B, 1 + N)`` bool on the CPU, columns that may lie under label 0; column 0 always.
         valid: ``(B, *S)`` bool; voxels that count.
 
     Returns:
@@ -53,8 +54,9 @@ def compatible_distillation(
     present = logits.float().log_softmax(1)
     shown = hidden.clone()
     shown[:, list(student_columns)] = False
-    unlabelled = present.masked_fill(~shown.view(*shown.shape, *[1] * (logits.ndim - 2)), -torch.inf).logsumexp(1)
-    labelled = (column > 0) & ~torch.isin(column, torch.tensor(list(student_columns), device=column.device))
+    absent = sent(~shown.view(*shown.shape, *[1] * (logits.ndim - 2)), present)
+    unlabelled = present.masked_fill(absent, -torch.inf).logsumexp(1)
+    labelled = (column > 0) & ~torch.isin(column, sent(student_columns, column))
     receiver = torch.where(labelled, present.gather(1, column.unsqueeze(1)).squeeze(1), unlabelled)
-    placed = torch.cat([receiver.unsqueeze(1), present[:, list(student_columns)]], dim=1)
+    placed = torch.cat([receiver.unsqueeze(1), picked(present, student_columns)], dim=1)
     return soft_cross_entropy(placed, target, valid) / target.shape[1]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from IncrementalSegLib.losses.features import valid_share
 
@@ -67,6 +66,7 @@ def _cell_means(values: Tensor, axis: int, cells: int) -> Tensor:
     """Average one axis over even cells; as a product of matrices, whose gradient is deterministic."""
     size = values.shape[axis]
     cells = min(cells, size)
-    member = F.one_hot(torch.arange(size, device=values.device) * cells // size, cells).to(values)
+    cell = torch.arange(size, device=values.device) * cells // size
+    member = (cell.unsqueeze(1) == torch.arange(cells, device=values.device)).to(values)
     means: Tensor = torch.tensordot(values, member / member.sum(0), dims=([axis], [0]))
     return means.movedim(-1, axis)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from IncrementalSegLib.networks.host import sent
+
 
 @dataclass(frozen=True)
 class PseudoLabels:
@@ -60,7 +62,7 @@ def pseudo_labels(
     limit = threshold[winner] if isinstance(threshold, Tensor) else threshold
     unlabelled = column == 0
     accepted = unlabelled & (entropy(probability) < limit)
-    found = torch.tensor([0, *student_columns], device=column.device)[winner]
+    found = sent([0, *student_columns], column)[winner]
     return PseudoLabels(torch.where(accepted, found, column), accepted, unlabelled & ~accepted)
 
 

@@ -13,6 +13,7 @@ from IncrementalSegLib.methods.base.confidence import class_medians
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, certain, class_masks, completed
 from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs, columns
+from IncrementalSegLib.networks.host import sent
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means, weighted_means
 from IncrementalSegLib.registry import register
@@ -53,7 +54,7 @@ class Conuseg(PrototypeClasses[ConusegOptions]):
         """Return the cross-entropy, unbiased where neither a label nor the sure previous model says what lies there."""
         confidence, winner = outputs.teacher_probability.max(1)
         measured = ctx.memory.data[self.key("medians")]
-        medians = torch.tensor([measured[key] for key in (BACKGROUND, *ctx.old)], device=winner.device)
+        medians = sent([measured[key] for key in (BACKGROUND, *ctx.old)], winner)
         sure = (target.column == 0) & (confidence > medians.clamp_max(self.options.threshold)[winner])
         hidden = self.hidden(target, ctx)
         told = hidden.clone()
@@ -75,8 +76,7 @@ class Conuseg(PrototypeClasses[ConusegOptions]):
         if self.options.relations:
             masks = class_masks(found, [0, *outputs.student_columns], certain(found, target, ctx))
             means, counts = masked_means(now, masks)
-            present = counts > 0
-            term = relation_distillation(means[present], masked_means(before, masks)[0][present])
+            term = relation_distillation(means, masked_means(before, masks)[0], counts > 0)
             terms["relations"] = self.options.relations * term
         if self.options.contrast:
             terms["contrast"] = self.options.contrast * self._contrast(now, outputs, found, target, ctx)
@@ -85,8 +85,8 @@ class Conuseg(PrototypeClasses[ConusegOptions]):
     def _contrast(
         self, features: Tensor, outputs: Outputs, found: Tensor, target: ClassTarget, ctx: StepContext
     ) -> Tensor:
-        prototypes = self.add_batch(features, target, ctx)
         rows = [*outputs.student_columns, *columns(ctx.model, ctx.new)]
+        prototypes = self.add_batch(features, target, ctx).of(rows)
         weights = class_masks(found, rows, target.valid).float()
         if self.options.hard:
             confidence, winner = outputs.student.logits.detach().float().softmax(1).max(1)
@@ -94,11 +94,8 @@ class Conuseg(PrototypeClasses[ConusegOptions]):
             easy[:, : len(outputs.student_columns)] = False
             weights = weights * torch.where(easy, 1 - confidence.unsqueeze(1), 1)
         means, totals = weighted_means(features, weights)
-        known = prototypes.known[rows]
-        present = (totals > 0) & known
-        place = known.cumsum(0) - 1
-        directions = F.normalize(prototypes.values[rows][known], dim=1)
-        return prototype_contrast(means[present], directions, place[present])
+        directions = F.normalize(prototypes.values, dim=1)
+        return prototype_contrast(means, directions, prototypes.known, (totals > 0) & prototypes.known)
 
     def remember(self, ctx: StepContext) -> None:
         """Drop what was measured for this step alone."""

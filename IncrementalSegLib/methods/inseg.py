@@ -64,8 +64,8 @@ class Inseg(PrototypeClasses[InsegOptions]):
         found = completed(outputs, target)
         background = certain(found, target, ctx) & (found == 0)
         means = self.add_batch(features, target, ctx)
-        structures = means.values[1:][means.known[1:]]
-        alike = voxel_cosines(features.detach(), structures).mean(1) >= self.options.similarity
+        cosines, known = voxel_cosines(features.detach(), means.values[1:]), means.known[1:]  # 0 with unknown ones
+        alike = cosines.sum(1) / known.sum().clamp_min(1) >= self.options.similarity
         future = background & alike
         centres, counts = masked_means(features.detach(), torch.stack([background & ~alike, future], dim=1))
         term = background_split(voxel_cosines(features, centres), future, background, self.options.temperature)

@@ -18,6 +18,7 @@ from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.prototype_classes import PrototypeClasses, class_masks
 from IncrementalSegLib.methods.base.rehearsing_classes import RehearsesOnRequest, RequestedRehearsalOptions
 from IncrementalSegLib.methods.base.softmax_classes import ClassTarget, Outputs, columns, distillation
+from IncrementalSegLib.networks.host import sent
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.similarity import affinities
 from IncrementalSegLib.registry import register
@@ -94,7 +95,7 @@ class Pcdd(RehearsesOnRequest[PcddOptions], PrototypeClasses[PcddOptions]):
 
     def _regions(self, outputs: Outputs, target: ClassTarget) -> _Regions:
         labels = pseudo_labels(target.column, outputs.teacher_probability, outputs.student_columns, self.options.tau)
-        old = torch.isin(labels.column, torch.tensor(outputs.student_columns, device=labels.column.device))
+        old = torch.isin(labels.column, sent(outputs.student_columns, labels.column))
         current = ~old & ~labels.rejected if self.options.rejected == "ignore" else ~old
         return _Regions(labels.column, old & target.valid, current & target.valid)
 
@@ -115,15 +116,15 @@ class Pcdd(RehearsesOnRequest[PcddOptions], PrototypeClasses[PcddOptions]):
         teacher = merged_log_softmax(outputs.teacher.logits, outputs.teacher_columns)
         apart = divergence(present, teacher, options.kd_direction, options.kl_form)
         if options.lambda_orcd:
-            means, features = self.stored(ctx), outputs.teacher.features.decoder
-            weights = affinities(features, means.values[own], means.known[own], options.affinity_temperature)
+            means, features = self.stored(ctx).of(own), outputs.teacher.features.decoder
+            weights = affinities(features, means.values, means.known, options.affinity_temperature)
             term = calibrated_distillation(apart[:, 1:], weights, regions.old)
             terms["orcd"] = scale * options.lambda_orcd * term
         if options.lambda_crcd:
             features = outputs.student.features.decoder
-            means = self.add_batch(features, target, ctx)
             every = list(dict.fromkeys(own + columns(ctx.model, ctx.new)))  # an exemplar may show what is improved
-            weights = affinities(features, means.values[every], means.known[every], options.affinity_temperature)
+            means = self.add_batch(features, target, ctx).of(every)
+            weights = affinities(features, means.values, means.known, options.affinity_temperature)
             old, new = weights.tensor_split([len(own)], dim=1)
             background = new.sum(1, keepdim=True) * options.merged_background
             term = calibrated_distillation(apart, torch.cat([background, old], dim=1), regions.current)
@@ -147,9 +148,9 @@ class Pcdd(RehearsesOnRequest[PcddOptions], PrototypeClasses[PcddOptions]):
             before, _ = masked_means(outputs.teacher.features.decoder, masks)
             terms["local_prototypes"] = options.lambda_ll * self._distance(now, before, counts > 0)
         if options.lambda_lg:
-            stored, rows = self.stored(ctx), [0, *own]
-            found = (counts > 0) & stored.known[rows]
-            terms["global_prototypes"] = options.lambda_lg * self._distance(now, stored.values[rows], found)
+            stored = self.stored(ctx).of([0, *own])
+            found = (counts > 0) & stored.known
+            terms["global_prototypes"] = options.lambda_lg * self._distance(now, stored.values, found)
         return terms
 
     def _distance(self, means: Tensor, targets: Tensor, present: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.pooled_distillation import PooledDistillation, PooledOptions
 from IncrementalSegLib.methods.base.prototype_classes import class_masks
 from IncrementalSegLib.methods.base.softmax_classes import ClassTarget, Outputs, columns
+from IncrementalSegLib.networks.host import picked, sent
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.similarity import class_cosines
@@ -43,8 +44,8 @@ class Reminder(PooledDistillation[ReminderOptions]):
         masks = class_masks(target.column, columns(ctx.model, ctx.new), target.valid)
         label = torch.where(masks.any(1), masks.long().argmax(1), -1)
         term = similarity_weighted_distillation(
-            outputs.student.logits[:, [0, *outputs.student_columns]],
-            outputs.teacher.logits[:, [0, *outputs.teacher_columns]],
+            picked(outputs.student.logits, [0, *outputs.student_columns]),
+            picked(outputs.teacher.logits, [0, *outputs.teacher_columns]),
             label,
             self._likeness(outputs.student.features.decoder, masks, ctx),
             self.options.temperature,
@@ -61,6 +62,6 @@ class Reminder(PooledDistillation[ReminderOptions]):
         keys = (BACKGROUND, *ctx.old)
         known = [row for row, key in enumerate(keys) if key in ctx.prototypes]
         weights = new.new_zeros(len(new), len(keys))
-        old = ctx.prototypes.matrix([keys[row] for row in known]).to(new)
-        weights[:, known] = class_cosines(new, old).softmax(1)
+        old = sent(ctx.prototypes.matrix([keys[row] for row in known]), new).to(new)
+        weights = weights.index_copy(1, sent(known, new), class_cosines(new, old).softmax(1))
         return weights.where(weights >= self.options.delta / len(keys), 0.0)

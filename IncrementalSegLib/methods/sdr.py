@@ -61,9 +61,9 @@ class Sdr(RehearsesOnRequest[SdrOptions], PrototypeClasses[SdrOptions]):
         """Return how far old structures that the previous model finds lie from their prototypes, squared."""
         masks = class_masks(found, outputs.student_columns, target.valid)
         now, counts = masked_means(outputs.student.features.decoder, masks)
-        stored = self.stored(ctx)
-        present = (counts > 0) & stored.known[outputs.student_columns]
-        total = prototype_alignment(now, stored.values[outputs.student_columns], present)
+        stored = self.stored(ctx).of(outputs.student_columns)
+        present = (counts > 0) & stored.known
+        total = prototype_alignment(now, stored.values, present)
         return total * len(outputs.student_columns) / present.sum().clamp_min(1) / now.shape[1]
 
     def _clusters(self, features: Tensor, labels: Tensor, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
@@ -75,7 +75,7 @@ class Sdr(RehearsesOnRequest[SdrOptions], PrototypeClasses[SdrOptions]):
             terms["attraction"] = options.attraction * attraction(features, known, means.values)
         if options.repulsion:
             now, counts = masked_means(features, class_masks(labels, range(classes), labels >= 0))
-            terms["repulsion"] = options.repulsion * repulsion(now[counts > 0]).float()
+            terms["repulsion"] = options.repulsion * repulsion(now, counts > 0).float()
         if options.sparsity:
             terms["sparsity"] = options.sparsity * sparsity(features, labels, classes)
         return terms

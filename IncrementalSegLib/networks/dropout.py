@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from IncrementalSegLib.networks.host import sent
 from IncrementalSegLib.networks.stochastic import Stochastic
 
 
@@ -27,7 +28,7 @@ class ChannelDropout(Stochastic):
         place = self.generator.device if self.generator is not None else features.device
         shape = (self.draws(len(features)), features.shape[1])
         keep = torch.rand(shape, generator=self.generator, device=place) >= self.p
-        scale = keep.to(features) / (1 - self.p)
+        scale = sent(keep, features).to(features) / (1 - self.p)
         return features * scale.view(*shape, *[1] * (features.ndim - 2))
 
     def extra_repr(self) -> str:

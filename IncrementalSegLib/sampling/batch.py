@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from IncrementalSegLib.networks.host import picked, sent
 from IncrementalSegLib.types import Affine, Source, StructureId
 
 
@@ -50,7 +52,7 @@ class Batch:
         image: ``(B, C, *S)`` float32.
         label: ``(B, K, *S)`` uint8 over all K structures of the model, in the model's order; zero where
             a structure was not looked for.
-        looked_for: ``(B, K)`` bool; no loss may read ``label[b, k]`` where this is False.
+        looked_for: ``(B, K)`` bool, always on the CPU; no loss may read ``label[b, k]`` where this is False.
         ignore: ``(B, *S)`` bool; True where no loss applies.
         source: The pool that all items come from.
         cases: Case id of each item.
@@ -63,12 +65,24 @@ class Batch:
     source: Source
     cases: tuple[str, ...]
 
+    def labels(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return the labels ``(B, len(rows), *S)`` of some structures, and where they count.
+
+        Args:
+            rows: Of the structures in ``label``.
+
+        Returns:
+            The labels, uint8, and ``(B, len(rows), 1, ...)`` bool on their device: whether each was looked for.
+        """
+        known = self.looked_for[:, rows]
+        known = known.view(*known.shape, *[1] * (self.label.ndim - 2))
+        return picked(self.label, rows), sent(known, self.label)
+
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``."""
         return replace(
             self,
             image=self.image.to(device, non_blocking=True),
             label=self.label.to(device, non_blocking=True),
-            looked_for=self.looked_for.to(device, non_blocking=True),
             ignore=self.ignore.to(device, non_blocking=True),
         )

@@ -14,6 +14,7 @@ from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.data import StepData, Subset
+from IncrementalSegLib.engine.step.loss_sums import LossSums
 from IncrementalSegLib.engine.step.request import StepRequest, build_method, check_fit
 from IncrementalSegLib.engine.step.setup import StepSetup, grow
 from IncrementalSegLib.engine.step.state import TrainingCurve, TrainingState
@@ -169,7 +170,7 @@ class Learner:
             state=self.state,
             sources=self._shares(),
         )
-        optimiser, curve, sums = trainer.optimiser(_PHASE), self.state.curve, dict[str, float]()
+        optimiser, curve, sums = trainer.optimiser(_PHASE), self.state.curve, LossSums()
         self.state.resume(optimiser)
         assert ctx.teacher_model is not None
         teacher = ctx.teacher_model
@@ -177,11 +178,11 @@ class Learner:
             for done in range(steps):
                 terms = trainer.step(curve.steps, _PHASE, optimiser)
                 curve.steps += 1
-                for name, value in terms.items():
-                    sums[name] = sums.get(name, 0.0) + value / steps
-                setup.progress(Phase.TRAINING, (done + 1) / steps, {"loss": sum(terms.values())})
+                sums.add(terms, curve.steps)
+                setup.progress(Phase.TRAINING, (done + 1) / steps, sums.shown())
         curve.planned = curve.best_step = curve.steps
-        curve.points.append({"step": curve.steps, "validation": None} | sums)
+        means = {name: value / steps for name, value in sums.read().items()}
+        curve.points.append({"step": curve.steps, "validation": None} | means)
         ctx.model.eval()
 
     def _shares(self) -> dict[Source, float]:

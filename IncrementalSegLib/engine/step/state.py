@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from IncrementalSegLib.engine.step.loss_sums import LossSums
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.methods.base.context import MethodState, StepContext
 from IncrementalSegLib.types import Json
@@ -79,7 +80,7 @@ class TrainingState:
         curve: What happened so far.
         phase: Position of the running phase among the method's phases.
         phase_began: Optimiser step at which it began.
-        sums: Sum of each loss term since the last evaluation.
+        sums: Loss terms since the last evaluation.
         best: Highest validation Dice and what it was measured on; ``None`` while nothing is learned.
         optimiser: The running phase's optimiser, or ``None`` before its first step.
         moments: What the optimiser knew when the checkpoint was written; used up when the phase continues.
@@ -89,7 +90,7 @@ class TrainingState:
     curve: TrainingCurve
     phase: int = 0
     phase_began: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: LossSums = field(default_factory=LossSums)
     best: tuple[float, Snapshot] | None = None
     optimiser: torch.optim.Optimizer | None = None
     moments: Tensors = field(default_factory=dict)
@@ -119,7 +120,7 @@ class TrainingState:
             "curve": dataclasses.asdict(self.curve),
             "phase": self.phase,
             "phase_began": self.phase_began,
-            "sums": self.sums,
+            "sums": self.sums.read(),
             "finished": self.finished,
             "memory": ctx.memory.data,
         }
@@ -140,7 +141,7 @@ class TrainingState:
             curve=TrainingCurve(**document["curve"]),
             phase=document["phase"],
             phase_began=document["phase_began"],
-            sums=document["sums"],
+            sums=LossSums(document["sums"]),
             best=best
             and (
                 best["dice"],

@@ -8,14 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.step.accumulation import double_micro_batches, micro_batches
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.state import Snapshot, TrainingCurve, TrainingState
-from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionRef
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, TrainingPhase
@@ -126,11 +125,10 @@ class Trainer:
             state.optimiser.param_groups[0]["lr"] = self.preset.learning_rate * rate
             terms = self.step(curve.steps, phase, state.optimiser)
             curve.steps += 1
-            for name, term in terms.items():
-                state.sums[name] = state.sums.get(name, 0.0) + term
+            state.sums.add(terms, curve.steps)
             if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
                 self._save()
-            self.progress(Phase.TRAINING, curve.steps / curve.planned, {"loss": sum(terms.values())})
+            self.progress(Phase.TRAINING, curve.steps / curve.planned, state.sums.shown())
 
     def _evaluate(self) -> bool:
         """Score the held-out cases and return whether the phase may still gain."""
@@ -139,11 +137,11 @@ class Trainer:
         found = self.validate(curve.steps / curve.planned)
         dice = found.mean
         count = curve.steps - curve.evaluated
-        means = {name: value / count for name, value in state.sums.items()}
+        means = {name: value / count for name, value in state.sums.read().items()}
         if dice is not None:
             self.progress(Phase.TRAINING, curve.steps / curve.planned, {"dice": dice})
         curve.points.append({"step": curve.steps, "validation": dice} | means)
-        state.sums = {}
+        state.sums.clear()
         if dice is None:
             return True
         if state.best is None and dice < HARDLY_LEARNED:  # noise: a new row overtakes its neighbours only after a while
@@ -172,12 +170,15 @@ class Trainer:
         before.restore(self.ctx)
         return min(seconds)
 
-    def step(self, index: int, phase: TrainingPhase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
-        """Do optimiser step ``index`` and return the loss terms."""
+    def step(self, index: int, phase: TrainingPhase, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+        """Do optimiser step ``index`` and return the loss terms, as :meth:`update` does."""
         return self.update(self.batch(index), phase, optimiser)
 
-    def update(self, batch: Batch, phase: TrainingPhase, optimiser: torch.optim.Optimizer) -> dict[str, float]:
-        """Do one optimiser step on a batch that lies on the device, and return the loss terms."""
+    def update(self, batch: Batch, phase: TrainingPhase, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+        """Do one optimiser step on a batch that lies on the device, and return the loss terms: scalars, float64.
+
+        The host gives its orders and does not wait for the device.
+        """
         self._train_mode(phase)
         self.ctx.phase = phase.name
         while True:
@@ -198,22 +199,17 @@ class Trainer:
         self.method.after_update(self.ctx)
         return terms
 
-    def _backward(self, batch: Batch) -> dict[str, float]:
+    def _backward(self, batch: Batch) -> dict[str, Tensor]:
         """Add up the gradients of a batch, in as many parts as the memory asks for, and return the loss terms."""
-        sums: dict[str, float] = {}
+        sums: dict[str, Tensor] = {}
         for share, part in micro_batches(batch, self.curve.accumulate):
             with self.runtime.autocast():
                 terms = self.method.training_loss(part, self.ctx)
             total = torch.stack(list(terms.values())).sum()
-            if not bool(torch.isfinite(total)):
-                raise ModelError(
-                    f"The loss became {float(total.detach())} at step {self.curve.steps + 1}.",
-                    "The training diverged, or a scan holds extreme values.",
-                    Hint("Look at the scans with ", CommandRef("check"), ", or try another ", OptionRef("seed"), "."),
-                )
             (total * share).backward()
             for name, term in terms.items():
-                sums[name] = sums.get(name, 0.0) + share * float(term.detach())
+                part_of = share * term.detach().double()
+                sums[name] = sums[name] + part_of if name in sums else part_of
         return sums
 
     def batch(self, index: int) -> Batch:

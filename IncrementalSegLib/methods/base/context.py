@@ -100,9 +100,9 @@ class StepContext:
             return ()
         return self.old if batch.source == "new" else self.teacher_model.structures
 
-    def rows(self, structures: Sequence[StructureId]) -> Tensor:
-        """Return the rows (int64) of ``structures`` in ``Batch.label`` and in full logits."""
-        return torch.tensor([self.structures.index(item) for item in structures], dtype=torch.long, device=self.device)
+    def rows(self, structures: Sequence[StructureId]) -> list[int]:
+        """Return the rows of ``structures`` in ``Batch.label`` and in full logits."""
+        return [self.structures.index(item) for item in structures]
 
     def teacher(self, image: Tensor, structures: Sequence[StructureId] | None = None) -> Output:
         """Run the model of the previous step: eval mode, no dropout, no gradient."""

@@ -59,8 +59,7 @@ class GeneratedHeads(DrawsUnlabelled[GeneratedOptionsT]):
             taught: Structures.
             ctx: The step.
         """
-        rows = ctx.rows(taught)
-        label, known = batch.label[:, rows], batch.looked_for[:, rows]
-        valid = known.view(*known.shape, *[1] * (label.ndim - 2)) & ~batch.ignore.unsqueeze(1)
+        label, known = batch.labels(ctx.rows(taught))
+        valid = known & ~batch.ignore.unsqueeze(1)
         dice = soft_dice(scores.float().sigmoid(), label, valid)
         return {"cross_entropy": binary_cross_entropy(scores, label, valid), "dice": dice}

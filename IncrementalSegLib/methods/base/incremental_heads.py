@@ -18,6 +18,7 @@ from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, MethodOptions
 from IncrementalSegLib.methods.base.rehearsal import RehearsalOptions, Rehearses
 from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.host import sent
 from IncrementalSegLib.networks.outputs.heads import Heads
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.sampling.batch import Batch
@@ -120,9 +121,8 @@ class IncrementalHeads(Method[HeadOptionsT]):
             taught: Structures.
             ctx: The step.
         """
-        rows = ctx.rows(taught)
-        label = batch.label[:, rows]
-        valid = _spread(batch.looked_for[:, rows], label) & ~batch.ignore.unsqueeze(1)
+        label, known = batch.labels(ctx.rows(taught))
+        valid = known & ~batch.ignore.unsqueeze(1)
         terms = {"cross_entropy": cross_entropy(logits, label, valid, self._weights(taught, ctx))}
         if self.options.dice:
             terms["dice"] = soft_dice(logits, label, valid)
@@ -136,7 +136,7 @@ class IncrementalHeads(Method[HeadOptionsT]):
         if self.options.recipe != "official2019":
             return None
         counts = [ctx.voxel_counts.get(structure, (1, 1)) for structure in structures]
-        return inverse_frequency(torch.tensor(counts, dtype=torch.float32, device=ctx.device))
+        return sent(inverse_frequency(torch.tensor(counts, dtype=torch.float32)), ctx.device)
 
 
 class DistillingHeads(IncrementalHeads[DistillingOptionsT]):
@@ -189,17 +189,11 @@ class RehearsingHeads(Rehearses[RehearsingOptionsT], DistillingHeads[RehearsingO
         teacher = super().target(batch, old, ctx)
         if batch.source != "exemplar" or self.options.exemplar_target == "teacher":
             return teacher
-        rows = ctx.rows(old)
+        label, known = batch.labels(ctx.rows(old))
         share = 1.0 if self.options.exemplar_target == "gt" else 0.5
-        known = _spread(batch.looked_for[:, rows], teacher)  # the teacher replaces labels that were not stored
-        return torch.where(known, share * batch.label[:, rows] + (1 - share) * teacher, teacher)
+        return torch.where(known, share * label + (1 - share) * teacher, teacher)  # labels may not have been stored
 
 
 def two_way(model: Segmenter, image: Tensor, structures: Sequence[StructureId]) -> Tensor:
     """Return logits ``(B, K, 2, *S)`` of structures, whether they have heads or are part of a softmax."""
     return cast(Heads, model.output).two_way(model(image, structures).logits, structures)
-
-
-def _spread(flags: Tensor, like: Tensor) -> Tensor:
-    """Return ``(B, K)`` flags as ``(B, K, 1, ...)``, broadcastable to ``like``."""
-    return flags.view(*flags.shape, *[1] * (like.ndim - 2))

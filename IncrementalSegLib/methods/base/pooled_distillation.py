@@ -17,6 +17,7 @@ from IncrementalSegLib.methods.base.confidence import class_medians
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.pseudo_labelled import PseudoLabelled
 from IncrementalSegLib.methods.base.softmax_classes import ClassOptions, ClassTarget, Outputs
+from IncrementalSegLib.networks.host import picked, sent
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 
@@ -57,7 +58,7 @@ class PooledDistillation(PseudoLabelled[PooledOptionsT]):
     def threshold(self, ctx: StepContext) -> Tensor:
         """Return what :meth:`begin_step` found for the background and each old structure."""
         found = ctx.memory.data[self.key("thresholds")]
-        return torch.tensor([found[item] for item in (BACKGROUND, *ctx.old)], device=ctx.device)
+        return sent([found[item] for item in (BACKGROUND, *ctx.old)], ctx.device)
 
     def weights(self, found: PseudoLabels, valid: Tensor) -> Tensor:
         """Leave out what was rejected, and lower the weight of an item by the share of it (PLOP, Eq. 9-10)."""
@@ -94,4 +95,4 @@ def _maps(features: Features) -> list[Tensor]:
 def _summed(logits: Tensor, kept: Sequence[int]) -> Tensor:
     """Add the logits of everything that is not kept to the background's."""
     rest = [column for column in range(logits.shape[1]) if column not in kept]
-    return torch.cat([logits[:, rest].float().sum(1, keepdim=True), logits[:, list(kept)].float()], dim=1)
+    return torch.cat([picked(logits, rest).float().sum(1, keepdim=True), picked(logits, kept).float()], dim=1)

@@ -11,6 +11,7 @@ from torch import Tensor
 from IncrementalSegLib.losses.pseudo_labels import pseudo_labels
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.softmax_classes import ClassOptionsT, ClassTarget, Outputs, SoftmaxClasses, columns
+from IncrementalSegLib.networks.host import picked, sent
 from IncrementalSegLib.prototypes.bank import BACKGROUND
 from IncrementalSegLib.prototypes.means import masked_means
 from IncrementalSegLib.prototypes.running import RunningMeans
@@ -30,6 +31,10 @@ class Means:
 
     values: Tensor
     known: Tensor
+
+    def of(self, rows: Sequence[int]) -> Means:
+        """Return the means of some columns."""
+        return Means(picked(self.values, rows, 0), picked(self.known, rows, 0))
 
 
 def class_masks(column: Tensor, rows: Sequence[int], valid: Tensor) -> Tensor:
@@ -63,8 +68,8 @@ def certain(column: Tensor, target: ClassTarget, ctx: StepContext) -> Tensor:
     Returns:
         ``(B, *S)`` bool; False where the batch is not valid.
     """
-    complete = target.seen[:, columns(ctx.model, ctx.new)].all(1)
-    return target.valid & ((column != 0) | complete.view(-1, *[1] * (column.ndim - 1)))
+    complete = target.seen[:, columns(ctx.model, ctx.new)].all(1).view(-1, *[1] * (column.ndim - 1))
+    return target.valid & ((column != 0) | sent(complete, column))
 
 
 class PrototypeClasses(SoftmaxClasses[ClassOptionsT]):
@@ -87,7 +92,7 @@ class PrototypeClasses(SoftmaxClasses[ClassOptionsT]):
         values = torch.zeros(len(keys), ctx.model.trunk(0).decoder_channels, dtype=torch.float64)
         if bool(known.any()):
             values[known] = ctx.prototypes.matrix([key for key in keys if key in ctx.prototypes])
-        return Means(values.to(ctx.device), known.to(ctx.device))
+        return Means(sent(values, ctx.device), sent(known, ctx.device))
 
     def add_batch(self, features: Tensor, target: ClassTarget, ctx: StepContext) -> Means:
         """Add a batch to the running means and return all means.
@@ -105,9 +110,9 @@ class PrototypeClasses(SoftmaxClasses[ClassOptionsT]):
         grown = running.updated(*masked_means(features.detach(), masks))
         ctx.memory.tensors |= {self.key("means"): grown.means, self.key("counts"): grown.counts}
         earlier = self.stored(ctx)
-        values, known = earlier.values.clone(), earlier.known.clone()
-        values[rows], known[rows] = grown.means, grown.counts > 0
-        return Means(values, known)
+        places = sent(rows, earlier.values)
+        known = earlier.known.index_copy(0, places, grown.counts > 0)
+        return Means(earlier.values.index_copy(0, places, grown.means), known)
 
     def retry_batch(self, ctx: StepContext) -> None:
         """Take the batch out of the running means again."""

@@ -22,6 +22,7 @@ from IncrementalSegLib.losses.classes import (
 from IncrementalSegLib.losses.dice import soft_dice
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.method import Method, MethodOptions
+from IncrementalSegLib.networks.host import picked, sent
 from IncrementalSegLib.networks.output import Output
 from IncrementalSegLib.networks.outputs.classes import Classes
 from IncrementalSegLib.networks.segmenter import Segmenter
@@ -46,7 +47,7 @@ class ClassTarget:
 
     Attributes:
         column: ``(B, *S)`` int64, column of what is labelled at each voxel, 0 where nothing is.
-        seen: ``(B, 1 + N)`` bool, True for the background and the structures that were looked for.
+        seen: ``(B, 1 + N)`` bool on the CPU, True for the background and the structures that were looked for.
         valid: ``(B, *S)`` bool, False where no loss applies or two labels overlap.
     """
 
@@ -148,7 +149,7 @@ class SoftmaxClasses(Method[ClassOptionsT]):
         return self.labelled(losses, logits, target, ctx)
 
     def hidden(self, target: ClassTarget, ctx: StepContext) -> Tensor:
-        """Return which columns ``(B, 1 + N)`` bool may lie under label 0."""
+        """Return which columns ``(B, 1 + N)`` bool on the CPU may lie under label 0."""
         hidden = ~target.seen
         if not self.unbiased:  # the papers' plain form: what was learned before is background now
             hidden[:, columns(ctx.model, ctx.old)] = False
@@ -158,13 +159,13 @@ class SoftmaxClasses(Method[ClassOptionsT]):
     @staticmethod
     def target(batch: Batch, ctx: StepContext) -> ClassTarget:
         """Return a batch in the terms of one softmax; labels of what was not looked for are never read."""
-        rows = torch.tensor(columns(ctx.model, ctx.structures), device=batch.label.device)
-        spread = (len(rows), *[1] * (batch.label.ndim - 2))
-        labelled = batch.label.bool() & batch.looked_for.view(-1, *spread)
-        seen = torch.zeros(len(batch.label), 1 + len(rows), dtype=torch.bool, device=batch.label.device)
+        rows = columns(ctx.model, ctx.structures)
+        label, known = batch.labels(range(len(rows)))
+        labelled = label.bool() & known
+        seen = torch.zeros(len(label), 1 + len(rows), dtype=torch.bool)
         seen[:, 0] = True
         seen[:, rows] = batch.looked_for
-        column = (labelled * rows.view(spread)).amax(1)
+        column = (labelled * sent(rows, label).view(-1, *[1] * (label.ndim - 2))).amax(1)
         return ClassTarget(column, seen, ~batch.ignore & (labelled.sum(1) <= 1))
 
     def labelled(self, losses: Tensor, logits: Tensor, target: ClassTarget, ctx: StepContext) -> dict[str, Tensor]:
@@ -179,5 +180,5 @@ def class_dice(logits: Tensor, target: ClassTarget, rows: list[int]) -> Tensor:
     """Return the soft Dice of the columns ``rows`` where their structures were looked for."""
     truth = torch.stack([target.column == row for row in rows], dim=1)
     seen = target.seen[:, rows]
-    valid = seen.view(*seen.shape, *[1] * (truth.ndim - 2)) & target.valid.unsqueeze(1)
-    return soft_dice(logits.float().softmax(1)[:, rows], truth, valid)
+    seen = sent(seen.view(*seen.shape, *[1] * (truth.ndim - 2)), truth)
+    return soft_dice(picked(logits.float().softmax(1), rows), truth, seen & target.valid.unsqueeze(1))

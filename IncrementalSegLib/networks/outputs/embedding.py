@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.growing import GrowingOutput
+from IncrementalSegLib.networks.host import picked
 from IncrementalSegLib.networks.orthonormal import next_direction
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.networks.text import TEXT_WIDTH, TextEmbedding
@@ -154,9 +155,10 @@ class Embedding(GrowingOutput):
         hidden = self.hidden(features.decoder_dropped)
         with torch.autocast(hidden.device.type, enabled=False):
             weight = self._projection()
-            chosen = self.directions[[place.row for place in self.places.values()]]
+            chosen = picked(self.directions, [place.row for place in self.places.values()], 0)
             gram = weight.T @ weight
-            factor = torch.linalg.cholesky(gram + _JITTER * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)).mT
+            jitter = _JITTER * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+            factor = torch.linalg.cholesky_ex(gram + jitter).L.mT  # whose check of the result would wait for a GPU
             rows = torch.cat([weight[:1], chosen @ weight[1:]])
         length = self._convolve(hidden, factor).float().square().sum(1, keepdim=True).clamp_min(_SHORTEST).sqrt()
         return self._convolve(hidden * (1 / (length * TEMPERATURE)).to(hidden), rows)

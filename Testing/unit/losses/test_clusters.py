@@ -34,19 +34,20 @@ def test_attraction_to_no_class_is_zero():
 
 
 def test_repulsion_hand_table():
-    means = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 2.0]])
+    means = torch.tensor([[0.0, 0.0], [3.0, 4.0], [7.0, 7.0], [0.0, 2.0]])
+    present = torch.tensor([True, True, False, True])
     wanted = (1 / 5 + 1 / 2 + 1 / math.sqrt(13)) / 3
-    assert float(repulsion(means)) == pytest.approx(wanted, rel=1e-5)
+    assert float(repulsion(means, present)) == pytest.approx(wanted, rel=1e-5)
 
 
 @pytest.mark.parametrize("classes", [0, 1])
 def test_repulsion_needs_two_classes(classes):
-    assert repulsion(torch.ones(classes, 4)) == 0
+    assert repulsion(torch.ones(3, 4), torch.arange(3) < classes) == 0
 
 
 def test_repulsion_of_equal_means_is_finite():
     means = torch.ones(3, 4, requires_grad=True)
-    term = repulsion(means)
+    term = repulsion(means, torch.ones(3, dtype=torch.bool))
     term.backward()
     assert torch.isfinite(term)
     assert torch.isfinite(means.grad).all()
