@@ -19,6 +19,7 @@ from pathlib import Path
 
 from IncrementalSegLib.engine.correct import PROPAGATE_ONLY
 from IncrementalSegLib.engine.learn import learn, resume
+from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.files import plain_errors, read_json, write_json
@@ -31,6 +32,7 @@ from IncrementalSegLib.types import DeviceName, Json
 from Testing.benchmarks.archive import FILE, add_result, read_archive
 from Testing.benchmarks.corrections import correct_images
 from Testing.benchmarks.locking import once, require_same, unless_taken
+from Testing.benchmarks.precision import computing_in
 from Testing.benchmarks.protocol import Protocol, Stage
 from Testing.benchmarks.provenance import describe, environment
 from Testing.benchmarks.scans import Scans, scans_for
@@ -87,7 +89,8 @@ class Runner:
         """
         with plain_errors(self.out):
             self._require_fit(chain)
-            unless_taken(self.out, chain.name, lambda: self._run(chain))
+            with computing_in(self._precision(chain)):
+                unless_taken(self.out, chain.name, lambda: self._run(chain))
 
     def scans(self, chain: Chain) -> Scans:
         """Return the scans of a chain, opened once."""
@@ -114,6 +117,11 @@ class Runner:
                 # A newer option leaves things as they were by default, and is otherwise part of the name.
                 setting["options"] = {name: value for name, value in setting["options"].items() if name in known}
                 require_same(found["setting"], setting, f"{name} in {self.out / FILE}")
+
+    def _precision(self, chain: Chain) -> str | None:
+        """Return the precision of the finished chains of a protocol; ``None`` before the first one."""
+        finished = (item for item in read_archive(self.out).values() if item["protocol"] == chain.protocol.name)
+        return next((item["environment"]["precision"] for item in finished), None)
 
     def _run(self, chain: Chain) -> None:
         if self.is_finished(chain):
@@ -194,6 +202,7 @@ class Runner:
             "test": [case.id for test, _ in self.scans(chain).measuring(stage.structures) for case in test.cases],
             "options": chain.variant.beginning,
             "seed": chain.training_seed,
+            "precision": start(self.device).precision,
         }
         key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -19,7 +19,7 @@ from IncrementalSegLib.errors import DataError, ModelError, OptionError
 from IncrementalSegLib.progress import Progress, Stop, silent
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.types import Json
-from Testing.benchmarks.archive import FILE, read_archive
+from Testing.benchmarks.archive import FILE, read_archive, write_archive
 from Testing.benchmarks.protocol import Protocol
 from Testing.benchmarks.protocols.ozdemir2018 import PAPER
 from Testing.benchmarks.runs import Chain, Runner
@@ -226,6 +226,19 @@ def test_results_of_other_settings_are_not_mixed(out: Path, data: Path, name: st
         one = replace(one, protocol=protocol("1-1", steps=3, organs=3))
     with pytest.raises(OptionError, match="other settings"):
         Runner(out, data, "cpu", silent).run(one)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_a_protocol_goes_on_in_the_precision_of_its_first_chain(
+    tmp_path: Path, out: Path, data: Path, precision: str
+) -> None:
+    results = read_archive(out)
+    for result in results.values():
+        result["environment"]["precision"] = precision
+    write_archive(tmp_path, results)
+    made = run(tmp_path, data, "mib", seed=7)
+    assert made["environment"]["precision"] == precision
+    assert {stage["step"]["schedule"]["precision"] for stage in made["stages"]} == {precision}
 
 
 def test_an_option_that_is_newer_than_a_result_does_not_refuse_it(out: Path, data: Path) -> None:
