@@ -25,8 +25,8 @@ from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.volumes.io import read_volume
 
 DICE = 0.999
-ENSEMBLE = 0.99  # nnU-Net rounds the sum of each fold to 16 bits, which shows in noise
-NEW = ("hippocampus_096", "hippocampus_097", "hippocampus_099", "hippocampus_101")
+ENSEMBLE = 0.97  # nnU-Net rounds the scores of each fold to 16 bits, which shows in a small scan of noise
+NEW = "hippocampus_096,hippocampus_097,hippocampus_099,hippocampus_101"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
