@@ -29,7 +29,7 @@ def looks_of(volumes, like):
 
 
 def share_flagged(domain, looks):
-    return np.mean([word(domain.distance(look).largest) != "near" for look in looks])
+    return np.mean([word(domain.distance(look).largest) != "similar" for look in looks])
 
 
 def test_at_most_one_in_twenty_of_the_same_kind_is_flagged(scans):

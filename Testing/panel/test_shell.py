@@ -18,7 +18,7 @@ from panel.shoulders import SMALL, summary
 from phantom_scene import add_shoulder
 from scripted_worker import ScriptedWorker, open_model
 from standin import dialogs
-from standin.events import settle
+from standin.events import settle, wait
 
 import IncrementalSeg as shell
 from IncrementalSegLib.store.versions import create_or_open
@@ -205,7 +205,7 @@ def test_a_scene_that_closes_takes_no_editor_with_it(widget, tmp_path):
     widget.session.state = State.READY
     widget.enter()
     widget.session.correcting.begin(scan)
-    widget.panel.render()
+    wait(lambda: widget.panel.widget.findChildren(slicer.qMRMLSegmentEditorWidget), 20)
     (editor,) = widget.panel.widget.findChildren(slicer.qMRMLSegmentEditorWidget)
     assert editor.segmentationNode() is widget.session.correcting.strokes
     slicer.mrmlScene.Clear()
@@ -213,7 +213,7 @@ def test_a_scene_that_closes_takes_no_editor_with_it(widget, tmp_path):
     widget.panel.render()
     scan, _outlines = add_shoulder("MR 13", 1, {"humerus": "humerus"}, SMALL)
     widget.session.correcting.begin(scan)
-    widget.panel.render()
+    wait(lambda: editor.segmentationNode() is not None, 20)
     assert editor.segmentationNode() is widget.session.correcting.strokes
     assert editor.mrmlSegmentEditorNode() is widget.session.bridge.strokes.editorNode()
 
