@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _OWN, _OWNER, _SINCE = "own/", "owner/", "since/"
 """Begin the names of the tensors of the tasks, of the owners of kernels, and of the first task of a structure."""
 
+_NEVER = -1000.0
+"""Score of a structure that a task does not know: probability 0 beside any other, and windows can still be added."""
+
 
 class TaskNetworks(nn.Module):
     """The networks of T tasks; that of the newest one is the network itself, which may still be training.
@@ -121,12 +124,12 @@ class TaskNetworks(nn.Module):
         return ""
 
     def _of_task(self, model: Segmenter, task: int) -> dict[str, Tensor]:
-        """Return what differs in the network of a task, by name; structures that it does not know score -inf."""
+        """Return what differs in the network of a task, by name; structures that it does not know are never found."""
         weights, level = model.state_dict(), self.level[task]
         packed = {name: weights[name] * ((owner > 0) & (owner <= level)) for name, owner in self.owners.items()}
         unknown = [structure for structure in model.structures if self.since(structure) > task]
         return packed | {
-            name: torch.full_like(stack[task], -torch.inf)
+            name: torch.full_like(stack[task], _NEVER)
             if name.endswith(".bias") and any(structure in name for structure in unknown)
             else stack[task]
             for name, stack in self._named(_OWN).items()

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from tiny import bits, changed, segmenter
+from tiny import DISC, SQUARE, bits, changed, segmenter
 from torch.distributions import Independent, Normal, kl_divergence
 
 from IncrementalSegLib.networks.bayesian import layers_of
@@ -211,3 +211,22 @@ def test_tensors_from_elsewhere_are_checked(two, key, value, fault):
     assert two.tasks.fault() == ""
     model = Segmenter.from_architecture(two.architecture(), two.state_dict() | {key: value})
     assert fault in model.tasks.fault()
+
+
+def test_a_packed_task_never_finds_a_structure_of_a_later_one_and_its_windows_can_be_added():
+    model = segmenter((DISC,), output="classes").eval()
+    image = torch.randn(2, 1, 32, 32)
+    model.tasks = TaskMemory(model)
+    for owner in model.tasks.networks.owners.values():
+        owner.fill_(1)
+    model.tasks.begin(model, {})
+    before = model.probabilities(model(image).logits)
+    model.add((SQUARE,))
+    model.tasks.networks.extend(model)
+    model.tasks.begin(model, {})
+    with torch.no_grad(), model.as_of(0):
+        logits = model(image).logits
+    assert (16 * logits.half()).isfinite().all()  # the windows of an adopted network are added in 16 bits
+    disc, square = model.probabilities(logits).unbind(1)
+    assert torch.equal(square, torch.zeros_like(square))
+    torch.testing.assert_close(disc, before[:, 0])
