@@ -94,7 +94,7 @@ class StructureRow:
             witnesses: Called where few scans leave a doubt.
         """
         pairs = list(zip(before, after, strict=True))
-        change, heard = None, Witnesses()
+        change, heard = None, None
         if any(comparable(*pair) for pair in pairs):
             old, new = ({(pair[side].case, 0): _dice(pair, side) for pair in pairs} for side in (0, 1))
             change = compare(new, old, rng)
@@ -121,7 +121,7 @@ class StructureRow:
             verdict=verdict,
             why=why,
             note=note,
-            witnesses=heard,
+            witnesses=heard or Witnesses(),
         )
 
     @classmethod
@@ -262,7 +262,8 @@ class RetentionReport:
         if unsure:
             return f"Not held back, but undecided: {'; '.join(unsure)}."
         if all(row.kind == "guaranteed" for row in self.rows):
-            return f"Guaranteed: no weight has changed that {_join([row.structure for row in self.rows])} depends on."
+            names = _join([row.structure for row in self.rows])
+            return f"Guaranteed: no weight has changed that {names} depend{'s' * (len(self.rows) == 1)} on."
         kinds = [row.kind for row in self.rows]
         counts = [(kinds.count("guaranteed"), "guaranteed"), (kinds.count("proxy"), "by proxy")]
         said = ", ".join(f"{count} of {len(kinds)} {word}" for count, word in counts if count)

@@ -106,7 +106,7 @@ def in_doubt(change: Comparison, limits: Limits) -> bool:
 
 
 def by_drop(change: Comparison, limits: Limits, witnesses: Witnesses | None = None) -> tuple[Verdict, str]:
-    """Return the verdict on a change of Dice, and its reason as a phrase."""
+    """Return the verdict on a change of Dice, and its reason as a phrase; ``None``: no witnesses were asked."""
     drop, few = -change.points, change.cases < FEWEST_CASES
     said = _moved(drop)
     if change.low is not None and change.high is not None:
@@ -114,7 +114,7 @@ def by_drop(change: Comparison, limits: Limits, witnesses: Witnesses | None = No
     else:
         said += f" over {count_of_scans(change.cases)}{_how_many(change, limits)}"
     if in_doubt(change, limits):
-        return _by_witnesses(drop, said, limits, witnesses or Witnesses())
+        return _by_witnesses(drop, said, limits, witnesses)
     if exceeds(drop, limits.harm):
         if few or change.verdict == "worse":
             return "harmed", said
@@ -124,15 +124,16 @@ def by_drop(change: Comparison, limits: Limits, witnesses: Witnesses | None = No
     return "kept", said
 
 
-def _by_witnesses(drop: float, said: str, limits: Limits, witnesses: Witnesses) -> tuple[Verdict, str]:
-    gone = "; no exemplars of it are kept as evidence" if witnesses.exemplars is None else ""
-    heard = (f", and {witnesses.words}" if witnesses.words else "") + gone
+def _by_witnesses(drop: float, said: str, limits: Limits, heard: Witnesses | None) -> tuple[Verdict, str]:
+    witnesses = heard or Witnesses()
+    gone = "; no exemplars of it are kept as evidence" if heard is not None and heard.exemplars is None else ""
+    rest = (f", and {witnesses.words}" if witnesses.words else "") + gone
     if exceeds(drop, limits.harm):
         kept = witnesses.acquit(limits)
-        return ("unsure", f"{said}, but {witnesses.words}{gone}") if kept else ("harmed", said + heard)
+        return ("unsure", f"{said}, but {witnesses.words}{gone}") if kept else ("harmed", said + rest)
     if witnesses.accuse(limits):
-        return "harmed", said + heard
-    return "unsure", f"{said}, too few to be sure{heard}"
+        return "harmed", said + rest
+    return "unsure", f"{said}, too few to be sure{rest}"
 
 
 def by_agreement(change: Comparison, limits: Limits) -> tuple[Verdict, str]:

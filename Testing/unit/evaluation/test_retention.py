@@ -132,6 +132,10 @@ class TestFewScans:
         found = row([7.5, 0.3], witnesses=lambda: witnesses)
         assert ("no exemplars of it are kept as evidence" in found.why) == gone
 
+    def test_exemplars_that_judge_are_not_said_to_be_missing(self):
+        why = row([1.5, 0.9], basis="exemplars").why
+        assert why == "lost 1.2 points over 2 scans: one of two scans lost 1.5 points, too few to be sure"
+
     def test_witnesses_are_asked_only_in_doubt(self):
         def never():
             raise AssertionError
@@ -273,6 +277,7 @@ def test_a_guarantee_is_neither_scored_nor_a_proxy():
     sure = StructureRow.guaranteed("knee", "k", "f" * 64)
     assert (sure.kind, sure.verdict, sure.drop, sure.unlearned) == ("guaranteed", "guaranteed", None, False)
     assert report(sure).sentence == "Guaranteed: no weight has changed that knee depends on."
+    assert report(sure, sure).sentence == "Guaranteed: no weight has changed that knee and knee depend on."
     found = report(sure, row([0.1] * 6), row([0.1], "hip", basis="exemplars"))
     assert [item.structure for item in found.rows] == ["liver", "hip", "knee"]
     assert found.mean.points == pytest.approx(-0.1)
