@@ -22,7 +22,7 @@ from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionError, 
 from IncrementalSegLib.options import called_with
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.joint import listed_data, listed_structures
-from IncrementalSegLib.store.correcting import Correcting
+from IncrementalSegLib.store.correcting import warn_of_corrections
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
 from IncrementalSegLib.structures import Structure, StructureSpec
@@ -53,7 +53,7 @@ def learn(call: LearnCall) -> StepResult:
         if not call.restart:
             refuse_unfinished(folder)
         _warn_of_candidates(folder)
-        _warn_of_corrections(folder)
+        warn_of_corrections(folder)
         data, lists = listed_data(call.data), listed_structures(call.structures)
         request = resolve(folder, data, lists, call, progress=call.progress)
         if call.restart:  # only now, so that a wrong path costs nothing
@@ -132,14 +132,4 @@ def _warn_of_candidates(folder: ModelFolder) -> None:
             "Version" if alone else "Versions",
             ", ".join(waiting) + (" is still a candidate" if alone else " are still candidates"),
             f"version {folder.current}" if folder.current else "nothing",
-        )
-
-
-def _warn_of_corrections(folder: ModelFolder) -> None:
-    """Warn that a session of corrections cannot be kept once another version is in use."""
-    if Correcting(folder.path).rounds:
-        log.warning(
-            "Corrections of version %s are not kept yet, and cannot be once another version is in use. %s keeps them.",
-            folder.current,
-            CommandRef("keep_corrections", {"model": str(folder.path)}),
         )

@@ -6,11 +6,13 @@ loses at most the running round, and to undo a round is to remove its folder.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from IncrementalSegLib.errors import CommandRef
 from IncrementalSegLib.files import encode_json, plain_errors, remove_folder
 from IncrementalSegLib.store import contents
 from IncrementalSegLib.types import Json
@@ -25,6 +27,8 @@ CORRECTING = "correcting"
 
 ROUNDS_KEPT = 5
 """Rounds on the disk: all but one of them can be undone, and the first round always if it is among them."""
+
+log = logging.getLogger(__name__)
 
 
 def version_of(session: Json, reader: ModelReader) -> int | None:
@@ -53,6 +57,21 @@ def has_ended(session: Json, reader: ModelReader) -> bool:
     if number is None:
         return False
     return bool(reader.document("record", number)["accepted"]) or reader.record(number).accepted
+
+
+def warn_of_corrections(reader: ModelReader) -> None:
+    """Warn that an open session cannot be kept once another version than that it began from is in use.
+
+    Raises:
+        ModelError: A file is damaged.
+    """
+    session = Correcting(reader.path).document("session")
+    if session and session["parent"] == reader.current and not has_ended(session, reader):
+        log.warning(
+            "Corrections of version %s are not kept yet, and cannot be once another version is in use. %s keeps them.",
+            reader.current,
+            CommandRef("keep_corrections", {"model": str(reader.path)}),
+        )
 
 
 class Correcting:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.files import TEMPORARY, encode_json, remove_folder, remove_unfinished
 from IncrementalSegLib.store import contents
-from IncrementalSegLib.store.correcting import CORRECTING, Correcting, version_of
+from IncrementalSegLib.store.correcting import CORRECTING, Correcting, version_of, warn_of_corrections
 from IncrementalSegLib.store.lock import LOCK, WriterLock
 from IncrementalSegLib.store.manifest import MANIFEST
 from IncrementalSegLib.store.reader import RECORD, VERSIONS, ModelReader, check_model
@@ -194,6 +194,7 @@ class ModelFolder(ModelReader):
             ModelError: There is no version to edit, or it cannot be written.
         """
         with self.writing():
+            warn_of_corrections(self)
             old = self.record()
             record = VersionRecord(
                 parent=old.number,

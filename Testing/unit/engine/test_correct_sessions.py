@@ -199,9 +199,14 @@ def test_a_candidate_that_a_person_asked_for_is_used_when_it_is_kept_again(model
     assert Correcting(model).path.exists() is bool(result.record.held_back_by)
 
 
-def test_a_session_of_another_version_is_refused_and_can_be_discarded(model, scans, round_of):
+def test_a_session_of_another_version_is_refused_and_can_be_discarded(model, scans, round_of, caplog):
     round_of(scans[0])
+    with caplog.at_level("WARNING"):
+        open_model(model).edit({"action": "nothing"})
+    assert caplog.text.count("Corrections of version 1 are not kept yet") == 1
     open_model(model).edit({"action": "nothing"})
+    assert caplog.text.count("are not kept yet") == 1  # those of version 1 cannot be kept with version 2 in use
+    open_model(model).roll_back(2)
     for act in (lambda: round_of(scans[0]), lambda: keep_corrections(model, device="cpu")):
         with pytest.raises(ModelError, match="session began from version 1, and version 2 is in use now"):
             act()
