@@ -18,9 +18,9 @@ def command(model: ModelPath, as_json: AsJson = False) -> None:
         return
     columns = ("version", "status", "from", "made (UTC)", "by", "structures")
     print_table(found["model"], columns, map(_cells, found["versions"]))
+    for line in origin_lines(found["origin"]) if found["origin"] else ():
+        say(line)
     for version in found["versions"]:
-        for line in origin_lines(version["step"]["origin"]) if version["step"].get("origin") else ():
-            say(f"Version {version['number']}: {line}")
         doubts = {"harmed": "held_back_by", "unsure": "unsure", "hardly learned": "hardly_learned"}
         if said := [f"{word}: {', '.join(version[key])}" for word, key in doubts.items() if version[key]]:
             say(f"Version {version['number']}, {'; '.join(said)}.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED, POORLY_LEARNED, count_of_scans
 from IncrementalSegLib.store.record import VersionRecord
-from IncrementalSegLib.store.summary import newest_scores
+from IncrementalSegLib.store.summary import newest_scores, origin_of
 from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
@@ -42,15 +42,17 @@ def hardly_learned(record: VersionRecord) -> list[str]:
 
 
 def list_versions(folder: ModelFolder) -> Json:
-    """Return the records of all versions with their status, hardly learned structures and unsure older ones.
+    """Return the origin of a model, and the records of all versions with status, hardly learned and unsure structures.
 
     Raises:
         ModelError: A file is damaged.
     """
+    numbers = folder.numbers()
     return {
         "model": folder.name,
         "current": folder.current,
-        "versions": [_version(folder, folder.record(number)) for number in folder.numbers()],
+        "origin": origin_of(folder.document("history", numbers[-1])) if numbers else None,
+        "versions": [_version(folder, folder.record(number)) for number in numbers],
     }
 
 

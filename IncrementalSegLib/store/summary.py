@@ -55,7 +55,7 @@ def read_summary(model: str | Path, version: int | None = None) -> Json:
         "output": record.output,
         "outputs": list(record.outputs),
         "structures": _structures(reader, record, records),
-        "origin": _if_known(partial(_origin, reader.document("history", record.number)), None),
+        "origin": _if_known(partial(origin_of, reader.document("history", record.number)), None),
         "preprocessing": record.preprocessing,
         "retention": reader.document("retention", record.number),
         "versions": [_line(item, status[number]) for number, item in records.items()],
@@ -173,7 +173,12 @@ def _lineage(record: VersionRecord, records: Mapping[int, VersionRecord]) -> lis
     return found[::-1]
 
 
-def _origin(history: Json) -> Json | None:
+def origin_of(history: Json) -> Json | None:
+    """Return where an adopted model comes from; ``None`` of any other.
+
+    Args:
+        history: Of any of its versions.
+    """
     return next((step["origin"] for step in history.get("steps", []) if step.get("origin")), None)
 
 

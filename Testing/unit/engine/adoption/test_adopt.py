@@ -16,6 +16,7 @@ from IncrementalSegLib.engine.adoption.child import read_all
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
+from IncrementalSegLib.engine.quality import list_versions
 from IncrementalSegLib.engine.remember import remember_again
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.segment import segment
@@ -148,10 +149,12 @@ def test_the_origin_is_kept_and_goes_along(tmp_path):
     assert origin["folder"] == "Dataset900/trained"
     assert (origin["license"], origin["channels"], origin["trainer"]) == ("CC BY 4.0", ["CT"], "nnUNetTrainer")
     assert str(tmp_path) not in json.dumps(origin)
+    open_model(tmp_path / "model").edit({"action": "nothing"})
     card = export_package(tmp_path / "model", tmp_path / "model.iseg")
     assert card["license"] == "CC BY 4.0"
     import_package(tmp_path / "model.iseg", tmp_path / "again")
     assert read_summary(tmp_path / "again")["origin"] == origin
+    assert list_versions(open_model(tmp_path / "again"))["origin"] == origin
 
 
 def test_a_scan_with_other_channels_is_refused(scan, tmp_path):

@@ -23,6 +23,7 @@ from IncrementalSegLib.engine.carried import read_exemplars
 from IncrementalSegLib.engine.exemplars import overview
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
 from IncrementalSegLib.engine.privacy.ledger import ledger
+from IncrementalSegLib.engine.quality import quality_warnings
 from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.errors import IncrementalSegError, MissingNeedError, ModelError
 from IncrementalSegLib.store.summary import read_summary
@@ -76,6 +77,18 @@ def test_an_imported_model_learns_the_next_structure(package, data, teach, tmp_p
         teach(tmp_path / "new", data / "scapula", "scapula", method="aeiseg")
     result = teach(tmp_path / "new", data / "scapula", "scapula", method="lwfseg")
     assert result.record.structures.names == ("humerus", "scapula")
+
+
+def test_the_quality_of_what_earlier_steps_taught_goes_along(data, teach, tmp_path):
+    model = tmp_path / "model"
+    for name in ("humerus", "scapula"):
+        teach(model, data / "both", name, method="decoder")
+    export_package(model, tmp_path / "model.iseg")
+    import_package(tmp_path / "model.iseg", tmp_path / "again")
+    folders = open_model(model), open_model(tmp_path / "again")
+    before, after = (quality_warnings(folder, None, folder.record().structures) for folder in folders)
+    assert [said.split()[0] for said in after] == ["humerus", "scapula"]
+    assert after == before
 
 
 def test_with_exemplars_it_can_be_rehearsed(taught, full, data, teach, tmp_path):
