@@ -84,12 +84,12 @@ def adopt_nnunet(
         isinstance(planned, dict)
         and planned.get(settings.configuration) != plans.configurations[settings.configuration]
     ):
-        log.warning("%s differs from the plans of the checkpoint; as in nnU-Net, it counts.", trained.plans.name)
+        log.warning("The checkpoint was trained with other plans. As in nnU-Net, %s is used.", trained.plans.name)
     output = "heads" if labels.regions else "classes"
     network = network_of(configuration, len(dataset.channel_names), len(paths), output, trained.plans)
     plan = plan_of(plans, configuration, dataset, network, settings.mirror or (), trained.plans)
-    segmenter = Segmenter(network)
-    with torch.random.fork_rng(devices=[]):
+    with torch.device("meta"):  # no memory, before the weights are known to have these sizes
+        segmenter = Segmenter(network)
         segmenter.add(labels.structures.ids)
     fill(segmenter, labels, [item.weights for item in checkpoints], paths)
     origin = _origin(trained, checkpoints[0], dataset) | {

@@ -107,6 +107,6 @@ def _refused(path: Path, reason: str) -> ModelError:
     return refused(
         path,
         reason,
-        f"It is that of {path.parent.name}. A checkpoint is a pickle, and only what nnU-Net writes is taken from it.",
+        "A checkpoint is a pickle, and only what nnU-Net writes is taken from it.",
         "Get the folder again from where it was trained.",
     )

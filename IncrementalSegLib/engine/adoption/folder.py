@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from IncrementalSegLib.engine.adoption.refusal import refused
+from IncrementalSegLib.engine.adoption.refusal import FOLD, refused
 from IncrementalSegLib.errors import ModelError, OptionError
 
 FINAL = "checkpoint_final.pth"
 """Checkpoint in each fold, by default."""
 
-PLANS, DATASET, FOLD = "plans.json", "dataset.json", "fold_"
-"""Names of its files and folders."""
+PLANS, DATASET = "plans.json", "dataset.json"
+"""Names of its files."""
 
 _ALL = "all"
 _OLD = ("plans.pkl", "*/model_final_checkpoint.model", "*/model_best.model", "*/model_final_checkpoint.model.pkl")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,16 @@ def find_trained(path: Path, folds: str | None = None, checkpoint: str = FINAL) 
 
     Raises:
         ModelError: It is no such folder, is one of nnU-Net v1, or holds no checkpoint.
-        OptionError: A fold is not there.
+        OptionError: A fold is not there, or the checkpoint is a path.
     """
+    if Path(checkpoint).name != checkpoint:
+        raise OptionError(f"{checkpoint!r} is not a file name.", todo="Give the name that the file has in each fold.")
     path = _trained(path)
     for name in (PLANS, DATASET):
         if not (path / name).is_file():
             raise refused(path, f"it holds no {name}", "nnU-Net v2 writes it next to the folds.", "Copy it there.")
-    there = {
-        item.name.removeprefix(FOLD): item / checkpoint
-        for item in sorted(path.glob(f"{FOLD}*"))
-        if (item / checkpoint).is_file()
-    }
+    inside = {item.name.removeprefix(FOLD): item / checkpoint for item in sorted(path.glob(f"{FOLD}*"))}
+    there = {name: file for name, file in inside.items() if file.is_file()}
     if not there:
         others = sorted({item.name for item in path.glob(f"{FOLD}*/checkpoint_*.pth")})
         raise refused(
@@ -78,6 +80,8 @@ def find_trained(path: Path, folds: str | None = None, checkpoint: str = FINAL) 
                 f"There is no fold {name!r} with {checkpoint} in {path.name}, or it is named twice.",
                 todo=f"Choose among {', '.join(there)}.",
             )
+    if folds is None and (without := [name for name in inside if name not in there]):
+        log.warning("Left out: fold %s, without %s.", ", ".join(without), checkpoint)
     return TrainedFolder(path, {name: there[name] for name in chosen})
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from IncrementalSegLib.engine.adoption.refusal import refused
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.files import read_json
 from IncrementalSegLib.names import plain
 from IncrementalSegLib.structures import Structure
@@ -256,4 +257,9 @@ def parsed(form: type[F], document: Any, path: Path) -> F:
 def _read(path: Path) -> Json:
     if path.stat().st_size > _MOST_BYTES:
         raise refused(path, f"it has {path.stat().st_size} bytes; {_MOST_BYTES} are allowed")
-    return read_json(path)
+    try:
+        return read_json(path)
+    except ModelError as error:
+        raise refused(
+            path, "it is not JSON", error.what, "Copy it again from where the network was trained."
+        ) from error

@@ -136,9 +136,9 @@ def _structures(
     names: Sequence[str], looks: Mapping[str, Look], codes: Callable[[str], str | None], path: Path
 ) -> StructureList:
     found = [check_name(_SEPARATORS.sub(" ", name)) for name in names]
-    keys = [name_key(name) for name in found]
-    for name, key in zip(found, keys, strict=True):
-        if keys.count(key) > 1:
+    keys = [name_key(name) for name in (BACKGROUND, *found)]
+    for name in found:
+        if keys.count(name_key(name)) > 1:
             raise refused(path, f"two of its labels are called {name!r}")
     return StructureList(tuple(_structure(name, looks.get(name), codes) for name in found))
 

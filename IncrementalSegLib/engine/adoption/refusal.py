@@ -6,17 +6,21 @@ from pathlib import Path
 
 from IncrementalSegLib.errors import CommandRef, Hint, ModelError
 
+FOLD = "fold_"
+"""Begins the names of the folders of checkpoints."""
+
 
 def refused(path: Path, reason: str, why: str = "", todo: str = "") -> ModelError:
     """Return the error for a folder or file that is not adopted.
 
     Args:
-        path: What was refused.
+        path: What was refused; of a checkpoint the message also names the fold.
         reason: The fault, as the end of a sentence.
         why: Why it is one.
         todo: What to do next.
     """
-    return ModelError(f"{path.name} cannot be adopted: {reason}.", why, f"{todo} Nothing was written.".strip())
+    name = f"{path.parent.name}/{path.name}" if path.parent.name.startswith(FOLD) else path.name
+    return ModelError(f"{name} cannot be adopted: {reason}.", why, f"{todo} Nothing was written.".strip())
 
 
 def inexpressible(reason: str, why: str, todo: str = "", what: str = "The model") -> ModelError:

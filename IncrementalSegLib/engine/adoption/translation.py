@@ -93,8 +93,12 @@ def network_of(configuration: Configuration, channels: int, members: int, output
         )
     except ValidationError as error:
         raise refused(path, f"the stages of its network do not fit: {error.errors()[0]['msg']}") from error
-    if given.n_stages != len(topology.kernels) or len(topology.kernels[0]) != dimension:
-        raise refused(path, f"its network has {given.n_stages} stages, of {len(topology.kernels)} given")
+    stages = len(topology.kernels)
+    if {given.n_stages, len(given.features_per_stage)} != {stages} or len(topology.kernels[0]) != dimension:
+        widths = len(given.features_per_stage)
+        raise refused(
+            path, f"its network has {given.n_stages} stages, {widths} numbers of features and {stages} kernels"
+        )
     return config
 
 

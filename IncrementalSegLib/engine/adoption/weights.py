@@ -26,7 +26,7 @@ def fill(model: Segmenter, labels: Labels, members: Sequence[Mapping[str, Tensor
     The output sees the features of all members and gives the mean of their scores: a share of each last convolution.
 
     Args:
-        model: One trunk, and one output part for each structure.
+        model: One trunk, and one output part for each structure; its own weights are not used.
         labels: The structures, in the order of the network's outputs.
         members: Weights of each member, by the names of nnU-Net.
         paths: Their checkpoints, for messages.
@@ -48,7 +48,7 @@ def fill(model: Segmenter, labels: Labels, members: Sequence[Mapping[str, Tensor
     weight = torch.cat([weights[f"{last}.weight"] / len(members) for weights in members], dim=1)
     bias = torch.stack([weights[f"{last}.bias"].double() for weights in members]).mean(0).float()
     found |= _regions(labels, weight, bias) if labels.regions else _classes(labels, weight, bias)
-    model.load_state_dict(found)
+    model.load_state_dict(found, assign=True)
 
 
 def members_of(model: Segmenter, trunk: int) -> list[dict[str, Tensor]]:

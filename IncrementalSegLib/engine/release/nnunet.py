@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from IncrementalSegLib.engine.adoption.folder import DATASET, FINAL, FOLD, PLANS
+from IncrementalSegLib.engine.adoption.folder import DATASET, FINAL, PLANS
 from IncrementalSegLib.engine.adoption.labels import BACKGROUND, IGNORE, Labels, Region, described, labels_for
 from IncrementalSegLib.engine.adoption.plans import NAME, check_plans, plans_for
-from IncrementalSegLib.engine.adoption.refusal import inexpressible
+from IncrementalSegLib.engine.adoption.refusal import FOLD, inexpressible
 from IncrementalSegLib.engine.adoption.weights import members_of
 from IncrementalSegLib.engine.models import LoadedModel, load
 from IncrementalSegLib.engine.release.notes import Release, card_for, readme

@@ -9,9 +9,10 @@ import pytest
 import torch
 from nnunet_folders import LABELS, REGIONS, write_trained
 
-from IncrementalSegLib.engine.adoption import checkpoint
+from IncrementalSegLib.engine.adoption import adopt, checkpoint
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
 from IncrementalSegLib.engine.adoption.child import read_all
+from IncrementalSegLib.engine.adoption.weights import fill
 from IncrementalSegLib.errors import IncrementalSegError, ModelError, OptionError
 
 
@@ -72,6 +73,35 @@ def test_no_checkpoint(folder, tmp_path):
     assert adopt_nnunet(folder, tmp_path / "best", checkpoint="checkpoint_best.pth").number == 1
 
 
+def test_a_fold_without_its_checkpoint_is_named(folder, tmp_path, caplog):
+    for name in ("fold_0", "fold_1", "fold_2"):
+        shutil.copytree(folder / "fold_all", folder / name)
+    (folder / "fold_1" / "checkpoint_final.pth").rename(folder / "fold_1" / "checkpoint_latest.pth")
+    assert adopt_nnunet(folder, tmp_path / "model").step["origin"]["folds"] == ["0", "2"]
+    assert "Left out: fold 1, without checkpoint_final.pth." in caplog.text
+
+
+def test_a_checkpoint_is_a_name_and_no_path(folder, tmp_path):
+    assert "is not a file name" in refusal(folder, tmp_path, checkpoint="../fold_all/checkpoint_final.pth")
+
+
+def test_no_memory_is_taken_for_a_network_whose_weights_are_not_there(folder, tmp_path, monkeypatch):
+    def build(model, *rest):
+        assert all(item.is_meta for item in model.state_dict().values())
+        fill(model, *rest)
+
+    monkeypatch.setattr(adopt, "fill", build)
+    edit(folder, "plans.json", lambda plan: network(plan).update(features_per_stage=[4, 6, 8192]))
+    assert "instead of (8192, 6, 3, 3, 3)" in refusal(folder, tmp_path)
+
+
+def test_a_file_that_is_no_json(folder, tmp_path):
+    (folder / "dataset.json").write_text("{", "utf-8")
+    said = refusal(folder, tmp_path)
+    assert said.startswith("dataset.json cannot be adopted: it is not JSON.")
+    assert "another version of the model" not in said
+
+
 def test_no_folder_a_file_and_a_fold_that_is_not_there(folder, tmp_path):
     assert "There is no folder" in refusal(tmp_path / "nowhere", tmp_path)
     assert "is a file" in refusal(folder / "plans.json", tmp_path)
@@ -112,6 +142,7 @@ def test_the_folder_around_is_enough_unless_it_holds_several(folder, tmp_path):
         (lambda plan: network(plan).update(attention=True), "attention"),
         (lambda plan: network(plan).update(norm_op="torch.nn.BatchNorm3d"), "norm_op"),
         (lambda plan: network(plan).update(n_conv_per_stage=[2, 2]), "stages"),
+        (lambda plan: network(plan).update(features_per_stage=[4, 6, 8, 8]), "4 numbers of features"),
         (lambda plan: network(plan).update(strides=[[2, 2, 2], [1, 2, 2], [2, 2, 2]]), "strides"),
         (lambda plan: network(plan).update(features_per_stage=[4, 6, 9]), "instead of"),
         (lambda plan: plan.update(image_reader_writer="Tiff3DIO"), "Tiff3DIO"),
@@ -133,6 +164,7 @@ def test_plans_that_are_unknown(folder, tmp_path, change, reason):
         (lambda data: data.update(labels={"background": 0, "left": 1, "right": 3}), "not 0 to 2"),
         (lambda data: data.update(labels={"background": 0, "left": 1, "right": 1}), "not 0 to 2"),
         (lambda data: data.update(labels={"background": 0, "left": 1, "Left": 2}), "called"),
+        (lambda data: data.update(labels={"background": 0, "Background": 1, "right": 2}), "called 'Background'"),
         (lambda data: data.update(labels={**LABELS, "ignore": 7}), "ignore label"),
         (lambda data: data.update(labels=REGIONS), "regions_class_order"),
         (lambda data: data.update(labels={"background": 0, "left": 2, "right": 1}), "other labels than dataset.json"),
