@@ -1,5 +1,7 @@
 """LwfSeg: the previous model's opinion holds the old head where finetune lets it drift."""
 
+from statistics import median
+
 import pytest
 import torch
 from tiny import CPU, DISC, SQUARE, batch, bits, cases, context, method, plain, plan
@@ -24,25 +26,27 @@ def taught():
     return bits(first.model)
 
 
-def second_step(taught, name, **options):
+def second_step(taught, name, seed=0, **options):
     """Teach the square to it and return the step before training and a function that trains."""
     chosen = method(name, **options)
-    ctx = context(chosen)
+    ctx = context(chosen, seed=seed)
     ctx.model.load_state_dict(taught, strict=False)
     ctx.teacher_model.load_state_dict(taught)
     return ctx, trainer_of(chosen, ctx, 60, **QUICK).run
 
 
 def test_distillation_keeps_what_finetune_forgets(taught):
-    found = {}
+    kept, learned = {}, {}
     for name in ("lwfseg", "finetune"):
-        ctx, train = second_step(taught, name)
-        before = dice(ctx, DISC)
-        train()
-        assert dice(ctx, SQUARE) > 0.8, name
-        found[name] = dice(ctx, DISC) / before
-    assert found["lwfseg"] > 0.85
-    assert found["finetune"] < 0.6
+        steps = [second_step(taught, name, seed) for seed in range(3)]  # one alone may fail at this learning rate
+        before = dice(steps[0][0], DISC)
+        for _, train in steps:
+            train()
+        kept[name] = median(dice(ctx, DISC) / before for ctx, _ in steps)
+        learned[name] = median(dice(ctx, SQUARE) for ctx, _ in steps)
+    assert min(learned.values()) > 0.8
+    assert kept["lwfseg"] > 0.85
+    assert kept["finetune"] < 0.6
 
 
 def test_alpha_weighs_new_against_old(taught):
