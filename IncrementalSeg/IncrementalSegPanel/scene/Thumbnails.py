@@ -75,7 +75,7 @@ def draw(shown: Slice, color: tuple[float, float, float], size: int = 96) -> NDA
 
 
 def write(path: Path, picture: Picture) -> None:
-    """Write a picture as PNG; it is shown in this run only, so that nobody has to wait for the disk.
+    """Write a picture as PNG; it is needed in this run only, so the disk is not waited for.
 
     Raises:
         OSError: It cannot be written.

@@ -1,4 +1,4 @@
-"""The loss terms of a training, added up on the device: whoever reads a number waits for the device."""
+"""The loss terms of a training, summed on the device, because reading a number waits for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionRef
 
 SHOWN_EVERY = 0.5
-"""Seconds between two reads for a person: rare beside the steps of a fast device, and every step of a slow one."""
+"""Seconds between two reads for progress: seldom on a fast device, at every step on a slow one."""
 
 
 class LossSums:

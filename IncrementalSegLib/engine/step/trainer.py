@@ -208,8 +208,7 @@ class Trainer:
             total = torch.stack(list(terms.values())).sum()
             (total * share).backward()
             for name, term in terms.items():
-                part_of = share * term.detach().double()
-                sums[name] = sums[name] + part_of if name in sums else part_of
+                sums[name] = sums.get(name, 0.0) + share * term.detach().double()
         return sums
 
     def batch(self, index: int) -> Batch:
