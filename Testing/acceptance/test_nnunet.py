@@ -16,14 +16,6 @@ MOST, MEAN, DICE = 2e-2, 1e-3, 0.995
 
 
 @pytest.fixture(scope="module")
-def trained(shared_data):
-    folder = shared_data / "nnunet-hippocampus-anterior"
-    if not folder.is_dir():
-        pytest.skip("the network of nnU-Net is not there")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def predictor(trained, tmp_path_factory):
     model = tmp_path_factory.mktemp("adopted") / "model"
     adopt_nnunet(trained / "Dataset901_HippoAnterior", model)

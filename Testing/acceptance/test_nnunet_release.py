@@ -43,14 +43,6 @@ def nnunet():
 
 
 @pytest.fixture(scope="module")
-def trained(shared_data):
-    folder = shared_data / "nnunet-hippocampus-anterior"
-    if not folder.is_dir():
-        pytest.skip("the network of nnU-Net is not there")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def scans(trained, shared_data, tmp_path_factory):
     """Return a folder with the ten scans that nnU-Net had not seen, named as it asks for."""
     folder = tmp_path_factory.mktemp("scans")
