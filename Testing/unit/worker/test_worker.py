@@ -143,8 +143,9 @@ def test_a_new_structure_is_taught_as_a_panel_asks(worker, world, model, tmp_pat
     assert result["retention"]["limits"]["harm"] == 50
     assert result["retention"]["sentence"]
     assert [point["step"] for point in result["curve"]["points"]] == [1, 2, 3, 4, 5, 6]
-    (preview,) = worker.of(job, events.Preview)
-    assert (preview.kind, preview.structure, Path(preview.path).parent) == ("learning", "Milz", seen)
+    previews = worker.of(job, events.Preview)  # how many depends on the time that the steps take
+    assert {(preview.kind, preview.structure) for preview in previews} == {("learning", "Milz")}
+    assert {Path(preview.path).parent for preview in previews} == {seen}
     changes = [event for event in worker.of(job, events.Metric) if event.name == "worst_change"]
     assert "Milz" not in {event.structure for event in changes} != set()
     summary = worker.do("summary", model=str(copy), version=result["version"]).end.result
