@@ -31,19 +31,21 @@ class Stopwatch:
     """Times what the main thread does, one thing after the other.
 
     Attributes:
-        longest: Milliseconds of the longest, and what it was.
+        slow: What took too long, with its milliseconds.
         synced: What waited for the disk.
     """
 
     def __init__(self, monkeypatch):
-        self.longest, self.synced, self._real, self._doing = (0.0, ""), [], os.fsync, ""
+        self.slow, self.synced, self._real, self._doing = {}, [], os.fsync, ""
         monkeypatch.setattr(os, "fsync", self._sync)
 
     def __call__(self, what, act, *arguments):
         gc.disable()  # the tests' own objects are not what is timed
         self._doing, began = what, time.thread_time()
         result = act(*arguments)
-        self.longest = max(self.longest, (1000 * (time.thread_time() - began), what))
+        taken = 1000 * (time.thread_time() - began)
+        if taken > LONGEST:
+            self.slow[what] = taken
         self._doing = ""
         gc.enable()
         return result
@@ -164,11 +166,13 @@ def test_the_main_thread_never_waits_while_scans_of_a_usual_size_are_corrected(s
     session.home()
     panel.render()
 
-    for _attempt in range(2):  # a busy computer makes one callback or another look slow, but not twice
+    always_slow = None
+    for _attempt in range(3):  # a busy computer makes one callback or another look slow, but not always the same
         timed = Stopwatch(monkeypatch)
         correct_two_scans(session, panel, known, one, timed)
         assert session.failure is None
         assert timed.synced == []
-        if timed.longest[0] < LONGEST:
+        always_slow = {what: took for what, took in timed.slow.items() if always_slow is None or what in always_slow}
+        if not always_slow:
             break
-    assert timed.longest[0] < LONGEST, timed.longest
+    assert not always_slow

@@ -58,15 +58,22 @@ def fingerprint(segment: slicer.vtkSegment) -> str:
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         return _EMPTY
     array, value = arrayOf(image), segment.GetLabelValue()
-    planes = [k for k, plane in enumerate(array) if (plane == value).any()]
-    if not planes:
+    planes, rows, columns = (np.zeros(size, bool) for size in array.shape)
+    for k, plane in enumerate(array):  # a whole mask at once would take memory, and with it time
+        inside = plane == value
+        if inside.any():
+            planes[k] = True
+            rows |= inside.any(axis=1)
+            columns |= inside.any(axis=0)
+    if not planes.any():
         return _EMPTY
-    mask = array[planes[0] : planes[-1] + 1] == value
-    rows, columns = (np.flatnonzero(mask.any(axis=axes)) for axes in ((0, 2), (0, 1)))
-    mask = mask[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    (k0, k1), (j0, j1), (i0, i1) = (np.flatnonzero(held)[[0, -1]] + (0, 1) for held in (planes, rows, columns))
+    checksum = 0
+    for k in range(k0, k1, 8):  # whatever its size, eight planes fill whole bytes
+        checksum = zlib.crc32(np.packbits(array[k : min(k + 8, k1), j0:j1, i0:i1] == value), checksum)
     x0, _, y0, _, z0, _ = image.GetExtent()
-    place = (x0 + columns[0], y0 + rows[0], z0 + planes[0])
-    return "-".join(str(number) for number in (*place, *mask.shape, zlib.crc32(np.packbits(mask))))
+    place, shape = (x0 + i0, y0 + j0, z0 + k0), (k1 - k0, j1 - j0, i1 - i0)
+    return "-".join(str(number) for number in (*place, *shape, checksum))
 
 
 def arrayOf(image: vtk.vtkImageData) -> Any:
