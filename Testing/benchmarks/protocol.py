@@ -106,11 +106,13 @@ class Protocol:
         preset: Size and schedule.
         disjoint: Every stage has patients of its own, drawn by the seed. Otherwise a stage uses all scans that show
             one of its structures.
-        exemplars: Whether a stage keeps exemplars for the next, where a method may rehearse them.
+        exemplars: Whether models that share a first step keep exemplars. A method that begins its own keeps what it
+            rehearses.
         unlabelled: Later stages see the scans of earlier ones again, without labels, where the method draws such scans.
         validation: The test patients are left out, and a quarter of the others are the test, for choosing options.
         beginners: Methods that begin their own models although there is ``first``: they need more than its weights.
-            Those that need a memory of their own steps do so anyway.
+            They may be of another family. Those that need a memory of their own steps, or exemplars that are not
+            kept, do so anyway.
         session: Corrections after the last stage, or ``None``.
     """
 

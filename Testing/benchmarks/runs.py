@@ -252,8 +252,6 @@ class Runner:
             return StepResult.of(folder, version), True
         if Unfinished(model).exists:
             return resume(model, data=scans, device=self.device, progress=watch), True
-        rehearses = protocol.first or "exemplars" in find("method", variant.method).needs
-        more = protocol.exemplars and rehearses and number + 1 < len(protocol.stages)
         step = learn(
             model,
             scans,
@@ -263,7 +261,7 @@ class Runner:
             network=protocol.network,
             preset=protocol.preset,
             steps=stage.steps,
-            exemplars="keep" if more else "none",
+            exemplars="keep" if variant.exemplars and number + 1 < len(protocol.stages) else "none",
             seed=chain.training_seed,
             improve=stage.improve,
             unlabelled=None if first else self._unlabelled(chain, model.parent, number),

@@ -45,6 +45,7 @@ class Variant:
         begins: Registered name of the method of a model's first step.
         options: All options that affect the training.
         beginning: Those that affect a model's first step.
+        exemplars: Whether a stage keeps exemplars for the next.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Variant:
     begins: str
     options: Json
     beginning: Json
+    exemplars: bool
 
 
 def find_variants(text: str | None, protocol: Protocol) -> list[Variant]:
@@ -99,7 +101,7 @@ def in_order(variants: Iterable[str], methods: Sequence[str]) -> list[str]:
 def _variant(text: str, protocol: Protocol) -> Variant:
     method, *pairs = text.split("+")
     first, bounds = protocol.first, BOUNDS if protocol.session is None else {PROPAGATE_ONLY: "nothing is learned"}
-    known = family(first)
+    known = list(dict.fromkeys((*family(first), *protocol.beginners)))
     bound = method in bounds and (not first or method not in known)
     if not bound and method not in known:
         why = "; ".join(f"{file}: {reason}" for file, reason in discover("method").items())
@@ -120,10 +122,12 @@ def _variant(text: str, protocol: Protocol) -> Variant:
                 "Leave it out.",
             )
         given[name] = value
-    remembers = not bound and any(need.startswith("memory:") for need in find("method", method).needs)
-    own = method in protocol.beginners or remembers or not first
-    begins = first if not own else OF_BOUNDS if bound else method
-    built = build_method(begins if bound else method, given)
+    built = build_method((first or OF_BOUNDS) if bound else method, given)
+    needs = frozenset() if bound else built.required()
+    remembers = any(need.startswith("memory:") for need in needs)
+    rehearses = "exemplars" in needs
+    own = not first or method in protocol.beginners or remembers or (rehearses and not protocol.exemplars)
+    begins = method if own and not bound else first or OF_BOUNDS
     options = built.options.model_dump(mode="json", exclude=_OF_EXEMPLARS)
     options = {name: value for name, value in options.items() if value != _SAME_RATE.get(name)}
     shared = find("method", begins).Options.model_fields.keys() - _OF_LATER_STEPS
@@ -135,4 +139,5 @@ def _variant(text: str, protocol: Protocol) -> Variant:
         begins,
         options,
         beginning,
+        exemplars=rehearses if own else protocol.exemplars,
     )

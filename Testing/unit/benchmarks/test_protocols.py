@@ -95,6 +95,16 @@ def test_names_carry_options():
     assert not separate.bound  # a method of the heads
 
 
+def test_a_method_that_needs_more_than_shared_weights_begins_its_own_models():
+    chosen = find_variants("mib,mib+rehearsal=true,replay,cfil,packnet,offline", SHORT)
+    assert {item.name: item.begins for item in chosen} == {
+        "mib": "finetune-softmax", "mib+rehearsal=true": "mib", "replay": "replay", "cfil": "cfil",
+        "packnet": "packnet", "offline": "finetune-softmax",
+    }  # fmt: skip
+    assert [item.name for item in chosen if item.exemplars] == ["mib+rehearsal=true", "replay"]
+    assert all(item.exemplars for item in find_variants("lwfseg,aeiseg", OZDEMIR.protocols[0]))  # one first step
+
+
 def test_what_begins_a_model_differs_in_no_method():
     known = set(find("method", pcdd2026.FIRST).Options.model_fields)
     for name in family(pcdd2026.FIRST):
