@@ -1,4 +1,4 @@
-"""Small numbers that the host knows, on the device: they queue up behind its work, and the host does not wait."""
+"""Small numbers that the host knows, and random ones, on the device: the host does not wait for its work."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ def picked(values: Tensor, places: Sequence[int], axis: int = 1) -> Tensor:
     if list(places) == list(range(first, first + len(places))):
         return values.narrow(axis, first, len(places))
     return values.index_select(axis, sent(places, values))
+
+
+def generator_on(device: torch.device, generator: torch.Generator) -> torch.Generator:
+    """Return the generator, or one on ``device`` that is seeded by it: drawing elsewhere is slow."""
+    if generator.device.type == device.type:
+        return generator
+    seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+    return torch.Generator(device).manual_seed(int(seed))

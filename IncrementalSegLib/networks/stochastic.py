@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from IncrementalSegLib.networks.host import generator_on
+
 
 class Stochastic(nn.Module):
     """Base of random layers: random in training mode and inside :meth:`sampling`.
@@ -44,11 +46,7 @@ class Stochastic(nn.Module):
         return torch.rand(tuple(shape), generator=self._on(device), device=device).clamp(1e-6, 1 - 1e-6)
 
     def _on(self, device: torch.device) -> torch.Generator | None:
-        """Return the generator, or one on ``device`` that is seeded by it: drawing elsewhere is slow."""
-        if self.generator is None or self.generator.device.type == device.type:
-            return self.generator
-        seed = torch.randint(2**62, (), generator=self.generator, device=self.generator.device)
-        return torch.Generator(device).manual_seed(int(seed))
+        return None if self.generator is None else generator_on(device, self.generator)
 
     @staticmethod
     def seed(model: nn.Module, generator: torch.Generator | None) -> None:

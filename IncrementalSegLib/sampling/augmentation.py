@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from IncrementalSegLib.networks.host import generator_on, sent
 from IncrementalSegLib.sampling.batch import Batch
 
 
@@ -60,11 +61,11 @@ def _turn(batch: Batch, settings: Augmentation, generator: torch.Generator) -> B
     if len(chosen) == 0:
         return batch
     grid = F.affine_grid(
-        _matrices(len(chosen), batch.image.shape[2:], settings, generator).to(batch.image),
+        sent(_matrices(len(chosen), batch.image.shape[2:], settings, generator), batch.image),
         [len(chosen), 1, *batch.image.shape[2:]],
         align_corners=False,
     )
-    where = chosen.to(batch.image.device)
+    where = sent(chosen, batch.image)
     outside = (grid.abs() > 1).any(dim=-1)
     image, label, ignore = batch.image.clone(), batch.label.clone(), batch.ignore.clone()
     image[where] = F.grid_sample(image[where], grid, padding_mode="border", align_corners=False)
@@ -93,14 +94,14 @@ def _matrices(count: int, size: torch.Size, settings: Augmentation, generator: t
 
 
 def _intensities(batch: Batch, settings: Augmentation, generator: torch.Generator) -> Batch:
-    count = len(batch.image)
-    ones = [1] * (batch.image.ndim - 1)
+    count, device = len(batch.image), batch.image.device
+    form = (-1, *[1] * (batch.image.ndim - 1))
     shift = torch.randn(count, generator=generator) * settings.brightness
     gain = 1 + (_random(count, generator) * 2 - 1) * settings.contrast
     level = _random(count, generator) * settings.noise
-    noise = torch.randn(batch.image.shape, generator=generator).to(batch.image)
-    image = batch.image * gain.to(batch.image).view(-1, *ones) + shift.to(batch.image).view(-1, *ones)
-    return replace(batch, image=image + noise * level.to(batch.image).view(-1, *ones))
+    noise = torch.randn(batch.image.shape, generator=generator_on(device, generator), device=device)
+    shift, gain, level = (sent(each, device).view(form) for each in (shift, gain, level))
+    return replace(batch, image=batch.image * gain + shift + noise * level)
 
 
 def _random(count: int, generator: torch.Generator) -> Tensor:

@@ -39,6 +39,20 @@ class PreparedCase:
     place: Affine | None = None
     group: tuple[str, str] = ("", "")
 
+    @property
+    def size(self) -> int:
+        """Bytes of its voxels."""
+        return sum(tensor.nbytes for tensor in (self.image, self.masks, self.ignore) if tensor is not None)
+
+    def to(self, device: torch.device) -> PreparedCase:
+        """Return the case on ``device``."""
+        return replace(
+            self,
+            image=self.image.to(device, non_blocking=True),
+            masks=self.masks.to(device, non_blocking=True),
+            ignore=None if self.ignore is None else self.ignore.to(device, non_blocking=True),
+        )
+
     def mask(self, structure: StructureId) -> Tensor:
         """Return the mask (D, H, W) of one structure that was looked for."""
         return self.masks[self.structures.index(structure)]

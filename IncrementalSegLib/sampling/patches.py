@@ -64,6 +64,7 @@ class PatchPool:
         self.structures = tuple(structures)
         self.plan = plan
         self.source = source
+        self.device = torch.device("cpu")
         self._groups = _grouped(self.cases, targets)
 
     def __len__(self) -> int:
@@ -71,8 +72,24 @@ class PatchPool:
         slices = sum(case.image.shape[1] for case in self.cases)
         return slices if self.plan.dimension == 2 else len(self.cases)
 
+    def move(self, device: torch.device, room: int) -> int:
+        """Make batches on a device, of cases that lie there where they fit; of others what is drawn is sent.
+
+        Args:
+            device: The device.
+            room: Bytes that cases may take there.
+
+        Returns:
+            The bytes that are left.
+        """
+        self.device = device
+        for place, case in enumerate(self.cases):
+            if case.size <= room:
+                self.cases[place], room = case.to(device), room - case.size
+        return room
+
     def draw(self, size: int, generator: torch.Generator) -> Batch:
-        """Draw ``size`` items."""
+        """Draw ``size`` items, on the CPU unless the pool was moved."""
         return self._collate([self._item(*self._pick(generator), generator) for _ in range(size)])
 
     def _pick(self, generator: torch.Generator) -> tuple[int, list[int] | None]:
@@ -109,18 +126,21 @@ class PatchPool:
                 offset = patch // 4 + _index(patch // 2 + 1, generator)
                 starts.append(min(max(center - offset, 0), size - patch))
         window = tuple(slice(start, start + patch) for start, patch in zip(starts, self.plan.patch, strict=True))
-        image = case.image[(slice(None), *window)].float()
-        masks = case.masks[(slice(None), *window)]
-        ignore = case.ignore[window] if case.ignore is not None else torch.zeros(image.shape[1:], dtype=torch.bool)
+        image = case.image[(slice(None), *window)].to(self.device, non_blocking=True).float()
+        masks = case.masks[(slice(None), *window)].to(self.device, non_blocking=True)
+        if case.ignore is None:
+            ignore = torch.zeros(image.shape[1:], dtype=torch.bool, device=self.device)
+        else:
+            ignore = case.ignore[window].to(self.device, non_blocking=True)
         return case, image, masks, ignore
 
     def _collate(self, items: list[tuple[PreparedCase, Tensor, Tensor, Tensor]]) -> Batch:
         channels = items[0][1].shape[0]
-        patch = self.plan.patch
-        image = torch.empty((len(items), channels, *patch))
-        label = torch.zeros((len(items), len(self.structures), *patch), dtype=torch.uint8)
+        patch, device = self.plan.patch, self.device
+        image = torch.empty((len(items), channels, *patch), device=device)
+        label = torch.zeros((len(items), len(self.structures), *patch), dtype=torch.uint8, device=device)
         looked_for = torch.zeros((len(items), len(self.structures)), dtype=torch.bool)
-        ignore = torch.ones((len(items), *patch), dtype=torch.bool)
+        ignore = torch.ones((len(items), *patch), dtype=torch.bool, device=device)
         for index, (case, crop, masks, invalid) in enumerate(items):
             depth, height, width = (_centered(size, room) for size, room in zip(crop.shape[1:], patch, strict=True))
             image[index] = crop.amin() if self.plan.rules is None else 0  # as in prediction

@@ -1,5 +1,7 @@
 """A training step of any method gives a GPU its orders without waiting for an answer."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from accelerator import DEVICE, DeviceTensor, WaitedError, move, moved, watched
@@ -7,6 +9,7 @@ from tiny import context, method
 from tiny import trainer as trainer_of
 
 from IncrementalSegLib.registry import names
+from IncrementalSegLib.sampling.augmentation import Augmentation
 
 ONCE = {"packnet": "frees weights at the first step of its second phase"}
 """Methods that wait at the first step of a phase, and why."""
@@ -16,21 +19,43 @@ ONCE = {"packnet": "frees weights at the first step of its second phase"}
 def test_a_training_step_never_waits(name):
     chosen = method(name)
     ctx = context(chosen)
-    trainer = trainer_of(chosen, ctx)
-    batches = [trainer.batch(index) for index in range(4)]
+    trainer = on_device(trainer_of(chosen, ctx))
     for network in filter(None, (ctx.model, ctx.teacher_model)):
         move(network)
     ctx.memory.tensors = {key: moved(value) for key, value in ctx.memory.tensors.items()}
-    ctx.device = DEVICE
     for phase in chosen.phases(ctx):
         optimiser = torch.optim.SGD(trainer._parameters(phase), lr=0.01)  # Adam counts its steps on the CPU
         with watched(refuse=name not in ONCE):
-            terms = trainer.update(batches[0].to(DEVICE), phase, optimiser)
+            terms = trainer.step(0, phase, optimiser)
         with watched():
-            for batch in batches:
-                terms = trainer.update(batch.to(DEVICE), phase, optimiser)
+            for index in range(4):
+                terms = trainer.step(index, phase, optimiser)
                 trainer.state.sums.add(terms, 1)
         assert all(isinstance(term, DeviceTensor) and term.held.isfinite() for term in terms.values())
+
+
+@pytest.mark.parametrize("room", [10**9, 0])
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_a_batch_is_the_same_on_the_device(room, dimension):
+    chosen = method("lwfseg")
+    trainer = trainer_of(chosen, context(chosen, dimension=dimension), augmentation=Augmentation(share=1.0, noise=0.0))
+    expected = [trainer.batch(index) for index in range(3)]
+    on_device(trainer, room)
+    for index, wanted in enumerate(expected):
+        with watched():
+            batch = trainer.batch(index)
+        assert torch.equal(batch.label.held, wanted.label)
+        assert torch.equal(batch.ignore.held, wanted.ignore)
+        torch.testing.assert_close(batch.image.held, wanted.image)
+
+
+def on_device(trainer, room=10**9):
+    """Make the batches of a training on the device, of cases that lie there as far as the room allows."""
+    trainer.ctx.device, trainer.runtime = DEVICE, replace(trainer.runtime, device=DEVICE)
+    with watched():
+        for pool in trainer.pools.values():
+            pool.move(DEVICE, room)
+    return trainer
 
 
 @pytest.mark.parametrize(

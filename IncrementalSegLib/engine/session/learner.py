@@ -15,6 +15,7 @@ from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.data import StepData, Subset
 from IncrementalSegLib.engine.step.loss_sums import LossSums
+from IncrementalSegLib.engine.step.pools import Sources, build_pools
 from IncrementalSegLib.engine.step.request import StepRequest, build_method, check_fit
 from IncrementalSegLib.engine.step.setup import StepSetup, grow
 from IncrementalSegLib.engine.step.state import TrainingCurve, TrainingState
@@ -25,7 +26,6 @@ from IncrementalSegLib.methods.base.method import TrainingPhase
 from IncrementalSegLib.progress import Phase, Progress
 from IncrementalSegLib.sampling.batch import PreparedCase
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.store.versions import ModelFolder
 from IncrementalSegLib.types import Source
 
@@ -149,7 +149,7 @@ class Learner:
         setup, ctx, method = self.setup, self.ctx, self.setup.request.method
         ctx.cases = pieces
         assert self.state is not None
-        sources: dict[Source, tuple[Sequence[PreparedCase], Sequence[str]]] = {
+        sources: Sources = {
             "new": (pieces, ctx.new),
             "exemplar": (method.rehearsal(ctx), ctx.structures),
             "unlabelled": ([scan] if "teacher" in method.required() else [], ()),
@@ -157,11 +157,7 @@ class Learner:
         trainer = Trainer(
             method=method,
             ctx=ctx,
-            pools={
-                source: PatchPool(cases, ctx.structures, targets, self.data.plan, source)
-                for source, (cases, targets) in sources.items()
-                if cases
-            },
+            pools=build_pools(sources, ctx.structures, self.data.plan, setup.runtime.device),
             preset=replace(setup.preset, batch=min(BATCH, setup.preset.batch)),
             steps=steps,
             runtime=setup.runtime,

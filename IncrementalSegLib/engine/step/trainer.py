@@ -219,9 +219,10 @@ class Trainer:
         names = list(sources)
         shares = torch.tensor([sources[name] for name in names])
         source = names[int(torch.multinomial(shares, 1, generator=generator))]
-        batch = augment(self.pools[source].draw(self.preset.batch, generator), self.preset.augmentation, generator)
+        drawn = self.pools[source].draw(self.preset.batch, generator).to(self.ctx.device)
+        batch = augment(drawn, self.preset.augmentation, generator)
         Stochastic.seed(self.ctx.model, generator)
-        return replace(batch.to(self.ctx.device), image=self.runtime.layout(batch.image))
+        return replace(batch, image=self.runtime.layout(batch.image))
 
     def optimiser(self, phase: TrainingPhase) -> torch.optim.Optimizer:
         """Return a fresh optimiser for a phase."""

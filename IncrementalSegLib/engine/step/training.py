@@ -11,6 +11,7 @@ from IncrementalSegLib.engine.settings import RunSettings
 from IncrementalSegLib.engine.step.checkpoints import Checkpoints
 from IncrementalSegLib.engine.step.data import StepData
 from IncrementalSegLib.engine.step.monitor import OldStructures, TrainingMonitor
+from IncrementalSegLib.engine.step.pools import Sources, build_pools
 from IncrementalSegLib.engine.step.setup import StepSetup
 from IncrementalSegLib.engine.step.state import TrainingCurve, TrainingState
 from IncrementalSegLib.engine.step.trainer import Trainer
@@ -18,7 +19,6 @@ from IncrementalSegLib.engine.step.validator import Validator
 from IncrementalSegLib.errors import IncrementalSegError, OptionRef
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.progress import duration
-from IncrementalSegLib.sampling.patches import PatchPool
 
 log = logging.getLogger(__name__)
 
@@ -63,17 +63,13 @@ def build_trainer(
 ) -> Trainer:
     """Return the training loop over the pools of a step."""
     method, settings, preset = setup.request.method, setup.settings, setup.preset
-    sources = {
+    sources: Sources = {
         "new": (ctx.cases, ctx.new),
         "exemplar": (method.rehearsal(ctx), ctx.structures),
         "unlabelled": (data.unlabelled.prepared, ()),
     }
     _warn_of_gaps(setup, ctx)
-    pools = {
-        source: PatchPool(cases, ctx.structures, targets, data.plan, source)
-        for source, (cases, targets) in sources.items()
-        if cases
-    }
+    pools = build_pools(sources, ctx.structures, data.plan, setup.runtime.device)
     if "unlabelled" in pools and not method.sources(ctx).get("unlabelled"):
         log.warning("No batch comes from the scans of %s: the options of the method say so.", OptionRef("unlabelled"))
     return Trainer(
