@@ -127,8 +127,12 @@ def write_label_map(
         labels[mask] = value
     table = {str(value): _entry(structure) for value, structure in enumerate(structures, start=1)}
     text = json.dumps(table, indent=2, ensure_ascii=False)
-    write_atomically(value_table(path), lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    write_image(path, image_of(labels[np.newaxis], grid))
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+        write_image(path, image_of(labels[np.newaxis], grid))  # the names of its values must not change without it
+
+    write_atomically(value_table(path), write)
     return said
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from tiny import tree
 
 from IncrementalSegLib.errors import DataError, GeometryError, UnknownNameError
 from IncrementalSegLib.structures import Structure
@@ -99,6 +100,20 @@ def test_label_map_gives_the_later_structure_and_says_so(tmp_path, ending):
     read = read_masks(GRID, list(values), path, values)
     np.testing.assert_array_equal(read["liver"], masks[STRUCTURES[0].id] & ~masks[STRUCTURES[1].id])
     np.testing.assert_array_equal(read["Niere ü"], masks[STRUCTURES[1].id])
+
+
+def test_a_map_that_cannot_be_written_keeps_the_names_of_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "out.nii.gz"
+    write_label_map(path, boxes(), GRID, STRUCTURES)
+    before = tree(tmp_path)
+
+    def full(*_args, **_options):
+        raise RuntimeError("No space left on device")
+
+    monkeypatch.setattr(sitk, "WriteImage", full)
+    with pytest.raises(DataError, match="Cannot write"):
+        write_label_map(path, boxes(), GRID, STRUCTURES[::-1])
+    assert tree(tmp_path) == before
 
 
 def test_picture_result_is_a_png(tmp_path):
