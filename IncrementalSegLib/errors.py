@@ -12,6 +12,10 @@ _LONGEST_LISTING = 40  # names; of more only the nearest are listed
 _NEAREST = 5
 
 
+INTACT = "What was saved before is intact."
+"""All that holds whenever writing or memory fails: files are whole or not there, but some may be saved by then."""
+
+
 @dataclass(frozen=True)
 class OptionRef:
     """An option of what was asked, in a sentence; ``str`` says it as Python does.
@@ -196,13 +200,11 @@ def explain(error: BaseException) -> IncrementalSegError:
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be loaded
         return NoMemoryError(
             "The memory of the GPU ran out.",
-            "Nothing was changed.",
+            INTACT,
             Hint("Use ", OptionRef("preset", "quick"), ", or ", OptionRef("device", "cpu"), "."),
         )
     if isinstance(error, MemoryError):
-        return NoMemoryError(
-            "The memory of this computer ran out.", "Nothing was changed.", "Use fewer or smaller scans."
-        )
+        return NoMemoryError("The memory of this computer ran out.", INTACT, "Use fewer or smaller scans.")
     return IncrementalSegError(
         f"{type(error).__name__}: {str(error).strip() or 'no reason given'}.",
         "This is a fault of the program.",

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from IncrementalSegLib.errors import IncrementalSegError, ModelError
+from IncrementalSegLib.errors import INTACT, IncrementalSegError, ModelError
 from IncrementalSegLib.types import Json
 
 TEMPORARY = ".new-"
@@ -217,8 +217,8 @@ def plain_errors(path: Path, verb: str = "write", error: type[IncrementalSegErro
         yield
     except OSError as cause:
         why, todo = _REASONS.get(cause.errno or 0, (f"The system says: {cause.strerror or cause}.", ""))
-        unchanged = "Nothing was changed." if verb == "write" else ""
-        raise error(f"Cannot {verb} {path}.", why, " ".join(part for part in (todo, unchanged) if part)) from cause
+        intact = INTACT if verb == "write" else ""
+        raise error(f"Cannot {verb} {path}.", why, " ".join(part for part in (todo, intact) if part)) from cause
 
 
 def damaged(path: Path, reason: str) -> ModelError:

@@ -128,7 +128,7 @@ def claim(folder: Path) -> None:
             "The demonstration overwrites nothing of yours.",
             "Name another folder.",
         )
-    with plain_errors(folder, error=DataError):
+    with plain_errors(folder, "prepare", DataError):
         for path in [path for pattern in _MADE for path in folder.glob(pattern)]:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

@@ -191,7 +191,12 @@ def _correct(call: CorrectCall, session: Session | None = None) -> CorrectResult
         )
     outputs = write_result(path, prediction, volume.grid, ready.structures, warnings)
     if session is not None and settings is not None and rounds is not None:
-        session.save(rounds, settings)  # last: a round without its outline would teach twice when it is done again
+        try:
+            session.save(rounds, settings)  # last: a round without its outline would teach twice when it is done again
+        except ModelError as error:
+            again = Hint(f"{error.todo} Replace that outline with ", OptionRef("overwrite", True), ".")
+            what = f"The outline {path} is written, but the round could not be saved and does not count."
+            raise ModelError(what, f"{error.what} {error.why}", again) from error
     found = {item.name: millilitres(prediction.mask[item.id], volume.grid) for item in ready.structures}
     told = list(dict.fromkeys(warnings))  # the scan is predicted twice where a model learns
     return CorrectResult(source.name, outputs, found, told, None if session is None else session.status())

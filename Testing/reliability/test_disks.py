@@ -39,7 +39,7 @@ def test_a_disk_that_fails_at_any_call(operation: str, fault: Fault, zygote: Zyg
             refused += 1
             assert REASONS[fault] in answer["error"]
             new = now.keys() - before.keys()
-            if "Nothing was changed" in answer["error"]:  # but where nothing can be removed either, a candidate stays
+            if "Cannot write" in answer["error"]:  # but where nothing can be removed either, a candidate stays
                 assert {number: now[number] for number in before} == before
                 assert all(now[number] == "candidate" and fault == "frozen" for number in new)
         OPERATIONS[operation].again(place)

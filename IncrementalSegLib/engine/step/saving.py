@@ -52,7 +52,7 @@ def save(
         seconds: Duration so far.
 
     Raises:
-        ModelError: It cannot be written; nothing has changed.
+        ModelError: It cannot be written; the version in use is the same.
     """
     lineage = _lineage(request, curve) | settings.recorded | step | {"unjudged": list(data.unjudged)}
     trained = [*data.train.entries, *data.unlabelled.entries]  # these must never judge a later step either

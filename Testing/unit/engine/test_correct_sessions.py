@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from IncrementalSegLib.errors import DataError, ModelError, OptionError, Unknown
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.methods.base.method import TrainingPhase
 from IncrementalSegLib.sampling.batch import PreparedCase
+from IncrementalSegLib.store import contents
 from IncrementalSegLib.store.correcting import ROUNDS_KEPT, Correcting
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import Structure
@@ -266,6 +268,26 @@ def test_a_result_that_cannot_be_written_is_refused_before_any_work(model, scans
         ):
             with pytest.raises(error, match=told):
                 act(tmp_path / name)
+
+
+def test_a_round_that_cannot_be_saved_says_that_its_outline_was_replaced(model, scans, round_of, tmp_path, monkeypatch):
+    round_of(scans[0], method="propagate-only", steps=None)
+    output, before = tmp_path / "corrected.seg.nrrd", tree(model / "versions")
+    output.write_bytes(b"an earlier outline")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(contents, "write_new", full)
+    with pytest.raises(ModelError) as refusal:
+        round_of(scans[0])
+    assert refusal.value.what.startswith(f"The outline {output} is written, but the round could not be saved")
+    assert "Cannot write" in refusal.value.why
+    assert "The disk is full" in refusal.value.why
+    assert "Replace that outline with overwrite=True." in refusal.value.todo
+    assert output.read_bytes() != b"an earlier outline"
+    assert tree(model / "versions") == before
+    assert corrections(model).rounds == 0
 
 
 def test_a_round_whose_result_cannot_be_written_does_not_count(model, scans, round_of, tmp_path):
