@@ -6,11 +6,12 @@ Standard library only.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +20,7 @@ from IncrementalSegLib.errors import INTACT, IncrementalSegError, ModelError
 from IncrementalSegLib.types import Json
 
 TEMPORARY = ".new-"
-"""Beginning of every unfinished name; readers ignore it, the next writer removes it."""
+"""Beginning of every unfinished name; readers ignore it, the next writer of the same file or model removes it."""
 
 PRIVATE = 0o700
 """Rights of a folder that holds what comes from patients."""
@@ -37,9 +38,16 @@ _REASONS = {
 }
 
 
-def temporary_sibling(path: Path) -> Path:
-    """Return an unused temporary name in the folder of ``path``."""
-    return path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
+def temporary_sibling(path: Path, ending: str = "") -> Path:
+    """Return an unused temporary name beside ``path``, and remove what a killed writer of the same path left there.
+
+    Args:
+        path: What is to be written.
+        ending: End of the name.
+    """
+    start = f"{TEMPORARY}{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}"
+    _remove(path.parent.glob(f"{start}{'[0-9a-f]' * 8}*"))
+    return path.with_name(f"{start}{secrets.token_hex(4)}{ending}")
 
 
 def encode_json(data: Json) -> bytes:
@@ -92,8 +100,8 @@ def replacing(
     Raises:
         IncrementalSegError: It cannot be written, of the type ``error``; what was there is still there.
     """
-    temporary = path.with_name(f"{temporary_sibling(path).name}{ending}")
     with plain_errors(path, error=error):
+        temporary = temporary_sibling(path, ending)
         if make:
             make_folder(path.parent)
         try:
@@ -183,7 +191,13 @@ def remove_folder(folder: Path) -> None:
 
 def remove_unfinished(*folders: Path) -> None:
     """Remove what a killed writer left in ``folders``; call it only while no other writer can be at work."""
-    for item in (item for folder in folders for item in folder.glob(f"{TEMPORARY}*")):
+    for folder in folders:
+        _remove(folder.glob(f"{TEMPORARY}*"))
+
+
+def _remove(items: Iterable[Path]) -> None:
+    """Remove files and folders; what cannot be removed stays."""
+    for item in list(items):
         if item.is_dir() and not item.is_symlink():
             shutil.rmtree(item, ignore_errors=True)
         else:

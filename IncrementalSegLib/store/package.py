@@ -13,13 +13,12 @@ Standard library only.
 
 from __future__ import annotations
 
-import glob
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.files import TEMPORARY, encode_json, plain_errors, replacing
+from IncrementalSegLib.files import encode_json, replacing
 from IncrementalSegLib.store.format import FORMAT, require_format
 from IncrementalSegLib.store.manifest import MANIFEST, FileEntry
 from IncrementalSegLib.store.package_layout import MEMBERS, MOST_BYTES, read_members, refused
@@ -51,11 +50,7 @@ def pack(target: Path, files: Mapping[str, bytes]) -> None:
         raise ModelError(f"{target} is already there.", todo="Choose another name, or delete it first.")
     entries = {name: FileEntry.of(data).to_json() for name, data in files.items()}
     manifest = encode_json({"format": FORMAT, "files": dict(sorted(entries.items()))})
-    ending = f"-{target.name}"  # by which the next export of that name removes what a killed one left
-    with plain_errors(target):
-        for left_over in target.parent.glob(f"{TEMPORARY}*{glob.escape(ending)}"):
-            left_over.unlink(missing_ok=True)
-    with replacing(target, ending=ending) as temporary, zipfile.ZipFile(temporary, "x") as archive:
+    with replacing(target) as temporary, zipfile.ZipFile(temporary, "x") as archive:
         for name, data in [*sorted(files.items()), (MANIFEST, manifest)]:
             archive.writestr(_member(name), data)
 
