@@ -13,8 +13,8 @@ from IncrementalSegLib.errors import DataError, GeometryError, UnknownNameError
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.structures import BACKGROUND, StructureList
 from IncrementalSegLib.types import StructureId
-from IncrementalSegLib.volumes.grids import difference, inside, moved, same_lattice
-from IncrementalSegLib.volumes.labels import Mask, read_label
+from IncrementalSegLib.volumes.grids import beyond, difference, moved, same_lattice
+from IncrementalSegLib.volumes.labels import Labels, Mask, read_label
 from IncrementalSegLib.volumes.volume import Grid
 
 
@@ -53,17 +53,17 @@ def read_strokes(path: Path, grid: Grid, structures: StructureList, exclusive: C
     """Read strokes: one segment per structure, named like it, and one named ``background``.
 
     Args:
-        path: A ``.seg.nrrd`` on the grid of the scan, or cropped from it as 3D Slicer saves it.
+        path: A ``.seg.nrrd`` on the grid of the scan, cropped from it as 3D Slicer saves it, or larger.
         grid: The grid of the scan.
         structures: The structures of the model.
         exclusive: The structures of which at most one can lie at a voxel.
 
     Raises:
         DataError: Unreadable, without segments, without a painted voxel, or two strokes contradict each other.
-        GeometryError: The strokes are on another grid, or reach beyond the scan.
+        GeometryError: The strokes are on another grid, or painted beyond the scan.
         UnknownNameError: A painted segment is neither a structure of the model nor the background.
     """
-    content = read_label(path, grid, on_grid=lambda own: _check_grid(path, own, grid))
+    content = read_label(path, grid, examine=lambda layers, own: _check_grid(path, layers, own, grid))
     if not content.segments:
         raise DataError(
             f"The strokes {path.name} hold no segments.",
@@ -90,8 +90,8 @@ def read_strokes(path: Path, grid: Grid, structures: StructureList, exclusive: C
     )
 
 
-def _check_grid(path: Path, own: Grid, grid: Grid) -> None:
-    """Refuse strokes that would have to be resampled or cut."""
+def _check_grid(path: Path, layers: Labels, own: Grid, grid: Grid) -> None:
+    """Refuse strokes that would have to be resampled, or cut where something is painted."""
     found = difference(own, grid)
     if not found:
         return
@@ -101,9 +101,13 @@ def _check_grid(path: Path, own: Grid, grid: Grid) -> None:
             "Resampled, they would not hold the voxels that were painted.",
             "Draw them in the Segment Editor with the scan as source geometry.",
         )
-    if not inside(own, grid):
+    painted = np.argwhere(layers.any(axis=0))
+    outside = painted[beyond(painted, own, grid)]
+    if len(outside):
+        x, y, z = own.position(outside[0])
         raise GeometryError(
-            f"The strokes {path.name} reach beyond the scan: {found}.",
+            f"The strokes {path.name} lie beyond the scan in {len(outside)} of their voxels, for example at "
+            f"{x:.1f}, {y:.1f}, {z:.1f} mm (LPS).",
             "They may belong to another scan.",
             "Check the pair, or erase what lies outside.",
         )

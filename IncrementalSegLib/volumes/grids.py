@@ -127,6 +127,23 @@ def inside(inner: Grid, outer: Grid) -> bool:
     return bool((low > -1).all() and (high < outer.shape[::-1]).all())
 
 
+def beyond(samples: NDArray[np.integer], grid: Grid, frame: Grid) -> NDArray[np.bool_]:
+    """Tell which samples of ``grid`` lie outside of ``frame``, by more than half a sample of it.
+
+    Args:
+        samples: ``(n, 3)``, indices d, h, w.
+        grid: Their grid.
+        frame: The other grid.
+
+    Returns:
+        ``(n,)``.
+    """
+    if grid.planar or frame.planar:
+        return np.asarray((samples >= frame.shape).any(axis=1))
+    within = _within(_positions(np.asarray(samples[:, ::-1], np.float64), grid), frame)
+    return np.asarray(((within < -0.5) | (within > np.array(frame.shape[::-1]) - 0.5)).any(axis=1))
+
+
 def resample_nearest(array: NDArray[np.generic], source: Grid, target: Grid) -> NDArray[np.generic]:
     """Bring samples to another grid by the nearest neighbour; zero outside the source.
 

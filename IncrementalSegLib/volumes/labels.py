@@ -68,7 +68,7 @@ def read_label(
     grid: Grid,
     notes: list[Note] | None = None,
     by_index: bool = False,
-    on_grid: Callable[[Grid], None] = lambda grid: None,
+    examine: Callable[[Labels, Grid], None] = lambda layers, grid: None,
 ) -> LabelFile:
     """Read an integer label map, ``.seg.nrrd`` or DICOM segmentation onto the grid of its image.
 
@@ -77,7 +77,7 @@ def read_label(
         grid: The grid of the image.
         notes: Assumptions and repairs are appended here.
         by_index: Take the voxels of a label of the image's size one by one, wherever its header puts them.
-        on_grid: Called with the grid of the file; may refuse it.
+        examine: Called with the layers ``(L, D, H, W)`` of the file and their grid; may refuse it.
 
     Raises:
         DataError: Unreadable, several channels, or values that are not whole numbers.
@@ -85,11 +85,10 @@ def read_label(
     """
     if (source := dicom.segmentation(path)) is not None:
         layers, own, found = dicom_seg.read(source, [] if notes is None else notes)
-        on_grid(own)
+        examine(layers, own)
         return LabelFile(_on_grid(layers, own, grid, path, notes, by_index, cropped=True), found)
     _refuse_lossy(path)
     raw = read_image(path, notes)
-    on_grid(raw.grid)
     segments = _segments(raw.metadata, len(raw.array), path)
     array = raw.array
     if not segments and len(array) > 1:
@@ -100,6 +99,7 @@ def read_label(
             )
         array = array[:1]
     labels = _whole_numbers(array, path)
+    examine(labels, raw.grid)
     return LabelFile(_on_grid(labels, raw.grid, grid, path, notes, by_index, cropped=bool(segments)), segments)
 
 

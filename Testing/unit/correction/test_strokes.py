@@ -81,10 +81,34 @@ def test_another_grid_is_refused(drawn, grid):
         read_strokes(drawn(grid, liver=[(0, 0, 0)]), GRID, KNOWN, KNOWN.ids)
 
 
-def test_strokes_beyond_the_scan_are_refused(drawn):
-    beyond = replace(GRID, shape=(1, 4, 4), origin=GRID.position((0, 8, 8)))
-    with pytest.raises(GeometryError, match="reach beyond the scan"):
-        read_strokes(drawn(beyond, liver=[(0, 3, 0)]), GRID, KNOWN, KNOWN.ids)
+@pytest.mark.parametrize(
+    "own",
+    [
+        replace(GRID, shape=(1, 4, 4), origin=GRID.position((0, 8, 8))),
+        replace(GRID, shape=(6, 30, 40), origin=GRID.position((-1, -9, -5))),
+        replace(GRID, shape=(12, 4, 10), spacing=(0.8, 3.0, 0.8), origin=GRID.position((0, 0, 8)),
+                direction=(1, 0, 0, 0, 0, 1, 0, 1, 0)),
+    ],
+    ids=["a corner", "around the scan", "other axes"],
+)  # fmt: skip
+def test_a_grid_may_reach_beyond_the_scan_but_no_stroke(drawn, own):
+    inside, outside = (
+        next(voxel for voxel in np.ndindex(own.shape) if within(own.position(voxel)) is wanted)
+        for wanted in (True, False)
+    )
+    strokes = read_strokes(drawn(own, liver=[inside]), GRID, KNOWN, KNOWN.ids)
+    (voxel,) = np.argwhere(strokes.known)
+    assert GRID.position(voxel) == pytest.approx(own.position(inside))
+    x, y, z = own.position(outside)
+    said = rf"beyond the scan in 1 of their voxels, for example at {x:.1f}, {y:.1f}, {z:.1f} mm"
+    with pytest.raises(GeometryError, match=said):
+        read_strokes(drawn(own, liver=[inside, outside]), GRID, KNOWN, KNOWN.ids)
+
+
+def within(position):
+    """Tell whether a place lies in the scan, along whose axes x, y, z run."""
+    samples = np.subtract(position, GRID.origin) / GRID.spacing
+    return bool(((samples > -0.5) & (samples < np.array(GRID.shape[::-1]) - 0.5)).all())
 
 
 def test_an_unknown_structure_is_refused_with_the_nearest_name(drawn):
