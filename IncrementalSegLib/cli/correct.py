@@ -68,6 +68,9 @@ def command(
         Path | None, typer.Option(metavar="DATA", help="In place of SCAN: labelled cases and a simulated user.")
     ] = None,
     cases: CaseNames = None,
+    structures: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="NAME=LABEL of structures with another name in DATA.")
+    ] = None,
     spots: Annotated[int, typer.Option(metavar="N", min=1, help="Strokes of the simulated user per round.")] = 16,
     rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds of the simulated user.")] = 2,
     device: Device = "auto",
@@ -75,14 +78,16 @@ def command(
 ) -> None:
     """Segment SCAN with MODEL and let strokes correct the result; with --method a copy of MODEL learns from them."""
     if session is not None or simulate is not None:
-        if scan is not None or strokes is not None or output is not None:
-            raise typer.BadParameter("--session and --simulate take no SCAN, --strokes or --output")
         if session is not None and simulate is not None:
             raise typer.BadParameter("--session and --simulate exclude each other")
-        if overwrite or format is not None:
-            raise typer.BadParameter("--session and --simulate write no outline: leave out --overwrite and --format")
-        if session is not None and (method or option or steps or version or cases):
-            raise typer.BadParameter("--session takes none of --method, --option, --steps, --version and --cases")
+        if scan is not None or strokes is not None or output is not None or overwrite or format is not None:
+            raise typer.BadParameter(
+                "--session and --simulate correct no SCAN: leave out --strokes, --output, --overwrite and --format"
+            )
+    if session is not None and (method or option or steps or version):
+        raise typer.BadParameter("--session takes none of --method, --option, --steps and --version")
+    if simulate is None and (cases or structures):
+        raise typer.BadParameter("--cases and --structures choose from the DATA of --simulate")
     learning: dict[str, Any] = {"method": method, "options": parse_pairs(option or [])} | (
         {} if steps is None else {"steps": steps}
     )
@@ -95,6 +100,7 @@ def command(
             simulate,
             as_json,
             cases=cases,
+            structures=structures,
             spots=spots,
             rounds=rounds,
             version=version,

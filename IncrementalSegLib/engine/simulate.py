@@ -24,13 +24,14 @@ from IncrementalSegLib.engine.settings import MODEL, CaseChoice, VersionChoice
 from IncrementalSegLib.engine.sources import ScanSource
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.evaluation.metrics import score
+from IncrementalSegLib.names import name_key
 from IncrementalSegLib.options import CONFIG, called_with
 from IncrementalSegLib.progress import UNTOLD, Phase, Share
 from IncrementalSegLib.sampling.cases import Case, Dataset, naming
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels
 from IncrementalSegLib.sampling.reading import CaseReader, read_case
 from IncrementalSegLib.store.versions import open_model
-from IncrementalSegLib.structures import StructureSpec
+from IncrementalSegLib.structures import StructureSpec, specs_of
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.volumes.labels import Mask
 from IncrementalSegLib.volumes.volume import Volume
@@ -104,11 +105,15 @@ class SimulateCall(VersionChoice, CaseChoice):
     data: Annotated[
         str | Path | InstanceOf[Dataset],
         Field(
-            description="A data set whose labels are named like the structures of the model; cases in which one of "
-            "them was not looked for are left out."
+            description="A data set with labels of all structures of the model; cases in which one of them was not "
+            "looked for are left out."
         ),
     ]
     _: KW_ONLY
+    structures: Annotated[
+        str | Sequence[StructureSpec] | None,
+        Field(description='"tibia=LABEL IN DATA"; by default the labels are named like the structures.'),
+    ] = None
     spots: Annotated[int, Field(ge=1, description="Largest number of strokes per round.")] = 16
     rounds: Annotated[
         int, Field(ge=1, description="Rounds per case; the outline is predicted again from the strokes of all rounds.")
@@ -144,13 +149,13 @@ def simulate(call: SimulateCall) -> Simulation:
     require_slic()
     dataset = open_cases(call.data, call.cases)
     ready = ReadyModel.open(call.model, None, call.version, call.device)
-    names = ready.structures.names
-    dataset = restrict_labels(dataset, [StructureSpec(name, name) for name in names])
+    specs = _labels(call, ready)
+    dataset, labels = restrict_labels(dataset, specs), [item.label for item in specs]
     user = SimulatedUser(ready, call, CaseReader(dataset))
     found = []
     for number, case in enumerate(dataset.cases):
-        if len(case.looked_for) < len(names):
-            lacking = ", ".join(name for name in names if name not in case.looked_for)
+        if len(case.looked_for) < len(labels):
+            lacking = ", ".join(label for label in labels if label not in case.looked_for)
             ready.warnings.append(f"{case.id} is left out: {lacking} was not looked for in it.")
             continue
         segmenting = Share.of(call.progress, Phase.SEGMENTING.of(case.id))
@@ -160,7 +165,7 @@ def simulate(call: SimulateCall) -> Simulation:
     user.reader.finish()
     if not found:
         raise DataError(
-            f"In none of the cases all structures of the model ({', '.join(names)}) were looked for.",
+            f"In none of the cases all structures of the model ({', '.join(labels)}) were looked for.",
             "The simulated user has to know them all.",
             "Use a data set in which every one of them is labelled.",
         )
@@ -207,6 +212,7 @@ class SimulatedUser:
         self.before, self.call, self.reader = ready, call, reader
         self.session: Rounds | None = None
         self.random = np.random.default_rng(call.seed)
+        self._ids = {name_key(item.label): ready.structures.named(item.name).id for item in _labels(call, ready)}
         if call.method is not None:
             settings = LearnerSettings(call.method, call.options, call.seed)
             learner = Learner(open_model(call.model), settings, start(call.device), lambda *_: None, ready.loaded)
@@ -254,7 +260,18 @@ class SimulatedUser:
         return self.session.correct(source, volume, strokes, self.call.steps, progress).mask
 
     def _truth(self, masks: Mapping[str, Mask]) -> Masks:
-        return {self.ready.structures.named(name).id: mask for name, mask in masks.items()}
+        return {self._ids[name_key(label)]: mask for label, mask in masks.items()}
+
+
+def _labels(call: SimulateCall, ready: ReadyModel) -> list[StructureSpec]:
+    """Return each structure of the model with its label in the data.
+
+    Raises:
+        IncrementalSegError: A structure is unknown to the model, or two have one label.
+    """
+    given = [] if call.structures is None else specs_of(call.structures)
+    labels = {ready.structures.named(item.name).name: item.label for item in given}
+    return specs_of([StructureSpec(name, labels.get(name, name)) for name in ready.structures.names])
 
 
 def _scored(case: Case, found: Corrected, ready: ReadyModel) -> CaseSimulation:

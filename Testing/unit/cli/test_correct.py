@@ -1,5 +1,7 @@
 """The command correct: strokes hold, spread, and are refused where they cannot be right."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -91,7 +93,21 @@ def test_a_simulated_user_raises_dice_and_what_it_needs_is_said(taught, data, co
     assert "strokes alone" in said
 
 
-@pytest.mark.parametrize("arguments", [("SCAN",), ("SCAN", "--simulate", "x"), ()])
+def test_a_structure_may_have_another_name_in_the_data(taught, data, command, tmp_path):
+    asked = ("--cases", "c0", "--spots", 2, "--rounds", 1, "--json")
+    dice = command("correct", taught, "--simulate", data, *asked).json["dice"]
+    other = shutil.copytree(data, tmp_path / "other")
+    description = json.loads((other / "dataset.json").read_text())
+    names = description["labels"]
+    description["labels"] = {value: "Leber, rechts" if name == "liver" else name for value, name in names.items()}
+    (other / "dataset.json").write_text(json.dumps(description))
+    named = ("--structures", 'Liver="Leber, rechts"')
+    assert command("correct", taught, "--simulate", other, *named, *asked).json["dice"] == dice
+    refused = command("correct", taught, "--simulate", other, "--structures", "spleen=Leber", *asked)
+    assert "no structure called 'spleen'" in refused.err
+
+
+@pytest.mark.parametrize("arguments", [("SCAN",), ("SCAN", "--simulate", "x"), ("SCAN", "--cases", "x"), ()])
 def test_a_scan_and_a_simulation_are_not_mixed(taught, scan, command, arguments):
     said = command("correct", taught, *(scan if item == "SCAN" else item for item in arguments))
     assert said.status == 2

@@ -135,7 +135,7 @@ CASES = [
     # Wrong usage.
     ((*LEARN, "data", "--steps", "2"), USAGE, "'--steps'.*more than once"),
     (("versions", "model", "--json", "--json"), USAGE, "'--json'.*more than once"),
-    (("correct", "model", "--simulate", "data", "--overwrite"), USAGE, "leave out --overwrite"),
+    (("correct", "model", "--simulate", "data", "--overwrite"), USAGE, "leave out --strokes, --output, --overwrite"),
     ((), USAGE, ""),
     (("teach",), USAGE, "No such command 'teach'"),
     (("learn",), USAGE, "MODEL"),
