@@ -150,8 +150,8 @@ class Bridge(Protocol):
     def showSegmentation(self, source: Any, volumeNode: Any, structures: Iterable[Structure]) -> Any:
         """Show what was read over its scan, and return the segmentation."""
 
-    def undoSegmentation(self) -> Any:
-        """Take back what was shown last; ``taken`` and ``kept`` say what came of it."""
+    def undoSegmentation(self, defer: Defer) -> Work:
+        """Take back what was shown last; ``taken`` and ``kept`` of the result say what came of it."""
 
     def showMap(self, source: Any, volumeNode: Any, title: str) -> Any:
         """Show a map over its scan."""

@@ -1,5 +1,6 @@
 """A scan in the scene, results of a model for it, and what a person draws."""
 
+from collections import deque
 from contextlib import contextmanager
 
 import numpy as np
@@ -51,6 +52,17 @@ def scan():
     matrix = np.array([[0, -1.5, 0, 4], [0.5, 0, 0, -3], [0, 0, 3.0, 2], [0, 0, 0, 1]])
     array = np.random.default_rng(0).integers(0, 100, SHAPE).astype(np.int16)
     return slicer.util.addVolumeFromArray(array, ijkToRAS=matrix, name="Abdomen")
+
+
+def undo(bridge):
+    """Take back what was shown last, and return what came of it and how many turns of the main thread it took."""
+    waiting, turns = deque(), 1
+    work = bridge.undoSegmentation(waiting.append)
+    while waiting:
+        waiting.popleft()()
+        turns += 1
+    assert work.error is None
+    return work.result, turns
 
 
 def masks(shift=0):

@@ -4,7 +4,7 @@ import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed: pip install slicer-core")
 vtk = pytest.importorskip("vtk")
-from mrml.segmented import STRUCTURES, written  # noqa: E402
+from mrml.segmented import STRUCTURES, undo, written  # noqa: E402
 
 from IncrementalSegLib.errors import DataError, GeometryError  # noqa: E402
 
@@ -52,7 +52,7 @@ def test_a_scan_that_is_gone_is_a_sentence(tmp_path, bridge, scan):
 def test_the_scene_may_close_at_any_time(tmp_path, bridge, scan):
     bridge.showSegmentation(written(tmp_path, bridge, scan), scan, STRUCTURES)
     slicer.mrmlScene.Clear(0)
-    bridge.undoSegmentation()
+    undo(bridge)
     bridge.hideMap()
     bridge.endScene()
     assert bridge.candidates() == []

@@ -6,7 +6,7 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed: pip install slicer-core")
 vtk = pytest.importorskip("vtk")
 from IncrementalSegPanel.scene import NrrdSlabs  # noqa: E402
-from mrml.segmented import KIDNEY, SPLEEN, STRUCTURES, TUMOUR, content, draw, masks, voxels, written  # noqa: E402
+from mrml.segmented import KIDNEY, SPLEEN, STRUCTURES, TUMOUR, content, draw, masks, undo, voxels, written  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 from IncrementalSegLib.volumes.io import read_volume  # noqa: E402
@@ -139,7 +139,7 @@ def test_surfaces_follow(tmp_path, bridge, scan):
     bridge.showSegmentation(written(tmp_path, bridge, scan, 2), scan, STRUCTURES)
     assert surface(node, KIDNEY.id) != before[KIDNEY.id]
     assert surface(node, TUMOUR.id) == pytest.approx(before[TUMOUR.id])
-    bridge.undoSegmentation()
+    undo(bridge)
     assert surface(node, KIDNEY.id) == pytest.approx(before[KIDNEY.id])
 
 
@@ -152,7 +152,7 @@ def test_a_corrected_segment_keeps_its_surface(tmp_path, bridge, scan):
     kept = node.GetSegmentation().GetSegmentIdBySegmentName("left kidney (corrected)")
     assert surface(node, kept) == pytest.approx(theirs)
     assert surface(node, KIDNEY.id) != pytest.approx(theirs)
-    bridge.undoSegmentation()
+    undo(bridge)
     assert surface(node, KIDNEY.id) == pytest.approx(theirs)
 
 

@@ -54,9 +54,9 @@ class NotingBridge:
         self.done.append(("show", Path(reading.result).name, volume, [item.name for item in structures]))
         return "node"
 
-    def undoSegmentation(self):
+    def undoSegmentation(self, defer):
         self.done.append(("undoSegmentation",))
-        return self.undone
+        return Export(self._contents(self.undone), defer)
 
     def __getattr__(self, name):
         return lambda *arguments: self.done.append((name, *arguments))

@@ -67,6 +67,7 @@ def test_after_a_correction_the_result_can_be_undone(ready, editor):
     theirs = slicer.util.arrayFromSegmentBinaryLabelmap(editor.segmentationNode(), HUMERUS, ready.scan).copy()
     node = segment(ready, slice(1, 3), slice(5, 9), slice(5, 9))
     ready.ui.undoButton.click()
+    ready.session.defer.run()
     assert names(node) == ["humerus", "scapula", "deltoid"]
     np.testing.assert_array_equal(slicer.util.arrayFromSegmentBinaryLabelmap(node, HUMERUS, ready.scan), theirs)
     assert statuses(node)[HUMERUS] == LOGIC.InProgress  # it is the person's again
@@ -141,6 +142,7 @@ def test_undo_in_the_editor_takes_a_result_back(ready, editor):
 def test_undo_says_what_stays(ready, editor):
     editor.paint(0, 0, 0)
     ready.ui.undoButton.click()
+    ready.session.defer.run()
     assert names(editor.segmentationNode()) == ["humerus"]
     assert ready.session.warnings == ["Not removed, because changed since: humerus."]
 
@@ -150,6 +152,7 @@ def test_undo_says_when_all_was_changed(ready, editor):
         editor.setCurrentSegmentID(name)
         editor.paint(0, 0, 0)
     ready.ui.undoButton.click()
+    ready.session.defer.run()
     assert names(editor.segmentationNode()) == ["humerus", "scapula", "deltoid"]
     assert ready.session.warnings == [
         "There is nothing to undo: what was found has been changed since (humerus, scapula, deltoid)."
@@ -161,5 +164,6 @@ def test_undo_says_when_the_result_is_gone(ready, editor):
     editor.setSegmentationNode(None)
     slicer.mrmlScene.RemoveNode(node)
     ready.ui.undoButton.click()
+    ready.session.defer.run()
     settle()
     assert ready.session.warnings == ["There is nothing to undo: the result is not in the scene any more."]

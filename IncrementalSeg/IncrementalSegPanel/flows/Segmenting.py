@@ -157,11 +157,9 @@ class Segmenting(Activity):
     def undo(self) -> None:
         """Take the result out of the scene again; what was there before is back, what was changed since stays."""
         if self._context.state is State.DONE:
-            undone = self._context.bridge.undoSegmentation()
+            work = self._context.bridge.undoSegmentation(self._context.defer)
             self.close()
-            said = _undone(undone.taken, undone.kept)
-            if said:
-                self._context.warn(said)
+            work.listen(lambda: self._sayUndone(work))
 
     def close(self) -> None:
         """Show the result no longer; it stays in the scene."""
@@ -249,6 +247,13 @@ class Segmenting(Activity):
         if error is not None:
             self._context.refresh()  # it may have failed because the model was changed
             self._context.fail(error, None if self.obstacle else Remedy(_("Try again"), self.start))
+
+    def _sayUndone(self, work: Work) -> None:
+        """Say what could not be undone; a scene that was closed meanwhile has nothing left to undo."""
+        if work.result is not None and (said := _undone(work.result.taken, work.result.kept)):
+            self._context.warn(said)
+        if work.error is not None and not self._context.bridge.sceneBusy():
+            self._context.fail(work.error)
 
     def _takeDevice(self, result: Json) -> None:
         name = result.get("device", "")

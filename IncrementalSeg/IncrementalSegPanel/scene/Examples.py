@@ -103,6 +103,11 @@ class Measures:
             known = self._prints[node.GetID(), segmentId] = (state, fingerprint(segment))
         return untouched(segment, known[1])
 
+    def look(self, node: slicer.vtkMRMLSegmentationNode | None, segmentId: str) -> None:
+        """Find out now what :meth:`untouched` will be asked; node and segment may have vanished."""
+        if node is not None and node.GetSegmentation().GetSegment(segmentId) is not None:
+            self.untouched(node, segmentId)
+
     def forgetRemoved(self) -> None:
         """Forget the segmentations that are not in the scene any more."""
         scene = slicer.mrmlScene

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 import slicer
 
 from IncrementalSegLib.structures import Structure
+from IncrementalSegPanel.scene.Application import Application
 from IncrementalSegPanel.scene.Examples import Measures
-from IncrementalSegPanel.scene.Fingerprints import LABELMAP, unmark, untouched
+from IncrementalSegPanel.scene.Fingerprints import LABELMAP, unmark
 from IncrementalSegPanel.scene.Geometry import Matrix, imageToParent, parentToWorld
 from IncrementalSegPanel.scene.Hierarchy import putBeside
 from IncrementalSegPanel.scene.Looks import Look, looksOf, restoreLooks
@@ -110,18 +111,32 @@ def putResult(
     _renewSurfaces(node, present)
 
 
-def takeBack(before: Before) -> Undone:
+def undoPieces(before: Before | None, measures: Measures, application: Application) -> Generator[float, None, Undone]:
     """Make a segmentation as it was before an import; what a person has changed since stays.
 
     Args:
-        before: How it was.
+        before: How it was; ``None``: nothing was imported.
+        measures: Knows which segments a person has changed, and looks at one in each piece.
+        application: The windows of Slicer.
     """
+    yield 0.0
+    if before is None:
+        return Undone(taken=False)
+    for segmentId in (*before.added, *before.replaced):
+        measures.look(slicer.mrmlScene.GetNodeByID(before.nodeId), segmentId)
+        yield 0.5
+    with application.pausedRendering():
+        return _takeBack(before, measures)
+
+
+def _takeBack(before: Before, measures: Measures) -> Undone:
+    """Do what :func:`undoPieces` says, at once."""
     node = slicer.mrmlScene.GetNodeByID(before.nodeId)
     if node is None:
         return Undone(taken=False)
     segmentation = node.GetSegmentation()
     theirs = {found: segmentation.GetSegment(found) for found in (*before.added, *before.replaced)}
-    ours = [found for found, segment in theirs.items() if segment is not None and untouched(segment)]
+    ours = [found for found, segment in theirs.items() if segment is not None and measures.untouched(node, found)]
     changed = [segment.GetName() for found, segment in theirs.items() if segment is not None and found not in ours]
     for found in set(ours) & set(before.added):
         segmentation.RemoveSegment(found)

@@ -22,7 +22,7 @@ from IncrementalSegPanel.scene.Looks import looksOf, restoreLooks
 from IncrementalSegPanel.scene.Overlays import Shown, addMap, hide, show
 from IncrementalSegPanel.scene.Pseudonyms import bears
 from IncrementalSegPanel.scene.ResultFiles import Outlines, mapPieces, outlinePieces
-from IncrementalSegPanel.scene.Results import Before, Undone, createResult, putResult, resultOf, takeBack
+from IncrementalSegPanel.scene.Results import Before, createResult, putResult, resultOf, undoPieces
 from IncrementalSegPanel.scene.ScanFiles import scanPieces, volume
 from IncrementalSegPanel.scene.SpotPictures import SPOT, spotPicture
 from IncrementalSegPanel.scene.Strokes import Strokes
@@ -189,17 +189,17 @@ class SceneBridge:
             self._show(volumeNode)
         return node
 
-    def undoSegmentation(self) -> Undone:
+    def undoSegmentation(self, defer: Defer) -> Export:
         """Take back what was shown last; what a person has changed since stays.
 
+        Args:
+            defer: Does the next piece soon.
+
         Returns:
-            What came of it.
+            Follows it; its result is :class:`~IncrementalSegPanel.scene.Results.Undone`.
         """
         before, self._before = self._before, None
-        if before is None:
-            return Undone(taken=False)
-        with self._application.pausedRendering():
-            return takeBack(before)
+        return self._start(undoPieces(before, self._measures, self._application), defer)
 
     def showMap(
         self, source: Path | str | Export, volumeNode: slicer.vtkMRMLScalarVolumeNode, title: str
@@ -336,9 +336,7 @@ class SceneBridge:
         found = yield from outlinePieces(path)
         for segmentId in found:
             volumeNode = slicer.mrmlScene.GetNodeByID(volumeId) if volumeId else None  # it may vanish at any time
-            node = None if volumeNode is None else resultOf(volumeNode)
-            if node is not None and node.GetSegmentation().GetSegment(segmentId) is not None:
-                self._measures.untouched(node, segmentId)
+            self._measures.look(None if volumeNode is None else resultOf(volumeNode), segmentId)
             yield 1.0
         return found
 
