@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from IncrementalSegLib.engine.adoption.found import adopt
 from IncrementalSegLib.engine.packages.transfer import import_package
 from IncrementalSegLib.engine.quality import list_versions
 from IncrementalSegLib.progress import Progress, silent
@@ -75,6 +76,16 @@ def import_(package: Path, model: Path) -> Json:
         IncrementalSegError: The package is damaged or does not fit, or the model is there already.
     """
     import_package(package, model)
+    return read_summary(model)
+
+
+def adopt_(folder: Path, model: Path, progress: Progress = silent) -> Json:
+    """Make a model of a network that another program trained, and return its summary.
+
+    Raises:
+        IncrementalSegError: The network is refused, or the model is there already.
+    """
+    adopt(folder, model, progress)
     return read_summary(model)
 
 

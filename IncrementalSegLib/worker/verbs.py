@@ -52,6 +52,8 @@ VERBS: dict[str, str] = {
     "remember": "engine.remember:remember_again",
     "export": "engine.packages.transfer:export_package",
     "import": "worker.handlers:import_",
+    "adoptable": "engine.adoption.found:adoptable",
+    "adopt": "worker.handlers:adopt_",
     "privacy": "engine.privacy.ledger:ledger",
     "strip": "engine.privacy.ledger:strip",
     "forget": "engine.privacy.ledger:forget",

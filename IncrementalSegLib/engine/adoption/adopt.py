@@ -6,6 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.names import plain, tame
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
@@ -37,6 +39,23 @@ METHOD = "adopted"
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Adoptable:
+    """A network of nnU-Net in the form of a model; nothing of it is written yet.
+
+    Attributes:
+        labels: Its structures.
+        segmenter: The network with its weights.
+        plan: How it sees scans.
+        origin: Where it comes from, without a path.
+    """
+
+    labels: Labels
+    segmenter: Segmenter
+    plan: Plan
+    origin: Json
+
+
 def adopt_nnunet(
     folder: str | Path,
     model: str | Path,
@@ -44,6 +63,7 @@ def adopt_nnunet(
     folds: str | None = None,
     checkpoint: str = FINAL,
     codes: Callable[[str], str | None] = terminology_of,
+    progress: Share = UNTOLD,
 ) -> VersionRecord:
     """Make a new model of a folder that nnU-Net v2 trained; it is read with distrust.
 
@@ -53,6 +73,7 @@ def adopt_nnunet(
         folds: Folds, comma-separated; several become an ensemble. By default all that are there.
         checkpoint: Name of the checkpoint in each fold.
         codes: Returns the terminology entry of a structure by its name, where the folder states none.
+        progress: Receives the share that is read; may raise to end the work, and nothing is written then.
 
     Returns:
         Record of its first version.
@@ -70,11 +91,24 @@ def adopt_nnunet(
             "What is adopted becomes a new model.",
             "Choose a folder that does not exist yet.",
         )
+    found = read_nnunet(folder, folds=folds, checkpoint=checkpoint, codes=codes, progress=progress)
+    return _write(target, found, time.monotonic() - began)
+
+
+def read_nnunet(
+    folder: str | Path,
+    *,
+    folds: str | None = None,
+    checkpoint: str = FINAL,
+    codes: Callable[[str], str | None] = terminology_of,
+    progress: Share = UNTOLD,
+) -> Adoptable:
+    """Read a folder that nnU-Net v2 trained, as :func:`adopt_nnunet` does, and write nothing."""
     trained = find_trained(Path(folder), folds, checkpoint)
     dataset, plans = read_dataset(trained.dataset), read_plans(trained.plans)
     labels = labels_of(dataset, trained.dataset, codes)
     paths = list(trained.checkpoints.values())
-    checkpoints = read_checkpoints(paths)
+    checkpoints = read_checkpoints(paths, progress)
     settings = checkpoints[0].settings
     for each, path in zip(checkpoints, paths, strict=True):
         _check_settings(each, checkpoints[0], dataset, path)
@@ -96,7 +130,7 @@ def adopt_nnunet(
         "reader": tame(plans.image_reader_writer),
         "regions": {item: region.to_json() for item, region in labels.regions.items()},
     }
-    return _write(target, labels, segmenter, plan, origin, time.monotonic() - began)
+    return Adoptable(labels, segmenter, plan, origin)
 
 
 def _check_settings(found: Checkpoint, first: Checkpoint, dataset: DatasetForm, path: Path) -> None:
@@ -141,30 +175,29 @@ def _origin(trained: TrainedFolder, checkpoint: Checkpoint, dataset: DatasetForm
     }
 
 
-def _write(
-    target: ModelFolder, labels: Labels, segmenter: Segmenter, plan: Plan, origin: Json, seconds: float
-) -> VersionRecord:
+def _write(target: ModelFolder, found: Adoptable, seconds: float) -> VersionRecord:
     """Write the first version of the new model."""
+    structures, segmenter, origin = found.labels.structures, found.segmenter, found.origin
     entry: Json = {
         "id": uuid.uuid4().hex,
         "number": 1,
         "method": METHOD,
-        "taught": list(labels.structures.ids),
+        "taught": list(structures.ids),
         "improved": [],
-        "unjudged": list(labels.structures.ids),
+        "unjudged": list(structures.ids),
         "origin": origin,
     }
     empty = {"exemplars": ExemplarMemory().to_files(), "prototypes": PrototypeBank().to_files()}
     record = VersionRecord(
         output=segmenter.config.output,
-        structures=labels.structures,
+        structures=structures,
         architecture=segmenter.architecture(),
-        preprocessing=plan.model_dump(mode="json"),
+        preprocessing=found.plan.model_dump(mode="json"),
         step=entry | {"training": [], "held_out": []},
         seconds=round(seconds, 3),
     )
     tensors = {"weights": dict(segmenter.state_dict()), "memory": {}} | {
-        kind: found for kind, (_, found) in empty.items()
+        kind: held for kind, (_, held) in empty.items()
     }
     documents: dict[str, Json] = {kind: document for kind, (document, _) in empty.items()} | {
         "memory": {"method": {}, "voxel_counts": {}},

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,9 +23,11 @@ from IncrementalSegLib.engine.adoption.forms import parsed
 from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.files import read_json
+from IncrementalSegLib.progress import UNTOLD, Share
 
 _CHILD = (sys.executable, "-P", "-B", "-m", "IncrementalSegLib.engine.adoption.child")
 _SECONDS = 900  # of the child
+_EVERY = 0.2  # seconds between two looks whether it is still wanted
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -51,8 +55,12 @@ class Checkpoint:
     weights: dict[str, Tensor]
 
 
-def read_checkpoints(paths: Sequence[Path]) -> list[Checkpoint]:
+def read_checkpoints(paths: Sequence[Path], progress: Share = UNTOLD) -> list[Checkpoint]:
     """Read each checkpoint in a child process of its own without network, with a limit on memory and time.
+
+    Args:
+        paths: The checkpoints.
+        progress: Receives the share that is read, several times a second; may raise to end the child.
 
     Raises:
         ModelError: One is not as nnU-Net v2 writes it: other types in its pickle, a compressed or damaged archive,
@@ -61,37 +69,46 @@ def read_checkpoints(paths: Sequence[Path]) -> list[Checkpoint]:
     for path in paths:
         if path.stat().st_size > MOST_BYTES:
             raise _refused(path, f"it has {path.stat().st_size} bytes; {MOST_BYTES} are allowed")
-    return [_read_one(path) for path in paths]
+    return [
+        _read_one(path, progress.sub(number / len(paths), (number + 1) / len(paths)))
+        for number, path in enumerate(paths)
+    ]
 
 
-def _read_one(path: Path) -> Checkpoint:
+def _read_one(path: Path, progress: Share) -> Checkpoint:
     with tempfile.TemporaryDirectory(prefix="incrementalseg-") as folder:
-        _in_child(Path(folder), [path])
+        _in_child(Path(folder), [path], progress)
         if (reason := Path(folder, REFUSED)).is_file():
             raise _refused(path, str(read_json(reason).get("reason")))
         return _read(Path(folder), 0, path)
 
 
-def _in_child(folder: Path, paths: Sequence[Path]) -> None:
+def _in_child(folder: Path, paths: Sequence[Path], progress: Share) -> None:
     """Let the child write into a folder what it expects of checkpoints.
 
     Raises:
         ModelError: It took too long, or did not end well.
     """
-    try:
-        done = subprocess.run(  # noqa: S603  (this program, with paths as arguments)
-            [*_CHILD, str(folder), *(str(path.absolute()) for path in paths)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _refused(paths[0], f"reading it took more than {_SECONDS} seconds") from error
-    if done.returncode:
-        raise _refused(paths[0], f"the process that reads it ended with status {done.returncode}")
+    end = time.monotonic() + _SECONDS
+    with subprocess.Popen(  # noqa: S603  (this program, with paths as arguments)
+        [*_CHILD, str(folder), *(str(path.absolute()) for path in paths)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    ) as child:
+        try:
+            while child.poll() is None:
+                progress(0.0)
+                if time.monotonic() > end:
+                    raise _refused(paths[0], f"reading it took more than {_SECONDS} seconds")
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(_EVERY)
+        finally:
+            child.kill()
+    if child.returncode:
+        raise _refused(paths[0], f"the process that reads it ended with status {child.returncode}")
 
 
 def _read(folder: Path, number: int, path: Path) -> Checkpoint:

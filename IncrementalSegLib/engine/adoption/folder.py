@@ -85,6 +85,11 @@ def find_trained(path: Path, folds: str | None = None, checkpoint: str = FINAL) 
     return TrainedFolder(path, {name: there[name] for name in chosen})
 
 
+def trained_in(path: Path) -> list[Path]:
+    """Return the folders of trained networks in a folder such as ``nnUNet_results/DATASET``, by name."""
+    return sorted(item.parent for item in path.glob(f"*/{PLANS}"))
+
+
 def _trained(path: Path) -> Path:
     """Return the folder itself, or the only trained folder in it."""
     if not path.is_dir():
@@ -99,7 +104,7 @@ def _trained(path: Path) -> Path:
             "Its plans and weights have another form.",
             "Train the model with nnU-Net v2.",
         )
-    inside = sorted(item.parent for item in path.glob(f"*/{PLANS}"))
+    inside = trained_in(path)
     if len(inside) == 1:
         return inside[0]
     if inside:

@@ -40,7 +40,14 @@ def adopt_totalsegmentator(
         UnknownNameError: There is no such part.
         ModelError: No part is there, two have the same name, or one is refused; parts before it are adopted.
     """
-    parts = _parts(Path(folder))
+    parts = parts_of(Path(folder))
+    if not parts:
+        raise refused(
+            Path(folder),
+            "it holds no network of TotalSegmentator",
+            "Its folders are called as Dataset291_TotalSegmentator_part1_organs_1559subj.",
+            "Name the folder nnunet/results of TotalSegmentator.",
+        )
     if part is not None:
         if part not in parts:
             raise UnknownNameError("part", part, sorted(parts))
@@ -67,11 +74,16 @@ def code_of(name: str) -> str | None:
     return anatomical(_CONTEXT, ("SCT", found[0], found[1]), side[1] if side else "")
 
 
-def _parts(folder: Path) -> dict[str, Path]:
-    """Return the folder of each part, by its name."""
-    found: dict[str, Path] = {}
-    inside = sorted(folder.iterdir()) if folder.is_dir() else []
-    for path in [folder.absolute(), *inside]:
+def parts_of(folder: Path) -> dict[str, Path]:
+    """Return the folder of each part that lies in a folder, or that it is or belongs to, by the name of the part.
+
+    Raises:
+        ModelError: Two have the same name.
+    """
+    folder, found = folder.absolute(), dict[str, Path]()
+    if match := _FOLDER.fullmatch(folder.parent.name):
+        return {match["part"]: folder}
+    for path in [folder, *(sorted(folder.iterdir()) if folder.is_dir() else ())]:
         if (match := _FOLDER.fullmatch(path.name)) and path.is_dir():
             if match["part"] in found:
                 raise refused(
@@ -81,13 +93,6 @@ def _parts(folder: Path) -> dict[str, Path]:
                     "Name one of these folders.",
                 )
             found[match["part"]] = path
-    if not found:
-        raise refused(
-            folder,
-            "it holds no network of TotalSegmentator",
-            "Its folders are called as Dataset291_TotalSegmentator_part1_organs_1559subj.",
-            "Name the folder nnunet/results of TotalSegmentator.",
-        )
     return found
 
 

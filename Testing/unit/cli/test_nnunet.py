@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from nnunet_folders import REGIONS, dataset, write_trained
+from nnunet_folders import REGIONS, dataset, read_here, write_trained
 
 from IncrementalSegLib.engine.adoption import checkpoint
-from IncrementalSegLib.engine.adoption.child import read_all
 
 
 def test_a_model_comes_from_nnunet_and_goes_back(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(checkpoint, "_in_child", read_all)  # test_child starts the child
+    monkeypatch.setattr(checkpoint, "_in_child", read_here)  # test_child starts the child
     trained = write_trained(tmp_path / "trained", described=dataset(REGIONS, licence="CC BY 4.0"))
     model, target = tmp_path / "model", tmp_path / "Dataset012_Mine"
     assert "knows whole, core" in command("adopt", "nnunet", trained, model).out
@@ -24,7 +23,7 @@ def test_a_model_comes_from_nnunet_and_goes_back(tmp_path, command, monkeypatch)
 
 
 def test_a_part_of_totalsegmentator_is_named(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(checkpoint, "_in_child", read_all)
+    monkeypatch.setattr(checkpoint, "_in_child", read_here)
     part = tmp_path / "results" / "Dataset295_TotalSegmentator_part5_ribs_1559subj"
     write_trained(part / "nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres", trainer_name="nnUNetTrainerNoMirroring")
     given = ("adopt", "totalsegmentator", tmp_path / "results")

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from nnunet_folders import LABELS, REGIONS, configuration, dataset, plans, write_trained
+from nnunet_folders import LABELS, REGIONS, configuration, dataset, plans, read_here, write_trained
 
 from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
-from IncrementalSegLib.engine.adoption.child import read_all
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
@@ -30,7 +29,7 @@ from IncrementalSegLib.volumes.io import read_volume
 @pytest.fixture(autouse=True)
 def _here(monkeypatch):
     """Read checkpoints in this process; test_child starts the child."""
-    monkeypatch.setattr(checkpoint, "_in_child", read_all)
+    monkeypatch.setattr(checkpoint, "_in_child", read_here)
 
 
 @pytest.fixture

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from hostile_checkpoints import hostile_checkpoints
-from nnunet_folders import write_trained
+from nnunet_folders import read_here, write_trained
 
 from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
-from IncrementalSegLib.engine.adoption.child import read_all
 from IncrementalSegLib.errors import ModelError
 
 HOSTILE = list(hostile_checkpoints())
@@ -25,7 +24,7 @@ def honest(tmp_path_factory):
 def reading(request, monkeypatch):
     """Read checkpoints in this process, which is faster and refuses the same, or in the child as a user does."""
     if not request.param:
-        monkeypatch.setattr(checkpoint, "_in_child", read_all)
+        monkeypatch.setattr(checkpoint, "_in_child", read_here)
 
 
 @pytest.mark.usefixtures("reading")

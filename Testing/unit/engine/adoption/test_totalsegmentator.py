@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from nnunet_folders import configuration, dataset, plans, write_trained
+from nnunet_folders import configuration, dataset, plans, read_here, write_trained
 
 from IncrementalSegLib.engine.adoption import checkpoint
-from IncrementalSegLib.engine.adoption.child import read_all
 from IncrementalSegLib.engine.adoption.totalsegmentator import adopt_totalsegmentator, code_of
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
@@ -22,7 +21,7 @@ PARTS = {
 
 @pytest.fixture(autouse=True)
 def _here(monkeypatch):
-    monkeypatch.setattr(checkpoint, "_in_child", read_all)
+    monkeypatch.setattr(checkpoint, "_in_child", read_here)
 
 
 @pytest.fixture

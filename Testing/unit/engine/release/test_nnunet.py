@@ -9,11 +9,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from nnunet_folders import LABELS, REGIONS, configuration, dataset, plans, write_trained
+from nnunet_folders import LABELS, REGIONS, configuration, dataset, plans, read_here, write_trained
 
 from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
-from IncrementalSegLib.engine.adoption.child import read_all
 from IncrementalSegLib.engine.documents import FORMS
 from IncrementalSegLib.engine.exemplars import remove_structure
 from IncrementalSegLib.engine.learn import learn
@@ -52,7 +51,7 @@ FILES = ("plans.json", "dataset.json")
 @pytest.fixture(autouse=True)
 def _here(monkeypatch):
     """Read checkpoints in this process; test_child starts the child."""
-    monkeypatch.setattr(checkpoint, "_in_child", read_all)
+    monkeypatch.setattr(checkpoint, "_in_child", read_here)
 
 
 def loaded(model):

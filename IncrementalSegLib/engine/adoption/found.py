@@ -1,0 +1,100 @@
+"""Recognise a folder that another program left: say what it holds, and make a model of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from IncrementalSegLib.engine.adoption.adopt import Adoptable, adopt_nnunet, read_nnunet
+from IncrementalSegLib.engine.adoption.folder import PLANS, trained_in
+from IncrementalSegLib.engine.adoption.refusal import refused
+from IncrementalSegLib.engine.adoption.totalsegmentator import code_of, parts_of
+from IncrementalSegLib.names import tame
+from IncrementalSegLib.progress import Phase, Progress, Share, silent
+from IncrementalSegLib.store.record import VersionRecord
+from IncrementalSegLib.terminology import terminology_of
+from IncrementalSegLib.types import Json
+
+_DATASET = re.compile(r"Dataset\d{3}_")
+_BUNDLE = Path("configs", "metadata.json")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The networks in a folder: the program that left them, name -> folder, and the codes of their structures."""
+
+    program: str
+    networks: dict[str, Path]
+    codes: Callable[[str], str | None] = terminology_of
+
+
+def adoptable(folder: Path, progress: Progress = silent) -> Json:
+    """Say what a folder holds, and write nothing; a network that cannot be adopted is refused here.
+
+    Returns:
+        ``program``; ``networks``, each with a ``name`` that suits a model and its ``folder``; and ``network``, what the
+        only one is, or null where there are several: ``structures``, ``overlapping`` (regions rather than labels),
+        ``dimension``, ``spacing`` (mm along D, H, W; the first null where any), ``mirrors`` (whether ``segment`` can
+        average over mirrored scans) and ``origin`` as in a summary.
+
+    Raises:
+        ModelError: It holds no network that is known, or one that is damaged or not supported.
+    """
+    found = _recognise(folder)
+    described = None
+    if len(found.networks) == 1:
+        (path,) = found.networks.values()
+        share = Share.of(progress, Phase.READING)
+        described = _described(read_nnunet(path, codes=found.codes, progress=share))
+    networks = [{"name": name, "folder": str(path)} for name, path in found.networks.items()]
+    return {"program": found.program, "networks": networks, "network": described}
+
+
+def adopt(folder: Path, model: Path, progress: Progress = silent) -> VersionRecord:
+    """Make a new model of the only network in a folder.
+
+    Raises:
+        ModelError: It holds none that is known, or several, or one that is refused, or the model is already there;
+            nothing was written.
+    """
+    found = _recognise(folder)
+    if len(found.networks) > 1:
+        raise refused(
+            folder,
+            f"it holds {len(found.networks)} networks",
+            f"They are {', '.join(path.name for path in list(found.networks.values())[:5])}.",
+            "Name one of these folders.",
+        )
+    (path,) = found.networks.values()
+    return adopt_nnunet(path, model, codes=found.codes, progress=Share.of(progress, Phase.READING))
+
+
+def _recognise(folder: Path) -> _Found:
+    if (folder / _BUNDLE).is_file():
+        raise refused(
+            folder,
+            "it is a MONAI bundle",
+            "Networks of nnU-Net v2 and TotalSegmentator can be adopted; bundles cannot yet.",
+        )
+    if parts := parts_of(folder):
+        return _Found("TotalSegmentator", {f"TotalSegmentator {part}": path for part, path in parts.items()}, code_of)
+    inside = [] if (folder / PLANS).is_file() else trained_in(folder)
+    if len(inside) > 1:
+        return _Found("nnU-Net v2", {tame(path.name): path for path in inside})
+    around = (inside[0] if inside else folder).absolute().parent.name
+    dataset = _DATASET.match(around)
+    return _Found("nnU-Net v2", {tame(around[dataset.end() :] if dataset else folder.name): folder})
+
+
+def _described(network: Adoptable) -> Json:
+    plan, labels = network.plan, network.labels
+    return {
+        "structures": [item.to_json() for item in labels.structures],
+        "overlapping": bool(labels.regions),
+        "dimension": plan.dimension,
+        "spacing": list(plan.spacing),
+        "mirrors": bool(plan.rules and plan.rules.mirror),
+        "origin": network.origin,
+    }
