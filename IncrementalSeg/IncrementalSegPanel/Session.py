@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from IncrementalSegLib.types import Json
+from IncrementalSegPanel.flows.Adopting import Adopting
 from IncrementalSegPanel.flows.Comparing import Comparing
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Correcting import Correcting
@@ -19,7 +22,7 @@ class Session(Context):
     """The context of one panel, and the flows that work with it.
 
     Attributes:
-        installing, opening, segmenting, correcting, teaching, comparing, reviewing: The flows.
+        installing, opening, adopting, segmenting, correcting, teaching, comparing, reviewing: The flows.
     """
 
     def __init__(
@@ -31,7 +34,8 @@ class Session(Context):
         self.teaching = Teaching(self, self._compare)
         self.comparing = Comparing(self, self.teaching, self.reviewing)
         self.correcting = Correcting(self, self.comparing.show)
-        self.opening = Opening(self, self.teaching.begin, self.teaching.resume, self.comparing.show)
+        self.opening = Opening(self, self.teaching.begin, self.teaching.resume, self.comparing.show, self._adopt)
+        self.adopting = Adopting(self, self.opening)
         self.installing = Installing(self, self.teaching.leave)
 
     def close(self) -> None:
@@ -40,6 +44,9 @@ class Session(Context):
         self.segmenting.forget()
         self.correcting.leave()
         self.bridge.endScene()
+
+    def _adopt(self, folder: Path) -> None:
+        self.adopting.begin(folder)
 
     def _compare(self, number: int, result: Json) -> None:
         self.comparing.show(number, result)

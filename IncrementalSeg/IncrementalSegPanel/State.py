@@ -12,6 +12,7 @@ class State(Enum):
     RESTART_NEEDED = ("restart needed", "EnvironmentPage")
     UNSUPPORTED = ("unsupported", "EnvironmentPage")
     NO_MODEL = ("no model", "ModelPage")
+    ADOPTING = ("adopting a model", "AdoptPage")
     READY = ("ready", "SegmentPage")
     SEGMENTING = ("segmenting", "SegmentPage")
     DONE = ("done", "SegmentPage")
@@ -40,10 +41,11 @@ _WAYS: dict[State, set[State]] = {
     State.NOTHING_INSTALLED: _ENVIRONMENT | _IDLE,
     State.RESTART_NEEDED: _ENVIRONMENT | _IDLE,
     State.UNSUPPORTED: _ENVIRONMENT | _IDLE,
-    State.NO_MODEL: _ENVIRONMENT | {State.READY, State.COLLECTING, State.TEACHING, State.COMPARING},
+    State.NO_MODEL: _ENVIRONMENT | {State.READY, State.ADOPTING, State.COLLECTING, State.TEACHING, State.COMPARING},
+    State.ADOPTING: _IDLE,
     State.READY: _ENVIRONMENT
     | {State.NO_MODEL, State.SEGMENTING, State.CORRECTING, State.COLLECTING, State.COMPARING, State.REVIEWING}
-    | {State.TEACHING},
+    | {State.ADOPTING, State.TEACHING},
     State.SEGMENTING: _IDLE | {State.DONE},
     State.DONE: _IDLE | {State.SEGMENTING, State.CORRECTING, State.COLLECTING, State.COMPARING, State.REVIEWING},
     State.CORRECTING: _IDLE | {State.COMPARING},

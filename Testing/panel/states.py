@@ -11,6 +11,7 @@ from IncrementalSegPanel.Panel import Panel
 from IncrementalSegPanel.Parameters import IncrementalSegParameterNode
 from IncrementalSegPanel.scene.SceneBridge import SceneBridge
 from IncrementalSegPanel.State import State
+from panel import adopting_tasks
 from panel.correcting_tasks import Hand, status
 from panel.environments import COMPUTER, SLICER, Recorder
 from panel.shoulders import summary
@@ -183,6 +184,28 @@ def another_model(stage):
     stage.session.go(State.NO_MODEL)
 
 
+def adopting(stage):
+    stage.session.adopting.begin(stage.folder / LONG)
+    asked = stage.session.worker.last("adoptable")
+    asked.say(events.Progressed("", "reading", 0.4, 90.0, {}))
+
+
+def adopting_asks(stage):
+    adopting(stage)
+    parts = [(f"TotalSegmentator {LONG}", "/a"), ("TotalSegmentator ribs", "/b")]
+    stage.session.worker.last("adoptable").finish(**adopting_tasks.found(*parts))
+
+
+def adopting_found(stage):
+    adopting_asks(stage)
+    stage.session.adopting.choose("TotalSegmentator ribs")
+    network = adopting_tasks.network(*(f"{STRUCTURE}_{number}" for number in range(20)), overlapping=True)
+    network["origin"] = adopting_tasks.origin(folds=list("01234"), license=SENTENCE, channels=[LONG, "CT"])
+    stage.session.worker.last("adoptable").finish(
+        **adopting_tasks.found(("TotalSegmentator ribs", "/b"), network=network)
+    )
+
+
 def ready(stage):
     stage.model(candidates=[4])
     scan, _outlines = add_shoulder(LONG, 1, {"humerus": "humerus"}, (4, 16, 16))
@@ -329,9 +352,9 @@ def failed(stage):
 STATES = {
     made.__name__: made
     for made in (
-        missing, missing_with_little, installing, restart_needed, unsupported, no_model, another_model, ready,
-        segmenting, done, done_comparing, correcting, correcting_round, correcting_asks, correcting_without_scan,
-        choosing_scan, collecting, collecting_known, summary_measured, summary_advanced, teaching, teaching_asks,
-        teaching_confirms, comparing, held_back, reviewing, failed,
+        missing, missing_with_little, installing, restart_needed, unsupported, no_model, another_model, adopting,
+        adopting_asks, adopting_found, ready, segmenting, done, done_comparing, correcting, correcting_round,
+        correcting_asks, correcting_without_scan, choosing_scan, collecting, collecting_known, summary_measured,
+        summary_advanced, teaching, teaching_asks, teaching_confirms, comparing, held_back, reviewing, failed,
     )
 }  # fmt: skip

@@ -25,6 +25,7 @@ SAMPLE = "Sample"
 """Name of the model that the sample teaches."""
 
 _SAMPLE_STRUCTURE = "humerus"
+_PLANS = "plans.json"
 
 
 class Opening:
@@ -35,6 +36,7 @@ class Opening:
         teach: Asks for examples of a structure by its name, which may be empty.
         resume: Continues the unfinished step of the model.
         compare: Shows a version by its number.
+        adopt: Makes a model of a folder of another program.
 
     Attributes:
         message: What is being done with a package, or was done last; empty where nothing was.
@@ -46,8 +48,10 @@ class Opening:
         teach: Callable[[str], None],
         resume: Callable[[], None],
         compare: Callable[[int], None],
+        adopt: Callable[[Path], None],
     ) -> None:
         self._context, self._teach, self._resume, self._compare = context, teach, resume, compare
+        self._adopt = adopt
         self.message = ""
 
     @property
@@ -63,7 +67,7 @@ class Opening:
         """Why no other model can be opened now; empty where one can."""
         if self._context.state.busy:
             return _("Wait until this is done, or stop it first.")
-        if self._context.state in (State.CORRECTING, State.COLLECTING, State.SUMMARY):
+        if self._context.state in (State.ADOPTING, State.CORRECTING, State.COLLECTING, State.SUMMARY):
             return _("Finish or leave this page first (Esc).")
         return ""
 
@@ -114,6 +118,14 @@ class Opening:
         """Return where a new model of that name is kept."""
         return self._context.folders.models / name.strip()
 
+    def free(self, name: str) -> Path:
+        """Return a folder for a model that does not exist yet."""
+        number, folder = 1, self.folderOf(name)
+        while folder.exists():
+            number += 1
+            folder = self.folderOf(f"{name} {number}")
+        return folder
+
     def begin(self, name: str, structure: str = "") -> None:
         """Begin a new model and ask for examples of its first structure; the first step makes its folder.
 
@@ -148,7 +160,7 @@ class Opening:
 
     def importPackage(self, package: Path) -> None:
         """Make a model of a package and open it."""
-        folder, before = self._free(package.stem), self._context.state
+        folder, before = self.free(package.stem), self._context.state
 
         def imported(_summary: Json) -> None:
             if self._context.state is before:
@@ -183,6 +195,9 @@ class Opening:
         elif _isModel(folder) and versions and not ModelReader(folder).current:
             error = ModelError(what, _("Its first version waits for your decision."))
             remedy = Remedy(_("Look at it"), lambda: self._goOn(folder, lambda: self._compare(versions[-1])))
+        elif works(lambda: _isTrained(folder)):
+            error = ModelError(_("{} comes from another program.").format(folder.name))
+            remedy = Remedy(_("Adopt it"), lambda: self._adopt(folder))
         else:
             remedy = None
         self._context.fail(error, remedy)
@@ -203,17 +218,14 @@ class Opening:
         self.message = text
         self._context.changed()
 
-    def _free(self, name: str) -> Path:
-        """Return a folder for a model that does not exist yet."""
-        number, folder = 1, self.folderOf(name)
-        while folder.exists():
-            number += 1
-            folder = self.folderOf(f"{name} {number}")
-        return folder
-
 
 def _isModel(folder: Path) -> bool:
     return works((folder / MODEL).is_file)
+
+
+def _isTrained(folder: Path) -> bool:
+    """Return whether nnU-Net's plans lie in a folder, or not far below, as in those of TotalSegmentator."""
+    return any(next(folder.glob(below + _PLANS), None) is not None for below in ("", "*/", "*/*/"))
 
 
 def works(test: Callable[[], bool]) -> bool:

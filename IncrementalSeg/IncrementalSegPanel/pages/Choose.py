@@ -18,6 +18,12 @@ def modelFolder(models: Path) -> Path | None:
     return _asked(lambda window: qt.QFileDialog.getExistingDirectory(window, _("Open a model"), str(models)))
 
 
+def trainedFolder(models: Path) -> Path | None:
+    """Ask for a folder of another program; the question begins in the folder that holds the models folder."""
+    title, start = _("Adopt a model of nnU-Net or TotalSegmentator"), str(models.parent)
+    return _asked(lambda window: qt.QFileDialog.getExistingDirectory(window, title, start))
+
+
 def packageToRead(models: Path) -> Path | None:
     """Ask for a package, beginning in the folder that holds the models folder."""
     start, filters = str(models.parent), _("Packages") + f" (*{PACKAGE})"

@@ -1,4 +1,4 @@
-"""The ways to a model: try the sample, open one, or begin a new one."""
+"""The ways to a model: try the sample, open one, adopt one, or begin a new one."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class ModelPage(Page):
         ui.pathEdit.connect("returnPressed()", self._openTyped)
         ui.browseButton.connect("clicked()", self._browse)
         ui.recentList.connect("itemActivated(QListWidgetItem*)", self._openRecent)
+        ui.adoptButton.connect("clicked()", self._adopt)
         ui.nameEdit.connect("textChanged(QString)", lambda _text: self.render())
         ui.nameEdit.connect("returnPressed()", self._begin)
         ui.newButton.connect("clicked()", self._begin)
@@ -84,6 +85,11 @@ class ModelPage(Page):
         path = Choose.modelFolder(self.session.folders.models)
         if path is not None:
             self._open(path)
+
+    def _adopt(self) -> None:
+        path = Choose.trainedFolder(self.session.folders.models)
+        if path is not None:
+            self.session.adopting.begin(path)
 
     def _begin(self) -> None:
         if not self.session.opening.obstacleToName(self.ui.nameEdit.text):
