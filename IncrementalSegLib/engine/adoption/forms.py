@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -15,6 +16,7 @@ from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.types import Json
 
 _MOST_BYTES = 20_000_000  # of a plans.json; those of large data sets have a few hundred kilobytes
+_MOST_VOXELS = 2**27  # of a patch; one layer of 32 features on it takes 17 GB, so that no GPU has trained on it
 _Positive = Annotated[float, Field(gt=0, le=1e6)]
 _Size = Annotated[int, Field(ge=1, le=4096)]
 _Count = Annotated[int, Field(ge=1, le=64)]
@@ -87,11 +89,17 @@ class ResamplingArguments(_Exact):
     separate_z_anisotropy_threshold: Literal[3] = 3
 
 
+def _trainable(patch: tuple[int, ...]) -> tuple[int, ...]:
+    if math.prod(patch) > _MOST_VOXELS:
+        raise ValueError(f"a patch has at most {_MOST_VOXELS} voxels")
+    return patch
+
+
 class Configuration(_Form):
     """A configuration, such as 3d_fullres, with what it inherits."""
 
     preprocessor_name: Literal["DefaultPreprocessor"]
-    patch_size: Annotated[tuple[_Size, ...], Field(min_length=2, max_length=3)]
+    patch_size: Annotated[tuple[_Size, ...], Field(min_length=2, max_length=3), AfterValidator(_trainable)]
     median_image_size_in_voxels: tuple[_Positive, ...]
     spacing: tuple[_Positive, ...]
     normalization_schemes: tuple[_Text, ...]

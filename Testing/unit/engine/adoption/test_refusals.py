@@ -132,6 +132,7 @@ def test_the_folder_around_is_enough_unless_it_holds_several(folder, tmp_path):
         (lambda plan: plan["configurations"]["3d_fullres"].update(normalization_schemes=["MyScheme"]), "'MyScheme'"),
         (lambda plan: plan["configurations"]["3d_fullres"].update(spacing=[1.0, 0.0, 1.0]), "spacing"),
         (lambda plan: plan["configurations"]["3d_fullres"].update(patch_size=[8, 15, 16]), "cannot be halved"),
+        (lambda plan: plan["configurations"]["3d_fullres"].update(patch_size=[4096] * 3), "at most 134217728 voxels"),
         (lambda plan: plan["configurations"]["3d_fullres"].update(patch_size=[16, 16]), "its patches have 2 axes"),
         (
             lambda plan: plan["configurations"]["3d_fullres"]["architecture"].update(network_class_name="Primus"),
