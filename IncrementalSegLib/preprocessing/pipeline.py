@@ -189,9 +189,7 @@ def _target_spacing(volume: Volume, plan: Plan, record: Record) -> list[float]:
 
 
 def _target_size(volume: Volume, plan: Plan, record: Record) -> Size:
-    spacings = zip(record.seen, _spacing(volume, record), _target_spacing(volume, plan, record), strict=True)
-    depth, height, width = (max(1, round(own / wanted * size)) for size, own, wanted in spacings)
-    return depth, height, width
+    return plan.resampled_size(record.seen, _spacing(volume, record))
 
 
 def _splined(image: Tensor, size: Size, orders: Orders) -> Tensor:

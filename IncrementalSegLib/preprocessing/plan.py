@@ -14,6 +14,7 @@ from IncrementalSegLib.preprocessing.geometry import VIEWS, orient
 from IncrementalSegLib.preprocessing.intensity import CLIP_PERCENT, CT_WINDOW, Normalisation
 from IncrementalSegLib.preprocessing.rules import Rules
 from IncrementalSegLib.types import Dimension
+from IncrementalSegLib.volumes.memory import require_memory
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
 FAR_SPACING = 3.0
@@ -83,7 +84,8 @@ class Plan(BaseModel):
         """Refuse a scan that cannot be brought to the model's grid.
 
         Raises:
-            DataError: Other number of channels, 2-D against 3-D, or a spacing far from the model's.
+            DataError: Other number of channels, 2-D against 3-D, a spacing far from the model's, or on the model's grid
+                larger than the free memory.
         """
         if volume.channels != self.channels:
             raise DataError(
@@ -96,17 +98,41 @@ class Plan(BaseModel):
                 f"{name} is {one[volume.grid.planar]}, the model was taught on {many[self.planar]}.",
                 todo="Use another model for it.",
             )
-        if self.planar or self.rules is not None:  # nnU-Net resamples from any spacing
-            return
         order, _ = self.turning(volume.grid)
-        spacing = [volume.grid.spacing[2 - axis] for axis in order]
-        for axis, (own, wanted) in enumerate(zip(spacing, self.spacing, strict=True)):
-            if wanted is not None and not 1 / (FAR_SPACING * self.coarsening) <= own / wanted <= FAR_SPACING:
-                raise DataError(
-                    f"{name} has a spacing of {own:.3g} mm along {'DHW'[axis]}, the model works at {wanted:.3g} mm.",
-                    f"More than {FAR_SPACING:g} times finer or coarser gives unreliable results.",
-                    "Check the header of the scan, or teach another model for such scans.",
-                )
+        spacing = [volume.grid.steps[axis] for axis in order]
+        target = [own if wanted is None else wanted for own, wanted in zip(spacing, self.spacing, strict=True)]
+        if not self.planar and self.rules is None:  # nnU-Net resamples from any spacing
+            for axis, (own, wanted) in enumerate(zip(spacing, target, strict=True)):
+                if not 1 / (FAR_SPACING * self.coarsening) <= own / wanted <= FAR_SPACING:
+                    raise DataError(
+                        f"{name} has a spacing of {own:.3g} mm along {'DHW'[axis]}, the model works at {wanted:.3g} "
+                        "mm.",
+                        f"More than {FAR_SPACING:g} times finer or coarser gives unreliable results.",
+                        "Check the header of the scan, or teach another model for such scans.",
+                    )
+        seen = volume.grid.shape if self.rules is None else tuple(part.stop - part.start for part in volume.content)
+        size = self.resampled_size([seen[axis] for axis in order], spacing)
+        require_memory(
+            f"{name}, on the grid of the model,",
+            volume.channels * math.prod(map(max, size, self.patch)),
+            0,
+            f"Its spacing is {_times(spacing)} mm; the model works at {_times(target)} mm, with patches of "
+            f"{_times(self.patch)} voxels.",
+            "Check the spacing in its header, close other programs, or crop the scan.",
+        )
+
+    def resampled_size(self, size: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
+        """Return the size on the model's grid.
+
+        Args:
+            size: D, H, W of a turned scan, or of a part of it.
+            spacing: Its own, in mm.
+        """
+        axes = zip(size, spacing, self.spacing, strict=True)
+        depth, height, width = (
+            max(1, round(own / (own if wanted is None else wanted) * count)) for count, own, wanted in axes
+        )
+        return depth, height, width
 
 
 def plan_for(
@@ -183,6 +209,10 @@ def _slice_axis(grids: Sequence[Grid]) -> int:
         few = min(range(3), key=lambda axis: shape[axis])
         votes[thick if spacing[thick] > _ANISOTROPIC * sorted(spacing)[1] else few] += 1
     return votes.most_common(1)[0][0]
+
+
+def _times(numbers: Sequence[float]) -> str:
+    return " x ".join(f"{number:.4g}" for number in numbers)
 
 
 def _round_up(size: int, multiple: int) -> int:

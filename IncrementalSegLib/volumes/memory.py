@@ -17,13 +17,21 @@ _UNLIMITED = 1 << 60
 """A limit of control groups above this one is none."""
 
 
-def require_memory(name: str, voxels: int, itemsize: int) -> None:
+def require_memory(
+    name: str,
+    voxels: int,
+    itemsize: int,
+    why: str = "Its header may be damaged.",
+    todo: str = "Check the size that the header gives, close other programs, or crop or resample the scan.",
+) -> None:
     """Refuse a scan that the whole way from reading to the result cannot hold, before anything is allocated.
 
     Args:
         name: Name of the file, for the message.
         voxels: Number of samples, of all channels.
         itemsize: Bytes of one sample.
+        why: What may have made it so large.
+        todo: What to do next.
 
     Raises:
         DataError: The free memory is smaller than what the scan needs.
@@ -34,8 +42,8 @@ def require_memory(name: str, voxels: int, itemsize: int) -> None:
         raise DataError(
             f"{name} needs {bytes_text(needed)} of memory for its {voxels:.3g} voxels; this machine has "
             f"{bytes_text(free)} free.",
-            "Its header may be damaged.",
-            "Check the size that the header gives, close other programs, or crop or resample the scan.",
+            why,
+            todo,
         )
 
 

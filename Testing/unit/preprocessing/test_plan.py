@@ -6,7 +6,11 @@ from scans import toy
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
+from IncrementalSegLib.preprocessing.rules import Resampling, Rules
+from IncrementalSegLib.volumes import memory
 from IncrementalSegLib.volumes.volume import Grid, Volume
+
+CUBIC = Resampling(order=3)
 
 SAGITTAL = (0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, 0.0)
@@ -98,6 +102,29 @@ def test_a_model_takes_the_large_scans_that_it_was_planned_from(dimension):
     finer = replace(grid, spacing=(0.25, 0.25, 5.0))
     with pytest.raises(DataError, match=r"0\.25 mm along H, the model works at 3\.2 mm"):
         plan.check(Volume(np.zeros((1, *grid.shape), np.int8), finer), "The CT")
+
+
+@pytest.mark.parametrize(("rules", "voxels"), [(None, 128), (Rules(intensities=(), scans=CUBIC, scores=CUBIC), 64)])
+def test_a_scan_that_is_too_large_on_the_models_grid_is_refused_before_it_is_resampled(rules, voxels, monkeypatch):
+    grid = Grid((2, 4, 4))
+    array = np.zeros((1, *grid.shape), np.int8)
+    array[:, :, :2] = 1  # by rules of nnU-Net half of the scan is seen
+    plan = plan_for([replace(grid, spacing=(0.5, 0.5, 1.0))], 1, 2, 1, 8, 1).model_copy(update={"rules": rules})
+    free = memory.PIPELINE_BYTES * voxels
+    monkeypatch.setattr(memory, "free_memory", lambda: free)
+    plan.check(Volume(array, grid), "The scan x")
+    monkeypatch.setattr(memory, "free_memory", lambda: free - 1)
+    said = r"The scan x, on the grid of the model, needs .* 1 x 1 x 1 mm; the model works at 1 x 0\.5 x 0\.5 mm"
+    with pytest.raises(DataError, match=said):
+        plan.check(Volume(array, grid), "The scan x")
+
+
+def test_the_patch_of_a_model_has_to_fit_into_memory(monkeypatch):
+    volume, _ = toy()
+    plan = plan_for([volume.grid], 1, 3, 8, 64, 64).model_copy(update={"patch": (1024, 1024, 1024)})
+    monkeypatch.setattr(memory, "free_memory", lambda: 16 * 10**9)
+    with pytest.raises(DataError, match=r"needs 17\.2 GB .*patches of 1024 x 1024 x 1024"):
+        plan.check(volume, "The scan x")
 
 
 def test_other_channels_and_pictures_are_refused():
