@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -10,7 +11,8 @@ from typing import Any, ClassVar
 _LONGEST_NAME = 300  # characters
 _LONGEST_LISTING = 40  # names; of more only the nearest are listed
 _NEAREST = 5
-
+_OF_A_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM})
+"""Faults of a path that a person gave, and not of the program."""
 
 INTACT = "What was saved before is intact."
 """All that holds whenever writing or memory fails: files are whole or not there, but some may be saved by then."""
@@ -182,7 +184,7 @@ class UnknownNameError(IncrementalSegError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], why: str = "") -> None:
         known = sorted(known)
-        name = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."  # comparing takes its square
+        name = _shortened(name)  # comparing takes its square
         lowered = {item.casefold(): item for item in known}
         near = difflib.get_close_matches(name.casefold(), lowered, n=1, cutoff=0.5)
         hint = f"Did you mean {lowered[near[0]]!r}?" if near else ""
@@ -205,8 +207,18 @@ def explain(error: BaseException) -> IncrementalSegError:
         )
     if isinstance(error, MemoryError):
         return NoMemoryError("The memory of this computer ran out.", INTACT, "Use fewer or smaller scans.")
+    if isinstance(error, OSError) and error.errno in _OF_A_PATH and error.filename is not None:
+        return IncrementalSegError(
+            f"{_shortened(str(error.filename))} cannot be used.",
+            f"The system says: {error.strerror}.",
+            "Check the path, and your rights there.",
+        )
     return IncrementalSegError(
         f"{type(error).__name__}: {str(error).strip() or 'no reason given'}.",
         "This is a fault of the program.",
         Hint("Please report it with what ", CommandRef("doctor"), " finds."),
     )
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."

@@ -5,7 +5,15 @@ import pickle
 import pytest
 
 from IncrementalSegLib import errors
-from IncrementalSegLib.errors import CommandRef, Hint, IncrementalSegError, OptionRef, UnknownNameError, phrased
+from IncrementalSegLib.errors import (
+    CommandRef,
+    Hint,
+    IncrementalSegError,
+    OptionRef,
+    UnknownNameError,
+    explain,
+    phrased,
+)
 
 
 @pytest.mark.parametrize(
@@ -95,3 +103,14 @@ def test_a_hint_goes_over_the_wire_and_out_of_a_process():
 
 def test_a_path_with_braces_stays_as_it_is():
     assert Hint("Look into {a}.") == "Look into {a}."
+
+
+def test_a_path_that_the_system_refuses_is_no_fault_of_the_program(tmp_path):
+    with pytest.raises(OSError, match="too long") as found:
+        (tmp_path / ("x" * 400)).stat()
+    error = explain(found.value)
+    assert len(error.what) < 330
+    assert error.what.endswith("x... cannot be used.")
+    assert "File name too long" in error.why
+    assert "Check the path" in error.todo
+    assert "fault of the program" in explain(FileNotFoundError(2, "No such file", "a")).why
