@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -87,7 +88,7 @@ def _in_child(folder: Path, paths: Sequence[Path], progress: Share) -> None:
     """Let the child write into a folder what it expects of checkpoints.
 
     Raises:
-        ModelError: It took too long, or did not end well.
+        ModelError: It took too long, found the disk full, or did not end well.
     """
     end = time.monotonic() + _SECONDS
     with subprocess.Popen(  # noqa: S603  (this program, with paths as arguments)
@@ -107,6 +108,13 @@ def _in_child(folder: Path, paths: Sequence[Path], progress: Share) -> None:
                     child.wait(_EVERY)
         finally:
             child.kill()
+    if child.returncode and shutil.disk_usage(folder).free < sum(path.stat().st_size for path in paths):
+        raise refused(
+            paths[0],
+            f"there is not enough room for its weights on the disk of {folder.parent}",
+            "They are taken out of it in a temporary folder.",
+            "Free some space, or name another folder in the environment variable TMPDIR.",
+        )
     if child.returncode:
         raise _refused(paths[0], f"the process that reads it ended with status {child.returncode}")
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from nnunet_folders import write_trained
 
+from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
 from IncrementalSegLib.engine.adoption.child import Inert
+from IncrementalSegLib.errors import ModelError
 
 ROOT = Path(__file__).resolve().parents[4]
 ATTEMPT = """
@@ -47,6 +50,16 @@ def test_the_child_can_write_into_its_folder_alone(attempt, can, tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode == 0, "done" in done.stdout) == (can, can), done.stderr
     assert [item.name for item in tmp_path.iterdir()] == ["output"]
+
+
+def test_a_full_disk_is_no_fault_of_the_checkpoint(tmp_path, monkeypatch):
+    trained = write_trained(tmp_path / "trained")
+    monkeypatch.setattr(checkpoint, "_CHILD", (sys.executable, "-c", "raise SystemExit(1)"))
+    with pytest.raises(ModelError, match="ended with status 1"):
+        adopt_nnunet(trained, tmp_path / "model")
+    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(ModelError, match=r"fold_all/checkpoint_final.pth .* not enough room .* TMPDIR"):
+        adopt_nnunet(trained, tmp_path / "model")
 
 
 def test_what_stands_for_other_types_holds_nothing():
