@@ -272,7 +272,7 @@ def _undescribed(names: Sequence[str]) -> str:
     """Say of which structures the training scans cannot be compared with new ones."""
     return (
         f"No description of the training scans of {', '.join(names)} is stored, so the new scans cannot be compared "
-        "with them. Forgetting a case deletes the description for every structure that the case taught."
+        "with them: the structure was adopted, or a case that taught it was forgotten."
     )
 
 

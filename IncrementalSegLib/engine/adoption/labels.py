@@ -9,6 +9,7 @@ from pathlib import Path
 
 from IncrementalSegLib.engine.adoption.forms import OWN, DatasetForm, Look
 from IncrementalSegLib.engine.adoption.refusal import refused
+from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.names import name_key
 from IncrementalSegLib.structures import Structure, StructureList, check_name
 from IncrementalSegLib.terminology import terminology_of
@@ -71,7 +72,7 @@ def labels_of(dataset: DatasetForm, path: Path, codes: Callable[[str], str | Non
         codes: Returns the terminology entry of a structure by its name, where the data set states none.
 
     Raises:
-        ModelError: A label is missing, means two structures, or has the name of another.
+        ModelError: A label is missing, means two structures, or has no proper name or that of another.
     """
     values = {name: _values(value) for name, value in dataset.labels.items()}
     if values.get(BACKGROUND) != (0,):
@@ -135,12 +136,19 @@ def _values(value: int | Sequence[int]) -> tuple[int, ...]:
 def _structures(
     names: Sequence[str], looks: Mapping[str, Look], codes: Callable[[str], str | None], path: Path
 ) -> StructureList:
-    found = [check_name(_SEPARATORS.sub(" ", name)) for name in names]
+    found = [_name(name, path) for name in names]
     keys = [name_key(name) for name in (BACKGROUND, *found)]
     for name in found:
         if keys.count(name_key(name)) > 1:
             raise refused(path, f"two of its labels are called {name!r}")
     return StructureList(tuple(_structure(name, looks.get(name), codes) for name in found))
+
+
+def _name(name: str, path: Path) -> str:
+    try:
+        return check_name(_SEPARATORS.sub(" ", name))
+    except OptionError as error:
+        raise refused(path, f"one of its labels has no proper name: {error.what.rstrip('.')}") from error
 
 
 def _structure(name: str, look: Look | None, codes: Callable[[str], str | None]) -> Structure:

@@ -118,8 +118,9 @@ def _check(found: LoadedModel) -> int:
     own = [item.name for item in record.structures if segmenter.trunk_of[item.id] in segmenter.branches]
     apart = own or [item.name for item in record.structures if segmenter.trunk_of[item.id] != serving[0]]
     if apart:
+        have = "has a network or a branch of its own" if len(apart) == 1 else "have networks or branches of their own"
         raise inexpressible(
-            f"{', '.join(apart)} {'has' if len(apart) == 1 else 'have'} a network or a branch of their own",
+            f"{', '.join(apart)} {have}",
             "nnU-Net has one network for all structures.",
             f"Release an earlier version, remove {apart[0]}, or teach it with a method that trains the shared network.",
             what=what,

@@ -164,6 +164,10 @@ def test_plans_that_are_unknown(folder, tmp_path, change, reason):
         (lambda data: data.update(labels={"background": 0, "left": 1, "right": 3}), "not 0 to 2"),
         (lambda data: data.update(labels={"background": 0, "left": 1, "right": 1}), "not 0 to 2"),
         (lambda data: data.update(labels={"background": 0, "left": 1, "Left": 2}), "called"),
+        (
+            lambda data: data.update(labels={"background": 0, "": 1, "right": 2}),
+            "dataset.json cannot be adopted: one of",
+        ),
         (lambda data: data.update(labels={"background": 0, "Background": 1, "right": 2}), "called 'Background'"),
         (lambda data: data.update(labels={**LABELS, "ignore": 7}), "ignore label"),
         (lambda data: data.update(labels=REGIONS), "regions_class_order"),
