@@ -36,7 +36,7 @@ def before_and_after(operation: str, zygote: Zygote, places: Places) -> tuple[St
 @pytest.mark.parametrize(
     "operation",
     [
-        pytest.param(name, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]) if name in LONG else name
+        pytest.param(name, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]) if name in LONG else name
         for name in OPERATIONS
     ],
 )
