@@ -85,12 +85,7 @@ def adopt_nnunet(
     """
     began = time.monotonic()
     target = create_or_open(model)
-    if target.numbers():
-        raise ModelError(
-            f"{model} holds a model already.",
-            "What is adopted becomes a new model.",
-            "Choose a folder that does not exist yet.",
-        )
+    _check_new(target)
     found = read_nnunet(folder, folds=folds, checkpoint=checkpoint, codes=codes, progress=progress)
     return _write(target, found, time.monotonic() - began)
 
@@ -206,4 +201,14 @@ def _write(target: ModelFolder, found: Adoptable, seconds: float) -> VersionReco
         "card": {"name": target.name if target.current else "", "license": origin["license"]},
     }
     with target.writing():
+        _check_new(target)  # reading takes minutes, and another process may have made a model meanwhile
         return target.write(record, tensors, documents)
+
+
+def _check_new(target: ModelFolder) -> None:
+    if target.numbers():
+        raise ModelError(
+            f"{target.path} holds a model already.",
+            "What is adopted becomes a new model.",
+            "Choose a folder that does not exist yet.",
+        )

@@ -13,6 +13,7 @@ from IncrementalSegLib.engine.adoption import adopt, checkpoint
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
 from IncrementalSegLib.engine.adoption.weights import fill
 from IncrementalSegLib.errors import IncrementalSegError, ModelError, OptionError
+from IncrementalSegLib.store.versions import open_model
 
 
 @pytest.fixture(autouse=True)
@@ -199,6 +200,20 @@ def test_a_model_that_is_there_already(folder, tmp_path):
     adopt_nnunet(folder, tmp_path / "model")
     with pytest.raises(ModelError, match="holds a model already"):
         adopt_nnunet(folder, tmp_path / "model")
+
+
+def test_a_model_that_another_process_makes_meanwhile_stays_as_it_is(folder, tmp_path, monkeypatch):
+    def read(*given, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr(adopt, "read_nnunet", read_nnunet)
+            adopt_nnunet(folder, tmp_path / "model")
+        return read_nnunet(*given, **options)
+
+    read_nnunet = adopt.read_nnunet
+    monkeypatch.setattr(adopt, "read_nnunet", read)
+    with pytest.raises(ModelError, match="holds a model already"):
+        adopt_nnunet(folder, tmp_path / "model")
+    assert open_model(tmp_path / "model").numbers() == [1]
 
 
 def test_trainers_of_nnunet_that_keep_the_network(folder, tmp_path):
