@@ -166,8 +166,8 @@ class ModelReader:
         return sorted((int(item.name), item) for item in versions.iterdir() if re.fullmatch(r"\d{4,9}", item.name))
 
     def _locate(self, number: int | None) -> tuple[int, Path]:
-        number = self.current if number is None else number
-        if number == 0:
+        asked, number = number, self.current if number is None else number
+        if asked is None and number == 0:
             raise ModelError(f"The model {self.path} holds no version yet.", todo="Teach it a structure with learn.")
         folder = self._folder(number)
         if not (folder / MANIFEST).is_file():

@@ -48,6 +48,12 @@ def test_what_is_written_is_read_back(model: ModelFolder) -> None:
     model.verify()
 
 
+@pytest.mark.parametrize("number", [0, -1, 2])
+def test_a_version_that_is_not_there_is_named(model: ModelFolder, number: int) -> None:
+    with pytest.raises(UnknownNameError, match=f"no version called '{number}'.*Known: 1"):
+        model.record(number)
+
+
 def test_nothing_is_on_disk_before_the_first_version(tmp_path: Path) -> None:
     folder = create_or_open(tmp_path / "new" / "My shoulder")
     assert (folder.current, folder.numbers(), folder.name) == (0, [], "My shoulder")
