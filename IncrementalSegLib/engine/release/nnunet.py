@@ -32,7 +32,7 @@ from IncrementalSegLib.types import Json
 TRAINER = "nnUNetTrainer"
 """Trainer that is named in a release: the one whose network is that of the plans."""
 
-_DATASET_NAME = re.compile(r"Dataset(\d{3})_.+")
+_DATASET_NAME = re.compile(r"Dataset([0-9]{3})_.+")
 
 
 def release_nnunet(

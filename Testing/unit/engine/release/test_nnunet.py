@@ -135,6 +135,8 @@ def test_the_folder_has_the_name_by_which_nnunet_finds_it(tmp_path):
     found = release_nnunet(tmp_path / "model", tmp_path / "Dataset042_Mine")
     assert found.folder == tmp_path / "Dataset042_Mine" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
     assert found.command == "nnUNetv2_predict -i SCANS -o OUTLINES -d 42 -c 3d_fullres -f 0 1"
+    other = release_nnunet(tmp_path / "model", tmp_path / "Dataset٠٤٢_Mine")  # digits that nnU-Net does not write
+    assert other.folder == tmp_path / "Dataset٠٤٢_Mine"
     plain = release_nnunet(tmp_path / "model", tmp_path / "my folder")
     assert plain.command == "nnUNetv2_predict_from_modelfolder -i SCANS -o OUTLINES -m 'my folder' -f 0 1"
     with pytest.raises(ModelError, match="already there"):
