@@ -215,6 +215,21 @@ def parse_names(text: str) -> list[StructureSpec]:
     return specs_of([StructureSpec(name, label) for name, label in pairs])
 
 
+def names_in(text: str) -> list[str]:
+    """Read comma-separated names of structures of a model, where no labels of data are read.
+
+    Raises:
+        OptionError: As :func:`parse_names` does, or a label is given.
+    """
+    specs = parse_names(text)
+    for item in specs:
+        if item.label != item.name:
+            raise OptionError(
+                f"{item.name}={item.label} names a label of data.", "No labels are read here.", f"Write {item.name}."
+            )
+    return [item.name for item in specs]
+
+
 def split_names(text: str, separator: str) -> list[tuple[str, str]]:
     """Split ``NAME`` or ``NAME=VALUE`` at a separator; double quotes around either protect what is in them.
 

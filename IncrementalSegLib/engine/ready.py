@@ -19,7 +19,7 @@ from IncrementalSegLib.evaluation.domain import ScanFeatures
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.store.versions import open_model
-from IncrementalSegLib.structures import StructureList, parse_names
+from IncrementalSegLib.structures import StructureList, names_in
 from IncrementalSegLib.types import DeviceName
 from IncrementalSegLib.volumes.checks import judge_image
 from IncrementalSegLib.volumes.io import read_volume
@@ -71,7 +71,7 @@ class ReadyModel:
         """
         warnings = [] if warnings is None else warnings
         folder = open_model(model)
-        names = None if structures is None else [item.name for item in parse_names(structures)]
+        names = None if structures is None else names_in(structures)
         chosen = folder.record(version).structures.select(names)
         runtime = start(device)
         loaded = loader(folder, runtime, version)

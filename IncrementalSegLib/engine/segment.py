@@ -31,7 +31,7 @@ from IncrementalSegLib.inference.predictor import embedding_of
 from IncrementalSegLib.options import CONFIG, called_with
 from IncrementalSegLib.progress import Phase, Share
 from IncrementalSegLib.store.versions import open_model
-from IncrementalSegLib.structures import StructureList, parse_names
+from IncrementalSegLib.structures import StructureList, names_in
 from IncrementalSegLib.types import Json, StructureId
 from IncrementalSegLib.volumes.volume import Grid
 
@@ -221,7 +221,7 @@ def _compared(call: SegmentCall) -> StructureList:
     if call.similarity is None:
         return StructureList()
     known = open_model(call.model).record(call.version).structures
-    return known.select([item.name for item in parse_names(call.similarity)])
+    return known.select(names_in(call.similarity))
 
 
 def _foremost(call: SegmentCall, files: Sequence[Path]) -> tuple[StructureId, ...]:
@@ -235,7 +235,7 @@ def _foremost(call: SegmentCall, files: Sequence[Path]) -> tuple[StructureId, ..
             Hint("Leave out ", OptionRef("precedence"), ", or write a label map: ", OptionRef("format", "nii.gz"), "."),
         )
     known = open_model(call.model).record(call.version).structures
-    return tuple(known.named(item.name).id for item in parse_names(call.precedence))
+    return tuple(known.named(name).id for name in names_in(call.precedence))
 
 
 def _check_calibrated(ready: ReadyModel, unknown: bool) -> None:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from IncrementalSegLib.errors import ModelError, OptionError, UnknownNameError
-from IncrementalSegLib.structures import Structure, StructureList, StructureSpec, parse_names, specs_of
+from IncrementalSegLib.structures import Structure, StructureList, StructureSpec, names_in, parse_names, specs_of
 
 
 @pytest.fixture
@@ -107,6 +107,12 @@ def test_names_are_read(text, expected):
 def test_names_that_cannot_be_read_are_refused(text, message):
     with pytest.raises(OptionError, match=message):
         parse_names(text)
+
+
+def test_a_label_is_refused_where_no_data_are_read():
+    assert names_in('Femur, "left kidney"') == ["Femur", "left kidney"]
+    with pytest.raises(OptionError, match=r"tibia=shin names a label of data.*Write tibia"):
+        names_in("femur, tibia=shin")
 
 
 def test_a_request_may_bring_terminology_and_colour():
