@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from IncrementalSegLib.methods.base.branching_heads import BranchingHeads
 from IncrementalSegLib.methods.base.incremental_heads import HeadOptions
+from IncrementalSegLib.networks.branches.adapter import Rank
 from IncrementalSegLib.networks.config import BranchConfig
 from IncrementalSegLib.registry import register
 
@@ -13,7 +12,7 @@ from IncrementalSegLib.registry import register
 class AdapterOptions(HeadOptions):
     """Options of adapter."""
 
-    rank: int = Field(8, ge=1, le=1024)
+    rank: Rank = 8
     """Rank of the change of each convolution; our own choice."""
 
 

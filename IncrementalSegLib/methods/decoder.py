@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from IncrementalSegLib.methods.base.branching_heads import BranchingHeads
 from IncrementalSegLib.methods.base.incremental_heads import HeadOptions
+from IncrementalSegLib.networks.branches.decoder import Width
 from IncrementalSegLib.networks.config import BranchConfig
 from IncrementalSegLib.registry import register
 
@@ -13,7 +12,7 @@ from IncrementalSegLib.registry import register
 class DecoderOptions(HeadOptions):
     """Options of decoder."""
 
-    width: float = Field(0.5, gt=0, le=1)
+    width: Width = 0.5
     """Filters of each level of a decoder relative to the trunk's; our own choice. With 0.5 a decoder has about a
     quarter of the weights of the trunk."""
 

@@ -8,6 +8,8 @@ normalisation of its own.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import nn
 
@@ -18,20 +20,20 @@ from IncrementalSegLib.registry import register
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-class AdapterOptions(BranchOptions):
-    """Options of adapters."""
-
-    rank: int = Field(ge=1, le=1024)
-    """Rank of the change of each convolution."""
+Rank = Annotated[int, Field(ge=1, le=1024)]
+"""Rank of the change of each convolution."""
 
 
 @register("branch", "adapter")
 class Adapter(Branch):
     """The second half of the trunk with adapted convolutions; at first it gives what the trunk gives."""
 
-    Options = AdapterOptions
+    class Options(BranchOptions):
+        """Options of adapters."""
 
-    def second_half(self, trunk: Halved, options: AdapterOptions) -> Halved:
+        rank: Rank
+
+    def second_half(self, trunk: Halved, options: Options) -> Halved:
         """Return the layers of the trunk, with adapters and with copies of everything but convolutions."""
         half = trunk.second_half(trunk.config.widths)
         half.load_state_dict({name: trunk.state_dict()[name] for name in half.state_dict()})

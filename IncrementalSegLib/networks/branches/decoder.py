@@ -6,6 +6,8 @@ training.  Our own choice: decoders are narrow from the beginning, and each has 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from IncrementalSegLib.networks.branching import Branch, BranchOptions, Halved
@@ -15,20 +17,20 @@ LEAST = 4
 """Filters that a level has at least."""
 
 
-class DecoderOptions(BranchOptions):
-    """Options of a decoder."""
-
-    width: float = Field(gt=0, le=1)
-    """Filters of each level relative to the trunk's."""
+Width = Annotated[float, Field(gt=0, le=1)]
+"""Filters of each level relative to the trunk's."""
 
 
 @register("branch", "decoder")
 class Decoder(Branch):
     """The coarsest level and the decoder of the trunk, freshly initialised with fewer filters."""
 
-    Options = DecoderOptions
+    class Options(BranchOptions):
+        """Options of a decoder."""
 
-    def second_half(self, trunk: Halved, options: DecoderOptions) -> Halved:
+        width: Width
+
+    def second_half(self, trunk: Halved, options: Options) -> Halved:
         """Return the narrow decoder."""
         return trunk.second_half(
             [max(min(LEAST, width), round(width * options.width)) for width in trunk.config.widths]
