@@ -13,7 +13,7 @@ from mrml.segmented import SHAPE, STRUCTURES, TUMOUR, content, draw, voxels, wri
 
 from IncrementalSegLib.correction.strokes import read_strokes  # noqa: E402
 from IncrementalSegLib.errors import DataError, UnknownNameError  # noqa: E402
-from IncrementalSegLib.structures import BACKGROUND, StructureList  # noqa: E402
+from IncrementalSegLib.structures import BACKGROUND, Structure, StructureList  # noqa: E402
 from IncrementalSegLib.volumes.io import read_volume  # noqa: E402
 
 PLACE = (slice(2, 4), slice(1, 3), slice(5, 7))
@@ -49,6 +49,17 @@ def test_a_structure_that_the_model_has_learned_since_is_added_and_strokes_stay(
     painted = draw(node, TUMOUR.id, PLACE)
     bridge.strokes.prepare(scan, STRUCTURES)
     assert node.GetSegmentation().GetNumberOfSegments() == 4
+    np.testing.assert_array_equal(voxels(node, TUMOUR.id), painted)
+
+
+def test_strokes_of_another_model_are_apart_and_stay_hidden(bridge, scan):
+    node, stranger = bridge.strokes.prepare(scan, STRUCTURES), Structure.create("spleen", 1)
+    painted = draw(node, TUMOUR.id, PLACE)
+    bridge.strokes.hide()
+    other = bridge.strokes.prepare(scan, [stranger])
+    assert list(other.GetSegmentation().GetSegmentIDs()) == [stranger.id, BACKGROUND]
+    assert (node.GetDisplayVisibility(), other.GetDisplayVisibility()) == (0, 1)
+    assert bridge.strokes.prepare(scan, STRUCTURES) is node
     np.testing.assert_array_equal(voxels(node, TUMOUR.id), painted)
 
 
@@ -148,8 +159,8 @@ def test_strokes_are_hidden_with_the_page_and_with_their_scan(bridge, scan):
     assert not node.GetDisplayVisibility()
     bridge.showScan(scan)
     assert node.GetDisplayVisibility()
-    bridge.strokes.hide()
     bridge.showScan(other)
+    bridge.strokes.hide()  # the page is left while another scan is looked at
     bridge.showScan(scan)
     assert not node.GetDisplayVisibility()
     assert view.GetBackgroundVolumeID() == scan.GetID()

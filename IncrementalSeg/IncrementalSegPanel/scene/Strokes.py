@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from IncrementalSegPanel.scene.Hierarchy import putBeside
 from IncrementalSegPanel.scene.ScanFiles import volume
 from IncrementalSegPanel.scene.StrokeFiles import strokePieces
 from IncrementalSegPanel.scene.Terminology import describe
-from IncrementalSegPanel.scene.Visibility import STROKES_ROLE
+from IncrementalSegPanel.scene.Visibility import STROKES_ROLE, conceal
 from IncrementalSegPanel.Translation import _
 
 _BACKGROUND = Structure(BACKGROUND, BACKGROUND, 0, (90, 150, 255))
@@ -38,6 +38,8 @@ class Strokes:
     ) -> slicer.vtkMRMLSegmentationNode:
         """Show the strokes on a scan, and return their segmentation, made on first use.
 
+        Strokes of other structures, as another model knows them, stay hidden: they teach this model nothing.
+
         Args:
             volumeNode: The scan.
             structures: What can be painted; a segment that is there stays as it is.
@@ -46,9 +48,10 @@ class Strokes:
             DataError: The scan is not in the scene any more, or holds no image.
         """
         volume(volumeNode.GetID())
-        node = strokesOf(volumeNode) or _create(volumeNode)
+        offered = (*structures, _BACKGROUND)
+        node = strokesOf(volumeNode, {structure.id for structure in offered}) or _create(volumeNode)
         segmentation = node.GetSegmentation()
-        for structure in (*structures, _BACKGROUND):
+        for structure in offered:
             if segmentation.GetSegment(structure.id) is None:
                 segment = slicer.vtkSegment()
                 describe(segment, structure)
@@ -60,7 +63,7 @@ class Strokes:
         """Hide all strokes; they stay in the scene."""
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
             if node.GetNodeReferenceID(STROKES_ROLE):
-                node.SetDisplayVisibility(False)
+                conceal(node)
 
     def export(
         self, node: slicer.vtkMRMLSegmentationNode, volumeNode: slicer.vtkMRMLScalarVolumeNode, path: Path, defer: Defer
@@ -88,10 +91,11 @@ class Strokes:
         return node
 
 
-def strokesOf(volumeNode: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLSegmentationNode | None:
-    """Return the strokes on a scan, or ``None``."""
+def strokesOf(volumeNode: slicer.vtkMRMLVolumeNode, known: Collection[str]) -> slicer.vtkMRMLSegmentationNode | None:
+    """Return the strokes on a scan that have no other segments than those with known ids, or ``None``."""
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-        if node.GetNodeReferenceID(STROKES_ROLE) == volumeNode.GetID():
+        own = node.GetNodeReferenceID(STROKES_ROLE) == volumeNode.GetID()
+        if own and set(node.GetSegmentation().GetSegmentIDs()) <= set(known):
             return node
     return None
 

@@ -37,6 +37,12 @@ def follow(shown: Collection[str]) -> None:
             node.SetDisplayVisibility(False)
 
 
+def conceal(node: slicer.vtkMRMLSegmentationNode) -> None:
+    """Hide a segmentation until it is asked for, also where it was hidden with its scan."""
+    node.RemoveAttribute(_HIDDEN)
+    node.SetDisplayVisibility(False)
+
+
 def reveal(node: slicer.vtkMRMLSegmentationNode, segmentIds: Iterable[str]) -> None:
     """Make segments visible in the slice views, however they or their segmentation were hidden."""
     node.RemoveAttribute(_HIDDEN)
