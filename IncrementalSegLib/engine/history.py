@@ -18,6 +18,9 @@ DOCUMENT = "history"
 FORGOTTEN = "forgotten"
 """Stands where the name of a case or patient stood."""
 
+ADOPTED = "adopted"
+"""Stands in place of the method of a step where another program trained the network."""
+
 log = logging.getLogger(__name__)
 
 

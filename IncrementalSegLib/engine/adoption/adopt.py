@@ -20,7 +20,7 @@ from IncrementalSegLib.engine.adoption.trainers import check_trainer
 from IncrementalSegLib.engine.adoption.translation import network_of, plan_of
 from IncrementalSegLib.engine.adoption.weights import fill
 from IncrementalSegLib.engine.domain import TrainingDomain
-from IncrementalSegLib.engine.history import History, step_entry
+from IncrementalSegLib.engine.history import ADOPTED, History, step_entry
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.names import plain, tame
@@ -32,9 +32,6 @@ from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
 from IncrementalSegLib.terminology import terminology_of
 from IncrementalSegLib.types import Json
-
-METHOD = "adopted"
-"""Stands in the history where the method of a step stands."""
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +173,7 @@ def _write(target: ModelFolder, found: Adoptable, seconds: float) -> VersionReco
     entry: Json = {
         "id": uuid.uuid4().hex,
         "number": 1,
-        "method": METHOD,
+        "method": ADOPTED,
         "taught": list(structures.ids),
         "improved": [],
         "unjudged": list(structures.ids),

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from IncrementalSegLib.engine.history import ADOPTED
 from IncrementalSegLib.names import plain
 from IncrementalSegLib.networks.task_memory import scans_in
 from IncrementalSegLib.prototypes.bank import FEW_PATIENTS
@@ -59,15 +60,9 @@ def card_page(card: Json) -> str:
     card = escaped(card)
     scans, network, held = card["scans"], card["network"], card["patient_data"]
     spacing = " x ".join("its own" if item is None else f"{item:.3g}" for item in scans["spacing"])
-    structures = [
-        f"- {item['name']}: "
-        + ("no score" if item["validation_dice"] is None else f"Dice {item['validation_dice']:.3f}")
-        + f" on {item['validation_cases']} held-out scans"
-        for item in card["structures"]
-    ]
+    structures = [f"- {item['name']}: {_score(item)}" for item in card["structures"]]
     lineage = [
-        f"- Step {item['step']}: {', '.join(item['structures']) or 'nothing any more'} by {item['method']}, "
-        f"from {item['cases']} scans of {item['patients']} patients"
+        f"- Step {item['step']}: {', '.join(item['structures']) or 'nothing any more'}, {_how(item)}"
         for item in card["lineage"]
     ]
     prototypes = [
@@ -90,7 +85,7 @@ def card_page(card: Json) -> str:
             *lineage,
             "\n## Scans\n",
             f"{scans['dimension']}-D network {network['name']} with {network['parameters']} parameters.",
-            f"{scans['channels']} channels, orientation {scans['orientation']}, spacing {spacing} mm.",
+            f"{_counted(scans['channels'], 'channel')}, orientation {scans['orientation']}, spacing {spacing} mm.",
             "\n## Patient data\n",
             f"- exemplars (pieces of scans): {held['exemplars']}, {held['exemplar_bytes'] / 1e6:.1f} MB",
             *prototypes,
@@ -115,6 +110,23 @@ def escaped(item: Any) -> Any:
 
 def _after_backslash(found: re.Match[str]) -> str:
     return f"{found[0][:-1]}\\{found[0][-1]}"
+
+
+def _score(structure: Json) -> str:
+    dice = structure["validation_dice"]
+    return (
+        "no score" if dice is None else f"Dice {dice:.3f} on {_counted(structure['validation_cases'], 'held-out scan')}"
+    )
+
+
+def _how(step: Json) -> str:
+    if step["method"] == ADOPTED:
+        return "adopted; the scans that taught it are not known here"
+    return f"by {step['method']}, from {_counted(step['cases'], 'scan')} of {_counted(step['patients'], 'patient')}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _structure(record: Json, item: Json) -> Json:

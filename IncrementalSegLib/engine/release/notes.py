@@ -80,7 +80,8 @@ def readme(release: Release, card: Json, origin: Json) -> str:
     notes = [_OVERLAPPING if release.overlapping else "Structures exclude each other.", _UNTRAINED]
     if origin:
         notes.append(
-            f"The network was adopted from {escaped(origin['folder'])} ({origin['program']}) and may know more now."
+            f"The network was adopted from {escaped(origin['folder'])} ({origin['program']})"
+            + (" and may have learned since." if release.version > 1 else ".")
         )
     return "\n".join(
         [

@@ -121,6 +121,9 @@ def test_names_looks_and_terms_go_along(tmp_path):
     page = (release.folder / "README.md").read_text("utf-8")
     for part in (release.command, "| 1 | kidney\\_right |", "CC BY 4.0", "deep supervision", "Structures exclude"):
         assert part in page
+    assert "kidney\\_right, thing, adopted; the scans that taught it are not known here" in page
+    assert "- thing: no score\n" in page
+    assert "have learned since" not in page
     assert str(tmp_path) not in page + (release.folder / "card.json").read_text("utf-8")
     document = read(release.folder, "dataset.json")
     document["incrementalseg"]["thing"] = {"color": [1, 2, 3], "terminology": "a~b~c"}
