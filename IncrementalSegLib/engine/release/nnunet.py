@@ -21,7 +21,15 @@ from IncrementalSegLib.engine.models import LoadedModel, load
 from IncrementalSegLib.engine.release.notes import Release, card_for, readme
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.files import encode_json, make_folder, plain_errors, sync_folder, temporary_sibling, write_new
+from IncrementalSegLib.files import (
+    encode_json,
+    make_folder,
+    make_inner_folder,
+    plain_errors,
+    sync_folder,
+    temporary_sibling,
+    write_new,
+)
 from IncrementalSegLib.names import tame
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.store.summary import read_summary
@@ -203,12 +211,14 @@ def _write(target: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         ModelError: It cannot be written.
     """
-    temporary = temporary_sibling(target)
     with plain_errors(target):
+        make_folder(target.parent)
+        temporary = temporary_sibling(target)
         try:
-            make_folder(target.parent)
+            temporary.mkdir()
             for name, data in files.items():
-                make_folder((temporary / name).parent)
+                if (inner := (temporary / name).parent) != temporary and not inner.exists():
+                    make_inner_folder(inner)  # fails where another release to the same folder has removed this one
                 write_new(temporary / name, data)
             temporary.rename(target)
         finally:

@@ -22,6 +22,7 @@ from IncrementalSegLib.engine.release import nnunet
 from IncrementalSegLib.engine.release.nnunet import release_nnunet
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.files import temporary_sibling
 from IncrementalSegLib.networks.task_memory import TaskMemory
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.store.versions import open_model
@@ -144,6 +145,20 @@ def test_the_folder_has_the_name_by_which_nnunet_finds_it(tmp_path):
     assert plain.command == "nnUNetv2_predict_from_modelfolder -i SCANS -o OUTLINES -m 'my folder' -f 0 1"
     with pytest.raises(ModelError, match="already there"):
         release_nnunet(tmp_path / "model", tmp_path / "my folder")
+
+
+def test_two_releases_to_one_folder_leave_a_whole_one_or_none(tmp_path, monkeypatch):
+    def write(path, data):
+        write_new(path, data)
+        if path.name == "README.md":  # another release to the same folder begins
+            temporary_sibling(tmp_path / "out")
+
+    write_new = nnunet.write_new
+    monkeypatch.setattr(nnunet, "write_new", write)
+    adopt_nnunet(write_trained(tmp_path / "trained"), tmp_path / "model")
+    with pytest.raises(ModelError, match="Cannot write"):
+        release_nnunet(tmp_path / "model", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_exported_model_is_released_as_the_original(tmp_path):
