@@ -10,7 +10,7 @@ from panel.correcting_tasks import Hand, status
 from panel.looks import faults
 from panel.shoulders import IDS, SMALL, add_shoulder, begin, result, summary
 from PySide6.QtTest import QTest
-from standin.events import settle
+from standin.events import settle, wait
 from standin.screenshot import screenshot
 from standin.window import ModulePanel
 
@@ -98,6 +98,7 @@ def test_strokes_are_painted_in_an_editor_of_their_own(page, mainWindow):
     page.panel.exit()
     assert (editor.activeEffect(), editor.observing, editor.segmentationNode()) == (None, False, None)
     page.panel.enter()
+    settle()
     assert (editor.observing, editor.segmentationNode()) == (True, page.flow.strokes)
     page.ui.doneButton.click()
     page.panel.render()
@@ -123,13 +124,29 @@ def test_the_next_scan_is_painted_with_the_effect_of_the_last_one(page):
     page.flow.enter(following)
     page.hand.introduce()
     page.panel.render()
+    assert editor.segmentationNode() is None  # with a large scan that takes long: the page is seen before
+    settle()
     assert editor.sourceVolumeNode() is following
     assert editor.activeEffect().name == "Draw"
     editor.setActiveEffect(None)
     page.flow.enter(page.scan)
     page.hand.introduce()
     page.panel.render()
+    settle()
     assert editor.activeEffect() is None
+
+
+def test_the_editor_is_made_after_the_page_is_drawn_and_begins_a_turn_later(ready):
+    editors = lambda: ready.panel.page.widget.findChildren(slicer.qMRMLSegmentEditorWidget)  # noqa: E731
+    ready.session.correcting.begin(ready.scan)
+    Hand(ready.session, summary()).introduce()
+    ready.panel.render()
+    assert not editors()
+    wait(editors)
+    (editor,) = editors()
+    assert editor.segmentationNode() is None
+    wait(editor.segmentationNode)
+    assert editor.segmentationNode() is ready.session.correcting.strokes
 
 
 def test_the_key_of_a_round_counts_in_the_views_where_strokes_are_painted(page, mainWindow):

@@ -207,6 +207,7 @@ def test_a_scene_that_closes_takes_no_editor_with_it(widget, tmp_path):
     widget.session.correcting.begin(scan)
     wait(lambda: widget.panel.widget.findChildren(slicer.qMRMLSegmentEditorWidget), 20)
     (editor,) = widget.panel.widget.findChildren(slicer.qMRMLSegmentEditorWidget)
+    wait(editor.segmentationNode, 20)
     assert editor.segmentationNode() is widget.session.correcting.strokes
     slicer.mrmlScene.Clear()
     assert (editor.segmentationNode(), editor.observing, widget.session.state) == (None, False, State.READY)

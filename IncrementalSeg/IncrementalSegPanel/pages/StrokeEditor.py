@@ -18,6 +18,9 @@ _ROW = 1.4
 class StrokeEditor:
     """Edit strokes with a Segment Editor of its own; it is made when it is first shown.
 
+    To make it takes Slicer some hundredths of a second, and to begin with a large scan some tenths: each is a turn of
+    its own, after the page was drawn.
+
     Args:
         holder: The widget that it is put into.
     """
@@ -28,8 +31,8 @@ class StrokeEditor:
         self._wanted: tuple[Any, Any, Any] = (None, None, None)
         self._soon = qt.QTimer(holder)
         self._soon.setSingleShot(True)
-        self._soon.connect("timeout()", self._begin)
-        self._open = False
+        self._soon.connect("timeout()", self._turn)
+        self._open = self._made = False
         self._effect = ""
 
     def show(self, parameters: Any, strokes: Any, volume: Any) -> None:
@@ -40,14 +43,14 @@ class StrokeEditor:
             strokes: The strokes, or ``None``: nothing is edited.
             volume: Their scan.
         """
-        self._wanted = parameters, strokes, volume
-        if strokes is None:
-            self._note()
-            self._close()
-        elif self._editor is None:
+        wanted = parameters, strokes, volume
+        if wanted == self._wanted:
+            return
+        self._wanted = wanted
+        self._note()
+        self._close()  # until the turn comes, nothing is painted on the scan before
+        if strokes is not None:
             self._soon.start(0)
-        else:
-            self._edit(parameters, strokes, volume)
 
     def rest(self) -> None:
         """Edit nothing, so that clicks in the views belong to Slicer again; strokes stay."""
@@ -55,25 +58,30 @@ class StrokeEditor:
         self._close()
         self._effect = ""
 
-    def _begin(self) -> None:
-        """Make the editor, which takes long enough to let the page be seen before, and use it."""
+    def _turn(self) -> None:
+        """Do one thing on the way to what is wanted, and let everything else be answered before the next."""
         parameters, strokes, volume = self._wanted
-        if strokes is not None and self._editor is None:
-            self._editor = self._make(parameters)
-            self._edit(parameters, strokes, volume)
+        if strokes is None:
+            return
+        if self._made:
+            self._begin(parameters, strokes, volume)
+            return
+        if self._editor is None:
+            self._editor = slicer.qMRMLSegmentEditorWidget(self._holder)
+        else:
+            self._setUp(parameters)
+            self._made = True
+        self._soon.start(0)
 
-    def _edit(self, parameters: Any, strokes: Any, volume: Any) -> None:
+    def _begin(self, parameters: Any, strokes: Any, volume: Any) -> None:
         editor = self._editor
         if editor.mrmlSegmentEditorNode() is not parameters:
             editor.setMRMLSegmentEditorNode(parameters)
-        if editor.segmentationNode() is not strokes:
-            self._note()
-            editor.setSegmentationNode(strokes)  # which ends the effect
-            editor.setSourceVolumeNode(volume)
-            self._fit(strokes.GetSegmentation().GetNumberOfSegments())
-        if not self._open:
-            self._open = True
-            editor.setupViewObservations()
+        editor.setSegmentationNode(strokes)
+        editor.setSourceVolumeNode(volume)
+        self._fit(strokes.GetSegmentation().GetNumberOfSegments())
+        self._open = True
+        editor.setupViewObservations()
         if self._effect:
             editor.setActiveEffectByName(self._effect)
             self._effect = ""
@@ -91,8 +99,8 @@ class StrokeEditor:
             self._editor.removeViewObservations()
             self._editor.setSegmentationNode(None)
 
-    def _make(self, parameters: Any) -> Any:
-        editor = slicer.qMRMLSegmentEditorWidget(self._holder)
+    def _setUp(self, parameters: Any) -> None:
+        editor = self._editor
         editor.setMaximumNumberOfUndoStates(_UNDO_STATES)
         editor.setEffectNameOrder(list(_EFFECTS))
         editor.unorderedEffectsVisible = False
@@ -107,7 +115,6 @@ class StrokeEditor:
         for options in slicer.util.findChildren(editor, "MaskingGroupBox"):
             options.collapsed = True
         self._holder.layout().addWidget(editor)
-        return editor
 
     def _fit(self, segments: int) -> None:
         """Give the table of segments the height that it needs, which is 200 pixels else; a person can drag it."""
