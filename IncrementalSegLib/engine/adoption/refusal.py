@@ -9,6 +9,9 @@ from IncrementalSegLib.errors import CommandRef, Hint, ModelError
 FOLD = "fold_"
 """Begins the names of the folders of checkpoints."""
 
+NOTHING = "Nothing was written."
+"""Ends the message of a refusal."""
+
 
 def refused(path: Path, reason: str, why: str = "", todo: str = "") -> ModelError:
     """Return the error for a folder or file that is not adopted.
@@ -20,7 +23,7 @@ def refused(path: Path, reason: str, why: str = "", todo: str = "") -> ModelErro
         todo: What to do next.
     """
     name = f"{path.parent.name}/{path.name}" if path.parent.name.startswith(FOLD) else path.name
-    return ModelError(f"{name} cannot be adopted: {reason}.", why, f"{todo} Nothing was written.".strip())
+    return ModelError(f"{name} cannot be adopted: {reason}.", why, f"{todo} {NOTHING}".strip())
 
 
 def inexpressible(reason: str, why: str, todo: str = "", what: str = "The model") -> ModelError:
@@ -33,4 +36,4 @@ def inexpressible(reason: str, why: str, todo: str = "", what: str = "The model"
         what: The model.
     """
     way = (todo,) if todo else ("Pass it on as a package, with ", CommandRef("export"), ".")
-    return ModelError(f"{what} cannot be released for nnU-Net: {reason}.", why, Hint(*way, " Nothing was written."))
+    return ModelError(f"{what} cannot be released for nnU-Net: {reason}.", why, Hint(*way, f" {NOTHING}"))

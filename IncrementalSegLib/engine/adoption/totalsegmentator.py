@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
-from IncrementalSegLib.engine.adoption.refusal import refused
+from IncrementalSegLib.engine.adoption.refusal import NOTHING, refused
 from IncrementalSegLib.errors import ModelError, UnknownNameError
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.terminology import anatomical, terminology_of
@@ -56,8 +56,21 @@ def adopt_totalsegmentator(
     places = {name: target if len(parts) == 1 else target.with_name(f"{target.name}-{name}") for name in parts}
     for place in places.values():
         if place.exists():
-            raise ModelError(f"{place} is already there.", todo="Choose another name. Nothing was written.")
-    return [(places[name], adopt_nnunet(path, places[name], codes=code_of)) for name, path in parts.items()]
+            raise ModelError(f"{place} is already there.", todo=f"Choose another name. {NOTHING}")
+    made: list[tuple[Path, VersionRecord]] = []
+    for name, path in parts.items():
+        try:
+            made.append((places[name], adopt_nnunet(path, places[name], codes=code_of)))
+        except ModelError as error:
+            if not made:
+                raise
+            raise ModelError(
+                f"{', '.join(str(place) for place, _ in made)} {'is' if len(made) == 1 else 'are'} written, and then "
+                f"the part {name} was refused. {error.what}",
+                error.why,
+                str(error.todo).removesuffix(NOTHING) + "Adopt the other parts one by one.",
+            ) from error
+    return made
 
 
 def code_of(name: str) -> str | None:

@@ -91,3 +91,14 @@ def test_what_is_not_clear_is_refused(results, tmp_path):
     with pytest.raises(ModelError, match="total-ribs is already there"):
         adopt_totalsegmentator(results, tmp_path / "total")
     assert not (tmp_path / "total-organs").exists()
+
+
+def test_parts_before_one_that_is_refused_are_named(results, tmp_path):
+    (results / "Dataset295_TotalSegmentator_part5_ribs_1559subj" / TRAINED / "plans.json").write_text("{", "utf-8")
+    with pytest.raises(ModelError) as found:
+        adopt_totalsegmentator(results, tmp_path / "total")
+    said = str(found.value)
+    assert "total-organs is written, and then the part ribs was refused. plans.json" in said
+    assert "Nothing was written" not in said
+    assert open_model(tmp_path / "total-organs").current == 1
+    assert not (tmp_path / "total-ribs").exists()
