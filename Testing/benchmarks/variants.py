@@ -27,7 +27,7 @@ OF_BOUNDS = "finetune"
 
 _OF_EXEMPLARS = set(SelectionOptions.model_fields) | {"descriptor_weights"}
 
-_SAME_RATE: Json = {"later_rate": 1.0, "warmup": 0.0}
+_SAME_RATE: Json = {"later_rate": 1.0, "warmup": 0.0, "new_rate": 1.0}
 """Later steps learn as the first one does: settings of results from before there were these options."""
 
 _OF_LATER_STEPS = _SAME_RATE.keys() | {"norm"}

@@ -106,7 +106,7 @@ class TrainingState:
 
         Moments take the memory layout of their parameters, so that the same kernels give the same bits.
         """
-        parameters = optimiser.param_groups[0]["params"]
+        parameters = [item for group in optimiser.param_groups for item in group["params"]]
         for name, saved in self.moments.items():
             index, _, key = name.partition("/")
             parameter = parameters[int(index)]

@@ -27,6 +27,7 @@ from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.types import Source
 
 _DECAY_POWER = 0.9
+_FACTOR = "factor"  # on the learning rate of a group of parameters
 
 CHECKPOINT_SECONDS = 45.0
 """A checkpoint is due after so long: at most 60 s of work can be lost, and the step in between may be slow."""
@@ -122,7 +123,8 @@ class Trainer:
                 return
             done = (curve.steps - state.phase_began) / count
             rate = phase.learning_rate * self._decay(done) * self._later(curve.steps)
-            state.optimiser.param_groups[0]["lr"] = self.preset.learning_rate * rate
+            for group in state.optimiser.param_groups:
+                group["lr"] = self.preset.learning_rate * rate * group.get(_FACTOR, 1.0)
             terms = self.step(curve.steps, phase, state.optimiser)
             curve.steps += 1
             state.sums.add(terms, curve.steps)
@@ -225,8 +227,17 @@ class Trainer:
         return replace(batch, image=self.runtime.layout(batch.image))
 
     def optimiser(self, phase: TrainingPhase) -> torch.optim.Optimizer:
-        """Return a fresh optimiser for a phase."""
-        return torch.optim.Adam(self._parameters(phase), lr=self.preset.learning_rate * phase.learning_rate)
+        """Return a fresh optimiser for a phase; in later steps new outputs may learn at a rate of their own."""
+        groups: list[dict[str, Any]] = [{"params": list(self._parameters(phase))}]
+        factor = self.method.options.new_rate
+        if factor != 1.0 and self.ctx.teacher_model is not None:
+            own = {id(item) for name in self.ctx.new for item in self.ctx.model.output.part(name).parameters()}
+            every = groups[0]["params"]
+            groups = [
+                {"params": [item for item in every if id(item) not in own]},
+                {"params": [item for item in every if id(item) in own], _FACTOR: factor},
+            ]
+        return torch.optim.Adam(groups, lr=self.preset.learning_rate * phase.learning_rate)
 
     def _share(self, phases: Sequence[TrainingPhase]) -> int:
         """Return the optimiser steps of the running phase; the last one takes what rounding leaves."""

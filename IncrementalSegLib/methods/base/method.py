@@ -33,6 +33,9 @@ class MethodOptions(SelectionOptions):
     warmup: float = Field(0.0, ge=0, lt=1)
     """Share of the training of a later step in which the learning rate rises from 0: Adam's first updates are large
     however small the gradients."""
+    new_rate: float = Field(1.0, gt=0, le=100)
+    """Factor on the learning rate of new structures' outputs in later steps. In `mib` and others they begin as shares
+    of the background, and until they differ from it the rest of the network learns nothing of these structures."""
     norm: Literal["train", "freeze_after_first_step"] = "train"
     """Whether batch normalisation continues to learn its statistics in later steps; frozen, the model is normalised
     as the previous one is."""

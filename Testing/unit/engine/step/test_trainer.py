@@ -1,5 +1,6 @@
 """The loop: what it keeps, when it stops, how fast it learns, and what it leaves alone."""
 
+import copy
 import math
 from dataclasses import replace
 
@@ -10,8 +11,10 @@ from tiny import trainer as trainer_of
 
 from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.step import loss_sums
+from IncrementalSegLib.engine.step.state import TrainingState
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.methods.base.method import TrainingPhase
+from IncrementalSegLib.progress import Stop
 
 
 def make(name="finetune", steps=4, **more):
@@ -133,6 +136,57 @@ def test_a_later_step_starts_slowly_where_options_say_so(options, rates):
     ctx.teacher_model = None
     chosen = method("finetune", **options)
     assert rates_of(trainer_of(chosen, ctx, 8, learning_rate=0.1, decay=False)) == pytest.approx([0.1] * 8)
+
+
+def test_new_outputs_learn_at_a_rate_of_their_own_in_later_steps():
+    chosen = method("mib", new_rate=10.0)
+    ctx = context(chosen)
+    trainer = trainer_of(chosen, ctx, 4, learning_rate=0.1, decay=False)
+    seen, real = [], trainer.update
+
+    def noted(batch, phase, optimiser):
+        seen.append([group["lr"] for group in optimiser.param_groups])
+        return real(batch, phase, optimiser)
+
+    trainer.update = noted
+    trainer.run()
+    assert seen == [[0.1, 1.0]] * 4
+    rest, own = (group["params"] for group in trainer.optimiser(chosen.phases(ctx)[0]).param_groups)
+    assert {id(item) for item in own} == {id(item) for item in ctx.model.output.part(SQUARE).parameters()}
+    assert len(rest) + len(own) == len(list(ctx.model.parameters()))
+    alone = trainer.optimiser(TrainingPhase("new", trains="new_outputs")).param_groups
+    assert [len(group["params"]) for group in alone] == [0, len(own)]
+    ctx.teacher_model = None
+    assert len(trainer.optimiser(chosen.phases(ctx)[0]).param_groups) == 1
+
+
+@pytest.mark.parametrize("done", [1, 3])
+def test_a_training_with_two_rates_goes_on_from_its_checkpoint_with_the_same_bits(done):
+    def begun(kept=None):
+        chosen = method("mib", new_rate=10.0)
+        ctx = context(chosen)
+        found = trainer_of(chosen, ctx, 6)
+        if kept is not None:
+            found.state = TrainingState.from_files(*kept, ctx)
+        return found, ctx
+
+    whole, ctx = begun()
+    whole.run()
+    kept = []
+
+    def stop(phase, fraction, numbers=None):
+        if trainer.curve.steps == done:
+            raise Stop("pause")
+
+    trainer, paused = begun()
+    trainer.progress = stop
+    trainer.checkpoint = lambda state: kept.append(copy.deepcopy(state.to_files(paused)))
+    with pytest.raises(Stop):
+        trainer.run()
+    resumed, again = begun(kept[-1])
+    assert resumed.curve.steps == done
+    resumed.run()
+    assert changed(bits(ctx.model), bits(again.model)) == set()
 
 
 def rates_of(trainer):
