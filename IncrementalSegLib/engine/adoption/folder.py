@@ -118,5 +118,5 @@ def _trained(path: Path) -> Path:
         path,
         f"it holds no {PLANS}",
         "nnU-Net v2 writes it into the folder of a trained network.",
-        "Name the folder TRAINER_PLANS__CONFIGURATION in nnUNet_results/DATASET.",
+        "Name the folder TRAINER__PLANS__CONFIGURATION in nnUNet_results/DATASET.",
     )
