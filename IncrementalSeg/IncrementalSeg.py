@@ -236,7 +236,8 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self.widget.layout.addWidget(holder)
         editor = StrokeEditor(holder)
         editor.show(strokes.editorNode(), node, scan)
-        self.delayDisplay("Painting strokes")  # the editor is made meanwhile
+        for _turn in range(20):  # the editor is made, and begins, in turns of the event loop
+            slicer.app.processEvents()
         (own,) = holder.findChildren(slicer.qMRMLSegmentEditorWidget)
         own.setActiveEffectByName("Paint")
         self.assertEqual((own.activeEffect() is None, own.segmentationNode()), (False, node))
@@ -346,5 +347,4 @@ def _ids(node: Any) -> list[str]:
 
 
 def _segments(node: Any) -> list[Any]:
-    segmentation = node.GetSegmentation()
-    return [segmentation.GetNthSegment(index) for index in range(segmentation.GetNumberOfSegments())]
+    return [node.GetSegmentation().GetSegment(found) for found in _ids(node)]

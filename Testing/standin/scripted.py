@@ -5,7 +5,6 @@ from pathlib import Path
 
 import qt
 import slicer
-from standin.events import settle
 
 __all__ = [
     "ScriptedLoadableModule",
@@ -121,8 +120,8 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
         self.moduleTestNames = [name for name in dir(self) if "test" in name and callable(getattr(self, name))]
 
     def delayDisplay(self, message, requestedDelay=None, msec=None):
-        """Let Slicer do what has gathered, turn by turn; nobody watches."""
-        settle()
+        """Let Slicer do what has gathered; nobody watches."""
+        slicer.app.processEvents()
 
     def runTest(self):
         """Run all tests."""
