@@ -7,7 +7,7 @@ from IncrementalSegPanel.pages.ComparePage import ComparePage
 from IncrementalSegPanel.State import State
 from retention_reports import AGREES, HARMED, IMPROVED, KEPT, LINEAGE, PROXY, UNKNOWN, UNSURE, report
 from scripted_worker import open_model, session_at_home
-from standin.events import wait
+from standin.events import settle, wait
 
 
 @pytest.fixture
@@ -70,6 +70,7 @@ def test_all_kinds_of_rows_in_words(page, session):
     assert shown["sternum"] == ["kept (proxy)", "agree 0.98", "–"]
     assert shown["coracoid process"] == ["not judged", "–", "–"]
     assert all(not table.item(row, 2).icon().isNull() for row in range(table.rowCount))
+    settle()
     chart = page._chart.view.mrmlPlotViewNode().GetPlotChartNode()
     bars = chart.GetNthPlotSeriesNode(1).GetTableNode().GetTable()
     rows = [bars.GetColumnByName("x").GetValue(number) for number in range(bars.GetNumberOfRows())]

@@ -142,7 +142,8 @@ def test_the_editor_is_made_after_the_page_is_drawn_and_begins_a_turn_later(read
     Hand(ready.session, summary()).introduce()
     ready.panel.render()
     assert not editors()
-    wait(editors)
+    while not editors():
+        settle(1)
     (editor,) = editors()
     assert editor.segmentationNode() is None
     wait(editor.segmentationNode)

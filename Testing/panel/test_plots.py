@@ -5,6 +5,7 @@ import qt
 import slicer
 import vtk
 from IncrementalSegPanel.pages.Plots import AMBER, BLUE, MOST_CURVES, Chart
+from standin.events import settle, wait
 from standin.qt import binding
 
 KINDS = ("PlotView", "PlotChart", "PlotSeries", "Table")
@@ -18,7 +19,9 @@ def chart():
 def made(name):
     holder = binding.keep(qt.QFrame())
     qt.QVBoxLayout(holder)
-    return Chart(name, holder)
+    chart = Chart(name, holder)
+    chart._turn()  # its view is made now, else when it is drawn
+    return chart
 
 
 def nodes(*kinds):
@@ -46,6 +49,22 @@ def test_a_curve_has_its_points_and_looks(chart):
     assert not shown.GetXAxisRangeAuto()
     assert shown.GetYAxisRangeAuto()
     assert (shown.GetXAxisTitle(), shown.GetYAxisTitle()) == ("share", "Dice")
+
+
+def test_the_view_is_made_and_drawn_in_turns_after_there_is_something_to_draw():
+    holder = binding.keep(qt.QFrame())
+    qt.QVBoxLayout(holder)
+    chart = Chart("late", holder)
+    settle()
+    assert chart.view is None
+    chart.bars([1], ["a"], [0.9], [0.8])
+    chart.bars([1], ["a"], [0.7], [0.8])
+    assert (chart.view, nodes()) == (None, [])
+    while chart.view is None:
+        settle(1)
+    assert nodes() == []
+    wait(nodes)
+    assert drawn(nodes("PlotSeries")[0]) == [(1, 0.7)]
 
 
 def test_bars_stand_at_the_rows_of_the_table_and_say_their_names(chart):

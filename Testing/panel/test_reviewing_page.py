@@ -6,6 +6,7 @@ from IncrementalSegPanel.pages.ExemplarsPage import ExemplarsPage
 from IncrementalSegPanel.State import State
 from recordings import end_of, read
 from scripted_worker import session_at_home
+from standin.events import settle
 
 
 @pytest.fixture
@@ -64,6 +65,7 @@ def test_choosing_filtering_and_marking(page, session, tmp_path):
     ui.structureCombo.activated.emit(number)
     assert session.reviewing.structure == "humerus"
     assert ui.board.count == len(session.reviewing.shown) < len(session.reviewing.exemplars)
+    settle()
     series = page._chart.view.mrmlPlotViewNode().GetPlotChartNode()
     assert series.GetNumberOfPlotSeriesNodes() == 1
     ui.pinButton.click()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -36,25 +36,32 @@ module needs no care: what is gone is made again by the next drawing."""
 class Chart:
     """One chart; drawing it again changes its nodes instead of adding others.
 
+    Slicer takes some tenths of a second to make a plot view. So it is made when there is something to draw, in a turn
+    of its own, after the page was drawn.
+
     Args:
         name: Tells the charts of the panel apart.
         holder: The frame that it is put into, with an empty layout.
 
     Attributes:
-        view: The ``qMRMLPlotView`` that shows it.
+        view: The ``qMRMLPlotView`` that shows it; ``None`` until it is made.
         legend: The label above it: a legend inside would lie over the curves.
     """
 
     def __init__(self, name: str, holder: Any) -> None:
         self.name = name
         self._drawn: tuple[object, ...] | None = None
-        self.legend, self.view = qt.QLabel(), slicer.qMRMLPlotView()
+        self._holder = holder
+        self._draws: Callable[[], None] = lambda: None
+        self._soon = qt.QTimer(holder)
+        self._soon.setSingleShot(True)
+        self._soon.connect("timeout()", self._turn)
+        self.legend: Any = qt.QLabel()
+        self.view: Any = None
         self.legend.setWordWrap(True)
         self.legend.setTextFormat(qt.Qt.RichText)
         Fitting.yieldWidth((self.legend,))
-        layout = holder.layout()
-        layout.addWidget(self.legend)
-        layout.addWidget(self.view, 1)
+        holder.layout().addWidget(self.legend)
 
     def curve(
         self,
@@ -115,6 +122,10 @@ class Chart:
         ranges: tuple[Range | None, Range | None],
         counts: int = 0,
     ) -> None:
+        if self.view is None:
+            self._draws = lambda: self._draw(kind, series, labels, titles, ranges, counts)
+            self._soon.start(0)
+            return
         wanted = (kind, {name: tuple(points) for name, points in series.items()}, tuple(labels), titles, ranges)
         if wanted == self._drawn and self._owned("PlotView"):
             return
@@ -129,6 +140,15 @@ class Chart:
         self._tick(counts)
         self.legend.text = _legend(list(series))
         self._drawn = wanted
+
+    def _turn(self) -> None:
+        """Make the view, and draw what was asked for last in the next turn."""
+        if self.view is None:
+            self.view = slicer.qMRMLPlotView()
+            self._holder.layout().addWidget(self.view, 1)
+            self._soon.start(0)
+        else:
+            self._draws()
 
     def _series(self, number: int, kind: str, name: str, points: Points, labels: Sequence[str]) -> None:
         if kind == "Scatter" and len(points) == 1:  # VTK calls a line through one point an error
