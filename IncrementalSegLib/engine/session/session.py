@@ -83,7 +83,7 @@ class Session:
             return SessionStatus(self.folder.current, None, 0, 0, ())
         parent = self.document["parent"]  # a later version may have removed a structure
         names = {item.id: item.name for item in self.folder.record(parent).structures}
-        rounds = self.store.rounds
+        rounds, number = self.store.rounds, self.candidate
         return SessionStatus(
             parent=parent,
             method=self.document["method"],
@@ -98,7 +98,7 @@ class Session:
                 }
                 for scan in self._scans()
             ),
-            candidate=self.candidate,
+            candidate=None if number is None or self.folder.status(number) == "rejected" else number,
         )
 
     def correct(

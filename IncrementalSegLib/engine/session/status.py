@@ -14,7 +14,7 @@ class SessionStatus:
     Attributes:
         parent: The version that it began from, or would begin from.
         method: How it learns; ``None`` where no session is open.
-        candidate: The version that holds what was learned, where the gate or a person has held it back.
+        candidate: The version that holds what was learned and is neither in use nor rejected.
         rounds: Rounds that count: those undone do not.
         undoable: Rounds that can be undone.
         scans: One JSON object per scan, from the oldest: ``scan``, ``rounds``, ``voxels`` under strokes, and
