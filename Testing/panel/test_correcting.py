@@ -132,6 +132,19 @@ def test_rounds_are_undone_one_after_the_other_and_strokes_stay(session, hand):
     assert painted.sum() == 9
 
 
+def test_a_round_on_another_scan_is_not_undone_unseen(session, hand):
+    hand.outlined()
+    flow, (scan,) = session.correcting, status(1)["scans"]
+    flow.session.take(status(1))
+    assert flow.obstacleToUndo == ""  # its title is not known since the panel was opened
+    flow.session.names[scan["scan"]] = "CT of yesterday"
+    assert flow.obstacleToUndo == "The last round was on CT of yesterday; correct that scan to undo it."
+    flow.undo()
+    assert "undo_correction" not in [item.verb for item in session.worker.asked]
+    flow.session.names[scan["scan"]] = flow.title
+    assert flow.obstacleToUndo == ""
+
+
 def test_leaving_removes_the_files_but_not_the_scan(session, hand):
     hand.outlined()
     hand.paint()

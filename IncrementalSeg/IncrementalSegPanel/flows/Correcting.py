@@ -75,9 +75,9 @@ class Correcting(Activity):
     @property
     def obstacleToUndo(self) -> str:
         """Why no round can be undone now; empty where one can."""
-        if self.waiting or self.history.rounds or self.session.status.undoable:
+        if self.waiting or self.history.rounds:
             return self.waiting
-        return _("There is no round that could be undone.")
+        return self.session.obstacleToUndo(self.title)
 
     @property
     def title(self) -> str:

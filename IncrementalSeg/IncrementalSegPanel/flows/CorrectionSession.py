@@ -70,6 +70,15 @@ class CorrectionSession:
         """Why nothing can be kept or discarded now; empty where it can."""
         return self._desk.waiting or ("" if self.status.rounds else _("Nothing is learned yet."))
 
+    def obstacleToUndo(self, title: str) -> str:
+        """Return why the last round cannot be undone where a scan of that title is shown; empty where it can."""
+        if not self.status.undoable:
+            return _("There is no round that could be undone.")
+        scan = self.names.get(self.status.scans[-1].name, title)
+        if title and scan != title:
+            return _("The last round was on {}; correct that scan to undo it.").format(scan)
+        return ""
+
     def ask(self) -> None:
         """Ask the worker for the session and for the methods."""
         if self._folder != self._context.folder:
