@@ -82,7 +82,8 @@ def outline_picture(
     def sampled(values: NDArray[np.float32], finer: int = 1) -> NDArray[np.float32]:
         rows = _weights(finer * height, top, bottom, image.shape[0])
         columns = _weights(finer * width, left, right, image.shape[1])
-        return np.asarray(rows @ values @ columns.T)
+        down, across = _used(rows), _used(columns)  # of a small field; large products wait for other threads
+        return np.asarray(rows[:, down] @ values[..., down, across] @ columns[:, across].T)
 
     channels = np.moveaxis(np.atleast_3d(_grey(image, window)), -1, 0)
     picture = np.moveaxis(np.broadcast_to(sampled(channels), (3, height, width)), 0, -1)
@@ -158,6 +159,12 @@ def _weights(count: int, first: float, last: float, length: int) -> NDArray[np.f
     shares = np.clip(1 - np.abs(places - np.arange(length)) / max(1.0, step), 0, None)
     shares *= (places >= -0.5) & (places <= length - 0.5)
     return np.asarray(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12), dtype=np.float32)
+
+
+def _used(weights: NDArray[np.float32]) -> slice:
+    """Return the samples, of ``(count, length)``, that add to any pixel."""
+    used = np.flatnonzero(weights.any(axis=0))
+    return slice(used[0], used[-1] + 1) if used.size else slice(0)
 
 
 def _eroded(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
