@@ -19,7 +19,7 @@ FORBIDDEN = {
 }
 GIVEN_BACK = r"\bdeleteLater\b|\bsetParent\("  # a second owner frees it twice
 DISCARDS = {"Discard.py"}
-PUMPED = {"Scripting.py"}  # what a script calls waits for its result, and lets Slicer live meanwhile
+PUMPED = {"Scripting.py", "IncrementalSeg.py"}  # scripts and the self-test wait for results; Slicer lives meanwhile
 ABSENT = ["slicer", "qt", "ctk", "vtk", "numpy", "torch", "monai", "pydantic", "safetensors", "typer", "rich"]
 HEAVY = [name for name in ABSENT if name not in ("slicer", "qt", "ctk", "vtk", "numpy")]  # Slicer brings the others
 

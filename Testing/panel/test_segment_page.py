@@ -254,6 +254,7 @@ def test_undo_leaves_the_scene_as_it_was(ready):
     result(ready, {"humerus": 41.7})
     ready.panel.render()
     ready.ui.undoButton.click()
+    ready.session.defer.run()
     assert ready.session.state is State.READY
     assert nodes() - before <= {"vtkMRMLSubjectHierarchyNode1"}
 

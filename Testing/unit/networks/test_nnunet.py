@@ -74,7 +74,8 @@ def test_dropout_acts_while_training_alone():
     network, image = trunk(3), torch.randn(1, 2, 8, 16, 16)
     torch.testing.assert_close(network(image).decoder, network(image).decoder_dropped)
     network.train()
-    assert not torch.equal(network(image).decoder, network(image).decoder)
+    first, *others = (network(image).decoder for _ in range(9))  # two draws of so few channels may be the same
+    assert not all(torch.equal(first, other) for other in others)
 
 
 @pytest.mark.parametrize(
