@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ FINAL = "checkpoint_final.pth"
 
 PLANS, DATASET = "plans.json", "dataset.json"
 """Names of its files."""
+
+DATASET_FOLDER = re.compile(r"Dataset(?P<number>[0-9]{3})_(?P<name>.+)")
+"""Name of the folder of a data set: other digits than these are none for nnU-Net."""
 
 _ALL = "all"
 _OLD = ("plans.pkl", "*/model_final_checkpoint.model", "*/model_best.model", "*/model_final_checkpoint.model.pkl")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from IncrementalSegLib.engine.adoption.adopt import Adoptable, adopt_nnunet, read_nnunet
-from IncrementalSegLib.engine.adoption.folder import PLANS, trained_in
+from IncrementalSegLib.engine.adoption.folder import DATASET_FOLDER, PLANS, trained_in
 from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.engine.adoption.totalsegmentator import code_of, parts_of
 from IncrementalSegLib.names import tame
@@ -17,7 +16,6 @@ from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.terminology import terminology_of
 from IncrementalSegLib.types import Json
 
-_DATASET = re.compile(r"Dataset\d{3}_")
 _BUNDLE = Path("configs", "metadata.json")
 
 
@@ -84,8 +82,8 @@ def _recognise(folder: Path) -> _Found:
     if len(inside) > 1:
         return _Found("nnU-Net v2", {tame(path.name): path for path in inside})
     around = (inside[0] if inside else folder).absolute().parent.name
-    dataset = _DATASET.match(around)
-    return _Found("nnU-Net v2", {tame(around[dataset.end() :] if dataset else folder.name): folder})
+    dataset = DATASET_FOLDER.fullmatch(around)
+    return _Found("nnU-Net v2", {tame(dataset["name"] if dataset else folder.name): folder})
 
 
 def _described(network: Adoptable) -> Json:

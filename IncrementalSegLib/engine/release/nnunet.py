@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from IncrementalSegLib.engine.adoption.folder import DATASET, FINAL, PLANS
+from IncrementalSegLib.engine.adoption.folder import DATASET, DATASET_FOLDER, FINAL, PLANS
 from IncrementalSegLib.engine.adoption.labels import BACKGROUND, IGNORE, Labels, Region, described, labels_for
 from IncrementalSegLib.engine.adoption.plans import NAME, check_plans, plans_for
 from IncrementalSegLib.engine.adoption.refusal import FOLD, inexpressible
@@ -39,8 +39,6 @@ from IncrementalSegLib.types import Json
 
 TRAINER = "nnUNetTrainer"
 """Trainer that is named in a release: the one whose network is that of the plans."""
-
-_DATASET_NAME = re.compile(r"Dataset([0-9]{3})_.+")
 
 
 def release_nnunet(
@@ -191,16 +189,16 @@ def _target(folder: Path, name: str, model: str) -> tuple[Path, str]:
     """Return the trained folder, and the name of its data set."""
     trained = f"{TRAINER}__{NAME}__{name}"
     around = folder.absolute()
-    if _DATASET_NAME.fullmatch(around.name):
+    if DATASET_FOLDER.fullmatch(around.name):
         return folder / trained, around.name
-    if around.name == trained and _DATASET_NAME.fullmatch(around.parent.name):
+    if around.name == trained and DATASET_FOLDER.fullmatch(around.parent.name):
         return folder, around.parent.name
     return folder, tame(model)
 
 
 def _command(target: Path, dataset: str, name: str, folds: int) -> str:
     numbers = " ".join(map(str, range(folds)))
-    if found := _DATASET_NAME.fullmatch(dataset):
+    if found := DATASET_FOLDER.fullmatch(dataset):
         return f"nnUNetv2_predict -i SCANS -o OUTLINES -d {int(found[1])} -c {name} -f {numbers}"
     return f"nnUNetv2_predict_from_modelfolder -i SCANS -o OUTLINES -m {shlex.quote(target.name)} -f {numbers}"
 
