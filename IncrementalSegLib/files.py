@@ -39,7 +39,7 @@ _REASONS = {
 
 
 def temporary_sibling(path: Path, ending: str = "") -> Path:
-    """Return an unused temporary name beside ``path``, and remove what a killed writer of the same path left there.
+    """Return an unused temporary name beside ``path``; leftovers of killed writers of the same path are removed.
 
     Args:
         path: What is to be written.

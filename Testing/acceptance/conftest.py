@@ -1,4 +1,4 @@
-"""What tests on real data share."""
+"""Fixtures of the tests on real data."""
 
 import pytest
 

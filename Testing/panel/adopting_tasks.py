@@ -1,4 +1,4 @@
-"""What the worker says of a folder of another program."""
+"""Answers of the worker about folders of other programs."""
 
 RIBS = "Total Segmentator~SCT^123037004^Anatomical Structure~SCT^25523003^Fourth rib~SCT^7771000^Left~~^^~^^"
 FOLDER = "/results/Dataset012_Knee"

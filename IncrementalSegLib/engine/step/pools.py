@@ -1,4 +1,4 @@
-"""The pools of a training: what batches are drawn from, on the device where it fits."""
+"""The pools of a training, with the cases on the device where they fit."""
 
 from __future__ import annotations
 
@@ -15,16 +15,12 @@ from IncrementalSegLib.types import Source, StructureId
 SHARE = 0.4
 """Share of a GPU's free memory that cases may take; the rest is for the network. Our own choice."""
 
-
 Sources: TypeAlias = Mapping[Source, tuple[Sequence[PreparedCase], Sequence[StructureId]]]
 """Source -> cases, and the structures around which half of the items are drawn."""
 
 
 def build_pools(
-    sources: Sources,
-    structures: Sequence[StructureId],
-    plan: Plan,
-    device: torch.device,
+    sources: Sources, structures: Sequence[StructureId], plan: Plan, device: torch.device
 ) -> dict[Source, PatchPool]:
     """Return a pool of each source that has cases.
 
