@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, JsonValue
 from safetensors import SafetensorError
 from torch import Tensor
 
-from IncrementalSegLib.engine.adoption.child import MOST_BYTES, REFUSED
+from IncrementalSegLib.engine.adoption.child import MOST_BYTES, REFUSED, SETTINGS, WEIGHTS
 from IncrementalSegLib.engine.adoption.forms import parsed
 from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.errors import ModelError
@@ -78,21 +78,21 @@ def read_checkpoints(paths: Sequence[Path], progress: Share = UNTOLD) -> list[Ch
 
 def _read_one(path: Path, progress: Share) -> Checkpoint:
     with tempfile.TemporaryDirectory(prefix="incrementalseg-") as folder:
-        _in_child(Path(folder), [path], progress)
+        _in_child(Path(folder), path, progress)
         if (reason := Path(folder, REFUSED)).is_file():
             raise _refused(path, str(read_json(reason).get("reason")))
-        return _read(Path(folder), 0, path)
+        return _read(Path(folder), path)
 
 
-def _in_child(folder: Path, paths: Sequence[Path], progress: Share) -> None:
-    """Let the child write into a folder what it expects of checkpoints.
+def _in_child(folder: Path, path: Path, progress: Share) -> None:
+    """Let the child write into a folder what it expects of a checkpoint.
 
     Raises:
         ModelError: It took too long, found the disk full, or did not end well.
     """
     end = time.monotonic() + _SECONDS
     with subprocess.Popen(  # noqa: S603  (this program, with paths as arguments)
-        [*_CHILD, str(folder), *(str(path.absolute()) for path in paths)],
+        [*_CHILD, str(folder), str(path.absolute())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -103,26 +103,26 @@ def _in_child(folder: Path, paths: Sequence[Path], progress: Share) -> None:
             while child.poll() is None:
                 progress(0.0)
                 if time.monotonic() > end:
-                    raise _refused(paths[0], f"reading it took more than {_SECONDS} seconds")
+                    raise _refused(path, f"reading it took more than {_SECONDS} seconds")
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(_EVERY)
         finally:
             child.kill()
-    if child.returncode and shutil.disk_usage(folder).free < sum(path.stat().st_size for path in paths):
+    if child.returncode and shutil.disk_usage(folder).free < path.stat().st_size:
         raise refused(
-            paths[0],
+            path,
             f"there is not enough room for its weights on the disk of {folder.parent}",
             "They are taken out of it in a temporary folder.",
             "Free some space, or name another folder in the environment variable TMPDIR.",
         )
     if child.returncode:
-        raise _refused(paths[0], f"the process that reads it ended with status {child.returncode}")
+        raise _refused(path, f"the process that reads it ended with status {child.returncode}")
 
 
-def _read(folder: Path, number: int, path: Path) -> Checkpoint:
-    settings = parsed(Settings, read_json(folder / f"{number}.json"), path)
+def _read(folder: Path, path: Path) -> Checkpoint:
+    settings = parsed(Settings, read_json(folder / SETTINGS), path)
     try:
-        weights = safetensors.torch.load((folder / f"{number}.safetensors").read_bytes())
+        weights = safetensors.torch.load((folder / WEIGHTS).read_bytes())
     except (SafetensorError, ValueError, OSError) as error:
         raise _refused(path, f"its weights cannot be read: {error}") from error
     return Checkpoint(settings, weights)

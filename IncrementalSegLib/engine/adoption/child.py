@@ -1,7 +1,7 @@
-"""The child process that reads checkpoints of nnU-Net: pickles, of which only what is expected leaves it.
+"""The child process that reads a checkpoint of nnU-Net: a pickle, of which only what is expected leaves it.
 
-``python -m IncrementalSegLib.engine.adoption.child OUTPUT CHECKPOINT...`` writes ``OUTPUT/N.safetensors`` and
-``OUTPUT/N.json`` for the N-th checkpoint, or ``OUTPUT/refused.json``.  The process has no network, may write nowhere
+``python -m IncrementalSegLib.engine.adoption.child OUTPUT CHECKPOINT`` writes ``OUTPUT/weights.safetensors`` and
+``OUTPUT/settings.json``, or ``OUTPUT/refused.json``.  The process has no network, may write nowhere
 else and has a limit on memory and time.  torch reads the pickle with ``weights_only=True``, so that no code in it runs;
 the few other types that nnU-Net writes are replaced by an object that holds nothing.
 """
@@ -15,13 +15,15 @@ import os
 import re
 import sys
 import zipfile
-from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from IncrementalSegLib.types import Json
+
+WEIGHTS, SETTINGS = "weights.safetensors", "settings.json"
+"""Files that hold what was expected."""
 
 REFUSED = "refused.json"
 """File that holds the reason of a refusal."""
@@ -67,25 +69,22 @@ class RefusedError(Exception):
     """A checkpoint is not what nnU-Net writes; its text is the reason."""
 
 
-def main(output: Path, checkpoints: list[Path]) -> None:
-    """Give up network and rights, then read checkpoints."""
+def main(output: Path, checkpoint: Path) -> None:
+    """Give up network and rights, then read a checkpoint."""
     _leave_network()
     import_module("torch"), import_module("safetensors.torch")  # before the limits, which are on top of what they take
-    _limit(sum(path.stat().st_size for path in checkpoints))
+    _limit(checkpoint.stat().st_size)
     _forbid(output)
-    read_all(output, checkpoints)
+    read(output, checkpoint)
 
 
-def read_all(output: Path, checkpoints: Sequence[Path]) -> None:
-    """Write what was expected of checkpoints into a folder, or the reason of a refusal."""
+def read(output: Path, checkpoint: Path) -> None:
+    """Write what was expected of a checkpoint into a folder, or the reason of a refusal."""
     import torch
 
     try:
-        for number, path in enumerate(checkpoints):
-            _check_archive(path)
-            tensors, document = _expected(_load(torch, path))
-            _write(torch, output, number, tensors, document)
-            del tensors
+        _check_archive(checkpoint)
+        _write(torch, output, *_expected(_load(torch, checkpoint)))
     except RefusedError as refusal:
         _write_json(output / REFUSED, {"reason": str(refusal)[:500]})
 
@@ -231,8 +230,8 @@ def _plain(item: Any, deeper: int) -> Any:
     return None
 
 
-def _write(torch: Any, output: Path, number: int, tensors: dict[str, Any], document: Json) -> None:
-    """Write one checkpoint as safetensors and JSON.
+def _write(torch: Any, output: Path, tensors: dict[str, Any], document: Json) -> None:
+    """Write what was expected as safetensors and JSON.
 
     Raises:
         RefusedError: A tensor is not a plain one of finite numbers, or claims more of them than it holds.
@@ -252,8 +251,8 @@ def _write(torch: Any, output: Path, number: int, tensors: dict[str, Any], docum
         if not bool(torch.isfinite(tensor).all()):
             raise RefusedError(f"{name} holds NaN or an infinity")
         plain[name] = tensor.detach().float().clone(memory_format=torch.contiguous_format)
-    save_file(plain, output / f"{number}.safetensors")
-    _write_json(output / f"{number}.json", document)
+    save_file(plain, output / WEIGHTS)
+    _write_json(output / SETTINGS, document)
 
 
 def _write_json(path: Path, document: Json) -> None:
@@ -264,4 +263,4 @@ def _write_json(path: Path, document: Json) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
