@@ -6,12 +6,17 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny import FEW, small_quick
 
+from IncrementalSegLib.engine.correct import correct
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.step import trainer
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
+from IncrementalSegLib.structures import Structure
+from IncrementalSegLib.volumes.io import read_volume
+from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 
 SIZE = (6, 32, 32)
 
@@ -80,3 +85,27 @@ def taught(data, tmp_path_factory) -> Path:
 def model(taught, tmp_path) -> Path:
     """A copy of it that may be changed."""
     return Path(shutil.copytree(taught, tmp_path / "model"))
+
+
+@pytest.fixture
+def scans(data) -> list[Path]:
+    """Scans that taught nothing."""
+    return sorted((data / "scapula" / "imagesTr").iterdir())
+
+
+@pytest.fixture
+def round_of(model, tmp_path):
+    """Return a function that does a round of two optimiser steps on a scan."""
+
+    def act(scan, voxels=((2, 3, 4),), background=((0, 0, 0),), of=model, **more):
+        grid = read_volume(scan).grid
+        masks = {name: np.zeros(grid.shape, bool) for name in ("humerus", "background")}
+        for name, places in (("humerus", voxels), ("background", background)):
+            for place in places:
+                masks[name][place] = True
+        strokes = tmp_path / "strokes.seg.nrrd"
+        write_seg_nrrd(strokes, masks, grid, [Structure(name, name, 1, (255, 0, 0)) for name in masks])
+        settings = {"method": "lwfseg", "steps": 2, "overwrite": True, "device": "cpu"} | more
+        return correct(of, scan, strokes, tmp_path / "corrected.seg.nrrd", **settings)
+
+    return act

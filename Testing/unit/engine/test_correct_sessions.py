@@ -2,76 +2,33 @@
 
 from __future__ import annotations
 
-import errno
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from sessions import learned, same
 from tiny import tree
 
 from IncrementalSegLib.engine.correct import (
-    correct,
     corrections,
     discard_corrections,
     keep_corrections,
     undo_correction,
 )
 from IncrementalSegLib.engine.exemplars import remove_structure
-from IncrementalSegLib.engine.learned import outline
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.engine.segment import segment
 from IncrementalSegLib.engine.session import counterweight, learner
 from IncrementalSegLib.engine.session.scans import boxes_around, cut_pieces
 from IncrementalSegLib.engine.session.session import Session
 from IncrementalSegLib.engine.simulate import simulate
 from IncrementalSegLib.errors import DataError, ModelError, OptionError, UnknownNameError
-from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.methods.base.method import TrainingPhase
 from IncrementalSegLib.sampling.batch import PreparedCase
-from IncrementalSegLib.store import contents
 from IncrementalSegLib.store.correcting import ROUNDS_KEPT, Correcting
 from IncrementalSegLib.store.versions import open_model
-from IncrementalSegLib.structures import Structure
-from IncrementalSegLib.volumes.io import name_of, read_volume
-from IncrementalSegLib.volumes.seg_nrrd import write_seg_nrrd
 
 pytest.importorskip("skimage")
 pytestmark = pytest.mark.usefixtures("small_presets")
-
-
-@pytest.fixture
-def scans(data) -> list[Path]:
-    """Scans that taught nothing."""
-    return sorted((data / "scapula" / "imagesTr").iterdir())
-
-
-@pytest.fixture
-def round_of(model, tmp_path):
-    """Return a function that does a round of two optimiser steps on a scan."""
-
-    def act(scan, voxels=((2, 3, 4),), background=((0, 0, 0),), of=model, **more):
-        grid = read_volume(scan).grid
-        masks = {name: np.zeros(grid.shape, bool) for name in ("humerus", "background")}
-        for name, places in (("humerus", voxels), ("background", background)):
-            for place in places:
-                masks[name][place] = True
-        strokes = tmp_path / "strokes.seg.nrrd"
-        write_seg_nrrd(strokes, masks, grid, [Structure(name, name, 1, (255, 0, 0)) for name in masks])
-        settings = {"method": "lwfseg", "steps": 2, "overwrite": True, "device": "cpu"} | more
-        return correct(of, scan, strokes, tmp_path / "corrected.seg.nrrd", **settings)
-
-    return act
-
-
-def learned(model):
-    """Return weights, optimiser and memory of a session."""
-    return Correcting(model).tensors("training")
-
-
-def same(one, two):
-    return set(one) == set(two) and all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_rounds_change_the_copy_alone_and_are_undone_to_the_bit(model, scans, round_of):
@@ -231,75 +188,6 @@ def test_a_structure_that_was_removed_since_is_still_in_the_status(model, data, 
     remove_structure(model, "scapula")
     assert found.scans[0]["agreement"].keys() == {"humerus", "scapula"}
     assert corrections(model) == found
-
-
-def test_a_round_killed_after_its_outline_does_not_count_and_can_be_done_again(model, scans, round_of, monkeypatch):
-    round_of(scans[0])
-    before = learned(model)
-
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Session, "save", killed)
-        with pytest.raises(KeyboardInterrupt):
-            round_of(scans[0])
-    assert corrections(model).rounds == 1
-    assert same(learned(model), before)
-    assert round_of(scans[0]).session.rounds == 2
-
-
-def test_a_result_that_cannot_be_written_is_refused_before_any_work(model, scans, round_of, tmp_path, monkeypatch):
-    def never(*_args, **_options):
-        raise AssertionError("the network has run")
-
-    monkeypatch.setattr(Predictor, "predict", never)
-    strokes = tmp_path / "strokes.seg.nrrd"
-    with pytest.raises(AssertionError, match="has run"):
-        round_of(scans[0])
-    for name, error, told in (
-        ("out.png", DataError, "PNG cannot hold the 3-D result"),
-        (f"{'x' * 250}.nii.gz", OptionError, "longer than 255 bytes"),
-    ):
-        for act in (
-            lambda path: correct(model, scans[0], strokes, path, method="lwfseg", device="cpu"),
-            lambda path: outline(model, scans[0], path, device="cpu"),
-            lambda path: segment(model, scans[0], path, device="cpu"),
-        ):
-            with pytest.raises(error, match=told):
-                act(tmp_path / name)
-
-
-def test_a_round_that_cannot_be_saved_says_that_its_outline_was_replaced(model, scans, round_of, tmp_path, monkeypatch):
-    round_of(scans[0], method="propagate-only", steps=None)
-    output, before = tmp_path / "corrected.seg.nrrd", tree(model / "versions")
-    output.write_bytes(b"an earlier outline")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(contents, "write_new", full)
-    with pytest.raises(ModelError) as refusal:
-        round_of(scans[0])
-    assert refusal.value.what.startswith(f"The outline {output} is written, but the round could not be saved")
-    assert "Cannot write" in refusal.value.why
-    assert "The disk is full" in refusal.value.why
-    assert "Replace that outline with overwrite=True." in refusal.value.todo
-    assert output.read_bytes() != b"an earlier outline"
-    assert tree(model / "versions") == before
-    assert corrections(model).rounds == 0
-
-
-def test_a_round_whose_result_cannot_be_written_does_not_count(model, scans, round_of, tmp_path):
-    round_of(scans[0])
-    before = learned(model)
-    output = tmp_path / "corrected.seg.nrrd"
-    output.unlink()
-    (output / f"{name_of(scans[0])}.seg.nrrd").mkdir(parents=True)  # the result cannot take this place
-    with pytest.raises(DataError, match="Cannot write"):
-        round_of(scans[0])
-    assert corrections(model).rounds == 1
-    assert same(learned(model), before)
 
 
 @pytest.mark.parametrize(
