@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from IncrementalSegLib.errors import GeometryError
 from IncrementalSegLib.volumes.volume import Grid
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 ORIGIN_TOLERANCE = 1e-3
 """Largest distance of two origins that count as one, as a share of the spacing."""
@@ -155,6 +158,8 @@ def resample_nearest(array: NDArray[np.generic], source: Grid, target: Grid) -> 
     Returns:
         ``(C, D, H, W)`` of the same dtype on ``target``.
     """
+    import SimpleITK as sitk  # a tenth of a second; front ends read headers without it
+
     reference = sitk.Image([int(size) for size in target.shape[::-1]], sitk.sitkUInt8)
     place(reference, target)
     moved = []

@@ -18,6 +18,7 @@ from IncrementalSegLib.errors import DataError, GeometryError
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.payload import Encoding, beside, read_payload, require_file
 from IncrementalSegLib.volumes.raw import RawImage, fourth_axis, grid_of
+from IncrementalSegLib.volumes.volume import Grid
 
 ENDINGS = (".mha", ".mhd")
 _LONGEST = 1 << 18
@@ -43,24 +44,29 @@ def read(path: Path, notes: list[Note]) -> RawImage:
     """
     fields, length = _header(path)
     sizes = _sizes(fields, path)
-    axes = min(3, len(sizes))
-    spacing = _numbers(fields, ("ElementSpacing", "ElementSize"), len(sizes), path) or (1.0,) * len(sizes)
-    origin = _numbers(fields, ("Offset", "Position", "Origin"), len(sizes), path) or (0.0,) * len(sizes)
-    turn = _numbers(fields, ("TransformMatrix", "Rotation", "Orientation"), len(sizes) ** 2, path)
-    direction = np.array(turn).reshape(len(sizes), -1).T if turn else np.eye(len(sizes))
-    if fields.get("DistanceUnits", "mm").lower() not in ("mm", "?"):
-        raise GeometryError(f"{path.name} has the units {fields['DistanceUnits'][:20]!r}.", todo="Export it in mm.")
-    grid = grid_of(path.name, sizes[:axes][::-1], spacing[:axes], origin[:axes], direction[:axes, :axes], notes)
-    channels = fields.get("ElementNumberOfChannels", "1")
-    if not re.fullmatch(r"[1-9]\d{0,2}", channels) or (channels != "1" and len(sizes) == 4):
-        raise DataError(f"{path.name} has {len(sizes)} axes and {channels[:20]} components per voxel.", todo=_AGAIN)
-    components = int(channels)
+    grid, components = _grid(fields, sizes, path, notes), _components(fields, sizes, path)
     if len(sizes) == 4:
         fourth_axis(path.name, sizes[3], "", notes)
     array = _voxels(path, fields, length, math.prod(sizes) * components, notes)
     if components > 1:
         array = np.moveaxis(array.reshape(-1, components), -1, 0)
     return RawImage(array.reshape(-1, *grid.shape), grid, fields)
+
+
+def read_grid(path: Path, notes: list[Note]) -> tuple[Grid, int]:
+    """Read where the voxels lie, and the number of channels, without reading a voxel.
+
+    Args:
+        path: As in :func:`read`.
+        notes: Assumptions and repairs are appended here.
+
+    Raises:
+        DataError: It is no MetaImage header, or has axes that no scan has.
+        GeometryError: Impossible spacing, or sheared directions.
+    """
+    fields, _ = _header(path)
+    sizes = _sizes(fields, path)
+    return _grid(fields, sizes, path, notes), math.prod(sizes[3:]) * _components(fields, sizes, path)
 
 
 def _header(path: Path) -> tuple[Mapping[str, str], int]:
@@ -95,6 +101,24 @@ def _sizes(fields: Mapping[str, str], path: Path) -> tuple[int, ...]:
     if 0 in sizes:
         raise DataError(f"{path.name} holds no voxel.", todo="Export the file again.")
     return sizes
+
+
+def _grid(fields: Mapping[str, str], sizes: tuple[int, ...], path: Path, notes: list[Note]) -> Grid:
+    axes = min(3, len(sizes))
+    spacing = _numbers(fields, ("ElementSpacing", "ElementSize"), len(sizes), path) or (1.0,) * len(sizes)
+    origin = _numbers(fields, ("Offset", "Position", "Origin"), len(sizes), path) or (0.0,) * len(sizes)
+    turn = _numbers(fields, ("TransformMatrix", "Rotation", "Orientation"), len(sizes) ** 2, path)
+    direction = np.array(turn).reshape(len(sizes), -1).T if turn else np.eye(len(sizes))
+    if fields.get("DistanceUnits", "mm").lower() not in ("mm", "?"):
+        raise GeometryError(f"{path.name} has the units {fields['DistanceUnits'][:20]!r}.", todo="Export it in mm.")
+    return grid_of(path.name, sizes[:axes][::-1], spacing[:axes], origin[:axes], direction[:axes, :axes], notes)
+
+
+def _components(fields: Mapping[str, str], sizes: tuple[int, ...], path: Path) -> int:
+    channels = fields.get("ElementNumberOfChannels", "1")
+    if not re.fullmatch(r"[1-9]\d{0,2}", channels) or (channels != "1" and len(sizes) == 4):
+        raise DataError(f"{path.name} has {len(sizes)} axes and {channels[:20]} components per voxel.", todo=_AGAIN)
+    return int(channels)
 
 
 def _numbers(fields: Mapping[str, str], names: tuple[str, ...], count: int, path: Path) -> tuple[float, ...]:

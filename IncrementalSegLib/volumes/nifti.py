@@ -23,6 +23,7 @@ from IncrementalSegLib.volumes.grids import SHEAR_LIMIT, shear_of
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.payload import beside, read_payload, require_file
 from IncrementalSegLib.volumes.raw import RawImage, fourth_axis, grid_of
+from IncrementalSegLib.volumes.volume import Grid
 
 ENDINGS = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz")
 _GZIP = b"\x1f\x8b"
@@ -91,7 +92,7 @@ def read(path: Path, notes: list[Note]) -> RawImage:
         DataError: It is no NIfTI file, truncated, damaged, a time series, or larger than the free memory.
         GeometryError: The place of the voxels is unknown or sheared.
     """
-    own = _partner(path, ".img", ".hdr") if ".img" in path.name.lower()[-7:] else path
+    own = _header_file(path)
     header = read_header(own)
     if not np.isfinite((header.slope, header.intercept)).all():
         raise DataError(
@@ -102,18 +103,29 @@ def read(path: Path, notes: list[Note]) -> RawImage:
     if header.kind in _COMPLEX:
         raise DataError(f"{path.name} holds complex numbers.", todo="Export magnitude images.")
     shape, components = _axes(header, path)
-    spacing, origin, direction = nifti_place.matrix(header.place, path.name, notes)
-    axes = min(3, len(shape))
-    if axes == 2 and shear_of(direction[:2, :2]) > SHEAR_LIMIT:  # an oblique slice without its third axis
-        direction = np.eye(3)
-    grid = grid_of(
-        path.name, shape[:axes][::-1], spacing[:axes].tolist(), origin[:axes].tolist(), direction[:axes, :axes], notes
-    )
+    grid = _grid(header, shape, path, notes)
     data = own if not header.pair else _partner(own, ".hdr", ".img")
     if data != own:
         require_file(data)
     array = _voxels(data, header, shape, components, notes)
     return RawImage(array.reshape(-1, *grid.shape), grid)
+
+
+def read_grid(path: Path, notes: list[Note]) -> tuple[Grid, int]:
+    """Read where the voxels lie, and the number of channels, without reading a voxel.
+
+    Args:
+        path: As in :func:`read`.
+        notes: Assumptions and repairs are appended here.
+
+    Raises:
+        DataError: It is no NIfTI file, or has axes that no scan has.
+        GeometryError: The place of the voxels is unknown or sheared.
+    """
+    header = read_header(_header_file(path))
+    shape, components = _axes(header, path)
+    colors = 3 if header.kind in _COLORS else 1
+    return _grid(header, shape, path, notes), math.prod(shape[3:]) * components * colors
 
 
 def read_header(path: Path) -> NiftiHeader:
@@ -197,6 +209,10 @@ def _version(head: bytes) -> tuple[str, int] | None:
     return None
 
 
+def _header_file(path: Path) -> Path:
+    return _partner(path, ".img", ".hdr") if ".img" in path.name.lower()[-7:] else path
+
+
 def _partner(path: Path, ending: str, other: str) -> Path:
     """Return the other file of a pair, packed or not."""
     stem = path.name[: path.name.lower().rindex(ending)]
@@ -234,6 +250,16 @@ def _axes(header: NiftiHeader, path: Path) -> tuple[tuple[int, ...], int]:
             todo="Give a 2-D picture, a 3-D scan, or a 4-D file whose fourth axis is the channel.",
         )
     return shape, 1
+
+
+def _grid(header: NiftiHeader, shape: tuple[int, ...], path: Path, notes: list[Note]) -> Grid:
+    spacing, origin, direction = nifti_place.matrix(header.place, path.name, notes)
+    axes = min(3, len(shape))
+    if axes == 2 and shear_of(direction[:2, :2]) > SHEAR_LIMIT:  # an oblique slice without its third axis
+        direction = np.eye(3)
+    return grid_of(
+        path.name, shape[:axes][::-1], spacing[:axes].tolist(), origin[:axes].tolist(), direction[:axes, :axes], notes
+    )
 
 
 def _voxels(

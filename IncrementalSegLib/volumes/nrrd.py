@@ -20,6 +20,7 @@ from IncrementalSegLib.volumes import nrrd_axes
 from IncrementalSegLib.volumes.notes import Note
 from IncrementalSegLib.volumes.payload import Encoding, beside, read_payload, require_file
 from IncrementalSegLib.volumes.raw import RawImage, fourth_axis, grid_of
+from IncrementalSegLib.volumes.volume import Grid
 
 ENDINGS = (".nrrd", ".nhdr")
 _LONGEST = 1 << 20
@@ -115,15 +116,35 @@ def read(path: Path, notes: list[Note]) -> RawImage:
     """
     header = read_header(path)
     axes = nrrd_axes.read_axes(header.fields, header.pairs, path.name)
-    spatial, other = axes.spatial, axes.other
-    sizes = [axes.sizes[axis] for axis in spatial]
-    grid = grid_of(path.name, sizes[::-1], axes.spacing, axes.origin, axes.direction, notes)
+    other = axes.other
+    grid = _grid(axes, path, notes)
     if other is not None and not axes.components and "Segment0_ID" not in header.pairs:
         fourth_axis(path.name, axes.sizes[other], axes.time, notes)
     array = _voxels(path, header, axes.sizes, notes).reshape(axes.sizes[::-1])
     if other is not None:
         array = np.moveaxis(array, len(axes.sizes) - 1 - other, 0)
     return RawImage(array.reshape(-1, *grid.shape), grid, header.pairs)
+
+
+def read_grid(path: Path, notes: list[Note]) -> tuple[Grid, int]:
+    """Read where the voxels lie, and the number of channels, without reading a voxel.
+
+    Args:
+        path: As in :func:`read`.
+        notes: Assumptions and repairs are appended here.
+
+    Raises:
+        DataError: It is no NRRD header, or has axes that no scan has.
+        GeometryError: Impossible spacing, or sheared directions.
+    """
+    header = read_header(path)
+    axes = nrrd_axes.read_axes(header.fields, header.pairs, path.name)
+    return _grid(axes, path, notes), 1 if axes.other is None else axes.sizes[axes.other]
+
+
+def _grid(axes: nrrd_axes.Axes, path: Path, notes: list[Note]) -> Grid:
+    sizes = [axes.sizes[axis] for axis in axes.spatial]
+    return grid_of(path.name, sizes[::-1], axes.spacing, axes.origin, axes.direction, notes)
 
 
 def _take(line: str, fields: dict[str, str], pairs: dict[str, str], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -160,6 +161,37 @@ def test_the_file_that_it_came_from_is_used_while_it_says_the_same(tmp_path, bri
     assert export.done
     assert export.path == file
     assert not (tmp_path / "new").exists()
+    check(export.path, node)
+
+
+def nifti(path, spacing=(3, 1.5, 4), sform_code=1):
+    """Write a file whose sform lies 10 mm from its qform."""
+    array, affine = numbers((7, 6, 5)), np.array([[-2.4, -0.9, 0, 7], [1.8, -1.2, 0, -8], [0, 0, 4, 9], [0, 0, 0, 1]])
+    image = nibabel.Nifti1Image(array, affine)
+    image.set_qform(affine, 1)
+    affine[:3, 3] += 10
+    image.set_sform(affine, sform_code)
+    image.header["pixdim"][1:4] = spacing
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.mark.parametrize("sform_code", [1, 2, 4])
+def test_a_nifti_file_with_two_places_is_used_where_slicer_and_library_take_the_same(
+    tmp_path, bridge, defer, sform_code
+):
+    file = nifti(tmp_path / "original.nii", sform_code=sform_code)
+    node = loaded(file)
+    export = exported(bridge, node, tmp_path / "new", defer)
+    assert export.path == file
+    check(export.path, node)
+
+
+def test_a_nifti_file_that_slicer_takes_for_smaller_than_the_library_is_not_used(tmp_path, bridge, defer):
+    node = loaded(nifti(tmp_path / "original.nii", spacing=(1, 1, 1)))
+    assert node.GetSpacing() == (1, 1, 1)
+    export = exported(bridge, node, tmp_path / "new", defer)
+    assert export.path.parent == tmp_path / "new"
     check(export.path, node)
 
 

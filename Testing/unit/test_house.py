@@ -86,6 +86,12 @@ def test_pictures_are_drawn_with_numpy_alone():
     assert probe(["IncrementalSegLib.reports.pictures"], absent).isdisjoint(absent)
 
 
+def test_headers_are_read_with_numpy_alone():
+    """The panel compares a scan with its file on Slicer's main thread, where loading SimpleITK would be felt."""
+    absent = [name for name in HEAVY if name != "numpy"] + ["scipy", "SimpleITK"]
+    assert probe(["IncrementalSegLib.volumes.headers"], []).isdisjoint(absent)
+
+
 def test_every_module_imports_without_slicer():
     modules = [name for name in map(module_name, FILES) if not name.endswith("__main__")]
     assert probe(modules, SLICER).isdisjoint(SLICER)

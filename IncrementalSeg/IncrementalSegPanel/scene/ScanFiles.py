@@ -9,7 +9,8 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.errors import DataError, IncrementalSegError
+from IncrementalSegLib.volumes.headers import read_grid
 from IncrementalSegPanel.scene.Exports import Pieces
 from IncrementalSegPanel.scene.Files import Nrrd, Whole
 from IncrementalSegPanel.scene.Geometry import Matrix, ijkToWorld
@@ -93,23 +94,17 @@ def sourceFile(node: slicer.vtkMRMLScalarVolumeNode, matrix: Matrix) -> Path | N
 
 
 def _fits(path: Path, image: Any, matrix: Matrix) -> bool:
-    """Tell whether the header of a file gives an image the place that it has in the scene."""
-    import SimpleITK as sitk  # a tenth of a second that only a click may cost
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    """Tell whether the worker, which reads a file as the library does, gives it the place that it has in the scene."""
     try:
-        reader.ReadImageInformation()
-    except RuntimeError:
+        grid, channels = read_grid(path)
+    except IncrementalSegError:
         return False
-    if reader.GetDimension() != 3 or reader.GetSize() != image.GetDimensions():
-        return False
-    if reader.GetNumberOfComponents() != image.GetNumberOfScalarComponents():
+    if grid.planar or grid.shape[::-1] != image.GetDimensions() or channels != image.GetNumberOfScalarComponents():
         return False
     found = np.eye(4)
-    found[:3, :3] = np.reshape(reader.GetDirection(), (3, 3)) * reader.GetSpacing()
-    found[:3, 3] = reader.GetOrigin()
-    found[:2] *= -1  # a file says LPS
+    found[:3, :3] = grid.matrix * grid.spacing
+    found[:3, 3] = grid.origin
+    found[:2] *= -1  # a grid is in LPS
     last = np.array([*np.subtract(image.GetDimensions(), 1), 1.0])
     tolerance = 1e-3 * np.linalg.norm(matrix[:3, :3], axis=0).min()
     corners = np.stack([np.array([0, 0, 0, 1.0]), last, last * [1, 0, 0, 1], last * [0, 1, 0, 1]], axis=1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from IncrementalSegLib.errors import DataError
+from IncrementalSegLib.volumes.headers import read_grid
 from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.volumes.volume import Grid
 
@@ -27,7 +28,9 @@ def affine_of(grid: Grid):
 
 def read(path):
     notes = []
-    return read_volume(path, notes), [note.kind for note in notes]
+    volume = read_volume(path, notes)
+    assert read_grid(path) == (volume.grid, volume.channels)
+    return volume, [note.kind for note in notes]
 
 
 def write(path, array, affine=AFFINE, image=nibabel.Nifti1Image, codes=(0, 1), **header):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from IncrementalSegLib.errors import DataError, IncrementalSegError
+from IncrementalSegLib.volumes.headers import read_grid
 from IncrementalSegLib.volumes.io import read_image, read_volume
 
 TURN = Rotation.from_euler("xyz", (20, -30, 50), degrees=True).as_matrix()
@@ -33,7 +34,9 @@ def picture(array=None, **options):
 
 def read(path):
     notes = []
-    return read_volume(path, notes), [note.kind for note in notes]
+    volume = read_volume(path, notes)
+    assert read_grid(path) == (volume.grid, volume.channels)
+    return volume, [note.kind for note in notes]
 
 
 def same_as_itk(path):
