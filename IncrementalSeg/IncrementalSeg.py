@@ -93,6 +93,7 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.session.bridge.watch(self.session.changed)
         self.onSceneEndClose()
+        self.session.correcting.beginScene()  # it may have been loaded before the panel was opened
         if getattr(self.parent, "isEntered", False):  # reloaded while it is open: Slicer does not enter it again
             self.enter()
 
@@ -136,6 +137,7 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         named = self.session.parameters.modelFolder
         if named and not self.session.opening.obstacle and Path(named) != self.session.folder:
             self.session.opening.start()
+        self.session.correcting.beginScene()
         self.session.changed()
 
     def onReload(self) -> None:

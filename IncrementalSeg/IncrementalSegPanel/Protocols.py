@@ -102,8 +102,8 @@ class Work(Protocol):
 class StrokeBridge(Protocol):
     """Strokes on scans; see :class:`IncrementalSegPanel.scene.Strokes.Strokes`."""
 
-    def hide(self) -> None:
-        """Hide all strokes."""
+    def hide(self, but: Any = None) -> None:
+        """Hide all strokes, except for those of one node."""
 
     def export(self, node: Any, volumeNode: Any, path: Path, defer: Defer) -> Work:
         """Write strokes for the worker."""

@@ -74,6 +74,22 @@ def test_a_map_of_similarity_takes_the_place_of_one_of_uncertainty(tmp_path, bri
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
 
 
+def test_a_map_is_not_saved_with_the_scene(tmp_path, bridge, scan, views):
+    volume = read_volume(bridge.exportVolume(scan, tmp_path, lambda act: act()).path)
+    write_volume(tmp_path / "map.nrrd", volume.with_array(np.full(volume.array.shape, 0.5, np.float32)))
+    bridge.showMap(tmp_path / "map.nrrd", scan, "uncertainty")
+    slicer.mrmlScene.SetRootDirectory(str(tmp_path))
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"), None)
+    bridge.endScene()
+    slicer.mrmlScene.Clear(0)
+    assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "scene.mrb"), False, None)
+    assert bridge.scans() == [slicer.util.getNode("Abdomen")]
+    slicer.util.addVolumeFromArray(np.zeros(SHAPE, np.int16), name="Other")  # takes the id of the map
+    shown = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert [view.GetForegroundVolumeID() for view in shown] == [None, None]
+    assert [view.GetBackgroundVolumeID() for view in shown] == [slicer.util.getNode("Abdomen").GetID()] * 2
+
+
 def test_a_missing_map_is_a_sentence(tmp_path, bridge, scan):
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     with pytest.raises(DataError, match="cannot be read"):

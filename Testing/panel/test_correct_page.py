@@ -14,6 +14,7 @@ from standin.events import settle, wait
 from standin.screenshot import screenshot
 from standin.window import ModulePanel
 
+from IncrementalSegLib.volumes.io import read_volume
 from IncrementalSegLib.wire import events
 
 
@@ -319,6 +320,47 @@ def test_the_header_leads_back_to_a_session(ready):
     assert header.pendingLabel.text.startswith("Corrections of MR_11 are neither kept")
     header.pendingButton.click()
     assert (ready.session.state, ready.session.correcting.volume) == (State.CORRECTING, ready.scan)
+
+
+def save(folder):
+    slicer.mrmlScene.SetRootDirectory(str(folder))
+    assert slicer.mrmlScene.WriteToMRB(str(folder / "scene.mrb"), None)
+
+
+def load(page, folder):
+    assert slicer.mrmlScene.ReadFromMRB(str(folder / "scene.mrb"), False, None)
+    page.flow.beginScene()
+
+
+def test_a_scene_saved_on_the_page_is_corrected_further_with_its_strokes(page, tmp_path):
+    page.hand.outlined()
+    page.hand.paint()
+    save(tmp_path)
+    page.panel.rest()
+    for part in (page.session.bridge, page.session.segmenting, page.flow):
+        part.endScene()
+    slicer.mrmlScene.Clear(0)
+    load(page, tmp_path)
+    page.flow.begin(slicer.util.getNode("MR 12"))
+    page.hand.introduce()
+    page.hand.outlined()
+    page.panel.render()
+    settle()
+    (editor,) = page.page.widget.findChildren(slicer.qMRMLSegmentEditorWidget)
+    assert editor.segmentationNode() is page.flow.strokes is slicer.util.getNode("MR 12 strokes")
+    page.ui.refineButton.click()
+    page.hand.settle()
+    sent = read_volume(page.hand.last("correct").arguments["strokes"])
+    assert int((sent.array > 0).sum()) == 9
+
+
+def test_a_scene_loaded_beside_leaves_the_strokes_that_are_edited_on_the_page(page, tmp_path):
+    page.hand.outlined()
+    save(tmp_path)
+    load(page, tmp_path)
+    strokes = slicer.util.getNodes("MR 12 strokes", useLists=True)["MR 12 strokes"]
+    assert [bool(node.GetDisplayVisibility()) for node in strokes] == [node is page.flow.strokes for node in strokes]
+    assert len(strokes) == len(page.flow.queue.rows) == 2
 
 
 @pytest.mark.parametrize("dark", [False, True])

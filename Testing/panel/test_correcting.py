@@ -136,12 +136,14 @@ def test_a_round_on_another_scan_is_not_undone_unseen(session, hand):
     hand.outlined()
     flow, (scan,) = session.correcting, status(1)["scans"]
     flow.session.take(status(1))
-    assert flow.obstacleToUndo == ""  # its title is not known since the panel was opened
+    assert flow.obstacleToUndo == ""
     flow.session.names[scan["scan"]] = "CT of yesterday"
     assert flow.obstacleToUndo == "The last round was on CT of yesterday; correct that scan to undo it."
     flow.undo()
     assert "undo_correction" not in [item.verb for item in session.worker.asked]
-    flow.session.names[scan["scan"]] = flow.title
+    flow.session.names = {"another": flow.title}  # the other was not opened since the panel was
+    assert flow.obstacleToUndo == "The last round was on MR_12; correct that scan to undo it."
+    flow.session.names = {}  # the scan that is shown cannot be read
     assert flow.obstacleToUndo == ""
 
 

@@ -22,6 +22,7 @@ from standin.events import settle, wait
 
 import IncrementalSeg as shell
 from IncrementalSegLib.store.versions import create_or_open
+from IncrementalSegLib.structures import Structure
 
 FILE = Path(shell.__file__)
 
@@ -141,6 +142,28 @@ def test_a_scene_that_is_loaded_opens_its_model_and_no_other_takes_a_person_away
     widget.onSceneEndImport()
     assert widget.session.folder == models[1]
     assert widget.session.state is State.READY
+
+
+def test_strokes_of_a_scene_that_is_loaded_wait_until_their_scan_is_corrected(widget, tmp_path):
+    strokes, humerus = widget.session.bridge.strokes, Structure.create("humerus", 1)
+    scan, _outlines = add_shoulder("MR 12", 1, {"humerus": "humerus"}, SMALL)
+    node = strokes.prepare(scan, [humerus])
+    painted = slicer.util.arrayFromSegmentBinaryLabelmap(node, humerus.id, scan).copy()
+    painted[1:2, 2:5, 2:5] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(painted, node, humerus.id, scan)
+    slicer.mrmlScene.SetRootDirectory(str(tmp_path))
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"), None)
+    slicer.mrmlScene.Clear()
+    assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "scene.mrb"), False, None)
+    scan, node = slicer.util.getNode("MR 12"), slicer.util.getNode("MR 12 strokes")
+    assert not node.GetDisplayVisibility()
+    assert strokes.prepare(scan, [humerus]) is node
+    assert node.GetDisplayVisibility()
+    assert (slicer.util.arrayFromSegmentBinaryLabelmap(node, humerus.id, scan) == painted).all()
+    another = shell.IncrementalSegWidget()  # the panel of a Slicer that was started with a scene
+    assert not node.GetDisplayVisibility()
+    another.cleanup()
+    another.parent.delete()
 
 
 def test_cleanup_leaves_no_observer_no_process_and_no_file():

@@ -175,6 +175,12 @@ class Correcting(Activity):
         else:
             self.leave()
 
+    def beginScene(self) -> None:
+        """Take over a scene that was loaded, perhaps beside another: only strokes that are edited are visible."""
+        self._context.bridge.strokes.hide(but=self.strokes)
+        if self._context.state is State.CORRECTING:
+            self.queue.look()
+
     def endScene(self) -> None:
         """Let go of a scene that is being closed."""
         if self._context.state is State.CORRECTING:

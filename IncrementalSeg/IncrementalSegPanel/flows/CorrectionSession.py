@@ -74,7 +74,8 @@ class CorrectionSession:
         """Return why the last round cannot be undone where a scan of that title is shown; empty where it can."""
         if not self.status.undoable:
             return _("There is no round that could be undone.")
-        scan = self.names.get(self.status.scans[-1].name, title)
+        last = self.status.scans[-1].name
+        scan = self.names.get(last, last if title in self.names.values() else title)
         if title and scan != title:
             return _("The last round was on {}; correct that scan to undo it.").format(scan)
         return ""

@@ -37,6 +37,8 @@ class Shown:
 def addMap(found: Map, volumeNode: slicer.vtkMRMLScalarVolumeNode, title: str) -> slicer.vtkMRMLScalarVolumeNode:
     """Add a map that lies on a scan; what is above 0 is drawn, up to 1.
 
+    It is not saved with the scene, where nothing would take it away again.
+
     Args:
         found: The map.
         volumeNode: The scan.
@@ -49,6 +51,7 @@ def addMap(found: Map, volumeNode: slicer.vtkMRMLScalarVolumeNode, title: str) -
     local = np.linalg.inv(parentToWorld(volumeNode)) @ matrix
     name = f"{volumeNode.GetName()} {title}"
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    node.SetSaveWithScene(False)
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(local))
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     _paint(node)  # before there are voxels: no histogram of them is needed
@@ -89,6 +92,7 @@ def hide(nodeId: str, before: list[Shown]) -> None:
 def _paint(node: slicer.vtkMRMLScalarVolumeNode) -> None:
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
+    display.SetSaveWithScene(False)
     colors = next((found for found in _COLORS if slicer.mrmlScene.GetNodeByID(found) is not None), None)
     if colors is not None:
         display.SetAndObserveColorNodeID(colors)

@@ -59,10 +59,10 @@ class Strokes:
         node.SetDisplayVisibility(True)
         return node
 
-    def hide(self) -> None:
-        """Hide all strokes; they stay in the scene."""
+    def hide(self, but: slicer.vtkMRMLSegmentationNode | None = None) -> None:
+        """Hide all strokes, except for those of one node; they stay in the scene."""
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-            if node.GetNodeReferenceID(STROKES_ROLE):
+            if node.GetNodeReferenceID(STROKES_ROLE) and node is not but:
                 conceal(node)
 
     def export(
