@@ -17,7 +17,6 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from monai.inferers import sliding_window_inference
 from torch import Tensor
 
 from IncrementalSegLib.cli.output import Device, print_table, progress_bar
@@ -33,10 +32,8 @@ from IncrementalSegLib.files import write_json
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.losses.classes import unbiased_cross_entropy, unbiased_distillation
 from IncrementalSegLib.methods.base.context import MethodState, StepContext
-from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.vgg import VGG
-from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.preprocessing.plan import plan_for
 from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.prototypes.bank import PrototypeBank, class_means
@@ -45,7 +42,7 @@ from IncrementalSegLib.sampling.cases import Case
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.sampling.phantom import STRUCTURES, phantom_case
 from IncrementalSegLib.sampling.prepare import prepare
-from IncrementalSegLib.types import DeviceName, Json
+from IncrementalSegLib.types import DeviceName, Dimension, Json
 from Testing.benchmarks.command import run_command
 from Testing.benchmarks.protocols.pcdd2026 import FIRST
 from Testing.benchmarks.timing import compare
@@ -160,23 +157,37 @@ class TrainingStep:
 
 
 class Bench:
-    """Phantoms in which everything is outlined, of which a step sees its own structures."""
+    """Phantoms in which everything is outlined, of which a step sees its own structures.
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime, self.preset = runtime, find_preset("quick", 2)
+    Args:
+        runtime: Device and precision.
+        dimension: Spatial axes of the network.
+        preset: Name of its preset.
+        size: Voxels of a phantom (D, H, W); by default those of its scanner.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        dimension: Dimension = 2,
+        preset: str = "quick",
+        size: tuple[int, int, int] | None = None,
+    ) -> None:
+        self.runtime, self.dimension, self.preset = runtime, dimension, find_preset(preset, dimension)
         self.ids = {name: f"{number:032x}" for number, name in enumerate(STRUCTURES)}
-        self.scans = [phantom_case(seed, "A", structures=STRUCTURES) for seed in range(4)]
+        self.scans = [phantom_case(seed, "A", size, STRUCTURES) for seed in range(4)]
         grids = [volume.grid for volume, _ in self.scans]
-        self.plan = plan_for(grids, 1, 2, 2 ** (len(self.preset.widths) - 1), 128, 128)
+        multiple = 2 ** (len(self.preset.widths) - 1)
+        self.plan = plan_for(grids, 1, dimension, multiple, self.preset.side, self.preset.patch_side)
 
     def model(self, structures: list[str], method: str = "finetune") -> Segmenter:
         """Return a new model of some structures."""
         torch.manual_seed(0)
         built = build_method(method, {})
-        config = self.preset.config("unet2d", 1).model_copy(update={"output": built.output})
+        config = self.preset.config(f"unet{self.dimension}d", 1).model_copy(update={"output": built.output})
         model = Segmenter(built.design(config))
         model.add(structures)
-        self.runtime.place(model, 2)
+        self.runtime.place(model, self.dimension)
         return model.eval()
 
     def step(
@@ -201,7 +212,7 @@ class Bench:
         teacher, prototypes = None, PrototypeBank()
         if old:
             teacher = copy.deepcopy(model)
-            self.runtime.place(teacher, 2)
+            self.runtime.place(teacher, self.dimension)
             if teacher.exclusive:
                 prototypes = class_means(teacher, self.cases(ids[:old]), ids[:old], self.runtime.device)
         ctx = StepContext(
@@ -220,7 +231,7 @@ class Bench:
             plan=self.plan,
         )
         method.grow(model, ids[old:], ctx)
-        self.runtime.place(model, 2)
+        self.runtime.place(model, self.dimension)
         method.begin_step(ctx)
         pools = {"new": PatchPool(ctx.cases, ids, ids[old:], self.plan, "new")}
         return TrainingStep(
@@ -241,14 +252,9 @@ class Bench:
 
 
 def head_pairs(bench: Bench) -> Iterator[Pair]:
-    """Yield what is timed with heads: training, inference, dropout, and the choice of exemplars."""
+    """Yield what is timed with heads: a step, inference, dropout, and the choice of exemplars."""
     runtime, device = bench.runtime, bench.runtime.device
-    finetune, lwfseg, counter = bench.step("finetune"), bench.step("lwfseg"), iter(range(10**6))
-
-    def loading() -> None:
-        finetune.trainer.step(next(counter), finetune.phase, finetune.optimiser)
-
-    yield Pair("training step with loading / on a ready batch", loading, finetune.update, 1.18)
+    finetune, lwfseg = bench.step("finetune"), bench.step("lwfseg")
     limit = 1.5 if device.type == "cpu" else 1.4
     yield Pair("lwfseg step / finetune step", lwfseg.update, finetune.update, limit)
 
@@ -279,7 +285,6 @@ def head_pairs(bench: Bench) -> Iterator[Pair]:
         1.0,
     )
     yield _content(bench)
-    yield _windows(bench)
 
 
 def class_pairs(bench: Bench) -> Iterator[Pair]:
@@ -359,27 +364,6 @@ def _content(bench: Bench) -> Pair:
         return content_distances(describe, images.__getitem__, len(images), candidates, device)
 
     return Pair("content distance by Gram products / direct", streamed, direct)
-
-
-def _windows(bench: Bench) -> Pair:
-    """Return the 3-D predictor over a plain sliding-window loop with the same windows."""
-    runtime, preset, volume = bench.runtime, find_preset("quick", 3), bench.scans[0][0]
-    plan = plan_for([volume.grid], 1, 3, 2 ** (len(preset.widths) - 1), 96, 32)
-    model = Segmenter(SegmenterConfig(network="unet3d", widths=preset.widths, dropout=0.1))
-    model.add(["0" * 32])
-    runtime.place(model, 3)
-    predictor = Predictor(model.eval(), plan, runtime.device, runtime.autocast)
-    image, _, _ = forward(volume, plan)
-
-    @torch.no_grad()
-    def plain() -> None:
-        with runtime.autocast():
-            sliding_window_inference(
-                image[None].float().to(runtime.device), plan.patch, predictor.budget.batch,
-                lambda window: model.probabilities(model(window).logits), predictor.overlap, mode="gaussian",
-            )  # fmt: skip
-
-    return Pair("predictor / plain sliding window", lambda: predictor.probabilities(image, ["0" * 32]), plain, 1.0)
 
 
 class _UntrainedVGG:
