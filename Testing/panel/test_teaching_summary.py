@@ -46,6 +46,24 @@ def test_it_is_struck_step_by_step(session):
     assert summary.scans == summary.task.data
 
 
+@pytest.mark.parametrize(
+    ("retains", "guarantees", "sentence"),
+    [
+        (True, False, "Keeps 1 structure."),
+        (True, True, "The older structure stays exactly as it is."),
+        (False, False, "Nothing holds the older structures: aeiseg is a method to compare with."),
+    ],
+)
+def test_what_becomes_of_older_structures_depends_on_the_method(session, retains, guarantees, sentence):
+    summary = prepared(session, "check")
+    session.worker.last("check").finish(**verdicts())
+    aeiseg, mib = METHODS["methods"]
+    listed = [aeiseg | {"retains": retains, "guarantees": guarantees}, mib]
+    session.worker.last("methods").finish(**METHODS | {"methods": listed})
+    session.worker.last("advise").finish(**ADVICE)
+    assert sentence in summary.sentences
+
+
 def test_the_scans_wait_until_they_are_written(session):
     collected(session)
     session.teaching.toSummary()

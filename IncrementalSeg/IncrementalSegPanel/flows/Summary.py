@@ -30,7 +30,7 @@ class Summary:
     Attributes:
         task: The teaching task, or ``None`` while there is none.
         stepOptions: How it is done.
-        methods: The catalogue of the worker: name, summary, output, needs, schema.
+        methods: The catalogue of the worker: name, summary, output, needs, retains, guarantees, schema.
         settings: The JSON schema of the settings that every method shares.
         advice: Which method suits and why, once the worker has looked.
         estimate: What it takes, once the worker has measured it.
@@ -285,6 +285,12 @@ class Summary:
         if model is None or not model.heads:
             return _("It is the first structure of this model.")
         count = len(model.heads) - (self.task is not None and self.task.improve)
+        chosen = next((item for item in self.choices if item["name"] == self.method), None)
+        if chosen is not None and not chosen["retains"]:
+            return _("Nothing holds the older structures: {} is a method to compare with.").format(self.method)
+        if chosen is not None and chosen["guarantees"]:
+            one = _("The older structure stays exactly as it is.")
+            return one if count == 1 else _("The {} older structures stay exactly as they are.").format(count)
         return _("Keeps {} structures.").format(count) if count != 1 else _("Keeps 1 structure.")
 
 

@@ -12,7 +12,8 @@ def catalogue() -> Json:
     """Return every registered method with its needs, output, source and the JSON schema of its options.
 
     Returns:
-        ``{"methods": [{"name", "summary", "source", "output", "needs", "schema"}], "broken": {file: reason}}``.
+        ``{"methods": [{"name", "summary", "source", "output", "needs", "retains", "guarantees", "schema"}],
+        "broken": {file: reason}}``.
     """
     listing = []
     for name in names("method"):
@@ -24,6 +25,8 @@ def catalogue() -> Json:
                 "source": kind.source,
                 "output": kind.output,
                 "needs": sorted(kind.needs),
+                "retains": kind.retains,
+                "guarantees": kind.guarantees,
                 "schema": kind.Options.model_json_schema(),
             }
         )

@@ -22,5 +22,9 @@ def test_every_method_is_listed_with_all_that_a_form_needs():
     assert by_name["aeiseg"]["needs"] == ["exemplars", "teacher"]
     assert (by_name["lwfseg"]["needs"], by_name["finetune"]["needs"]) == (["teacher"], [])
     assert by_name["pcdd"]["needs"] == ["prototypes", "teacher"]
+    promises = {
+        name: (by_name[name]["retains"], by_name[name]["guarantees"]) for name in ("lwfseg", "adapter", "finetune")
+    }
+    assert promises == {"lwfseg": (True, False), "adapter": (True, True), "finetune": (False, False)}
     assert by_name["lwfseg"]["schema"]["properties"]["alpha"]["default"] == 0.5
     assert all("\n" not in item["summary"] for item in listing["methods"])
