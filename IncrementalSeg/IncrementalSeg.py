@@ -266,7 +266,8 @@ class IncrementalSegTest(ScriptedLoadableModuleTest):
         self._correct(node, unseen)
         for _again in range(2):
             self.assertIs(self.logic.segment(unseen), node)
-            self.assertEqual([segment.GetName() for segment in _segments(node)], ["humerus (corrected)", "humerus"])
+            names = [segment.GetName() for segment in _segments(node)]
+            self.assertCountEqual(names, ["humerus (corrected)", "humerus"])  # Slicer's module Data sorts them anew
             own = [item for item in self.widget.session.bridge.candidates() if item.segmentationId == node.GetID()]
             self.assertEqual({item.name: item.uncorrected for item in own}["humerus"], True)
             self.assertEqual({item.name: item.uncorrected for item in own}["humerus (corrected)"], False)
