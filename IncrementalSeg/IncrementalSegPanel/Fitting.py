@@ -59,6 +59,16 @@ def yieldWidth(widgets: Iterable[Any]) -> None:
             widget.setSizePolicy(policy)
 
 
+def narrow(widget: Any) -> None:
+    """Let a widget of Slicer's own need less width: long fields go below their labels, check boxes below each other."""
+    for form in slicer.util.findChildren(widget, className="QFormLayout"):
+        form.setRowWrapPolicy(qt.QFormLayout.WrapLongRows)
+    for row in slicer.util.findChildren(widget, className="QHBoxLayout"):
+        held = [row.itemAt(number).widget() for number in range(row.count())]
+        if len(held) > 1 and all(isinstance(one, qt.QCheckBox) for one in held):
+            row.setDirection(qt.QBoxLayout.TopToBottom)
+
+
 def breakLongWords(widgets: Iterable[Any]) -> None:
     """Let lines end within the long words of wrapped labels."""
     for widget in widgets:

@@ -107,14 +107,15 @@ def test_strokes_are_painted_in_an_editor_of_their_own(page, mainWindow):
 
 
 @pytest.mark.parametrize("effect", ["Draw", "Paint", "Erase"])
-def test_the_options_of_an_effect_widen_a_narrow_dock(page, effect):
+def test_the_options_of_an_effect_widen_no_narrow_dock(page, effect):
     (editor,) = page.page.widget.findChildren(slicer.qMRMLSegmentEditorWidget)
     dock = ModulePanel(page.panel.widget, 380, 800)
     editor.setActiveEffectByName(effect)
     dock.settle()
     assert not faults(page.panel.widget, page.page.primary)
-    assert dock.needs[0] > editor.minimumSizeHint.width()
-    assert editor.height < 250  # some 400 pixels as it comes
+    bar = dock.area.horizontalScrollBar().sizeHint.width()  # Slicer's module panel asks for that much more
+    assert editor.minimumSizeHint.width() < dock.needs[0] <= 380 - bar
+    assert editor.height < 280  # some 400 pixels as it comes
     dock.close()
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import qt
 import slicer
 
+from IncrementalSegPanel import Fitting
+
 _EFFECTS = ("Paint", "Draw", "Erase")
 _UNDO_STATES = 10
 _ROWS = 5
@@ -114,6 +116,8 @@ class StrokeEditor:
         editor.setMRMLScene(slicer.mrmlScene)
         for options in slicer.util.findChildren(editor, "MaskingGroupBox"):
             options.collapsed = True
+        for name in _EFFECTS:
+            Fitting.narrow(editor.effectByName(name).optionsFrame())
         self._holder.layout().addWidget(editor)
 
     def _fit(self, segments: int) -> None:

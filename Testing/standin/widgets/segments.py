@@ -143,15 +143,37 @@ class _MaskingBox(qt.QGroupBox):
     collapsed = property(lambda self: self._collapsed, _collapse)
 
 
+def _effectOptions(parent, boxes):
+    """Make the options of an effect: nothing, or the diameter of a brush and a row of check boxes of these widths."""
+    frame = qt.QFrame(parent)
+    layout = qt.QVBoxLayout(frame)
+    layout.setContentsMargins(0, 0, 0, 0)
+    if boxes:
+        form, label, field = qt.QFormLayout(), qt.QLabel("Diameter:", frame), qt.QFrame(frame)
+        label.setMinimumWidth(65)
+        field.setMinimumWidth(169)
+        form.addRow(label, field)
+        row = qt.QHBoxLayout()
+        row.setSpacing(9)
+        for width in boxes:
+            box = qt.QCheckBox(frame)
+            box.setMinimumWidth(width)
+            row.addWidget(box)
+        layout.addLayout(form)
+        layout.addLayout(row)
+    return frame
+
+
 class qMRMLSegmentEditorWidget(qMRMLWidget):
     """Remembers what it was told, shows a table of segments, and edits voxels when a test says so.
 
     Its buttons and tables are empty frames with the names and the sizes of the real ones (Slicer 5.12.3); the options
-    of an effect, with the section for masks, are shown while it is used, and need more width than a narrow dock has.
+    of an effect, with the section for masks, are shown while it is used. Those of a brush stand in rows that need more
+    width than a narrow dock has.
     """
 
     standinClass = True
-    _WIDTHS: ClassVar = {"": 200, "Draw": 415, "Paint": 494, "Erase": 527}
+    _BOXES: ClassVar = {"Draw": (), "Paint": (112, 130, 116), "Erase": (112, 130, 149)}
     unorderedEffectsVisible = stored(bool, True)
 
     def __init__(self, *arguments):
@@ -163,8 +185,14 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(_SegmentsFrame(self))
         self.__dict__["_options"] = options = qt.QFrame(self)
-        qt.QVBoxLayout(options).addWidget(_MaskingBox(options))
+        inner = qt.QVBoxLayout(options)
+        inner.setContentsMargins(110, 9, 8, 9)  # beside the buttons of the effects
+        frames = {name: _effectOptions(options, boxes) for name, boxes in self._BOXES.items()}
+        for frame in (*frames.values(), _MaskingBox(options)):
+            inner.addWidget(frame)
+        self.__dict__["_frames"] = frames
         layout.addWidget(options)
+        layout.addStrut(200)
         self._use("")
 
     def mrmlSegmentEditorNode(self):
@@ -210,7 +238,12 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
     def activeEffect(self):
         """Return the effect that is used, or None."""
-        return SimpleNamespace(name=self._effect) if self._effect else None
+        return self.effectByName(self._effect)
+
+    def effectByName(self, name):
+        """Return an effect, or None."""
+        frame = self._frames.get(name)
+        return None if frame is None else SimpleNamespace(name=name, optionsFrame=lambda: frame)
 
     def setActiveEffectByName(self, name):
         """Use an effect, as a person does by its button."""
@@ -223,7 +256,8 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def _use(self, name):
         self.__dict__["_effect"] = name
         self._options.setVisible(bool(name))
-        self._options.setMinimumWidth(self._WIDTHS.get(name, 0))
+        for each, frame in self._frames.items():
+            frame.setVisible(each == name)
 
     def setupViewObservations(self):
         """Follow the mouse in the views."""
