@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from IncrementalSegPanel.documents.Heads import KnownStructure, grouped, headsOf
+from IncrementalSegPanel.scene.Exports import Export
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Wording import duration, millilitres
 from recordings import read
@@ -180,21 +181,50 @@ def test_a_name_that_is_taken_offers_to_open_that_model(session):
 
 def test_the_sample_begins_a_model_and_later_opens_it(session):
     loaded = []
-    session.opening.trySample(lambda: loaded.append("sample"))
-    assert loaded == ["sample"]
-    assert session.state is State.COLLECTING
+
+    def load(defer):
+        def pieces():
+            for file in ("scan", "outlines"):
+                loaded.append(file)
+                yield 0.5
+            return loaded
+
+        return Export(pieces(), defer)
+
+    session.opening.trySample(load)
+    assert loaded == ["scan"]  # the other files come one by one
+    assert "Loading" in session.opening.message
+    session.opening.trySample(load)  # clicked again meanwhile
+    session.defer.run()
+    assert loaded == ["scan", "outlines"]
+    assert (session.state, session.opening.message) == (State.COLLECTING, "")
     session.home()
     make_model(session.folder)
-    session.opening.trySample(lambda: loaded.append("again"))
+    session.opening.trySample(load)
+    session.defer.run()
     assert session.state is State.READY
     assert session.model.name == "Sample"
 
 
+def test_a_sample_that_comes_when_a_person_has_gone_on_disturbs_nothing(session):
+    def pieces():
+        yield 0.5
+        return ["scan"]
+
+    session.opening.trySample(lambda defer: Export(pieces(), defer))
+    session.opening.begin("Knee CT")
+    session.defer.run()
+    assert session.folder.name == "Knee CT"
+    assert (session.failure, session.opening.message) == (None, "")
+
+
 def test_a_sample_that_cannot_be_loaded_is_one_sentence(session):
-    def load():
+    def pieces():
+        yield 0.5
         raise DataError("The sample is missing.")
 
-    session.opening.trySample(load)
+    session.opening.trySample(lambda defer: Export(pieces(), defer))
+    session.defer.run()
     assert session.state is State.NO_MODEL
     assert session.failure.what == "The sample is missing."
 

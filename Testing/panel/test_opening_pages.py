@@ -30,6 +30,7 @@ def test_the_model_page_offers_three_ways(session, panel, tmp_path):
 
 def test_the_sample_leads_to_its_examples(session, panel):
     panel.pressPrimary()
+    session.defer.run()  # its files come one by one
     assert session.failure is None
     assert session.state is State.COLLECTING
     assert (session.folder.name, session.teaching.collecting.name) == ("Sample", "humerus")

@@ -15,6 +15,7 @@ from IncrementalSegPanel.Failure import Remedy
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.OpenModel import OpenModel
 from IncrementalSegPanel.Names import faultOf
+from IncrementalSegPanel.Protocols import Defer, Work
 from IncrementalSegPanel.State import State
 from IncrementalSegPanel.Translation import _
 
@@ -52,6 +53,7 @@ class Opening:
     ) -> None:
         self._context, self._teach, self._resume, self._compare = context, teach, resume, compare
         self._adopt = adopt
+        self._sample: Work | None = None
         self.message = ""
 
     @property
@@ -146,17 +148,33 @@ class Opening:
         self._context.dismiss()
         self._teach(structure)
 
-    def trySample(self, load: Callable[[], object]) -> None:
-        """Put the sample into the scene, and begin a model that it teaches or open the one it taught before."""
-        try:
-            load()
-        except Exception as error:  # whatever it is, a person has to read it
-            self._context.fail(error)
+    def trySample(self, load: Callable[[Defer], Work]) -> None:
+        """Put the sample into the scene, and begin a model that it teaches or open the one it taught before.
+
+        Args:
+            load: Begins to put it there.
+        """
+        if self._sample is not None:
             return
-        if _isModel(self.folderOf(SAMPLE)):
-            self.open(self.folderOf(SAMPLE))
-        else:
-            self.begin(SAMPLE, _SAMPLE_STRUCTURE)
+        before = self._context.state
+        self._say(_("Loading the sample…"))
+        self._sample = work = load(self._context.defer)
+
+        def heard() -> None:
+            if not work.done:
+                return
+            self._sample = None
+            self._say("")
+            if work.error is not None:
+                self._context.fail(work.error)
+            elif self._context.state is not before:
+                return  # a person went on to something else meanwhile
+            elif _isModel(self.folderOf(SAMPLE)):
+                self.open(self.folderOf(SAMPLE))
+            else:
+                self.begin(SAMPLE, _SAMPLE_STRUCTURE)
+
+        work.listen(heard)
 
     def importPackage(self, package: Path) -> None:
         """Make a model of a package and open it."""

@@ -67,9 +67,9 @@ class ModelPage(Page):
             self.ui.recentList.addItem(item)
 
     def _trySample(self) -> None:
-        from IncrementalSegPanel.scene import SampleData
+        from IncrementalSegPanel.scene import Exports, SampleData
 
-        self.session.opening.trySample(SampleData.load)
+        self.session.opening.trySample(lambda defer: Exports.Export(SampleData.loadPieces(), defer))
 
     def _open(self, path: Path) -> None:
         self.session.opening.open(path)

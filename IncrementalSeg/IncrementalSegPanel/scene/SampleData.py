@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
 
+from IncrementalSegPanel.scene.Exports import atOnce
 from IncrementalSegPanel.scene.Hierarchy import putBeside
 
 FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "SampleData"
@@ -42,13 +44,20 @@ def load() -> list[Any]:
     Returns:
         The scans; the last one has no outlines.
     """
-    scans = []
-    for scanFile, *outlines in _pairs():
+    return atOnce(loadPieces())
+
+
+def loadPieces() -> Generator[float, None, list[Any]]:
+    """Do the same, one file in each piece."""
+    scans, pairs = [], _pairs()
+    for number, (scanFile, *outlines) in enumerate(pairs, 1):
         scan = _find("vtkMRMLScalarVolumeNode", _title(scanFile))
         if scan is None:
             scan = slicer.modules.volumes.logic().AddArchetypeVolume(str(scanFile), _title(scanFile), 0)
             for path in outlines:
+                yield (number - 0.5) / len(pairs)
                 _loadOutlines(path, scan)
+            yield number / len(pairs)
         scans.append(scan)
     selection = slicer.app.applicationLogic().GetSelectionNode()
     selection.SetActiveVolumeID(scans[-1].GetID())
