@@ -48,7 +48,7 @@ def load() -> list[Any]:
 
 
 def loadPieces() -> Generator[float, None, list[Any]]:
-    """Do the same, one file in each piece."""
+    """Do the same, one file in each piece, and show the scan in the last one."""
     scans, pairs = [], _pairs()
     for number, (scanFile, *outlines) in enumerate(pairs, 1):
         scan = _find("vtkMRMLScalarVolumeNode", _title(scanFile))
@@ -62,6 +62,7 @@ def loadPieces() -> Generator[float, None, list[Any]]:
     selection = slicer.app.applicationLogic().GetSelectionNode()
     selection.SetActiveVolumeID(scans[-1].GetID())
     slicer.app.applicationLogic().PropagateVolumeSelection()
+    yield 1.0
     return scans
 
 
