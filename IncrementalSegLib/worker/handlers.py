@@ -79,13 +79,13 @@ def import_(package: Path, model: Path) -> Json:
     return read_summary(model)
 
 
-def adopt_(folder: Path, model: Path, progress: Progress = silent) -> Json:
-    """Make a model of a network that another program trained, and return its summary.
+def adopt_(folder: Path, model: Path, names: dict[str, str] | None = None, progress: Progress = silent) -> Json:
+    """Make a model of a network that another program trained, with other names where wanted, and return its summary.
 
     Raises:
         IncrementalSegError: The network is refused, or the model is there already.
     """
-    adopt(folder, model, progress)
+    adopt(folder, model, names, progress)
     return read_summary(model)
 
 

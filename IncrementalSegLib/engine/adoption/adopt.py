@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ import torch
 from IncrementalSegLib.engine.adoption.checkpoint import Checkpoint, read_checkpoints
 from IncrementalSegLib.engine.adoption.folder import FINAL, TrainedFolder, find_trained
 from IncrementalSegLib.engine.adoption.forms import DatasetForm, configuration_of, read_dataset, read_plans
-from IncrementalSegLib.engine.adoption.labels import Labels, labels_of
+from IncrementalSegLib.engine.adoption.labels import Labels, labels_of, renamed
 from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.engine.adoption.trainers import check_trainer
 from IncrementalSegLib.engine.adoption.translation import network_of, plan_of
@@ -60,6 +60,7 @@ def adopt_nnunet(
     folds: str | None = None,
     checkpoint: str = FINAL,
     codes: Callable[[str], str | None] = terminology_of,
+    names: Mapping[str, str] | None = None,
     progress: Share = UNTOLD,
 ) -> VersionRecord:
     """Make a new model of a folder that nnU-Net v2 trained; it is read with distrust.
@@ -70,6 +71,7 @@ def adopt_nnunet(
         folds: Folds, comma-separated; several become an ensemble. By default all that are there.
         checkpoint: Name of the checkpoint in each fold.
         codes: Returns the terminology entry of a structure by its name, where the folder states none.
+        names: Name of a structure in the folder -> its name in the model, where that is another.
         progress: Receives the share that is read; may raise to end the work, and nothing is written then.
 
     Returns:
@@ -78,12 +80,14 @@ def adopt_nnunet(
     Raises:
         ModelError: Something in the folder is damaged, unknown or not supported, or the model is already there; nothing
             was written.
-        OptionError: A fold is not there.
+        OptionError: A fold is not there, or a name is one that a structure cannot have.
+        UnknownNameError: A structure that is named is not there.
     """
     began = time.monotonic()
     target = create_or_open(model)
     _check_new(target)
     found = read_nnunet(folder, folds=folds, checkpoint=checkpoint, codes=codes, progress=progress)
+    found = replace(found, labels=renamed(found.labels, names or {}, codes))
     return _write(target, found, time.monotonic() - began)
 
 

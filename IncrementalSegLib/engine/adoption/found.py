@@ -50,10 +50,18 @@ def adoptable(folder: Path, progress: Progress = silent) -> Json:
     return {"program": found.program, "networks": networks, "network": described}
 
 
-def adopt(folder: Path, model: Path, progress: Progress = silent) -> VersionRecord:
+def adopt(folder: Path, model: Path, names: dict[str, str] | None = None, progress: Progress = silent) -> VersionRecord:
     """Make a new model of the only network in a folder.
 
+    Args:
+        folder: The folder.
+        model: Folder of the new model.
+        names: Name of a structure in the folder -> its name in the model, where that is another.
+        progress: Receives the share that is read.
+
     Raises:
+        OptionError: A structure cannot have the name that it is given.
+        UnknownNameError: A structure that is named is not there.
         ModelError: It holds none that is known, or several, or one that is refused, or the model is already there;
             nothing was written.
     """
@@ -66,7 +74,7 @@ def adopt(folder: Path, model: Path, progress: Progress = silent) -> VersionReco
             "Name one of these folders.",
         )
     (path,) = found.networks.values()
-    return adopt_nnunet(path, model, codes=found.codes, progress=Share.of(progress, Phase.READING))
+    return adopt_nnunet(path, model, codes=found.codes, names=names, progress=Share.of(progress, Phase.READING))
 
 
 def _recognise(folder: Path) -> _Found:

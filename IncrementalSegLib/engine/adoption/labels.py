@@ -100,6 +100,27 @@ def labels_of(dataset: DatasetForm, path: Path, codes: Callable[[str], str | Non
     return Labels(_structures(sorted(named, key=lambda name: named[name]), dataset.looks, codes, path), {})
 
 
+def renamed(labels: Labels, names: Mapping[str, str], codes: Callable[[str], str | None] = terminology_of) -> Labels:
+    """Return labels whose structures are called otherwise, all at once; a code that came from a name changes with it.
+
+    Args:
+        labels: The labels.
+        names: Name of a structure -> its new name.
+        codes: As for :func:`labels_of`.
+
+    Raises:
+        UnknownNameError: There is no structure of that name.
+        OptionError: A new name is one that no structure can have, or two structures would have it.
+    """
+    new = {labels.structures.named(old).id: check_name(name) for old, name in names.items()}
+    found = tuple(_called(item, new.get(item.id, item.name), codes) for item in labels.structures)
+    keys = [name_key(name) for name in (BACKGROUND, *(item.name for item in found))]
+    for name in new.values():
+        if keys.count(name_key(name)) > 1:
+            raise OptionError(f"Two structures would be called {name!r}.", todo="Choose another name for one of them.")
+    return replace(labels, structures=StructureList(found))
+
+
 def labels_for(structures: StructureList, exclusive: bool, known: Mapping[StructureId, Region]) -> Labels:
     """Return the labels by which nnU-Net knows the structures of a model.
 
@@ -127,6 +148,13 @@ def described(labels: Labels) -> Json:
         | ({"regions_class_order": list(labels.painted.values())} if labels.regions else {})
         | {OWN: {item.name: Look.of(item).model_dump(mode="json") for item in labels.structures}}
     )
+
+
+def _called(item: Structure, name: str, codes: Callable[[str], str | None]) -> Structure:
+    if name == item.name:
+        return item
+    told = item.terminology in (None, codes(item.name))
+    return replace(item, name=name, terminology=codes(name) if told else item.terminology)
 
 
 def _values(value: int | Sequence[int]) -> tuple[int, ...]:

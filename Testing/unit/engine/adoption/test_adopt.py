@@ -19,7 +19,7 @@ from IncrementalSegLib.engine.quality import list_versions
 from IncrementalSegLib.engine.remember import remember_again
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.segment import segment
-from IncrementalSegLib.errors import DataError, MissingNeedError, ModelError, OptionError
+from IncrementalSegLib.errors import DataError, MissingNeedError, ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.store.summary import read_summary
 from IncrementalSegLib.store.versions import open_model
@@ -80,6 +80,24 @@ def test_each_kind_becomes_a_model_that_segments(kind, scan, tmp_path):
     assert sum(sum(ml) for ml in found.millilitres.values()) > 0
     masks = predicted(tmp_path / "model", scan).mask
     assert not any(mask[:, :4].any() or mask[:, :, -3:].any() for mask in masks.values()), "outside of what was seen"
+
+
+def test_structures_get_other_names_all_at_once(tmp_path):
+    folder = write_trained(tmp_path / "trained")
+    plain = adopt_nnunet(folder, tmp_path / "plain").structures
+    record = adopt_nnunet(folder, tmp_path / "model", names={"left": "right", "Right": "liver"})
+    assert record.structures.names == ("right", "liver")
+    assert plain.named("right").terminology is None
+    assert "Liver" in record.structures.named("liver").terminology
+    for names, error in (
+        ({"left": "right"}, OptionError),
+        ({"left": "background"}, OptionError),
+        ({"left": "a, b"}, OptionError),
+        ({"lung": "liver"}, UnknownNameError),
+    ):
+        with pytest.raises(error):
+            adopt_nnunet(folder, tmp_path / "refused", names=names)
+        assert not (tmp_path / "refused").exists()
 
 
 def test_an_ensemble_is_the_mean_of_the_scores_of_its_folds(scan, tmp_path):
