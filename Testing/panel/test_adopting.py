@@ -31,7 +31,7 @@ def test_nothing_is_written_before_a_person_has_seen_what_it_is(session, adoptin
     said = " ".join(adopting.network.sentences)
     for part in ("nnU-Net v2, 3d_fullres", "folds 0, 1", "volumes at 2.5 × 1 × 1 mm: T1", "2 times", "CC BY 4.0"):
         assert part in said
-    assert adopting.network.outlines == "It outlines 2 structures:"
+    assert adopting.network.outlines.startswith("It outlines 2 structures")
     assert [head.meaning for head in adopting.network.heads] == ["Fourth rib, Left"] * 2
     assert (adopting.name, adopting.obstacle) == ("Knee", "")
 
@@ -46,6 +46,25 @@ def test_it_becomes_a_model_that_is_open(session, adopting):
     asked(session, "adopt").finish(name="My knee")
     assert (session.state, session.folder, session.failure) == (State.READY, model, None)
     assert session.opening.recent == [model]
+
+
+def test_structures_are_renamed_before_it_becomes_a_model(session, panel):
+    session.adopting.begin(Path(FOLDER))
+    asked(session).finish(**found())
+    panel.render()
+    names = panel.page.ui.structuresList
+    names.item(0).setText("tibia")
+    panel.render()
+    assert [names.item(row).text() for row in range(2)] == ["tibia", "right"]
+    for refused, why in (("TIBIA", "already"), ("background", "already"), ("a, b", "cannot be")):
+        names.item(1).setText(refused)
+        assert why in session.failure.what
+        panel.render()
+        assert names.item(1).text() == "right"
+    names.item(1).setText("left")  # free now
+    session.adopting.adopt()
+    assert session.failure is None
+    assert asked(session, "adopt").arguments["names"] == {"left": "tibia", "right": "left"}
 
 
 def test_one_of_several_networks_is_chosen(session, adopting):

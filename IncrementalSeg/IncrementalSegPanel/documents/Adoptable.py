@@ -83,8 +83,10 @@ def _seen(found: Json) -> str:
 
 def _outlined(found: Json) -> str:
     if len(found["structures"]) == 1:
-        return _("It outlines one structure:")
+        return _("It outlines one structure (double-click to rename it):")
     text = (
-        _("It outlines {} structures, which may overlap:") if found["overlapping"] else _("It outlines {} structures:")
+        _("It outlines {} structures, which may overlap (double-click to rename one):")
+        if found["overlapping"]
+        else _("It outlines {} structures (double-click to rename one):")
     )
     return text.format(len(found["structures"]))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from IncrementalSegLib.errors import OptionError
+from IncrementalSegLib.names import name_key
+from IncrementalSegLib.structures import BACKGROUND, check_name
 from IncrementalSegLib.types import Json
 from IncrementalSegLib.wire.events import Failed
 from IncrementalSegPanel.documents.Adoptable import Adoptable, AdoptableNetwork
+from IncrementalSegPanel.documents.Heads import KnownStructure
 from IncrementalSegPanel.flows.Activity import Activity
 from IncrementalSegPanel.flows.Context import Context
 from IncrementalSegPanel.flows.Opening import Opening
@@ -30,6 +35,7 @@ class Adopting(Activity):
         chosen: The one that is read, or was read last.
         network: What it is; ``None`` until it has been read.
         name: Of the new model.
+        renamed: Name of a structure -> the name that it gets instead.
     """
 
     def __init__(self, context: Context, opening: Opening) -> None:
@@ -40,6 +46,7 @@ class Adopting(Activity):
         self.networks: dict[str, Path] = {}
         self.chosen, self.name = "", ""
         self.network: AdoptableNetwork | None = None
+        self.renamed: dict[str, str] = {}
 
     @property
     def obstacle(self) -> str:
@@ -72,13 +79,44 @@ class Adopting(Activity):
         self.name = name
         self._context.changed()
 
+    @property
+    def heads(self) -> tuple[KnownStructure, ...]:
+        """The structures as they will be called; what another name means is not known yet."""
+        heads = () if self.network is None else self.network.heads
+        return tuple(
+            replace(head, name=self.renamed[head.name], meaning="") if head.name in self.renamed else head
+            for head in heads
+        )
+
+    def rename(self, number: int, name: str) -> None:
+        """Call a structure of the list, from 0, by another name; one that cannot be is refused in a sentence."""
+        heads = self.heads
+        if self.network is None or self.phase or name == heads[number].name:
+            return
+        self._context.dismiss()
+        old = self.network.heads[number].name
+        others = (BACKGROUND, *(head.name for place, head in enumerate(heads) if place != number))
+        try:
+            name = check_name(name)
+            if name_key(name) in map(name_key, others):
+                raise OptionError(
+                    _("The name {name} is taken already.").format(name=name), todo=_("Choose another name.")
+                )
+        except OptionError as error:
+            self._context.fail(error)
+        else:
+            self.renamed = {key: value for key, value in (self.renamed | {old: name}).items() if key != value}
+        self._context.changed()
+
     def adopt(self) -> None:
         """Make the model, and open it."""
         if self.obstacle:
             return
         self._context.dismiss()
         model = self._opening.folderOf(self.name)
-        wanted = {"folder": str(self.networks[self.chosen]), "model": str(model)}
+        wanted: Json = {"folder": str(self.networks[self.chosen]), "model": str(model)}
+        if self.renamed:
+            wanted["names"] = self.renamed
         self._ask("adopt", wanted, _WHOLE, lambda _summary: self._made(model))
 
     def leave(self) -> None:
@@ -91,7 +129,7 @@ class Adopting(Activity):
     def _read(self, result: Json) -> None:
         found = Adoptable.of(result)
         self.networks = self.networks or found.networks
-        self.network = found.network
+        self.network, self.renamed = found.network, {}
         if found.network is not None:
             (suggested,) = found.networks
             self.chosen = self.chosen or suggested

@@ -25,6 +25,7 @@ class AdoptPage(Page):
         self._names: list[str] = []
         self._heads: tuple[KnownStructure, ...] = ()
         ui.networksCombo.connect("activated(int)", self._choose)
+        ui.structuresList.connect("itemChanged(QListWidgetItem*)", self._rename)
         ui.nameEdit.connect("textEdited(QString)", self._flow.setName)
         ui.nameEdit.connect("returnPressed()", self._flow.adopt)
         ui.adoptButton.connect("clicked()", self._flow.adopt)
@@ -51,7 +52,7 @@ class AdoptPage(Page):
         if network is not None:
             ui.foundLabel.text = "\n".join(network.sentences)
             ui.outlinesLabel.text = network.outlines
-            self._fill(network.heads)
+            self._fill(flow.heads)
         if ui.nameEdit.text != flow.name:
             ui.nameEdit.text = flow.name
         self.allow(ui.nameEdit, _("Wait until this is done, or cancel it.") if flow.phase else "")
@@ -75,12 +76,21 @@ class AdoptPage(Page):
     def _choose(self, index: int) -> None:
         self._flow.choose(self._names[index])
 
+    def _rename(self, item: Any) -> None:
+        number = self.ui.structuresList.row(item)
+        if item.text() != Fitting.shortened(self._heads[number].name, _NAME):
+            self._heads = ()  # shown anew, also where the name is refused
+            self._flow.rename(number, item.text())
+
     def _fill(self, heads: tuple[KnownStructure, ...]) -> None:
         if heads == self._heads:
             return
         self._heads = heads
+        self.ui.structuresList.blockSignals(True)
         self.ui.structuresList.clear()
         for head in heads:
             item = qt.QListWidgetItem(square(head.color), Fitting.shortened(head.name, _NAME))
+            item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsEditable)
             item.setToolTip("\n".join(text for text in (head.name, head.meaning) if text))
             self.ui.structuresList.addItem(item)
+        self.ui.structuresList.blockSignals(False)
