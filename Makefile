@@ -83,5 +83,5 @@ $(STAMP): pyproject.toml constraints.txt
 		"$$found" -m venv "$(VENV)"; \
 	fi
 	@echo "Installing into $(VENV); the first time this takes some minutes"
-	@"$(BIN)/python" -m pip install --quiet --editable ".[dicom,correct,slicer,text,test,benchmarks,dev,docs]" --constraint constraints.txt
+	@"$(BIN)/python" -m pip install --quiet --editable ".[bundle,dicom,correct,slicer,text,test,benchmarks,dev,docs]" --constraint constraints.txt
 	@touch "$(STAMP)"

@@ -11,14 +11,18 @@ from torch import Tensor, nn
 
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.config import BranchConfig
+from IncrementalSegLib.networks.monai_trunk import MonaiTrunk, PlainDecoder
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.networks.trunks.nnunet import NnUNet
 from IncrementalSegLib.networks.trunks.unet import UNet
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.types import Dimension
 
-Halved = UNet | NnUNet
+Halved = UNet | NnUNet | MonaiTrunk
 """A trunk whose second half can be made alone."""
+
+SecondHalf = Halved | PlainDecoder
+"""What a branch has of its own: such a half, or a decoder for the same maps."""
 
 
 class BranchOptions(BaseModel):
@@ -56,7 +60,7 @@ class Branch(nn.Module):
         self.decoder_channels = self.second.decoder_channels
 
     @abstractmethod
-    def second_half(self, trunk: Halved, options: Any) -> Halved:
+    def second_half(self, trunk: Halved, options: Any) -> SecondHalf:
         """Return the second half, freshly initialised."""
 
     def encode(self, image: Tensor) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+
+from IncrementalSegLib.registry import find
 
 MaskPrior = Literal["stick_breaking", "beta_bernoulli"]
 """Prior of the kernel masks of a Bayesian trunk: whether they depend on each other."""
@@ -14,10 +16,19 @@ MaskPrior = Literal["stick_breaking", "beta_bernoulli"]
 _MOST_STAGES, _MOST_CONVOLUTIONS, _WIDEST_KERNEL, _STEPS = 10, 32, 15, range(1, 5)
 
 
-class Topology(BaseModel):
-    """Form of a U-Net of nnU-Net, stage by stage; sizes along the axes that the network sees."""
+class NetworkForm(BaseModel):
+    """Base of what describes an adopted network beside its name; each network says which form is its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @property
+    def multiples(self) -> tuple[int, ...]:
+        """Sizes that the network can take are multiples of these, along each axis that it sees."""
+        raise NotImplementedError
+
+
+class Topology(NetworkForm):
+    """Form of a U-Net of nnU-Net, stage by stage; sizes along the axes that the network sees."""
 
     kernels: tuple[tuple[int, ...], ...]
     """Kernel size of the convolutions of each stage, finest first."""
@@ -37,6 +48,11 @@ class Topology(BaseModel):
     """Slope of leaky ReLU below zero."""
     members: Annotated[int, Field(ge=1, le=10)] = 1
     """Networks of this form side by side: the folds of an ensemble."""
+
+    @property
+    def multiples(self) -> tuple[int, ...]:
+        """The product of the strides along each axis."""
+        return tuple(math.prod(steps) for steps in zip(*self.strides, strict=True))
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -81,8 +97,19 @@ class SegmenterConfig(BaseModel):
     """Batch normalisation on each head's logits."""
     mask_prior: MaskPrior = "stick_breaking"
     """Prior of the kernel masks; for Bayesian trunks."""
-    topology: Topology | None = None
-    """Form of an adopted U-Net; ``None`` where the network's name and the widths say all."""
+    topology: SerializeAsAny[NetworkForm] | None = None
+    """Form of an adopted network; ``None`` where the network's name and the widths say all."""
+
+    @field_validator("topology", mode="before")
+    @classmethod
+    def _of_its_network(cls, value: object, info: ValidationInfo) -> object:
+        """Read a form as the class that the network has for it."""
+        if value is None or isinstance(value, NetworkForm):
+            return value
+        form: type[NetworkForm] | None = find("network", info.data.get("network", "")).Form
+        if form is None:
+            raise ValueError("the network has no form of its own")
+        return form.model_validate(value)
 
     @property
     def multiple(self) -> int:
@@ -92,8 +119,7 @@ class SegmenterConfig(BaseModel):
     @property
     def multiples(self) -> tuple[int, ...]:
         """The same for each axis of an adopted network; empty for others."""
-        strides = () if self.topology is None else self.topology.strides
-        return tuple(math.prod(steps) for steps in zip(*strides, strict=True))
+        return () if self.topology is None else self.topology.multiples
 
 
 class BranchConfig(BaseModel):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.branching import grow_branch
-from IncrementalSegLib.networks.config import BranchConfig, SegmenterConfig
+from IncrementalSegLib.networks.config import BranchConfig, NetworkForm, SegmenterConfig
 from IncrementalSegLib.networks.growing import GrowingOutput
 from IncrementalSegLib.networks.output import Features, Output
 from IncrementalSegLib.networks.stochastic import Stochastic
@@ -27,12 +27,14 @@ class Trunk(Protocol):
         dimension: Spatial axes, 2 or 3.
         random_encoder: Whether ``encode`` is random; otherwise ``decode`` holds all randomness.
         adopted: Only models that another program trained have this network.
+        Form: Class of what describes an adopted network beside its name and widths.
         decoder_channels: Channels of the last decoder map.
     """
 
     dimension: Dimension
     random_encoder: bool
     adopted: bool
+    Form: type[NetworkForm] | None
     decoder_channels: int
 
     def __call__(self, image: Tensor) -> Features:
@@ -198,7 +200,7 @@ class Segmenter(nn.Module):
         """Return the context of the precision that the network needs.
 
         On a CPU 3-D convolutions are kept in float32: in bf16 their gradients read memory that was never written.  An
-        adopted network predicts as precisely as in nnU-Net: float32 on a CPU, float16 on a GPU.
+        adopted network predicts as precisely as in nnU-Net and MONAI: float32 on a CPU, float16 on a GPU.
         """
         adopted, kind = self.config.topology is not None and not self.training, image.device.type
         if kind == "cpu" and (adopted or self.dimension == 3):

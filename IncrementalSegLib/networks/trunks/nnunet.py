@@ -208,6 +208,7 @@ class NnUNet(nn.Module):
         dimension: Spatial axes, 2 or 3.
         random_encoder: Whether two random passes differ before :meth:`decode`.
         adopted: Only models that another program trained have this network.
+        Form: Class of what describes the network beside its name and widths.
         decoder_channels: Channels of the last decoder maps together.
 
     Raises:
@@ -217,12 +218,17 @@ class NnUNet(nn.Module):
     dimension: ClassVar[Dimension]
     random_encoder: ClassVar[bool] = False
     adopted: ClassVar[bool] = True
+    Form: ClassVar[type[Topology]] = Topology
 
     def __init__(self, config: SegmenterConfig, second: Sequence[int] | None = None) -> None:
         super().__init__()
         self.config = config
         form = config.topology
-        if form is None or (len(form.kernels[0]), len(form.kernels)) != (self.dimension, len(config.widths)):
+        fits = isinstance(form, Topology) and (len(form.kernels[0]), len(form.kernels)) == (
+            self.dimension,
+            len(config.widths),
+        )
+        if not isinstance(form, Topology) or not fits:
             raise ModelError(
                 f"The network {config.network} cannot be made: its form is not given, or of other stages.",
                 "It comes from the plans of nnU-Net.",

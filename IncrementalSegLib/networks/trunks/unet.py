@@ -43,12 +43,14 @@ class UNet(nn.Module):
         dimension: Spatial axes, 2 or 3.
         random_encoder: Whether two random passes differ before :meth:`decode`.
         adopted: Only models that another program trained have this network.
+        Form: Class of what describes the network beside its name and widths; nothing does.
         decoder_channels: Channels of the last decoder map.
     """
 
     dimension: ClassVar[Dimension]
     random_encoder: ClassVar[bool] = False
     adopted: ClassVar[bool] = False
+    Form: ClassVar[None] = None
 
     def __init__(self, config: SegmenterConfig, second: Sequence[int] | None = None) -> None:
         super().__init__()
