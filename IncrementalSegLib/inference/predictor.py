@@ -20,6 +20,7 @@ from IncrementalSegLib.networks.decision import decide, joined
 from IncrementalSegLib.networks.outputs.embedding import Embedding
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.pipeline import Record, forward, inverse
+from IncrementalSegLib.preprocessing.rules import Rules
 from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.volume import Volume
@@ -183,7 +184,8 @@ class Predictor(ScanRunner):
             logits = model(batch, structures).logits
             return compared(model.probabilities(logits, structures), logits)
 
-        if self.plan.rules is None:
+        rules = self.plan.rules
+        if rules is None:
             return self.run(image, likely, progress, task), _same
         form: list[int] = []
 
@@ -192,10 +194,16 @@ class Predictor(ScanRunner):
             form[:] = logits.shape[1 : 2 - batch.ndim]
             return compared(logits.float().flatten(1, len(form)), logits)
 
+        def decided(scores: Tensor) -> Tensor:
+            return untied(model.probabilities(scores.unflatten(0, form)[None], structures)[0])
+
         first = 3 - self.plan.dimension
-        axes = [axis - first for axis in self.plan.rules.mirror] if mirror else []
-        maps = self.run(image, mirrored(score, axes), progress, task)
-        return maps, lambda slab: untied(model.probabilities(rounded(slab).unflatten(0, form)[None], structures)[0])
+        axes = [axis - first for axis in rules.mirror] if mirror else []
+        if isinstance(rules, Rules):
+            return self.run(image, mirrored(score, axes), progress, task), lambda slab: decided(rounded(slab))
+        if rules.resampled == "scores":
+            return self.run(image, score, progress, task), decided
+        return self.run(image, score, progress, task, decided), _same
 
     @torch.no_grad()
     def similarities(self, image: Tensor, structures: Sequence[StructureId], progress: Share = UNTOLD) -> Tensor:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from monai.data.utils import compute_importance_map
@@ -16,7 +17,9 @@ from IncrementalSegLib.inference.budget import MemoryBudget, on_device
 from IncrementalSegLib.inference.padding import centred
 from IncrementalSegLib.inference.tiles import Score, tile_weights, tiled
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.preprocessing.bundle import BundleRules, foreground
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.preprocessing.rules import Rules
 from IncrementalSegLib.progress import UNTOLD, Share
 
 log = logging.getLogger(__name__)
@@ -25,7 +28,8 @@ log = logging.getLogger(__name__)
 class ScanRunner:
     """Run a model on whole scans.
 
-    Slices go through a 2-D network whole and in batches; a 3-D network slides its patch over the volume.
+    Slices go through a 2-D network whole and in batches; a 3-D network slides its patch over the volume.  Adopted
+    models do it by their rules.
 
     Args:
         model: The segmenter; set to eval mode.
@@ -52,12 +56,19 @@ class ScanRunner:
         self.budget = MemoryBudget(batch, device, device)
         self.overlap = overlap
         self._window: Tensor | None = None
-        if plan.rules is not None:  # made once, not for every scan
+        if isinstance(plan.rules, Rules):  # made once, not for every scan
             self._window = tile_weights(plan.patch)
-        elif plan.dimension == 3:
+        elif plan.rules is None and plan.dimension == 3:
             self._window = compute_importance_map(plan.patch, mode="gaussian", device=device)
 
-    def run(self, image: Tensor, score: Score, progress: Share = UNTOLD, task: int = 0) -> Tensor:
+    def run(
+        self,
+        image: Tensor,
+        score: Score,
+        progress: Share = UNTOLD,
+        task: int = 0,
+        finish: Score = lambda maps: maps,
+    ) -> Tensor:
         """Return ``(K, D, H, W)`` on the CPU for slices or windows that ``score`` sees; make do with less memory.
 
         Args:
@@ -65,15 +76,22 @@ class ScanRunner:
             score: Runs the model on a batch ``(B, C, *S)``.
             progress: Receives the share done.
             task: Position of the task whose network runs.
+            finish: Makes other maps of those of the part that windows cover; outside of it all are 0.
         """
         self.model.eval()  # validation runs between training steps
-        padded, where = self._pad(image.float())
+        box = foreground(image) if isinstance(self.plan.rules, BundleRules) and self.plan.rules.foreground else ()
+        padded, where = self._pad(image[(slice(None), *box)].float())
         while True:
             try:
                 device = self.budget.device
                 with self.model.as_of(task), self.autocast(), on_device(self.model, self.device, device):
                     maps = self._pass(padded, score, progress)
-                return maps[(slice(None), *where)].float().cpu()
+                found = finish(maps[(slice(None), *where)].float().cpu())
+                if not box:
+                    return found
+                whole = found.new_zeros((len(found), *image.shape[1:]))
+                whole[(slice(None), *box)] = found
+                return whole
             except torch.OutOfMemoryError:
                 reduced = self.budget.reduced(windows=self.plan.dimension == 3)
                 if reduced is None:
@@ -85,19 +103,26 @@ class ScanRunner:
 
     def _pass(self, padded: Tensor, score: Score, progress: Share) -> Tensor:
         """Run ``score`` over everything in portions of the present size and return ``(K, D, H, W)``."""
-        if self.plan.rules is not None and self._window is not None:
-            return tiled(padded, self._window, score, self.budget, progress, flat=self.plan.dimension == 2)
-        if self.plan.dimension == 2:
+        rules, flat = self.plan.rules, self.plan.dimension == 2
+        if isinstance(rules, Rules) and self._window is not None:
+            return tiled(padded, self._window, score, self.budget, progress, flat=flat)
+        if rules is None and flat:
             return self._slices(padded, score, progress)
+        overlap: Sequence[float] = (self.overlap,) * 3
+        how: dict[str, Any] = {"roi_weight_map": self._window}
+        if isinstance(rules, BundleRules):
+            overlap = rules.overlap
+            how = {"mode": rules.blend, "sigma_scale": rules.sigma, "padding_mode": rules.padding, "cval": rules.fill}
+        counted = _counted(score, self._windows(padded, overlap), progress)
         maps: Tensor = sliding_window_inference(
             padded[None].to(self.budget.stitch),
             self.plan.patch,
             self.budget.batch,
-            _counted(score, self._windows(padded), progress),
-            self.overlap,
+            (lambda windows: counted(windows.squeeze(2)).unsqueeze(2)) if flat else counted,
+            overlap,
             sw_device=self.budget.device,
             device=self.budget.stitch,
-            roi_weight_map=self._window,
+            **how,
         )[0]
         return maps
 
@@ -112,15 +137,20 @@ class ScanRunner:
             progress(min(1.0, (start + batch) / len(stack)))
         return maps
 
-    def _windows(self, image: Tensor) -> int:
-        """Return in how many windows a padded image is seen."""
+    def _windows(self, image: Tensor, overlap: Sequence[float]) -> int:
+        """Return in how many windows an image is seen."""
         count = 1
-        for size, patch in zip(image.shape[1:], self.plan.patch, strict=True):
-            count *= 1 + math.ceil((size - patch) / max(1, int(patch * (1 - self.overlap))))
+        for size, patch, share in zip(image.shape[1:], self.plan.patch, overlap, strict=True):
+            count *= 1 + math.ceil(max(0, size - patch) / max(1, int(patch * (1 - share))))
         return count
 
     def _pad(self, image: Tensor) -> tuple[Tensor, tuple[slice, ...]]:
-        """Pad with the minimum, with zero by rules of nnU-Net, to sizes that the network accepts, as in training."""
+        """Pad with the minimum, with zero by rules of nnU-Net, to sizes that the network accepts, as in training.
+
+        By those of a bundle MONAI pads.
+        """
+        if isinstance(self.plan.rules, BundleRules):
+            return image, (slice(None), slice(None), slice(None))
         sizes = []
         for axis, (size, patch) in enumerate(zip(image.shape[1:], self.plan.patch, strict=True)):
             if self.plan.dimension == 2 and self.plan.rules is None:

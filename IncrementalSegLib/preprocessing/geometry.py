@@ -16,7 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from IncrementalSegLib.preprocessing.rules import Orders
+from IncrementalSegLib.preprocessing.rules import Order, Orders, Sampled
 from IncrementalSegLib.volumes.volume import Grid
 
 _SLAB = 1 << 24
@@ -104,29 +104,36 @@ def resized(
         used = rows.any(dim=0).nonzero()
         first, last = int(used[0]), int(used[-1]) + 1
         slab = read(first, last)
-        if before[0] != after[0]:
+        if _changes(before[0], after[0], orders[0]):
             slab = (rows[:, first:last] @ slab.flatten(2)).unflatten(2, before[1:])
         yield slice(start, start + len(rows)), _in_plane(slab, after[1:], orders[1:])
 
 
-def _in_plane(slab: Tensor, size: tuple[int, int], orders: tuple[int | None, int | None]) -> Tensor:
-    """Resample ``(C, n, H, W)`` along H and W."""
+def _in_plane(slab: Tensor, size: tuple[int, int], orders: tuple[Order, Order]) -> Tensor:
+    """Resample ``(C, n, H, W)`` along H and W; linear enlargement, which torch does faster, comes last."""
     height, width = slab.shape[2:]
-    if size[0] < height or (orders[0] is not None and size[0] > height):
+    if _changes(height, size[0], orders[0]) and (size[0] < height or orders[0] is not None):
         slab = _axis(height, size[0], orders[0]) @ slab
-    if size[1] < width or (orders[1] is not None and size[1] > width):
+    if _changes(width, size[1], orders[1]) and (size[1] < width or orders[1] is not None):
         slab = slab @ _axis(width, size[1], orders[1]).T
     if tuple(slab.shape[2:]) == size:
         return slab
     return F.interpolate(slab, size=size, mode="bilinear", align_corners=False)
 
 
+def _changes(before: int, after: int, order: Order) -> bool:
+    """Return whether an axis is resampled at all."""
+    return before != after or (isinstance(order, Sampled) and order.step != 1)
+
+
 @lru_cache(maxsize=64)
-def _axis(before: int, after: int, order: int | None = None) -> Tensor:
+def _axis(before: int, after: int, order: Order = None) -> Tensor:
     """Return the matrix ``(after, before)`` that resamples one axis: what becomes of each single sample.
 
     Its rows add up to 1, so that a constant image stays constant up to its border.
     """
+    if isinstance(order, Sampled):
+        return _sampled(before, after, order)
     if order is not None:
         return _spline(before, after, order)
     samples = torch.eye(before)
@@ -146,6 +153,18 @@ def _spline(before: int, after: int, order: int) -> Tensor:
     samples, result = np.eye(before), np.empty((after, before))
     ndimage.zoom(samples, (after / before, 1), output=result, order=order, mode="nearest", grid_mode=True)
     return torch.from_numpy(result).float()
+
+
+def _sampled(before: int, after: int, order: Sampled) -> Tensor:
+    """Return the matrix that samples an axis at given places; beyond the border lies the last sample."""
+    places = (np.arange(after) * order.step).clip(0, before - 1)
+    if order.nearest:
+        return torch.eye(before)[torch.from_numpy(np.rint(places).astype(np.int64))]
+    below = np.floor(places).astype(np.int64)
+    matrix, rows, share = np.zeros((after, before)), np.arange(after), places - below
+    matrix[rows, below] = 1 - share
+    matrix[rows, (below + 1).clip(max=before - 1)] += share
+    return torch.from_numpy(matrix).float()
 
 
 def _nearness(matrix: NDArray[np.float64]) -> tuple[float, ...]:

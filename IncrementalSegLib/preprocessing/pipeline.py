@@ -1,6 +1,6 @@
 """From a scan to the model's grid and back: ``forward(volume) -> prepared``, ``inverse(maps, record)``.
 
-A plan with rules of nnU-Net crops, normalises and resamples by them; the way is the same.
+A plan with the rules of an adopted model crops, normalises and resamples by them; the way is the same.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from IncrementalSegLib.preprocessing.bundle import BundleRules, transformed
 from IncrementalSegLib.preprocessing.geometry import SMOOTHED, Size, resized, turn
 from IncrementalSegLib.preprocessing.intensity import Normaliser
 from IncrementalSegLib.preprocessing.plan import Plan
-from IncrementalSegLib.preprocessing.rules import Orders
-from IncrementalSegLib.preprocessing.schemes import normalised
+from IncrementalSegLib.preprocessing.rules import Orders, Sampled
+from IncrementalSegLib.preprocessing.schemes import finite, normalised
 from IncrementalSegLib.types import Affine
 from IncrementalSegLib.volumes.volume import Volume
 
@@ -35,13 +36,15 @@ class Record:
         flips: Axes flipped after the permutation.
         turned: Size of the turned scan before resampling (D, H, W).
         box: The part of the turned scan that the network sees; ``None``: all of it.
-        orders: Spline orders of the resampling to the scan's own grid.
+        grid: Orders of the resampling to the model's grid.
+        orders: Orders of the resampling to the scan's own grid.
     """
 
     order: tuple[int, int, int]
     flips: tuple[int, ...]
     turned: tuple[int, int, int]
     box: tuple[slice, slice, slice] | None = None
+    grid: Orders = SMOOTHED
     orders: Orders = SMOOTHED
 
     @property
@@ -51,6 +54,11 @@ class Record:
             return self.turned
         depth, height, width = (part.stop - part.start for part in self.box)
         return depth, height, width
+
+    @property
+    def places(self) -> Orders:
+        """Orders of the resampling of masks to the model's grid."""
+        return self.grid if isinstance(self.grid[0], Sampled) else SMOOTHED
 
     def part(self, array: NDArray[T]) -> NDArray[T]:
         """Return a view of ``(C, D, H, W)``, on the scan's grid, that is turned and cut to what the network sees."""
@@ -72,7 +80,7 @@ def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
         plan: The model's plan.
 
     Returns:
-        Image ``(C, D, H, W)`` float16, float32 by rules of nnU-Net; voxels to ignore ``(D, H, W)`` bool or ``None``;
+        Image ``(C, D, H, W)`` float16, float32 by adopted rules; voxels to ignore ``(D, H, W)`` bool or ``None``;
         and the record.
 
     Raises:
@@ -85,13 +93,15 @@ def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
         read = Normaliser(turned, plan.normalisation, plan.clip_percent, plan.window, volume.padding)
         slabs = resized(read, volume.channels, record.seen, size)
         image = torch.cat([slab.half() for _, slab in slabs], dim=1)
+    elif isinstance(plan.rules, BundleRules):
+        image = _resampled(transformed(torch.from_numpy(finite(turned)), plan.rules.before), size, record.grid)
+        image = transformed(image, plan.rules.after)
     else:
-        orders = plan.rules.scans.orders(_spacing(volume, record), _target_spacing(volume, plan, record))
-        image = _splined(normalised(turned, plan.rules.intensities), size, orders)
+        image = _splined(normalised(turned, plan.rules.intensities), size, record.grid)
     valid = np.isfinite(turned).all(axis=0)[np.newaxis]
     if valid.all():
         return image, None, record
-    gaps = resized(lambda start, stop: _floats(~valid[:, start:stop]), 1, record.seen, size)
+    gaps = resized(lambda start, stop: _floats(~valid[:, start:stop]), 1, record.seen, size, record.places)
     return image, torch.cat([slab[0] > 0 for _, slab in gaps]), record
 
 
@@ -104,9 +114,9 @@ def forward_mask(mask: NDArray[np.bool_], volume: Volume, plan: Plan) -> Tensor:
     record = _record(volume, plan)
     turned = record.part(mask[np.newaxis])
     size = _target_size(volume, plan, record)
-    if record.seen == size:
+    if record.seen == size and record.places == SMOOTHED:
         return torch.from_numpy(np.array(turned[0], dtype=np.uint8, order="C"))
-    slabs = resized(lambda start, stop: _floats(turned[:, start:stop]), 1, record.seen, size)
+    slabs = resized(lambda start, stop: _floats(turned[:, start:stop]), 1, record.seen, size, record.places)
     share = torch.cat([slab[0] for _, slab in slabs])
     wanted = math.ceil(np.count_nonzero(turned) / turned.size * share.numel())
     if wanted > int((share >= 0.5).sum()):
@@ -151,9 +161,9 @@ def to_patient(volume: Volume, plan: Plan) -> Affine:
     starts = [0, 0, 0] if record.box is None else [part.start for part in record.box]
     sizes = zip(_target_size(volume, plan, record), record.seen, record.turned, starts, strict=True)
     for axis, (size, seen, turned, start) in enumerate(sizes):
-        own = 2 - record.order[axis]  # x, y or z of the file
-        step = seen / size
-        first = start + 0.5 * step - 0.5
+        own, order = 2 - record.order[axis], record.grid[axis]  # x, y or z of the file
+        step = order.step if isinstance(order, Sampled) else seen / size
+        first = start if isinstance(order, Sampled) else start + 0.5 * step - 0.5
         flipped = axis in record.flips
         direction = grid.matrix[:, own] * grid.spacing[own]
         columns[:, axis] = direction * (-step if flipped else step)
@@ -169,11 +179,14 @@ def _record(volume: Volume, plan: Plan) -> Record:
     record = Record(order, flips, (shape[order[0]], shape[order[1]], shape[order[2]]))
     if plan.rules is None:
         return record
+    own, target = _spacing(volume, record), _target_spacing(volume, plan, record)
+    record = replace(record, grid=plan.rules.to_grid(own, target), orders=plan.rules.from_grid(target, own))
+    if not plan.rules.cropped:
+        return record
     box = [volume.content[axis] for axis in order]
     for axis in flips:
         box[axis] = slice(record.turned[axis] - box[axis].stop, record.turned[axis] - box[axis].start)
-    orders = plan.rules.scores.orders(_target_spacing(volume, plan, record), _spacing(volume, record))
-    return replace(record, box=(box[0], box[1], box[2]), orders=orders)
+    return replace(record, box=(box[0], box[1], box[2]))
 
 
 def _spacing(volume: Volume, record: Record) -> list[float]:
@@ -182,10 +195,8 @@ def _spacing(volume: Volume, record: Record) -> list[float]:
 
 
 def _target_spacing(volume: Volume, plan: Plan, record: Record) -> list[float]:
-    """Return the spacing of the prepared scan in mm; its own along an axis that the plan leaves open."""
-    return [
-        own if wanted is None else wanted for own, wanted in zip(_spacing(volume, record), plan.spacing, strict=True)
-    ]
+    """Return the spacing of the prepared scan in mm."""
+    return plan.target_spacing(_spacing(volume, record))
 
 
 def _target_size(volume: Volume, plan: Plan, record: Record) -> Size:

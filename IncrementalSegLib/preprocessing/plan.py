@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from IncrementalSegLib.errors import DataError, Hint, OptionRef
+from IncrementalSegLib.preprocessing.bundle import BundleRules
 from IncrementalSegLib.preprocessing.geometry import VIEWS, orient
 from IncrementalSegLib.preprocessing.intensity import CLIP_PERCENT, CT_WINDOW, Normalisation
-from IncrementalSegLib.preprocessing.rules import Rules
+from IncrementalSegLib.preprocessing.rules import AdoptedRules, Rules
 from IncrementalSegLib.types import Dimension
 from IncrementalSegLib.volumes.memory import require_memory
 from IncrementalSegLib.volumes.volume import Grid, Volume
@@ -23,6 +24,7 @@ FAR_SPACING = 3.0
 STORED = "DHW"
 """Orientation of a plan that leaves scans as their files store them."""
 
+_OWN = AdoptedRules()  # sizes of models that were not adopted
 _ANISOTROPIC = 1.2  # above this ratio of spacings the coarse axis is the acquisition axis
 
 
@@ -42,8 +44,8 @@ class Plan(BaseModel):
     """Channels of a scan."""
     orientation: str
     """Directions in which D, H, W grow, for example ``SPL``; or the axes of the file as stored, for example ``HDW``."""
-    spacing: tuple[float | None, float, float]
-    """Millimetres; ``None``: the scan's own spacing is kept (slices of a 2-D network)."""
+    spacing: tuple[float | None, float | None, float | None]
+    """Millimetres; ``None``: the scan's own spacing is kept (slices of a 2-D network, or by a bundle's rules)."""
     coarsening: float = 1.0
     """By how much the spacing exceeds that of the first step's scans, which were too large for the network."""
     normalisation: Normalisation = "zscore"
@@ -58,8 +60,8 @@ class Plan(BaseModel):
     """Spatial sizes that the network sees are multiples of this."""
     shape: tuple[int, int, int]
     """Median size of the first step's scans on this grid, for estimates."""
-    rules: Rules | None = None
-    """Rules of nnU-Net in an adopted model, in place of the normalisation above and of linear resampling."""
+    rules: Rules | BundleRules | None = None
+    """Rules of an adopted model (nnU-Net's, or a bundle's), in place of normalisation and resampling as above."""
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -69,15 +71,20 @@ class Plan(BaseModel):
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Millimetres along D, H, W for a picture; 1 along an axis that the plan leaves open."""
-        return self.spacing[0] or 1.0, self.spacing[1], self.spacing[2]
+        return self.spacing[0] or 1.0, self.spacing[1] or 1.0, self.spacing[2] or 1.0
+
+    def target_spacing(self, spacing: Sequence[float]) -> list[float]:
+        """Return the spacing D, H, W to which a scan of a spacing in mm is resampled."""
+        rules = self.rules or _OWN
+        return [rules.spacing(own, wanted) for own, wanted in zip(spacing, self.spacing, strict=True)]
 
     def turning(self, grid: Grid) -> tuple[tuple[int, int, int], tuple[int, ...]]:
         """Return how an array on ``grid`` is turned to the model's orientation; see :func:`~.geometry.orient`."""
-        if self.planar:
-            return (0, 1, 2), ()
         if set(self.orientation) == set(STORED):
             depth, height, width = map(STORED.index, self.orientation)
             return (depth, height, width), ()
+        if self.planar:
+            return (0, 1, 2), ()
         return orient(grid, self.orientation)
 
     def check(self, volume: Volume, name: str) -> None:
@@ -100,8 +107,8 @@ class Plan(BaseModel):
             )
         order, _ = self.turning(volume.grid)
         spacing = [volume.grid.steps[axis] for axis in order]
-        target = [own if wanted is None else wanted for own, wanted in zip(spacing, self.spacing, strict=True)]
-        if not self.planar and self.rules is None:  # nnU-Net resamples from any spacing
+        target = self.target_spacing(spacing)
+        if not self.planar and self.rules is None:  # nnU-Net and MONAI resample from any spacing
             for axis, (own, wanted) in enumerate(zip(spacing, target, strict=True)):
                 if not 1 / (FAR_SPACING * self.coarsening) <= own / wanted <= FAR_SPACING:
                     raise DataError(
@@ -110,7 +117,8 @@ class Plan(BaseModel):
                         f"More than {FAR_SPACING:g} times finer or coarser gives unreliable results.",
                         "Check the header of the scan, or teach another model for such scans.",
                     )
-        seen = volume.grid.shape if self.rules is None else tuple(part.stop - part.start for part in volume.content)
+        cropped = self.rules is not None and self.rules.cropped
+        seen = tuple(part.stop - part.start for part in volume.content) if cropped else volume.grid.shape
         size = self.resampled_size([seen[axis] for axis in order], spacing)
         require_memory(
             f"{name}, on the grid of the model,",
@@ -128,10 +136,9 @@ class Plan(BaseModel):
             size: D, H, W of a turned scan, or of a part of it.
             spacing: Its own, in mm.
         """
-        axes = zip(size, spacing, self.spacing, strict=True)
-        depth, height, width = (
-            max(1, round(own / (own if wanted is None else wanted) * count)) for count, own, wanted in axes
-        )
+        rules = self.rules or _OWN
+        axes = zip(size, spacing, self.target_spacing(spacing), strict=True)
+        depth, height, width = (rules.size(count, own, target) for count, own, target in axes)
         return depth, height, width
 
 

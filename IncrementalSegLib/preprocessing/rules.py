@@ -8,13 +8,31 @@ by splines, and seen in evenly spaced windows, of which scores, not probabilitie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-Orders = tuple[int | None, int | None, int | None]
-"""Spline order of the resampling along D, H, W; ``None``: linear, smoothed where an axis shrinks."""
+
+@dataclass(frozen=True)
+class Sampled:
+    """Resampling without smoothing at places that begin with the first sample.
+
+    Attributes:
+        step: Samples of the image from one place to the next.
+        nearest: Take the nearest sample, instead of interpolating linearly.
+    """
+
+    step: float
+    nearest: bool = False
+
+
+Order: TypeAlias = int | Sampled | None
+"""Spline order, or places; ``None``: linear, smoothed where the axis shrinks."""
+
+Orders = tuple[Order, Order, Order]
+"""Of the resampling along D, H, W."""
 
 Scheme: TypeAlias = Literal["zscore", "ct", "rescale", "rgb", "none"]
 
@@ -22,11 +40,13 @@ _ANISOTROPIC = 3.0  # above this ratio of spacings the coarsest axis is resample
 _Order = Annotated[int, Field(ge=0, le=5)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """Base of all rules."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Intensity(_Part):
+class Intensity(Part):
     """Normalisation of one channel."""
 
     scheme: Scheme
@@ -44,7 +64,7 @@ class Intensity(_Part):
     """Greatest value of ``ct``."""
 
 
-class Resampling(_Part):
+class Resampling(Part):
     """Spline orders of a resampling."""
 
     order: _Order
@@ -72,8 +92,39 @@ class Resampling(_Part):
         return None
 
 
-class Rules(_Part):
-    """The rules of one adopted model, beside the grid and the patch of its plan."""
+class AdoptedRules(Part):
+    """Base of the rules of one adopted model, beside the grid and the patch of its plan."""
+
+    cropped: ClassVar[bool] = False
+    """Whether a scan is cropped to its non-zero voxels."""
+    mirror: tuple[int, ...] = ()
+    """Axes among D, H, W along which a scan may be mirrored for test-time augmentation."""
+
+    def fault(self, channels: int) -> str:
+        """Return what does not fit scans of so many channels; usually nothing."""
+        return ""
+
+    def spacing(self, own: float, wanted: float | None) -> float:
+        """Return the spacing in mm to which an axis is resampled; ``None`` is wanted where it may have its own."""
+        return own if wanted is None else wanted
+
+    def size(self, count: int, own: float, target: float) -> int:
+        """Return the samples along an axis of ``count`` samples after resampling between two spacings in mm."""
+        return max(1, round(own / target * count))
+
+    def to_grid(self, before: Sequence[float], after: Sequence[float]) -> Orders:
+        """Return how a scan is resampled from its spacing to the model's, along D, H, W in mm."""
+        raise NotImplementedError
+
+    def from_grid(self, before: Sequence[float], after: Sequence[float]) -> Orders:
+        """Return how scores are resampled from the model's spacing to the scan's, along D, H, W in mm."""
+        raise NotImplementedError
+
+
+class Rules(AdoptedRules):
+    """The rules of nnU-Net."""
+
+    cropped: ClassVar[bool] = True
 
     intensities: tuple[Intensity, ...]
     """Normalisation of each channel."""
@@ -81,5 +132,15 @@ class Rules(_Part):
     """Resampling of scans to the model's grid."""
     scores: Resampling
     """Resampling of scores to the scan's own grid."""
-    mirror: tuple[int, ...] = ()
-    """Axes among D, H, W along which a scan may be mirrored for test-time augmentation."""
+
+    def fault(self, channels: int) -> str:
+        """Return what does not fit scans of so many channels; usually nothing."""
+        return "" if len(self.intensities) == channels else "it does not normalise each of its channels"
+
+    def to_grid(self, before: Sequence[float], after: Sequence[float]) -> Orders:
+        """Return how a scan is resampled from its spacing to the model's, along D, H, W in mm."""
+        return self.scans.orders(before, after)
+
+    def from_grid(self, before: Sequence[float], after: Sequence[float]) -> Orders:
+        """Return how scores are resampled from the model's spacing to the scan's, along D, H, W in mm."""
+        return self.scores.orders(before, after)

@@ -28,17 +28,23 @@ def normalised(array: NDArray[Any], intensities: Sequence[Intensity]) -> Tensor:
     Raises:
         DataError: A channel that must hold bytes has values outside of 0 to 255.
     """
-    image = np.array(array, dtype=np.float32, order="C")
-    for channel in image:
-        finite = np.isfinite(channel)
-        if not finite.all():
-            channel[~finite] = channel[finite].min() if finite.any() else 0
+    image = finite(array)
     inside = None
     if any(item.masked for item in intensities):
         inside = ndimage.binary_fill_holes((image != 0).any(axis=0))
     for number, (channel, intensity) in enumerate(zip(image, intensities, strict=True)):
         _normalise(channel, intensity, inside if intensity.masked else None, number)
     return torch.from_numpy(image)
+
+
+def finite(array: NDArray[Any]) -> NDArray[np.float32]:
+    """Return a scan ``(C, D, H, W)`` as float32; samples that are not finite take the least value of their channel."""
+    image = np.array(array, dtype=np.float32, order="C")
+    for channel in image:
+        known = np.isfinite(channel)
+        if not known.all():
+            channel[~known] = channel[known].min() if known.any() else 0
+    return image
 
 
 def _normalise(

@@ -98,7 +98,8 @@ def check_plan(record: VersionRecord, package: Path) -> None:
         f"its orientation {plan.orientation!r} does not name three directions or axes",
     )
     if plan.rules is not None:
-        require(len(plan.rules.intensities) == plan.channels, "it does not normalise each of its channels")
+        fault = plan.rules.fault(plan.channels)
+        require(not fault, fault)
         require(
             set(plan.rules.mirror) <= set(plan.axes), "it mirrors scans along an axis that its network does not see"
         )
