@@ -17,17 +17,19 @@ class Program(StrEnum):
 
     nnunet = "nnunet"
     totalsegmentator = "totalsegmentator"
+    bundle = "bundle"
 
 
 def command(
     program: Annotated[
-        Program, typer.Argument(metavar="nnunet|totalsegmentator", help="The program that it comes from.")
+        Program, typer.Argument(metavar="nnunet|totalsegmentator|bundle", help="The program that it comes from.")
     ],
     folder: Annotated[
         Path,
         typer.Argument(
             metavar="FOLDER",
-            help="Folder with plans.json, dataset.json and fold_0, ... or fold_all, or with parts of TotalSegmentator.",
+            help="Folder with plans.json, dataset.json and fold_0, ... or fold_all; with parts of TotalSegmentator; or "
+            "a bundle.",
         ),
     ],
     model: Annotated[
@@ -42,26 +44,35 @@ def command(
     part: Annotated[
         str | None, typer.Option(metavar="NAME", help="One part of TotalSegmentator, such as organs. All by default.")
     ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Configuration of a bundle. By default inference.json or inference.yaml."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a model of a network that PROGRAM trained; one that is unknown or hostile is refused."""
     from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
+    from IncrementalSegLib.engine.adoption.bundle.adopt import adopt_bundle
     from IncrementalSegLib.engine.adoption.folder import FINAL
     from IncrementalSegLib.engine.adoption.totalsegmentator import adopt_totalsegmentator
 
-    if program is Program.totalsegmentator:
-        if folds is not None or checkpoint != FINAL:
-            raise typer.BadParameter("TotalSegmentator has one fold and one checkpoint.")
-        made = adopt_totalsegmentator(folder, model, part=part)
-    elif part is not None:
+    if program is not Program.nnunet and (folds is not None or checkpoint != FINAL):
+        raise typer.BadParameter("Only nnU-Net has folds and a choice of checkpoints.")
+    if program is not Program.totalsegmentator and part is not None:
         raise typer.BadParameter("Only TotalSegmentator has parts.", param_hint="--part")
+    if program is not Program.bundle and config is not None:
+        raise typer.BadParameter("Only a bundle has configurations.", param_hint="--config")
+    if program is Program.totalsegmentator:
+        made = adopt_totalsegmentator(folder, model, part=part)
+    elif program is Program.bundle:
+        made = [(model, adopt_bundle(folder, model, config=config))]
     else:
         made = [(model, adopt_nnunet(folder, model, folds=folds, checkpoint=checkpoint))]
     if as_json:
         models = [
             {"model": str(path), "version": record.number, "origin": record.step["origin"]} for path, record in made
         ]
-        print_json(models[0] if program is Program.nnunet else {"models": models})
+        print_json(models[0] if program is not Program.totalsegmentator else {"models": models})
         return
     for path, record in made:
         say(f"{path}, version {record.number}: knows {', '.join(record.structures.names)}.")

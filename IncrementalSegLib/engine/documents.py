@@ -73,8 +73,8 @@ class _Origin(BaseModel):
     program: _Called
     folder: _Called
     configuration: _Called
-    trainer: _Called
-    folds: _Many[_Called]
+    trainer: _Called = ""
+    folds: _Many[_Called] = []
     checkpoint: _Called
     epochs: _Count | None = None
     channels: _Many[_Called]

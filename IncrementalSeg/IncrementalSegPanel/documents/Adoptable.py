@@ -67,6 +67,8 @@ def _network(found: Json) -> AdoptableNetwork:
 
 
 def _trained(origin: Json) -> str:
+    if not origin["folds"]:  # of a bundle
+        return f"{origin['program']}, {origin['configuration']}."
     text = _("{program}, {configuration}, trained by {trainer} ({folds}).")
     folds = ", ".join(origin["folds"])
     fold = _("fold {}").format(folds) if len(origin["folds"]) == 1 else _("folds {}").format(folds)
@@ -76,9 +78,17 @@ def _trained(origin: Json) -> str:
 
 
 def _seen(found: Json) -> str:
+    channels = ", ".join(found["origin"]["channels"])
     sizes = [f"{size:.3g}" for size in found["spacing"] if size is not None]
+    if len(sizes) < found["dimension"]:
+        text = (
+            _("Sees slices at their own spacing: {}.")
+            if found["dimension"] == 2
+            else _("Sees volumes at their own spacing: {}.")
+        )
+        return text.format(channels)
     text = _("Sees slices at {} mm: {}.") if found["dimension"] == 2 else _("Sees volumes at {} mm: {}.")
-    return text.format(" × ".join(sizes[-found["dimension"] :]), ", ".join(found["origin"]["channels"]))
+    return text.format(" × ".join(sizes[-found["dimension"] :]), channels)
 
 
 def _outlined(found: Json) -> str:

@@ -26,7 +26,7 @@ SAMPLE = "Sample"
 """Name of the model that the sample teaches."""
 
 _SAMPLE_STRUCTURE = "humerus"
-_PLANS = "plans.json"
+_PLANS, _BUNDLE = "plans.json", Path("configs", "metadata.json")
 
 
 class Opening:
@@ -242,8 +242,10 @@ def _isModel(folder: Path) -> bool:
 
 
 def _isTrained(folder: Path) -> bool:
-    """Return whether nnU-Net's plans lie in a folder, or not far below, as in those of TotalSegmentator."""
-    return any(next(folder.glob(below + _PLANS), None) is not None for below in ("", "*/", "*/*/"))
+    """Return whether a folder is a MONAI bundle, or nnU-Net's plans lie in it or not far below."""
+    return (folder / _BUNDLE).is_file() or any(
+        next(folder.glob(below + _PLANS), None) is not None for below in ("", "*/", "*/*/")
+    )
 
 
 def works(test: Callable[[], bool]) -> bool:

@@ -20,7 +20,7 @@ def modelFolder(models: Path) -> Path | None:
 
 def trainedFolder(models: Path) -> Path | None:
     """Ask for a folder of another program; the question begins in the folder that holds the models folder."""
-    title, start = _("Adopt a model of nnU-Net or TotalSegmentator"), str(models.parent)
+    title, start = _("Adopt a model of nnU-Net, TotalSegmentator or MONAI"), str(models.parent)
     return _asked(lambda window: qt.QFileDialog.getExistingDirectory(window, title, start))
 
 

@@ -3,54 +3,28 @@
 from __future__ import annotations
 
 import logging
-import time
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from IncrementalSegLib.engine.adoption.adoptable import Adoptable, adopted
 from IncrementalSegLib.engine.adoption.checkpoint import Checkpoint, read_checkpoints
 from IncrementalSegLib.engine.adoption.folder import FINAL, TrainedFolder, find_trained
 from IncrementalSegLib.engine.adoption.forms import DatasetForm, configuration_of, read_dataset, read_plans
-from IncrementalSegLib.engine.adoption.labels import Labels, labels_of, renamed
+from IncrementalSegLib.engine.adoption.labels import labels_of
 from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.engine.adoption.trainers import check_trainer
 from IncrementalSegLib.engine.adoption.translation import network_of, plan_of
 from IncrementalSegLib.engine.adoption.weights import fill
-from IncrementalSegLib.engine.domain import TrainingDomain
-from IncrementalSegLib.engine.history import ADOPTED, History, step_entry
-from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.names import plain, tame
 from IncrementalSegLib.networks.segmenter import Segmenter
-from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import UNTOLD, Share
-from IncrementalSegLib.prototypes.bank import PrototypeBank
 from IncrementalSegLib.store.record import VersionRecord
-from IncrementalSegLib.store.versions import ModelFolder, create_or_open
 from IncrementalSegLib.terminology import terminology_of
 from IncrementalSegLib.types import Json
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Adoptable:
-    """A network of nnU-Net in the form of a model; nothing of it is written yet.
-
-    Attributes:
-        labels: Its structures.
-        segmenter: The network with its weights.
-        plan: How it sees scans.
-        origin: Where it comes from, without a path.
-    """
-
-    labels: Labels
-    segmenter: Segmenter
-    plan: Plan
-    origin: Json
 
 
 def adopt_nnunet(
@@ -83,12 +57,12 @@ def adopt_nnunet(
         OptionError: A fold is not there, or a name is one that a structure cannot have.
         UnknownNameError: A structure that is named is not there.
     """
-    began = time.monotonic()
-    target = create_or_open(model)
-    _check_new(target)
-    found = read_nnunet(folder, folds=folds, checkpoint=checkpoint, codes=codes, progress=progress)
-    found = replace(found, labels=renamed(found.labels, names or {}, codes))
-    return _write(target, found, time.monotonic() - began)
+    return adopted(
+        model,
+        lambda: read_nnunet(folder, folds=folds, checkpoint=checkpoint, codes=codes, progress=progress),
+        names,
+        codes,
+    )
 
 
 def read_nnunet(
@@ -126,7 +100,7 @@ def read_nnunet(
         "reader": tame(plans.image_reader_writer),
         "regions": {item: region.to_json() for item, region in labels.regions.items()},
     }
-    return Adoptable(labels, segmenter, plan, origin)
+    return Adoptable(labels.structures, bool(labels.regions), segmenter, plan, origin)
 
 
 def _check_settings(found: Checkpoint, first: Checkpoint, dataset: DatasetForm, path: Path) -> None:
@@ -169,47 +143,3 @@ def _origin(trained: TrainedFolder, checkpoint: Checkpoint, dataset: DatasetForm
         "file_ending": tame(dataset.file_ending),
         "license": plain(dataset.license),
     }
-
-
-def _write(target: ModelFolder, found: Adoptable, seconds: float) -> VersionRecord:
-    """Write the first version of the new model."""
-    structures, segmenter, origin = found.labels.structures, found.segmenter, found.origin
-    entry: Json = {
-        "id": uuid.uuid4().hex,
-        "number": 1,
-        "method": ADOPTED,
-        "taught": list(structures.ids),
-        "improved": [],
-        "unjudged": list(structures.ids),
-        "origin": origin,
-    }
-    empty = {"exemplars": ExemplarMemory().to_files(), "prototypes": PrototypeBank().to_files()}
-    record = VersionRecord(
-        output=segmenter.config.output,
-        structures=structures,
-        architecture=segmenter.architecture(),
-        preprocessing=found.plan.model_dump(mode="json"),
-        step=entry | {"training": [], "held_out": []},
-        seconds=round(seconds, 3),
-    )
-    tensors = {"weights": dict(segmenter.state_dict()), "memory": {}} | {
-        kind: held for kind, (_, held) in empty.items()
-    }
-    documents: dict[str, Json] = {kind: document for kind, (document, _) in empty.items()} | {
-        "memory": {"method": {}, "voxel_counts": {}},
-        "domain": TrainingDomain().to_json(),
-        "history": History().with_step(step_entry(entry, [], [])).to_json(),
-        "card": {"name": target.name if target.current else "", "license": origin["license"]},
-    }
-    with target.writing():
-        _check_new(target)  # reading takes minutes, and another process may have made a model meanwhile
-        return target.write(record, tensors, documents)
-
-
-def _check_new(target: ModelFolder) -> None:
-    if target.numbers():
-        raise ModelError(
-            f"{target.path} holds a model already.",
-            "What is adopted becomes a new model.",
-            "Choose a folder that does not exist yet.",
-        )

@@ -1,4 +1,4 @@
-"""Checkpoints of nnU-Net, read in a child process that is not trusted."""
+"""Checkpoints of nnU-Net and MONAI, read in a child process that is not trusted."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from pydantic import BaseModel, Field, JsonValue
 from safetensors import SafetensorError
 from torch import Tensor
 
-from IncrementalSegLib.engine.adoption.child import MOST_BYTES, REFUSED, SETTINGS, WEIGHTS
+from IncrementalSegLib.engine.adoption.child import BUNDLE, MOST_BYTES, NNUNET, REFUSED, SETTINGS, WEIGHTS
 from IncrementalSegLib.engine.adoption.forms import parsed
 from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.files import read_json
 from IncrementalSegLib.progress import UNTOLD, Share
+from IncrementalSegLib.types import Json
 
 _CHILD = (sys.executable, "-P", "-B", "-m", "IncrementalSegLib.engine.adoption.child")
 _SECONDS = 900  # of the child
@@ -68,23 +69,45 @@ def read_checkpoints(paths: Sequence[Path], progress: Share = UNTOLD) -> list[Ch
             weights that are not finite or not there, too large, or too slow.
     """
     for path in paths:
-        if path.stat().st_size > MOST_BYTES:
-            raise _refused(path, f"it has {path.stat().st_size} bytes; {MOST_BYTES} are allowed")
-    return [
-        _read_one(path, progress.sub(number / len(paths), (number + 1) / len(paths)))
-        for number, path in enumerate(paths)
-    ]
+        _check_size(path, NNUNET)
+    found = []
+    for number, path in enumerate(paths):
+        document, weights = _read_one(path, progress.sub(number / len(paths), (number + 1) / len(paths)), NNUNET)
+        found.append(Checkpoint(parsed(Settings, document, path), weights))
+    return found
 
 
-def _read_one(path: Path, progress: Share) -> Checkpoint:
+def read_weights(path: Path, progress: Share = UNTOLD) -> dict[str, Tensor]:
+    """Read the weights of a network of MONAI, likewise.
+
+    Args:
+        path: A checkpoint of torch, or a file of safetensors.
+        progress: Receives the share that is read; may raise to end the child.
+
+    Returns:
+        Name -> finite float32 tensor; whole numbers are left out.
+
+    Raises:
+        ModelError: It is not as MONAI writes it, as in :func:`read_checkpoints`.
+    """
+    _check_size(path, BUNDLE)
+    return _read_one(path, progress, BUNDLE)[1]
+
+
+def _check_size(path: Path, kind: str) -> None:
+    if path.stat().st_size > MOST_BYTES:
+        raise _refused(path, f"it has {path.stat().st_size} bytes; {MOST_BYTES} are allowed", kind)
+
+
+def _read_one(path: Path, progress: Share, kind: str) -> tuple[Json, dict[str, Tensor]]:
     with tempfile.TemporaryDirectory(prefix="incrementalseg-") as folder:
-        _in_child(Path(folder), path, progress)
+        _in_child(Path(folder), path, progress, kind)
         if (reason := Path(folder, REFUSED)).is_file():
-            raise _refused(path, str(read_json(reason).get("reason")))
-        return _read(Path(folder), path)
+            raise _refused(path, str(read_json(reason).get("reason")), kind)
+        return _read(Path(folder), path, kind)
 
 
-def _in_child(folder: Path, path: Path, progress: Share) -> None:
+def _in_child(folder: Path, path: Path, progress: Share, kind: str) -> None:
     """Let the child write into a folder what it expects of a checkpoint.
 
     Raises:
@@ -92,7 +115,7 @@ def _in_child(folder: Path, path: Path, progress: Share) -> None:
     """
     end = time.monotonic() + _SECONDS
     with subprocess.Popen(  # noqa: S603  (this program, with paths as arguments)
-        [*_CHILD, str(folder), str(path.absolute())],
+        [*_CHILD, str(folder), str(path.absolute()), kind],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -103,7 +126,7 @@ def _in_child(folder: Path, path: Path, progress: Share) -> None:
             while child.poll() is None:
                 progress(0.0)
                 if time.monotonic() > end:
-                    raise _refused(path, f"reading it took more than {_SECONDS} seconds")
+                    raise _refused(path, f"reading it took more than {_SECONDS} seconds", kind)
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(_EVERY)
         finally:
@@ -116,22 +139,20 @@ def _in_child(folder: Path, path: Path, progress: Share) -> None:
             "Free some space, or name another folder in the environment variable TMPDIR.",
         )
     if child.returncode:
-        raise _refused(path, f"the process that reads it ended with status {child.returncode}")
+        raise _refused(path, f"the process that reads it ended with status {child.returncode}", kind)
 
 
-def _read(folder: Path, path: Path) -> Checkpoint:
-    settings = parsed(Settings, read_json(folder / SETTINGS), path)
+def _read(folder: Path, path: Path, kind: str) -> tuple[Json, dict[str, Tensor]]:
     try:
-        weights = safetensors.torch.load((folder / WEIGHTS).read_bytes())
+        return read_json(folder / SETTINGS), safetensors.torch.load((folder / WEIGHTS).read_bytes())
     except (SafetensorError, ValueError, OSError) as error:
-        raise _refused(path, f"its weights cannot be read: {error}") from error
-    return Checkpoint(settings, weights)
+        raise _refused(path, f"its weights cannot be read: {error}", kind) from error
 
 
-def _refused(path: Path, reason: str) -> ModelError:
+def _refused(path: Path, reason: str, kind: str) -> ModelError:
     return refused(
         path,
         reason,
-        "A checkpoint is a pickle, and only what nnU-Net writes is taken from it.",
+        f"A checkpoint is a pickle, and only what {kind} writes is taken from it.",
         "Get the folder again from where it was trained.",
     )

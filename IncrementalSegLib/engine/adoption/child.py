@@ -1,6 +1,6 @@
-"""The child process that reads a checkpoint of nnU-Net: a pickle, of which only what is expected leaves it.
+"""The child process that reads a checkpoint of nnU-Net or MONAI: a pickle, of which only what is expected leaves it.
 
-``python -m IncrementalSegLib.engine.adoption.child OUTPUT CHECKPOINT`` writes ``OUTPUT/weights.safetensors`` and
+``python -m IncrementalSegLib.engine.adoption.child OUTPUT CHECKPOINT KIND`` writes ``OUTPUT/weights.safetensors`` and
 ``OUTPUT/settings.json``, or ``OUTPUT/refused.json``.  The process has no network, may write nowhere
 else and has a limit on memory and time.  torch reads the pickle with ``weights_only=True``, so that no code in it runs;
 the few other types that nnU-Net writes are replaced by an object that holds nothing.
@@ -27,6 +27,12 @@ WEIGHTS, SETTINGS = "weights.safetensors", "settings.json"
 
 REFUSED = "refused.json"
 """File that holds the reason of a refusal."""
+
+NNUNET, BUNDLE = "nnU-Net", "MONAI"
+"""Kinds of checkpoints, by the program that writes them."""
+
+SAFETENSORS = ".safetensors"
+"""Ending of a file of weights that is no pickle."""
 
 MOST_BYTES = 20_000_000_000
 """Size of the largest checkpoint."""
@@ -66,25 +72,30 @@ class Inert:
 
 
 class RefusedError(Exception):
-    """A checkpoint is not what nnU-Net writes; its text is the reason."""
+    """A checkpoint is not what its program writes; its text is the reason."""
 
 
-def main(output: Path, checkpoint: Path) -> None:
+def main(output: Path, checkpoint: Path, kind: str) -> None:
     """Give up network and rights, then read a checkpoint."""
     _leave_network()
     import_module("torch"), import_module("safetensors.torch")  # before the limits, which are on top of what they take
     _limit(checkpoint.stat().st_size)
     _forbid(output)
-    read(output, checkpoint)
+    read(output, checkpoint, kind)
 
 
-def read(output: Path, checkpoint: Path) -> None:
+def read(output: Path, checkpoint: Path, kind: str) -> None:
     """Write what was expected of a checkpoint into a folder, or the reason of a refusal."""
     import torch
 
     try:
-        _check_archive(checkpoint)
-        _write(torch, output, *_expected(_load(torch, checkpoint)))
+        expected = _of_nnunet if kind == NNUNET else _of_bundle
+        if checkpoint.suffix == SAFETENSORS and kind == BUNDLE:
+            loaded = _load_plain(checkpoint)
+        else:
+            _check_archive(checkpoint)
+            loaded = _load(torch, checkpoint, kind)
+        _write(torch, output, *expected(loaded))
     except RefusedError as refusal:
         _write_json(output / REFUSED, {"reason": str(refusal)[:500]})
 
@@ -171,7 +182,16 @@ def _check_archive(path: Path) -> None:
             raise RefusedError(reason)
 
 
-def _load(torch: Any, path: Path) -> Any:
+def _load_plain(path: Path) -> Any:
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except Exception as error:  # whatever a header can be wrong in
+        raise RefusedError(f"it is no file of safetensors: {str(error)[:200]}") from None
+
+
+def _load(torch: Any, path: Path, kind: str) -> Any:
     torch.serialization.add_safe_globals([(Inert, name) for name in _INERT])
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -180,11 +200,26 @@ def _load(torch: Any, path: Path) -> Any:
     except Exception as error:  # whatever a pickle or an archive can be wrong in
         said = " ".join(str(error).split())
         unknown = _GLOBAL.search(said)
-        reason = f"it holds {unknown[1]}, which nnU-Net does not write" if unknown else _UNPICKLER.sub("", said)[:300]
+        reason = f"it holds {unknown[1]}, which {kind} does not write" if unknown else _UNPICKLER.sub("", said)[:300]
         raise RefusedError(reason or type(error).__name__) from None
 
 
-def _expected(loaded: Any) -> tuple[dict[str, Any], Json]:
+def _of_bundle(loaded: Any) -> tuple[dict[str, Any], Json]:
+    """Return the weights of a checkpoint of MONAI, which may lie beside others; whole numbers only count batches.
+
+    Raises:
+        RefusedError: There are none.
+    """
+    weights = loaded.get("model", loaded) if isinstance(loaded, dict) else None
+    if not isinstance(weights, dict) or not weights:
+        raise RefusedError(f"it holds a {type(loaded).__name__} and no weights by name")
+    if len(weights) > _MOST_TENSORS:
+        raise RefusedError(f"it has {len(weights)} tensors")
+    counts = ("torch.int64", "torch.int32")
+    return {name: item for name, item in weights.items() if str(getattr(item, "dtype", "")) not in counts}, {}
+
+
+def _of_nnunet(loaded: Any) -> tuple[dict[str, Any], Json]:
     """Return weights and what is said about them; nothing else of the checkpoint.
 
     Raises:
@@ -263,4 +298,4 @@ def _write_json(path: Path, document: Json) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -251,15 +251,26 @@ def parsed(form: type[F], document: Any, path: Path) -> F:
     try:
         return form.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        given = "" if first["type"] == "missing" else f", not {str(first['input'])[:100]!r}"
         raise refused(
             path,
-            f"{where}: {first['msg'].lower()}{given}",
+            first_fault(error),
             "It is not as nnU-Net v2 writes it, or asks for something that is not known here.",
             "Check that the folder is whole and was made by nnU-Net v2 without changes to its network.",
         ) from error
+
+
+def first_fault(error: ValidationError, within: str = "", separator: str = ".") -> str:
+    """Return the first fault of a document and the value seen.
+
+    Args:
+        error: All faults.
+        within: Key of the document.
+        separator: Stands between keys.
+    """
+    first = error.errors(include_url=False)[0]
+    where = separator.join(filter(None, (within, *map(str, first["loc"]))))
+    given = "" if first["type"] == "missing" else f", not {str(first['input'])[:100]!r}"
+    return f"{where}: {first['msg'].lower()}{given}"
 
 
 def _read(path: Path) -> Json:

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from IncrementalSegLib.engine.adoption.adopt import Adoptable, adopt_nnunet, read_nnunet
+from IncrementalSegLib.engine.adoption.adopt import read_nnunet
+from IncrementalSegLib.engine.adoption.adoptable import Adoptable, adopted
+from IncrementalSegLib.engine.adoption.bundle.adopt import PROGRAM, read_bundle
+from IncrementalSegLib.engine.adoption.bundle.metadata import METADATA
 from IncrementalSegLib.engine.adoption.folder import DATASET_FOLDER, PLANS, trained_in
 from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.engine.adoption.totalsegmentator import code_of, parts_of
@@ -16,15 +19,14 @@ from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.terminology import terminology_of
 from IncrementalSegLib.types import Json
 
-_BUNDLE = Path("configs", "metadata.json")
-
 
 @dataclass(frozen=True)
 class _Found:
-    """The networks in a folder: the program that left them, name -> folder, and the codes of their structures."""
+    """The networks in a folder: their program, name -> folder, how they are read, and the codes of structures."""
 
     program: str
     networks: dict[str, Path]
+    read: Callable[..., Adoptable] = read_nnunet
     codes: Callable[[str], str | None] = terminology_of
 
 
@@ -45,7 +47,7 @@ def adoptable(folder: Path, progress: Progress = silent) -> Json:
     if len(found.networks) == 1:
         (path,) = found.networks.values()
         share = Share.of(progress, Phase.READING)
-        described = _described(read_nnunet(path, codes=found.codes, progress=share))
+        described = _described(found.read(path, codes=found.codes, progress=share))
     networks = [{"name": name, "folder": str(path)} for name, path in found.networks.items()]
     return {"program": found.program, "networks": networks, "network": described}
 
@@ -74,18 +76,16 @@ def adopt(folder: Path, model: Path, names: dict[str, str] | None = None, progre
             "Name one of these folders.",
         )
     (path,) = found.networks.values()
-    return adopt_nnunet(path, model, codes=found.codes, names=names, progress=Share.of(progress, Phase.READING))
+    share = Share.of(progress, Phase.READING)
+    return adopted(model, lambda: found.read(path, codes=found.codes, progress=share), names, found.codes)
 
 
 def _recognise(folder: Path) -> _Found:
-    if (folder / _BUNDLE).is_file():
-        raise refused(
-            folder,
-            "it is a MONAI bundle",
-            "Networks of nnU-Net v2 and TotalSegmentator can be adopted; bundles cannot yet.",
-        )
+    if (folder / METADATA).is_file():
+        return _Found(PROGRAM, {tame(folder.absolute().name): folder}, read_bundle)
     if parts := parts_of(folder):
-        return _Found("TotalSegmentator", {f"TotalSegmentator {part}": path for part, path in parts.items()}, code_of)
+        named = {f"TotalSegmentator {part}": path for part, path in parts.items()}
+        return _Found("TotalSegmentator", named, codes=code_of)
     inside = [] if (folder / PLANS).is_file() else trained_in(folder)
     if len(inside) > 1:
         return _Found("nnU-Net v2", {tame(path.name): path for path in inside})
@@ -95,10 +95,10 @@ def _recognise(folder: Path) -> _Found:
 
 
 def _described(network: Adoptable) -> Json:
-    plan, labels = network.plan, network.labels
+    plan = network.plan
     return {
-        "structures": [item.to_json() for item in labels.structures],
-        "overlapping": bool(labels.regions),
+        "structures": [item.to_json() for item in network.structures],
+        "overlapping": network.overlapping,
         "dimension": plan.dimension,
         "spacing": list(plan.spacing),
         "mirrors": bool(plan.rules and plan.rules.mirror),

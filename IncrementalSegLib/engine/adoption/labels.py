@@ -88,7 +88,7 @@ def labels_of(dataset: DatasetForm, path: Path, codes: Callable[[str], str | Non
         painted = dataset.regions_class_order
         if painted is None or len(painted) != len(named):
             raise refused(path, f"its regions_class_order does not have {len(named)} entries, one for each region")
-        structures = _structures(list(named), dataset.looks, codes, path)
+        structures = structures_of(list(named), dataset.looks, codes, path)
         regions = (Region(*both) for both in zip(named.values(), painted, strict=True))
         return Labels(structures, dict(zip(structures.ids, regions, strict=True)))
     if known != set(range(len(named) + 1)):
@@ -97,14 +97,16 @@ def labels_of(dataset: DatasetForm, path: Path, codes: Callable[[str], str | Non
             f"its labels are {', '.join(map(str, sorted(known)))} and not 0 to {len(named)}, each once",
             "It would not be clear which output of the network belongs to which label.",
         )
-    return Labels(_structures(sorted(named, key=lambda name: named[name]), dataset.looks, codes, path), {})
+    return Labels(structures_of(sorted(named, key=lambda name: named[name]), dataset.looks, codes, path), {})
 
 
-def renamed(labels: Labels, names: Mapping[str, str], codes: Callable[[str], str | None] = terminology_of) -> Labels:
-    """Return labels whose structures are called otherwise, all at once; a code that came from a name changes with it.
+def renamed(
+    structures: StructureList, names: Mapping[str, str], codes: Callable[[str], str | None] = terminology_of
+) -> StructureList:
+    """Return structures that are called otherwise, all at once; a code that came from a name changes with it.
 
     Args:
-        labels: The labels.
+        structures: The structures.
         names: Name of a structure -> its new name.
         codes: As for :func:`labels_of`.
 
@@ -112,13 +114,13 @@ def renamed(labels: Labels, names: Mapping[str, str], codes: Callable[[str], str
         UnknownNameError: There is no structure of that name.
         OptionError: A new name is one that no structure can have, or two structures would have it.
     """
-    new = {labels.structures.named(old).id: check_name(name) for old, name in names.items()}
-    found = tuple(_called(item, new.get(item.id, item.name), codes) for item in labels.structures)
+    new = {structures.named(old).id: check_name(name) for old, name in names.items()}
+    found = tuple(_called(item, new.get(item.id, item.name), codes) for item in structures)
     keys = [name_key(name) for name in (BACKGROUND, *(item.name for item in found))]
     for name in new.values():
         if keys.count(name_key(name)) > 1:
             raise OptionError(f"Two structures would be called {name!r}.", todo="Choose another name for one of them.")
-    return replace(labels, structures=StructureList(found))
+    return StructureList(found)
 
 
 def labels_for(structures: StructureList, exclusive: bool, known: Mapping[StructureId, Region]) -> Labels:
@@ -161,9 +163,20 @@ def _values(value: int | Sequence[int]) -> tuple[int, ...]:
     return (value,) if isinstance(value, int) else tuple(dict.fromkeys(value))
 
 
-def _structures(
+def structures_of(
     names: Sequence[str], looks: Mapping[str, Look], codes: Callable[[str], str | None], path: Path
 ) -> StructureList:
+    """Return structures of these names.
+
+    Args:
+        names: As the other program has them.
+        looks: Colour and terminology of some, by name.
+        codes: Returns the terminology entry of a structure by its name, where no look is known.
+        path: The file, for messages.
+
+    Raises:
+        ModelError: A name is none, is that of two structures, or is ``background``.
+    """
     found = [_name(name, path) for name in names]
     keys = [name_key(name) for name in (BACKGROUND, *found)]
     for name in found:

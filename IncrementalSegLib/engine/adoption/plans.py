@@ -18,7 +18,7 @@ from IncrementalSegLib.engine.adoption.translation import (
     network_of,
     plan_of,
 )
-from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.config import SegmenterConfig, Topology
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.preprocessing.rules import Intensity, Resampling, Rules
 from IncrementalSegLib.types import Json
@@ -42,7 +42,7 @@ def plans_for(plan: Plan, network: SegmenterConfig, name: str, dataset: str, rea
         reader: The reader of nnU-Net that the model was taught with, where it is known.
     """
     rules = plan.rules
-    assert rules is not None
+    assert isinstance(rules, Rules)
     found, order = _reading(plan, reader)
     return {
         "dataset_name": dataset,
@@ -75,7 +75,7 @@ def check_plans(document: Json, described: Json, plan: Plan, network: SegmenterC
         ModelError: Something of the model is not in the plans.
     """
     path, topology = Path("plans.json"), network.topology
-    assert topology is not None
+    assert isinstance(topology, Topology)
     plans, dataset = parsed(Plans, document, path), parsed(DatasetForm, described, path)
     configuration = configuration_of(plans, name, path)
     read = network_of(configuration, plan.channels, topology.members, network.output, path)
@@ -148,7 +148,7 @@ def _properties(intensity: Intensity) -> Json:
 
 def _architecture(network: SegmenterConfig, dimension: int) -> Json:
     form = network.topology
-    assert form is not None
+    assert isinstance(form, Topology)
     kind = RESIDUAL if form.residual else PLAIN
     return {
         "network_class_name": f"{HOMES[0]}.{kind}",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,11 +12,13 @@ from torch import Tensor
 
 from IncrementalSegLib.engine.adoption.labels import Labels
 from IncrementalSegLib.engine.adoption.refusal import refused
+from IncrementalSegLib.networks.config import Topology
 from IncrementalSegLib.networks.outputs.classes import Classes
 from IncrementalSegLib.networks.segmenter import Segmenter
+from IncrementalSegLib.types import StructureId
 
 _OUTPUT = "decoder.seg_layers."
-_AUXILIARY = re.compile(r"decoder\.seg_layers\.\d+\.(weight|bias)")  # of deep supervision, which only training needs
+_AUXILIARY = r"decoder\.seg_layers\.\d+\.(weight|bias)"  # of deep supervision, which only training needs
 _WITHIN = {".conv.": ".all_modules.0.", ".norm.": ".all_modules.1."}
 _ENCODER = "encoder."
 
@@ -43,11 +46,11 @@ def fill(model: Segmenter, labels: Labels, members: Sequence[Mapping[str, Tensor
         one = (1,) * model.dimension
         own |= {f"{last}.weight": torch.Size((labels.outputs, model.config.widths[0], *one))}
         own |= {f"{last}.bias": torch.Size((labels.outputs,))}
-        _check(weights, own, path)
+        check_weights(weights, own, partial(_unfit, path), _AUXILIARY)
         found |= {prefix + name: weights[name] for name in own if not name.startswith(_OUTPUT)}
     weight = torch.cat([weights[f"{last}.weight"] / len(members) for weights in members], dim=1)
     bias = torch.stack([weights[f"{last}.bias"].double() for weights in members]).mean(0).float()
-    found |= _regions(labels, weight, bias) if labels.regions else _classes(labels, weight, bias)
+    found |= output_of(labels.structures.ids, bool(labels.regions), weight, bias)
     model.load_state_dict(found, assign=True)
 
 
@@ -61,8 +64,8 @@ def members_of(model: Segmenter, trunk: int) -> list[dict[str, Tensor]]:
         trunk: Number of the trunk that serves its structures.
     """
     state, topology = model.state_dict(), model.config.topology
-    assert topology is not None
-    weight, bias = _scores(model)
+    assert isinstance(topology, Topology)
+    weight, bias = scores_of(model)
     found = []
     for number, share in enumerate(weight.chunk(topology.members, dim=1)):
         prefix = _prefix(trunk, number)
@@ -93,25 +96,28 @@ def _last(model: Segmenter) -> str:
     return f"{_OUTPUT}{len(model.config.widths) - 2}"
 
 
-def _scores(model: Segmenter) -> tuple[Tensor, Tensor]:
-    """Return the rows of the last convolution of nnU-Net, and their biases."""
-    if isinstance(model.output, Classes):
-        rows = [row.state_dict() for row in model.output.rows.values()]
-        return torch.cat([row["weight"] for row in rows]), torch.cat([row["bias"] for row in rows])
-    heads = [model.output.part(item).state_dict() for item in model.structures]
-    weight, bias = (torch.stack([head[f"score.{kind}"] for head in heads]) for kind in ("weight", "bias"))
-    return weight[:, 1] - weight[:, 0], bias[:, 1] - bias[:, 0]  # a softmax over two is the sigmoid of the difference
+def check_weights(
+    weights: Mapping[str, Tensor],
+    expected: Mapping[str, torch.Size],
+    unfit: Callable[[str], Exception],
+    ignored: str = "",
+) -> None:
+    """Refuse weights that are not those of a network.
 
-
-def _check(weights: Mapping[str, Tensor], expected: Mapping[str, torch.Size], path: Path) -> None:
+    Args:
+        weights: Name -> tensor.
+        expected: Name -> shape.
+        unfit: Makes the error of a reason.
+        ignored: Pattern of other names that may be there.
+    """
     for name, shape in expected.items():
         if name not in weights:
-            raise _unfit(path, f"{name} is missing")
+            raise unfit(f"{name} is missing")
         if weights[name].shape != shape:
-            raise _unfit(path, f"{name} is {tuple(weights[name].shape)} instead of {tuple(shape)}")
-    unknown = sorted(name for name in set(weights) - set(expected) if not _AUXILIARY.fullmatch(name))
+            raise unfit(f"{name} is {tuple(weights[name].shape)} instead of {tuple(shape)}")
+    unknown = sorted(name for name in set(weights) - set(expected) if not re.fullmatch(ignored, name))
     if unknown:
-        raise _unfit(path, f"{unknown[0][:200]} is unknown")
+        raise unfit(f"{unknown[0][:200]} is unknown")
 
 
 def _unfit(path: Path, reason: str) -> Exception:
@@ -123,20 +129,38 @@ def _unfit(path: Path, reason: str) -> Exception:
     )
 
 
-def _classes(labels: Labels, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-    """Return one row of the softmax for the background and each structure."""
-    names = ("background", *labels.structures.ids)
+def output_of(structures: Sequence[StructureId], overlapping: bool, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    """Return the weights of a model's output for those of a last convolution.
+
+    Args:
+        structures: In the order of its outputs.
+        overlapping: Each output is the score of a structure, and the softmax of its head over background and foreground
+            the sigmoid of it; otherwise outputs are the rows of one softmax, the background first.
+        weight: ``(outputs, features, *1)``.
+        bias: ``(outputs)``.
+    """
+    if overlapping:
+        return {
+            f"output.heads.{name}.score.{kind}": torch.stack([torch.zeros_like(rows[number]), rows[number]])
+            for number, name in enumerate(structures)
+            for kind, rows in (("weight", weight), ("bias", bias))
+        }
     return {
         f"output.rows.{name}.{kind}": rows[number : number + 1]
-        for number, name in enumerate(names)
+        for number, name in enumerate(("background", *structures))
         for kind, rows in (("weight", weight), ("bias", bias))
     }
 
 
-def _regions(labels: Labels, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-    """Return a head for each region whose softmax over background and foreground is the region's sigmoid."""
-    return {
-        f"output.heads.{name}.score.{kind}": torch.stack([torch.zeros_like(rows[number]), rows[number]])
-        for number, name in enumerate(labels.structures.ids)
-        for kind, rows in (("weight", weight), ("bias", bias))
-    }
+def scores_of(model: Segmenter) -> tuple[Tensor, Tensor]:
+    """Return the rows of the last convolution and their biases; the opposite of :func:`output_of`.
+
+    Args:
+        model: One with an output of classes, or of single-layer heads.
+    """
+    if isinstance(model.output, Classes):
+        rows = [row.state_dict() for row in model.output.rows.values()]
+        return torch.cat([row["weight"] for row in rows]), torch.cat([row["bias"] for row in rows])
+    heads = [model.output.part(item).state_dict() for item in model.structures]
+    weight, bias = (torch.stack([head[f"score.{kind}"] for head in heads]) for kind in ("weight", "bias"))
+    return weight[:, 1] - weight[:, 0], bias[:, 1] - bias[:, 0]  # a softmax over two is the sigmoid of the difference

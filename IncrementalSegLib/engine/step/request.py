@@ -122,7 +122,7 @@ def resolve(
     if find("network", network).adopted and parent is None:
         raise OptionError(
             f"The network {network} cannot be taught from the start.",
-            "Its form comes from a model of nnU-Net that was adopted.",
+            "Its form comes from a model that was adopted.",
             Hint("Choose another ", OptionRef("network"), "."),
         )
     return StepRequest(

@@ -30,5 +30,5 @@ def test_a_part_of_totalsegmentator_is_named(tmp_path, command, monkeypatch):
     found = command(*given, tmp_path / "model", "--part", "ribs", "--json").json["models"]
     assert [(item["model"], item["version"]) for item in found] == [(str(tmp_path / "model"), 1)]
     assert "'organs'" in command(*given, tmp_path / "other", "--part", "organs").err
-    assert "has one fold" in command(*given, tmp_path / "other", "--folds", "0").err
+    assert "Only nnU-Net has folds" in command(*given, tmp_path / "other", "--folds", "0").err
     assert "Only TotalSegmentator has parts" in command("adopt", "nnunet", part, tmp_path / "b", "--part", "ribs").err

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from bundle_folders import write_bundle
 from nnunet_folders import REGIONS, configuration, dataset, read_here, write_trained
 
 from IncrementalSegLib.engine.adoption import checkpoint
@@ -68,12 +69,24 @@ def test_totalsegmentator_is_recognised_from_any_of_its_folders(inside, tmp_path
     assert adopt(folder, tmp_path / "model").structures.items[0].terminology == rib["terminology"]
 
 
+@pytest.mark.usefixtures("here")
+def test_a_bundle_is_recognised_and_adopted(tmp_path):
+    folder = write_bundle(tmp_path / "tiny_ct")
+    found = json.loads(json.dumps(adoptable(folder)))
+    assert (found["program"], found["networks"]) == ("MONAI bundle", [{"name": "tiny_ct", "folder": str(folder)}])
+    network = found["network"]
+    record = adopt(folder, tmp_path / "model")
+    assert [item["name"] for item in network["structures"]] == list(record.structures.names) == ["liver", "spleen"]
+    assert network["spacing"] == record.preprocessing["spacing"] == [1.5, 1.5, 2.0]
+    assert (network["overlapping"], network["mirrors"], network["origin"]["folds"]) == (False, False, [])
+
+
 @pytest.mark.parametrize(
     ("made", "reason"),
     [
         (None, "There is no folder"),
         ("notes.txt", "holds no plans.json"),
-        ("configs/metadata.json", "is a MONAI bundle"),
+        ("configs/metadata.json", "network_data_format#outputs#pred: field required"),
         ("plans.pkl", "nnU-Net v1"),
     ],
 )

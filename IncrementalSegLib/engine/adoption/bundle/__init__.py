@@ -1,0 +1,1 @@
+"""MONAI bundles: configurations that are read and never executed."""
