@@ -15,11 +15,12 @@ class Program(StrEnum):
     """Programs that a model can be released for."""
 
     nnunet = "nnunet"
+    bundle = "bundle"
 
 
 def command(
     model: ModelPath,
-    program: Annotated[Program, typer.Argument(metavar="nnunet", help="The program that reads it: nnU-Net v2.")],
+    program: Annotated[Program, typer.Argument(metavar="nnunet|bundle", help="What reads it: nnU-Net v2, or MONAI.")],
     folder: Annotated[
         Path,
         typer.Argument(
@@ -31,17 +32,21 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Write a version of MODEL as a folder that PROGRAM runs; a model that it has no form for is refused."""
+    from IncrementalSegLib.engine.release.bundle import release_bundle
     from IncrementalSegLib.engine.release.nnunet import release_nnunet
 
-    assert program is Program.nnunet
-    release = release_nnunet(model, folder, number=version, license_text=terms)
+    write, name = {
+        Program.nnunet: (release_nnunet, "nnU-Net v2"),
+        Program.bundle: (release_bundle, "MONAI, as a bundle"),
+    }[program]
+    release = write(model, folder, number=version, license_text=terms)
     if as_json:
         print_json(vars(release))
         return
-    say(f"{release.folder} holds version {release.version} for nnU-Net v2:")
+    say(f"{release.folder} holds version {release.version} for {name}:")
     for name, value in release.labels.items():
         say(f"  {value} {name}")
     if release.overlapping:
-        say("In nnU-Net's label maps later structures are painted over earlier ones.")
+        say("In its label maps later structures are painted over earlier ones.")
     say(f"Run it: {release.command}")
     say(f"Terms of use: {release.license}" if release.license else "No terms of use are stated; --license states them.")

@@ -22,7 +22,7 @@ Halved = UNet | NnUNet | MonaiTrunk
 """A trunk whose second half can be made alone."""
 
 SecondHalf = Halved | PlainDecoder
-"""What a branch has of its own: such a half, or a decoder for the same maps."""
+"""A branch has such a half of its own, or a decoder for the same maps."""
 
 
 class BranchOptions(BaseModel):

@@ -165,6 +165,40 @@ class MonaiTrunk(nn.Module):
         """Return the weights of MONAI's module without those that it names twice or does not predict with."""
         return dict(weights)
 
+    @classmethod
+    def joined(
+        cls, form: Any, channels: int, weights: Mapping[str, Tensor], rows: tuple[Tensor, Tensor]
+    ) -> tuple[Any, dict[str, Tensor]]:
+        """Return the form and the weights of MONAI's module that has a trunk's weights and gives a model's scores.
+
+        Args:
+            form: The form of the trunk.
+            channels: Channels of the image.
+            weights: Of :attr:`net`.
+            rows: Weight ``(scores, features, *1)`` and bias of a last convolution.
+
+        Raises:
+            ModelError: The module cannot give these scores.
+        """
+        form = cls.released(form, rows)
+        network = cls.whole(form, channels)
+        own = cls.stored(network.state_dict())
+        found = {name: torch.zeros_like(item) for name, item in own.items() if name.endswith(".bias")}
+        found |= cls.last_layers(form, weights, rows)
+        left_out = network.load_state_dict(found, strict=False)
+        assert not left_out.unexpected_keys, left_out
+        return form, network.state_dict()
+
+    @classmethod
+    def released(cls, form: Any, rows: tuple[Tensor, Tensor]) -> Any:
+        """Return the form of a module with so many scores."""
+        return form.model_copy(update={"out_channels": len(rows[1])})
+
+    @classmethod
+    def last_layers(cls, form: Any, weights: Mapping[str, Tensor], rows: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Return the weights of a trunk together with those of a last convolution."""
+        return dict(weights) | {f"{cls.last}.weight": rows[0], f"{cls.last}.bias": rows[1]}
+
     def encode(self, image: Tensor) -> list[Tensor]:
         """Return the maps of the first half for ``(B, C, *S)``, finest first."""
         raise NotImplementedError

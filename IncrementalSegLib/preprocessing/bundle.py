@@ -86,9 +86,9 @@ class BundleRules(AdoptedRules):
     """The rules of a MONAI bundle."""
 
     before: tuple[IntensityTransform, ...] = ()
-    """What changes intensities before the resampling."""
+    """Changes of intensities before the resampling."""
     after: tuple[IntensityTransform, ...] = ()
-    """What changes intensities after it."""
+    """Those after it."""
     foreground: bool = False
     """Windows cover the box around all samples above 0, and nothing is found outside of it."""
     overlap: tuple[Annotated[float, Field(ge=0, lt=1)], ...]
@@ -98,13 +98,13 @@ class BundleRules(AdoptedRules):
     sigma: Annotated[float, Field(gt=0, le=10)] = 0.125
     """Standard deviation of a Gaussian weight, relative to a window."""
     padding: Literal["constant", "reflect", "replicate", "circular"] = "constant"
-    """What surrounds a scan that is smaller than a window."""
+    """Surroundings of a scan that is smaller than a window."""
     fill: Number = 0.0
     """Value of a constant padding."""
     resampled: Literal["probabilities", "scores"] = "probabilities"
-    """What is resampled back."""
+    """Maps that are resampled back."""
     nearest: bool = False
-    """Whether that is done by taking the nearest sample."""
+    """They are resampled by taking the nearest sample."""
 
     def spacing(self, own: float, wanted: float | None) -> float:
         """Return the spacing in mm to which an axis is resampled; its own where it hardly differs."""

@@ -36,6 +36,13 @@ def test_nothing_is_written_before_a_person_has_seen_what_it_is(session, adoptin
     assert (adopting.name, adopting.obstacle) == ("Knee", "")
 
 
+def test_a_bundle_has_no_folds_and_may_see_scans_as_they_are(session, adopting):
+    bundle = {"program": "MONAI bundle", "configuration": "UNet in inference.json", "channels": ["CT"], "folds": []}
+    asked(session).finish(**found(network=network(origin=bundle, spacing=[None, None, None])))
+    said = " ".join(adopting.network.sentences)
+    assert "MONAI bundle, UNet in inference.json. Sees volumes at their own spacing: CT." in said
+
+
 def test_it_becomes_a_model_that_is_open(session, adopting):
     asked(session).finish(**found())
     adopting.setName("My knee")

@@ -26,14 +26,17 @@ def refused(path: Path, reason: str, why: str = "", todo: str = "") -> ModelErro
     return ModelError(f"{name} cannot be adopted: {reason}.", why, f"{todo} {NOTHING}".strip())
 
 
-def inexpressible(reason: str, why: str, todo: str = "", what: str = "The model") -> ModelError:
-    """Return the error for a model that nnU-Net has no form for.
+def inexpressible(
+    reason: str, why: str, todo: str = "", what: str = "The model", program: str = "nnU-Net"
+) -> ModelError:
+    """Return the error for a model that another program has no form for.
 
     Args:
-        reason: What it has that nnU-Net does not know, as the end of a sentence.
-        why: Why nnU-Net does not know it.
+        reason: What it has that the program does not know, as the end of a sentence.
+        why: Why the program does not know it.
         todo: The way out; by default to pass it on as a package.
         what: The model.
+        program: The program.
     """
     way = (todo,) if todo else ("Pass it on as a package, with ", CommandRef("export"), ".")
-    return ModelError(f"{what} cannot be released for nnU-Net: {reason}.", why, Hint(*way, f" {NOTHING}"))
+    return ModelError(f"{what} cannot be released for {program}: {reason}.", why, Hint(*way, f" {NOTHING}"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import shlex
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,23 +18,24 @@ from IncrementalSegLib.engine.adoption.refusal import FOLD, inexpressible
 from IncrementalSegLib.engine.adoption.weights import members_of
 from IncrementalSegLib.engine.models import LoadedModel, load
 from IncrementalSegLib.engine.release.notes import Release, card_for, readme
+from IncrementalSegLib.engine.release.shared import called, serving_trunk, write_folder
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import ModelError
-from IncrementalSegLib.files import (
-    encode_json,
-    make_folder,
-    make_inner_folder,
-    plain_errors,
-    sync_folder,
-    temporary_sibling,
-    write_new,
-)
+from IncrementalSegLib.files import encode_json
 from IncrementalSegLib.names import tame
+from IncrementalSegLib.networks.config import Topology
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.preprocessing.rules import Rules
 from IncrementalSegLib.store.summary import read_summary
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import StructureList
 from IncrementalSegLib.types import Json
+
+_FORM = "for nnU-Net v2", "as a trained folder of nnU-Net v2"
+_UNTRAINED = (
+    "The convolutions of deep supervision are zero: no prediction uses them. The weights can be the start of a new "
+    "training, but there is no state of an optimiser by which nnU-Net could continue one."
+)
 
 TRAINER = "nnUNetTrainer"
 """Trainer that is named in a release: the one whose network is that of the plans."""
@@ -86,13 +86,13 @@ def release_nnunet(
     files = {
         PLANS: encode_json(plans),
         DATASET: encode_json(description),
-        "README.md": readme(release, card, origin).encode(),
+        "README.md": readme(release, card, origin, _FORM, [_UNTRAINED]).encode(),
         "card.json": encode_json(card),
     }
     for fold, weights in enumerate(members):
         arguments = {"plans": plans, "configuration": name, "fold": fold, "dataset_json": description}
         files[f"{FOLD}{fold}/{FINAL}"] = _checkpoint(weights, arguments, found.plan)
-    _write(target, files)
+    write_folder(target, files)
     return release
 
 
@@ -102,50 +102,22 @@ def _check(found: LoadedModel) -> int:
     Raises:
         ModelError: nnU-Net has no form for the model.
     """
-    segmenter, record = found.segmenter, found.record
-    what = f"Version {record.number} of {found.folder.name}"
-    if segmenter.config.topology is None or found.plan.rules is None:
+    if not isinstance(found.segmenter.config.topology, Topology) or not isinstance(found.plan.rules, Rules):
         raise inexpressible(
-            f"its network is {segmenter.config.network}",
-            "nnU-Net builds its own networks only; a model has one of them if it was adopted.",
-            what=what,
+            f"its network is {found.segmenter.config.network}",
+            "nnU-Net builds its own networks only; a model has one of them if it was adopted from nnU-Net.",
+            what=called(found),
         )
-    if record.output not in ("classes", "heads"):
-        raise inexpressible(
-            f"its output is {record.output}",
-            "nnU-Net has a softmax over labels, or a sigmoid for each region.",
-            what=what,
-        )
-    if segmenter.tasks is not None:
-        raise inexpressible(
-            "its network depends on the scan (task memory)", "nnU-Net has one network for all scans.", what=what
-        )
-    serving = sorted(set(segmenter.trunk_of.values()))
-    own = [item.name for item in record.structures if segmenter.trunk_of[item.id] in segmenter.branches]
-    apart = own or [item.name for item in record.structures if segmenter.trunk_of[item.id] != serving[0]]
-    if apart:
-        have = "has a network or a branch of its own" if len(apart) == 1 else "have networks or branches of their own"
-        raise inexpressible(
-            f"{', '.join(apart)} {have}",
-            "nnU-Net has one network for all structures.",
-            f"Release an earlier version, remove {apart[0]}, or teach it with a method that trains the shared network.",
-            what=what,
-        )
-    beside = [item.name for item in record.structures if item.id not in segmenter.exclusive]
-    if segmenter.exclusive and beside:
-        raise inexpressible(
-            f"{', '.join(beside)} may overlap structures that exclude each other",
-            "nnU-Net has a softmax over labels, or a sigmoid for each region, but not both.",
-            f"Release an earlier version, remove {beside[0]}, or teach it to that version with a method such as mib, "
-            "which makes it one of the labels.",
-            what=what,
-        )
-    for item in record.structures:
+    trunk = serving_trunk(found, "nnU-Net")
+    for item in found.record.structures:
         if item.name in (BACKGROUND, IGNORE):
             raise inexpressible(
-                f"a structure is called {item.name}", "The name has a meaning in nnU-Net.", "Rename it.", what=what
+                f"a structure is called {item.name}",
+                "The name has a meaning in nnU-Net.",
+                "Rename it.",
+                what=called(found),
             )
-    return serving[0]
+    return trunk
 
 
 def _configuration(plan: Plan, origin: Json) -> str:
@@ -201,24 +173,3 @@ def _command(target: Path, dataset: str, name: str, folds: int) -> str:
     if found := DATASET_FOLDER.fullmatch(dataset):
         return f"nnUNetv2_predict -i SCANS -o OUTLINES -d {int(found[1])} -c {name} -f {numbers}"
     return f"nnUNetv2_predict_from_modelfolder -i SCANS -o OUTLINES -m {shlex.quote(target.name)} -f {numbers}"
-
-
-def _write(target: Path, files: Mapping[str, bytes]) -> None:
-    """Write a folder that is whole or not there.
-
-    Raises:
-        ModelError: It cannot be written.
-    """
-    with plain_errors(target):
-        make_folder(target.parent)
-        temporary = temporary_sibling(target)
-        try:
-            temporary.mkdir()
-            for name, data in files.items():
-                if (inner := (temporary / name).parent) != temporary and not inner.exists():
-                    make_inner_folder(inner)  # fails where another release to the same folder has removed this one
-                write_new(temporary / name, data)
-            temporary.rename(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        sync_folder(target.parent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,21 +16,17 @@ _OVERLAPPING = (
     "Structures may overlap. Each has a probability of its own; in a label map, which holds one value for a voxel, "
     "later ones are painted over earlier ones."
 )
-_UNTRAINED = (
-    "The convolutions of deep supervision are zero: no prediction uses them. The weights can be the start of a new "
-    "training, but there is no state of an optimiser by which nnU-Net could continue one."
-)
 
 
 @dataclass(frozen=True)
 class Release:
-    """A model as a trained folder of nnU-Net.
+    """A model in the form of another program.
 
     Attributes:
-        folder: The folder with ``plans.json``.
+        folder: The folder with ``plans.json``, or that of the bundle.
         version: The version.
-        labels: Value of each structure in nnU-Net's label maps.
-        overlapping: Structures may overlap; nnU-Net paints later ones over earlier ones.
+        labels: Value of each structure in label maps; the channel of one that may overlap others in a bundle.
+        overlapping: Structures may overlap; in a label map later ones are painted over earlier ones.
         folds: Number of folds.
         command: The command that segments with it.
         license: Terms of use; may be empty.
@@ -68,30 +64,32 @@ def card_for(found: LoadedModel, license_text: str) -> Json:
     return card | {"patient_data": card["patient_data"] | {"fingerprints": 0}}
 
 
-def readme(release: Release, card: Json, origin: Json) -> str:
+def readme(release: Release, card: Json, origin: Json, form: tuple[str, str], notes: Sequence[str]) -> str:
     """Return the page of a release, in Markdown.
 
     Args:
         release: The release.
         card: Its card.
         origin: Where an adopted model comes from; may be empty.
+        form: What it is for and what it is, as ends of sentences.
+        notes: What a person should know of it besides.
     """
     values = [f"| {value} | {escaped(name)} |" for name, value in release.labels.items()]
-    notes = [_OVERLAPPING if release.overlapping else "Structures exclude each other.", _UNTRAINED]
+    said = [_OVERLAPPING if release.overlapping else "Structures exclude each other.", *notes]
     if origin:
-        notes.append(
+        said.append(
             f"The network was adopted from {escaped(origin['folder'])} ({origin['program']})"
             + (" and may have learned since." if release.version > 1 else ".")
         )
     return "\n".join(
         [
-            f"# {escaped(card['name'])} for nnU-Net v2\n",
-            f"Version {release.version} of a model of IncrementalSeg, as a trained folder of nnU-Net v2.\n",
+            f"# {escaped(card['name'])} {form[0]}\n",
+            f"Version {release.version} of a model of IncrementalSeg, {form[1]}.\n",
             f"    {release.command}\n",
             "| value | structure |\n|---|---|",
             *values,
             "",
-            *(f"- {note}" for note in notes),
+            *(f"- {note}" for note in said),
             "",
             card_page(card).partition("\n")[2].strip(),
             "",

@@ -82,6 +82,11 @@ class MonaiDynUNet(MonaiTrunk):
         """Return the weights that a prediction uses, each once."""
         return {name: item for name, item in weights.items() if not name.startswith(_UNUSED)}
 
+    @classmethod
+    def released(cls, form: DynUNetForm, rows: tuple[Tensor, Tensor]) -> DynUNetForm:
+        """Return the form of a module with so many scores, without deep supervision."""
+        return form.model_copy(update={"out_channels": len(rows[1]), "deep_supervision": False})
+
     def encode(self, image: Tensor) -> list[Tensor]:
         """Return the map of each level, finest first."""
         maps = [self.net.input_block(image)]

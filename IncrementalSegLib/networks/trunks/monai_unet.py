@@ -6,7 +6,7 @@ its scores are its last map, and a new structure is scored on those of all other
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self
 
 import torch
@@ -15,10 +15,14 @@ from monai.networks.nets.unet import UNet
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.monai_trunk import Kernel, Layer, MonaiForm, MonaiTrunk, Share, Step, Width
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.registry import register
 from IncrementalSegLib.types import Dimension
+
+_UP = "model.2"  # the last layers
+_APART = ("instance", "batch")  # normalise each channel apart
 
 Kernels = Kernel | tuple[Kernel, ...]
 
@@ -70,6 +74,44 @@ class MonaiUNet(MonaiTrunk):
         """Return the number of scores."""
         return form.out_channels
 
+    @classmethod
+    def released(cls, form: UNetForm, rows: tuple[Tensor, Tensor]) -> UNetForm:
+        """Return the form of a module with so many scores.
+
+        Raises:
+            ModelError: Its last layers cannot have them.
+        """
+        count, norm = len(rows[1]), form.norm if isinstance(form.norm, str) else form.norm[0]
+        same = count == form.out_channels
+        if form.num_res_units and (count < form.out_channels or not (same or norm.lower() in _APART)):
+            raise ModelError(
+                f"a UNet with residual units and the normalisation {norm} has {form.out_channels} scores, not {count}",
+                "Its last layers convolve the scores themselves, as many as it was adopted with, or more where each is "
+                "normalised apart.",
+            )
+        return form.model_copy(update={"out_channels": count, "bias": form.bias or bool(rows[1].any())})
+
+    @classmethod
+    def last_layers(
+        cls, form: UNetForm, weights: Mapping[str, Tensor], rows: tuple[Tensor, Tensor]
+    ) -> dict[str, Tensor]:
+        """Return the weights with the last layers that give the rows of the scores; see :func:`_convolved`."""
+        found, (weight, bias) = dict(weights), rows
+        weight = weight.flatten(1)
+        if not form.num_res_units:
+            found[_UP + ".conv.weight"] = torch.einsum("rk,ik...->ir...", weight, weights[_UP + ".conv.weight"])
+            found[_UP + ".conv.bias"] = weight @ found.get(_UP + ".conv.bias", weight.new_zeros(weight.shape[1])) + bias
+            return found if form.bias else _without_bias(found)
+        for name in [name for name in found if name.startswith((_UP + ".0.conv.", _UP + ".0.adn.N."))]:
+            axis = 1 if name == _UP + ".0.conv.weight" else 0
+            fill = 1.0 if name.endswith((".N.weight", ".running_var")) else 0.0
+            if found[name].ndim:
+                found[name] = _lengthened(found[name], axis, len(bias), fill)
+        last = _UP + ".1.conv.unit0.conv"
+        found[last + ".bias"] = weight @ found.get(last + ".bias", weight.new_zeros(weight.shape[1])) + bias
+        found[last + ".weight"] = _convolved(weights[last + ".weight"], weight)
+        return found if form.bias else _without_bias(found)
+
     def encode(self, image: Tensor) -> list[Tensor]:
         """Return the map of each level, finest first."""
         maps, rest = list[Tensor](), self.net.model
@@ -104,6 +146,33 @@ class MonaiUNet(MonaiTrunk):
 
 def _is_level(block: nn.Module) -> bool:
     return isinstance(block, nn.Sequential) and len(block) == 3 and isinstance(block[1], SkipConnection)
+
+
+def _convolved(kernel: Tensor, weight: Tensor) -> Tensor:
+    """Return the kernel of the last residual unit for other rows of its scores.
+
+    The unit gives ``t + K t`` of features t.  Rows W of it are ``t' + K' t'`` for features t' that are t and then
+    others, if ``K'`` is ``W K``, and in its middle ``W - 1`` in addition.
+    """
+    count, known = weight.shape
+    found = kernel.new_zeros(count, count, *kernel.shape[2:])
+    found[:, :known] = torch.einsum("rk,kc...->rc...", weight, kernel)
+    middle = found
+    for size in kernel.shape[2:]:
+        middle = middle.select(2, size // 2)
+    middle += _lengthened(weight, 1, count, 0.0) - torch.eye(count)
+    return found
+
+
+def _lengthened(tensor: Tensor, axis: int, count: int, fill: float) -> Tensor:
+    """Return a tensor that has ``count`` entries along an axis."""
+    shape = list(tensor.shape)
+    shape[axis] = count - shape[axis]
+    return torch.cat([tensor, tensor.new_full(shape, fill)], dim=axis)
+
+
+def _without_bias(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: item for name, item in weights.items() if not name.endswith(".conv.bias")}
 
 
 @register("network", "monai-unet2d")

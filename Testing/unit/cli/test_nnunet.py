@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bundle_folders import metadata, write_bundle
 from nnunet_folders import REGIONS, dataset, read_here, write_trained
 
 from IncrementalSegLib.engine.adoption import checkpoint
@@ -32,3 +33,19 @@ def test_a_part_of_totalsegmentator_is_named(tmp_path, command, monkeypatch):
     assert "'organs'" in command(*given, tmp_path / "other", "--part", "organs").err
     assert "Only nnU-Net has folds" in command(*given, tmp_path / "other", "--folds", "0").err
     assert "Only TotalSegmentator has parts" in command("adopt", "nnunet", part, tmp_path / "b", "--part", "ribs").err
+
+
+def test_a_model_comes_from_a_bundle_and_goes_back(tmp_path, command, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_in_child", read_here)
+    bundle = write_bundle(tmp_path / "tiny_ct", described=metadata(license="CC BY 4.0"))
+    model, target = tmp_path / "model", tmp_path / "mine"
+    said = command("adopt", "bundle", bundle, model).out
+    for part in ("knows liver, spleen", "Adopted from tiny_ct: MONAI bundle, UNet in inference.json.", "CC BY 4.0"):
+        assert part in said
+    assert "Adopted from tiny_ct" in command("versions", model).out
+    found = command("release", model, "bundle", target, "--json").json
+    assert (found["labels"], found["license"]) == ({"liver": 1, "spleen": 2}, "CC BY 4.0")
+    assert "cd mine && python -m monai.bundle run --config_file" in found["command"]
+    assert "Only a bundle has" in command("adopt", "nnunet", bundle, model, "--config", "a.json").err
+    assert "Choose among inference.json" in command("adopt", "bundle", bundle, tmp_path / "b", "--config", "a.json").err
+    assert "its network is monai-unet3d" in command("release", model, "nnunet", tmp_path / "c").err

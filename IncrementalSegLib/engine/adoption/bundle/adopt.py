@@ -47,7 +47,7 @@ CONFIGS = Path("configs")
 """Folder of the configurations."""
 
 PROGRAM = "MONAI bundle"
-"""What a bundle is called."""
+"""Name of the program in an origin."""
 
 BACKGROUND = "background"
 """Name of the first channel of a softmax."""

@@ -49,7 +49,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What comes before the network.
+    """Steps before the network.
 
     Attributes:
         orientation: Directions of the axes of an array of MONAI; ``None``: as the file stores them.
@@ -68,7 +68,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Postprocessing:
-    """What becomes of the scores.
+    """Steps after the network.
 
     Attributes:
         overlapping: Each has a sigmoid.
@@ -87,7 +87,7 @@ class Postprocessing:
 
 @dataclass(frozen=True)
 class Windows:
-    """How a network slides over a scan.
+    """Windows in which a network sees a scan.
 
     Attributes:
         form: Overlap, weights and padding.

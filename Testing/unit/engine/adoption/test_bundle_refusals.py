@@ -127,7 +127,7 @@ def test_several_images_are_refused(refused):
         ("inferer#overlap", {"inferer": WINDOWS | {"overlap": 1.0}}),
         ("bundle_root: it is '/etc'", {"bundle_root": "/etc"}),
         ("bundle_root: it is '..'", {"bundle_root": ".."}),
-        ('bundle_root: it is "$os.getcwd()"', {"bundle_root": "$os.getcwd()"}),
+        ("bundle_root: it is '$os.getcwd()'", {"bundle_root": "$os.getcwd()"}),
         ("preprocessing: it is missing", {"preprocessing": None}),
     ],
 )

@@ -18,7 +18,7 @@ from IncrementalSegLib.engine.exemplars import remove_structure
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
-from IncrementalSegLib.engine.release import nnunet
+from IncrementalSegLib.engine.release import nnunet, shared
 from IncrementalSegLib.engine.release.nnunet import release_nnunet
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import ModelError
@@ -153,8 +153,8 @@ def test_two_releases_to_one_folder_leave_a_whole_one_or_none(tmp_path, monkeypa
         if path.name == "README.md":  # another release to the same folder begins
             temporary_sibling(tmp_path / "out")
 
-    write_new = nnunet.write_new
-    monkeypatch.setattr(nnunet, "write_new", write)
+    write_new = shared.write_new
+    monkeypatch.setattr(shared, "write_new", write)
     adopt_nnunet(write_trained(tmp_path / "trained"), tmp_path / "model")
     with pytest.raises(ModelError, match="Cannot write"):
         release_nnunet(tmp_path / "model", tmp_path / "out")
