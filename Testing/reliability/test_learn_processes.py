@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from faults import ROOT
+from faults import Command, Zygote
 from operations import MODEL, next_write_works, standing
 
 from IncrementalSegLib.store.lock import LOCK
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import open_model
 
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 FEW = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
 WORKING = 1.5
 """Seconds within which a process is killed after it has taken the lock: about what its step takes."""
 
 
-def command(place: Path) -> list[str | Path]:
-    """Return what a person would type: go on where there is something to go on with."""
-    learn = [sys.executable, "-m", "IncrementalSegLib", "learn", place / MODEL, "--json"]
+def start(zygote: Zygote, place: Path) -> Command:
+    """Do what a person would type: go on where there is something to go on with."""
     if Unfinished(place / MODEL).exists:
-        return [*learn, "--resume"]
+        return zygote.start(place, "learn", place / MODEL, "--json", "--resume")
     asked = ("--data", place / "scapula", "--structures", "scapula", "--method", "lwfseg", "--steps", "20")
-    return [*learn, *asked, *FEW]
+    return zygote.start(place, "learn", place / MODEL, "--json", *asked, *FEW)
 
 
-def kill_one(place: Path, delay: float | None) -> bool:
+def kill_one(zygote: Zygote, place: Path, delay: float | None) -> bool:
     """Start a process and kill it; return whether it was still alive.
 
     Args:
+        zygote: Its parent.
         place: Where the model lies.
         delay: Seconds after it has taken the lock; ``None``: as soon as there is a checkpoint.
     """
-    process = subprocess.Popen(command(place), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = start(zygote, place)
     while process.poll() is None and not (place / MODEL / LOCK).read_text():
         time.sleep(0.01)
     while delay is None and process.poll() is None and not Unfinished(place / MODEL).exists:
@@ -60,19 +56,20 @@ def kill_one(place: Path, delay: float | None) -> bool:
         pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(3000)]),
     ],
 )
-def test_killed_learn_processes(count: int, made: Path, tmp_path: Path) -> None:
+def test_killed_learn_processes(count: int, zygote: Zygote, made: Path, tmp_path: Path) -> None:
     chance, killed, resumed = random.Random(0), 0, 0
     place = Path(shutil.copytree(made, tmp_path / "0"))
     before = standing(place)
     while killed < count:
         resumed += Unfinished(place / MODEL).exists
-        killed += kill_one(place, chance.uniform(0, WORKING) if killed else None)
+        killed += kill_one(zygote, place, chance.uniform(0, WORKING) if killed else None)
         assert standing(place) in (before, {**before, 5: "candidate"}, {**before, 3: "accepted", 5: "current"})
         if len(standing(place)) > len(before) and not Unfinished(place / MODEL).exists:  # it was done already
             shutil.rmtree(place)
             place = Path(shutil.copytree(made, place))
-    done = subprocess.run(command(place), env=ENVIRONMENT, check=False, capture_output=True, text=True)
-    assert done.returncode in (0, 3), done.stderr  # 3: the gate holds the candidate back
+    last = start(zygote, place)
+    error = last.communicate()[1]
+    assert last.returncode in (0, 3), error  # 3: the gate holds the candidate back
     assert open_model(place / MODEL).record(5).structures.names == ("humerus", "scapula")
     assert not Unfinished(place / MODEL).exists
     assert resumed > 0

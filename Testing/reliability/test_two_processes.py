@@ -2,50 +2,60 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from faults import ROOT
+from faults import Command, Zygote
 from operations import MODEL, next_write_works, standing
 from tiny import tree
 
 from IncrementalSegLib.engine.correct import corrections
 from IncrementalSegLib.store.lock import LOCK
 
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+Begin = Callable[..., Command]
 
 
-def begin(place: Path, *arguments: str | Path) -> subprocess.Popen[str]:
-    """Start a command on the model."""
-    name, *others = arguments
-    line = [sys.executable, "-m", "IncrementalSegLib", name, place / MODEL, *others, "--json"]
-    return subprocess.Popen(line, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@pytest.fixture
+def begin(zygote: Zygote, tmp_path: Path) -> Begin:
+    """Return a function that starts a command on the model of a place."""
+
+    def start(place: Path, name: str, *others: str | Path) -> Command:
+        return zygote.start(tmp_path, name, place / MODEL, *others, "--json")
+
+    return start
 
 
-def learn(place: Path) -> subprocess.Popen[str]:
-    """Begin a step."""
+@pytest.fixture
+def learn(begin: Begin) -> Begin:
+    """Return a function that begins a step."""
     few = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
-    asked = ("--data", place / "scapula", "--structures", "scapula", "--method", "lwfseg", "--accept", "always")
-    return begin(place, "learn", *asked, "--steps", "2", *few)
+
+    def start(place: Path) -> Command:
+        asked = ("--data", place / "scapula", "--structures", "scapula", "--method", "lwfseg", "--accept", "always")
+        return begin(place, "learn", *asked, "--steps", "2", *few)
+
+    return start
 
 
-def correct(place: Path, number: int, *more: str) -> subprocess.Popen[str]:
-    """Begin a round on a scan that taught nothing."""
-    scan = sorted((place / "scapula" / "imagesTr").iterdir())[number]
-    files = ("--strokes", place / "strokes.seg.nrrd", "--output", place / f"outline{number}.seg.nrrd")
-    return begin(place, "correct", scan, *files, *(more or ("--method", "lwfseg", "--steps", "1")))
+@pytest.fixture
+def correct(begin: Begin) -> Begin:
+    """Return a function that begins a round on a scan that taught nothing."""
+
+    def start(place: Path, number: int, *more: str) -> Command:
+        scan = sorted((place / "scapula" / "imagesTr").iterdir())[number]
+        files = ("--strokes", place / "strokes.seg.nrrd", "--output", place / f"outline{number}.seg.nrrd")
+        return begin(place, "correct", scan, *files, *(more or ("--method", "lwfseg", "--steps", "1")))
+
+    return start
 
 
 @contextmanager
-def halted(process: subprocess.Popen[str], place: Path) -> Iterator[None]:
+def halted(process: Command, place: Path) -> Iterator[None]:
     """Halt a process as soon as it may write the model, and let it finish afterwards."""
     while process.poll() is None and not (place / MODEL / LOCK).read_text():
         time.sleep(0.01)
@@ -57,13 +67,13 @@ def halted(process: subprocess.Popen[str], place: Path) -> Iterator[None]:
     finish(process)
 
 
-def finish(process: subprocess.Popen[str]) -> None:
+def finish(process: Command) -> None:
     """Wait for a process that succeeds."""
     error = process.communicate()[1]
     assert process.returncode == 0, error
 
 
-def refused(process: subprocess.Popen[str], holder: subprocess.Popen[str]) -> None:
+def refused(process: Command, holder: Command) -> None:
     """Make sure that a process said who is at work, and did nothing."""
     out, error = process.communicate()
     said = " ".join(error.split())
@@ -73,12 +83,15 @@ def refused(process: subprocess.Popen[str], holder: subprocess.Popen[str]) -> No
 
 
 @pytest.mark.timeout(600)
-def test_a_second_process_waits_for_its_turn(made: Path, tmp_path: Path) -> None:
+def test_a_second_process_waits_for_its_turn(
+    made: Path, tmp_path: Path, begin: Begin, learn: Begin, correct: Begin
+) -> None:
     place = Path(shutil.copytree(made, tmp_path / "place"))
     first = correct(place, 0)
     with halted(first, place):
         before = tree(place / MODEL)
-        for second in (correct(place, 1), learn(place), begin(place, "correct", "--session", "discard")):
+        at_once = correct(place, 1), learn(place), begin(place, "correct", "--session", "discard")
+        for second in at_once:  # each waits for five seconds
             refused(second, first)
         finish(correct(place, 1, "--method", "propagate-only"))  # writes nothing into the model
         assert tree(place / MODEL) == before
@@ -89,7 +102,7 @@ def test_a_second_process_waits_for_its_turn(made: Path, tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_corrections_wait_for_a_step(made: Path, tmp_path: Path) -> None:
+def test_corrections_wait_for_a_step(made: Path, tmp_path: Path, learn: Begin, correct: Begin) -> None:
     place = Path(shutil.copytree(made, tmp_path / "place"))
     first = learn(place)
     with halted(first, place):

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from faults import Zygote
 from scans import tree
 
 resource = pytest.importorskip("resource", reason="signals and limits of POSIX")
@@ -17,6 +18,29 @@ pytestmark = pytest.mark.timeout(400)  # a busy machine takes long to import tor
 
 COMMAND = [sys.executable, "-m", "IncrementalSegLib"]
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def zygote():
+    """Return the parent of processes that have everything imported; ``None`` where they cannot be forked."""
+    if not sys.platform.startswith("linux"):
+        yield None
+        return
+    with Zygote() as parent:
+        yield parent
+
+
+@pytest.fixture
+def begin(zygote, tmp_path_factory):
+    """Return a function that starts a command, whose files may be limited to so many bytes."""
+
+    def command(*arguments, longest=None):
+        if zygote is not None:
+            return zygote.start(tmp_path_factory.mktemp("streams"), *arguments, longest=longest)
+        limits = resource.RLIMIT_FSIZE, (longest, longest)
+        return start(*arguments, preexec_fn=None if longest is None else lambda: resource.setrlimit(*limits))
+
+    return command
 
 
 def start(*arguments, **options) -> subprocess.Popen[str]:
@@ -32,8 +56,8 @@ def start(*arguments, **options) -> subprocess.Popen[str]:
     )
 
 
-def test_ctrl_c_while_learning_leaves_nothing_but_what_resume_goes_on_with(tmp_path, data):
-    process = start("learn", tmp_path / "new", "--data", data, "--structures", "liver", "--steps", 10**6, "--json")
+def test_ctrl_c_while_learning_leaves_nothing_but_what_resume_goes_on_with(tmp_path, data, begin):
+    process = begin("learn", tmp_path / "new", "--data", data, "--structures", "liver", "--steps", 10**6, "--json")
     deadline = time.monotonic() + 200
     while not (tmp_path / "new" / ".lock").exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.1)
@@ -72,14 +96,12 @@ def test_learn_prints_one_object_into_a_pipe(tmp_path, data):
     assert "Warning" not in err
 
 
-def test_a_full_disk_leaves_the_model_as_it_was(model, data):
+def test_a_full_disk_leaves_the_model_as_it_was(model, data, begin):
     """Files may not grow beyond 100 kB, as if the disk ended there; the weights are larger."""
     before = tree(model)
     few = ("--option", "passes=2", "--option", "candidates=4", "--option", "keep=2")
-    process = start(
-        "learn", model, "--data", data, "--structures", "spleen", "--steps", 1, *few, "--json",
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-    )  # fmt: skip
+    asked = ("--data", data, "--structures", "spleen", "--steps", 1, *few)
+    process = begin("learn", model, *asked, "--json", longest=100_000)
     out, err = process.communicate(timeout=200)
     assert (process.returncode, out) == (1, "")
     assert "What was saved before is intact" in " ".join(err.split())
@@ -88,13 +110,10 @@ def test_a_full_disk_leaves_the_model_as_it_was(model, data):
 
 
 @pytest.mark.parametrize("name", ["out.seg.nrrd", "out.nii.gz"])
-def test_a_full_disk_is_told_from_a_result(name, model, scan, tmp_path):
+def test_a_full_disk_is_told_from_a_result(name, model, scan, tmp_path, begin):
     """Files may not grow beyond 300 bytes; what was there before stays."""
     (tmp_path / name).write_bytes(b"yesterday's result")
-    process = start(
-        "segment", model, scan, "--output", tmp_path / name, "--overwrite", "--json",
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300)),
-    )  # fmt: skip
+    process = begin("segment", model, scan, "--output", tmp_path / name, "--overwrite", "--json", longest=300)
     out, err = process.communicate(timeout=100)
     assert (process.returncode, out) == (1, "")
     assert "Cannot write" in " ".join(err.split())
