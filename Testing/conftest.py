@@ -22,6 +22,8 @@ for helpers in (ROOT, ROOT / "Testing" / "fixtures", ROOT / "Testing" / "corpus"
     sys.path.append(str(helpers))
 MAX_THREADS = 4  # more do not pay on volumes of test size
 
+os.fsync = lambda _descriptor: None  # no test has to wait for the disk: no power is cut here
+
 settings.register_profile(
     "ci", derandomize=True, deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
 )
