@@ -37,7 +37,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny_preset():
-    with small_quick() as patch:
+    with small_quick(widths=(4, 8)) as patch:  # half of a step is to make, copy and save layers
         patch.setattr(scan_encoder, "_STEPS", 5)  # here no scan has to be told from another
         yield
 
