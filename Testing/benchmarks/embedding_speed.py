@@ -15,8 +15,9 @@ from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.outputs.embedding import Embedding
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.networks.text import seeded_embedding
+from Testing.benchmarks.bench import Bench
 from Testing.benchmarks.command import run_command
-from Testing.benchmarks.speed import Bench, Pair, speed_command
+from Testing.benchmarks.speed import Pair, speed_command
 
 MANY = 50
 """Structures of the large model."""

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from Testing.benchmarks.bench import Bench
 from Testing.benchmarks.command import run_command
-from Testing.benchmarks.speed import Bench, Pair, speed_command
+from Testing.benchmarks.speed import Pair, speed_command
 
 METHODS = ("dodnet", "clip-driven")
 _MANY, _SOME = 50, 8

@@ -23,9 +23,9 @@ from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.sampling.phantom import STRUCTURES
 from IncrementalSegLib.types import Json
+from Testing.benchmarks.bench import Bench, TrainingStep
 from Testing.benchmarks.command import run_command
 from Testing.benchmarks.protocols.pcdd2026 import read
-from Testing.benchmarks.speed import Bench, TrainingStep
 from Testing.benchmarks.variants import Variant, find_variants
 
 NEW = 2

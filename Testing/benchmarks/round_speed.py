@@ -28,8 +28,9 @@ from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.sampling.reading import read_case
 from IncrementalSegLib.types import DeviceName
+from Testing.benchmarks.bench import Bench
 from Testing.benchmarks.command import run_command
-from Testing.benchmarks.speed import Bench, Pair, speed_command
+from Testing.benchmarks.speed import Pair, speed_command
 
 AUTHORS_STEPS, AUTHORS_PASSES = 402 + 2 * 401, 50
 """Optimiser steps and random passes of a round in the authors' code."""

@@ -1,8 +1,8 @@
-"""What data and bookkeeping add to the network's time: ``python -m Testing.benchmarks.throughput OUT.json``.
+"""Time of data and bookkeeping beside the network's: ``python -m Testing.benchmarks.throughput OUT.json``.
 
 As in :mod:`.speed`: the median of alternating pairs in one process, with quartiles.  Run it alone, on a CPU on one
-thread.  A CPU is measured with the preset ``quick``, a GPU with every preset.  With ``--trained FOLDER``, a folder that
-nnU-Net v2 trained, and nnunetv2 installed, its network is timed in nnU-Net's own predictor too.
+thread.  A CPU is measured with the preset ``quick``, a GPU with every preset.  With ``--trained FOLDER`` (a folder that
+nnU-Net v2 trained; nnunetv2 must be installed) inference is compared with nnU-Net's own predictor, too.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.settings import PresetName
+from IncrementalSegLib.engine.step.presets import find_preset
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.types import Dimension
+from Testing.benchmarks.bench import Bench, TrainingStep
 from Testing.benchmarks.command import run_command
-from Testing.benchmarks.speed import Bench, Pair, TrainingStep, ratios, report
+from Testing.benchmarks.speed import Pair, ratios, report
 
 DIMENSIONS: tuple[Dimension, ...] = (2, 3)
 
@@ -61,14 +63,13 @@ def throughput_pairs(bench: Bench) -> Iterator[Pair]:
 
 
 def bench_of(bench: Bench, dimension: Dimension, preset: str) -> Bench:
-    """Return a bench whose phantoms fill the patches of a preset."""
-    plain = Bench(bench.runtime, dimension, preset)
-    side = plain.preset.patch_side
+    """Return a bench on the same device whose phantoms fill the patches of a preset."""
+    side = find_preset(preset, dimension).patch_side
     return Bench(bench.runtime, dimension, preset, (DEPTH if dimension == 2 else side, side, side))
 
 
 def training_pairs(bench: Bench, limit: float) -> Iterator[Pair]:
-    """Yield a step with drawing and augmenting its batch, the two alone, and the bare network, each over the step."""
+    """Yield, over a step on a ready batch: a step that draws its data, the data alone, and the bare network."""
     step, title = bench.step("finetune"), f"{bench.preset.name}, {bench.dimension}-D: "
     numbers = count()
 

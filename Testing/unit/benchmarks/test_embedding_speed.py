@@ -5,7 +5,7 @@ import torch
 
 from IncrementalSegLib.engine.runtime import start
 from Testing.benchmarks import embedding_speed
-from Testing.benchmarks.speed import Bench
+from Testing.benchmarks.bench import Bench
 
 
 def test_models_of_both_sizes_have_the_same_weights_but_for_the_directions() -> None:

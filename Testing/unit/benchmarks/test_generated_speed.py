@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from IncrementalSegLib.engine.runtime import start
+from Testing.benchmarks.bench import Bench
 from Testing.benchmarks.generated_speed import scores
-from Testing.benchmarks.speed import Bench
 
 
 def test_passes_one_by_one_give_what_one_pass_gives() -> None:

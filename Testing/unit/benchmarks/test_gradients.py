@@ -10,8 +10,8 @@ import pytest
 
 from IncrementalSegLib.engine.runtime import start
 from Testing.benchmarks import gradients
+from Testing.benchmarks.bench import Bench
 from Testing.benchmarks.protocols.pcdd2026 import read
-from Testing.benchmarks.speed import Bench
 from Testing.benchmarks.variants import find_variants
 
 

@@ -14,7 +14,7 @@ from IncrementalSegLib.engine.step.trainer import Trainer
 from IncrementalSegLib.inference.predictor import UNCERTAINTY_PASSES
 from IncrementalSegLib.networks.segmenter import Segmenter
 from Testing.benchmarks import round_speed
-from Testing.benchmarks.speed import Bench
+from Testing.benchmarks.bench import Bench
 
 
 def test_each_round_has_the_steps_and_passes_of_its_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

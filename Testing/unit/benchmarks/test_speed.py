@@ -7,6 +7,7 @@ import torch
 
 from IncrementalSegLib.engine.runtime import start
 from Testing.benchmarks import speed
+from Testing.benchmarks.bench import Bench
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -22,7 +23,7 @@ def test_what_the_backward_pass_keeps_is_counted_once() -> None:
 
 
 def test_methods_are_timed_on_the_same_batch_of_the_new_structures() -> None:
-    bench = speed.Bench(start("cpu"))
+    bench = Bench(start("cpu"))
     one, other = bench.step("pcdd", old=4, new=2), bench.step("mib", old=4, new=2)
     assert torch.equal(one.batch.image, other.batch.image)
     ctx = one.trainer.ctx

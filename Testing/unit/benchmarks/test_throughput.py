@@ -7,7 +7,7 @@ import torch
 
 from IncrementalSegLib.engine.runtime import start
 from Testing.benchmarks import throughput
-from Testing.benchmarks.speed import Bench
+from Testing.benchmarks.bench import Bench
 
 
 @pytest.mark.parametrize(("dimension", "shape"), [(2, (8, 1, 128, 128)), (3, (2, 1, 64, 64, 64))])
