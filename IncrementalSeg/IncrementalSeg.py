@@ -120,6 +120,7 @@ class IncrementalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Let go of the scene: its nodes, and the parameter node with them."""
         self.panel.rest()  # before the nodes go that are edited
         self.session.bridge.endScene()
+        self.session.opening.endScene()
         self.session.segmenting.endScene()
         self.session.correcting.endScene()
         self.session.parameters = None

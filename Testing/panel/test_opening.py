@@ -218,6 +218,22 @@ def test_a_sample_that_comes_when_a_person_has_gone_on_disturbs_nothing(session)
     assert (session.failure, session.opening.message) == (None, "")
 
 
+def test_no_more_of_the_sample_is_loaded_once_the_scene_is_closed(session):
+    loaded = []
+
+    def pieces():
+        loaded.append("scan")
+        yield 0.5
+        loaded.append("outlines")
+        return loaded
+
+    session.opening.trySample(lambda defer: Export(pieces(), defer))
+    session.opening.endScene()
+    session.defer.run()
+    assert loaded == ["scan"]
+    assert (session.state, session.failure, session.opening.message) == (State.NO_MODEL, None, "")
+
+
 def test_a_sample_that_cannot_be_loaded_is_one_sentence(session):
     def pieces():
         yield 0.5

@@ -152,7 +152,7 @@ class Opening:
         """Put the sample into the scene, and begin a model that it teaches or open the one it taught before.
 
         Args:
-            load: Begins to put it there.
+            load: Begins to load it, piece by piece.
         """
         if self._sample is not None:
             return
@@ -167,14 +167,19 @@ class Opening:
             self._say("")
             if work.error is not None:
                 self._context.fail(work.error)
-            elif self._context.state is not before:
-                return  # a person went on to something else meanwhile
+            elif work.result is None or self._context.state is not before:
+                return  # the scene was closed, or a person went on to something else meanwhile
             elif _isModel(self.folderOf(SAMPLE)):
                 self.open(self.folderOf(SAMPLE))
             else:
                 self.begin(SAMPLE, _SAMPLE_STRUCTURE)
 
         work.listen(heard)
+
+    def endScene(self) -> None:
+        """Let go of a scene that is being closed: the sample is not loaded any further."""
+        if self._sample is not None:
+            self._sample.cancel()
 
     def importPackage(self, package: Path) -> None:
         """Make a model of a package and open it."""
