@@ -1,5 +1,7 @@
 """The summary before a step begins, with a worker that says what it is told to."""
 
+from dataclasses import replace
+
 import pytest
 from IncrementalSegPanel.State import State
 from panel.teaching_tasks import (
@@ -51,7 +53,7 @@ def test_it_is_struck_step_by_step(session):
     [
         (True, False, "Keeps 1 structure."),
         (True, True, "The older structure stays exactly as it is."),
-        (False, False, "Nothing holds the older structures: aeiseg is a method to compare with."),
+        (False, False, "Does not protect the older structures: aeiseg is for comparison only."),
     ],
 )
 def test_what_becomes_of_older_structures_depends_on_the_method(session, retains, guarantees, sentence):
@@ -62,6 +64,12 @@ def test_what_becomes_of_older_structures_depends_on_the_method(session, retains
     session.worker.last("methods").finish(**METHODS | {"methods": listed})
     session.worker.last("advise").finish(**ADVICE)
     assert sentence in summary.sentences
+
+
+def test_nothing_is_said_of_older_structures_where_the_only_one_is_improved(session):
+    summary = prepared(session)
+    summary.task = replace(summary.task, name="Humerus", improve=True)
+    assert [item for item in summary.sentences if "structure" in item] == []
 
 
 def test_the_scans_wait_until_they_are_written(session):

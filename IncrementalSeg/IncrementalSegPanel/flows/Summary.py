@@ -285,9 +285,11 @@ class Summary:
         if model is None or not model.heads:
             return _("It is the first structure of this model.")
         count = len(model.heads) - (self.task is not None and self.task.improve)
+        if not count:
+            return ""
         chosen = next((item for item in self.choices if item["name"] == self.method), None)
         if chosen is not None and not chosen["retains"]:
-            return _("Nothing holds the older structures: {} is a method to compare with.").format(self.method)
+            return _("Does not protect the older structures: {} is for comparison only.").format(self.method)
         if chosen is not None and chosen["guarantees"]:
             one = _("The older structure stays exactly as it is.")
             return one if count == 1 else _("The {} older structures stay exactly as they are.").format(count)
