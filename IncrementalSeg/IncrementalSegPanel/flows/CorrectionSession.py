@@ -75,8 +75,9 @@ class CorrectionSession:
         if not self.status.undoable:
             return _("There is no round that could be undone.")
         last = self.status.scans[-1].name
-        scan = self.names.get(last, last if title in self.names.values() else title)
-        if title and scan != title:
+        known = last in self.names or title in self.names.values()  # else the scan that is shown may be the last one
+        scan = self.names.get(last, last)
+        if title and known and scan != title:
             return _("The last round was on {}; correct that scan to undo it.").format(scan)
         return ""
 
