@@ -1,17 +1,22 @@
 """Models with generated heads in everything around training: segmenting in a subset, removal, packages, uncertainty."""
 
+import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save_file
+from packages import members, sealed
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save, save_file
 from tiny import FEW, runtime, small_quick
 
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
 from IncrementalSegLib.engine.segment import segment
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.store.edits import remove_structure
 from IncrementalSegLib.store.versions import open_model
@@ -78,3 +83,24 @@ def test_a_package_holds_all_that_the_heads_need(taught, tmp_path):
     import_package(package, tmp_path / "new")
     for name in ("humerus", "scapula"):
         assert torch.equal(scores(tmp_path / "new", name), scores(taught / "model", name))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda texts, weights: texts.popitem(), "not those of its structures"),
+        (lambda texts, weights: [value.__imul__(2) for value in weights.values()], "not of unit length"),
+    ],
+)
+@pytest.mark.parametrize("taught", ["clip-driven"], indirect=True)
+def test_a_package_with_damaged_text_embeddings_is_refused(taught, tmp_path, damage, message):
+    package = export_package(taught / "model", tmp_path / "package")["path"]
+    content = members(Path(package).read_bytes())
+    record, weights = json.loads(content["record.json"]), load_tensors(content["weights.safetensors"])
+    embeddings = {name: value.copy() for name, value in weights.items() if name.endswith(".embedding")}
+    damage(record["architecture"]["output"], embeddings)
+    content |= {"record.json": json.dumps(record).encode(), "weights.safetensors": save(weights | embeddings)}
+    (tmp_path / "bad.iseg").write_bytes(sealed(content))
+    with pytest.raises(ModelError, match=message):
+        import_package(tmp_path / "bad.iseg", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
