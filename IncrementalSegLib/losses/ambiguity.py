@@ -45,7 +45,7 @@ def ambiguous_dice(logits: Tensor, column: Tensor, hidden: Tensor, valid: Tensor
     return per_item.sum() / labels.count_nonzero().clamp_min(1)
 
 
-def uncertainty(logits: Tensor, column: Tensor, valid: Tensor, unlabelled: float = 3.0) -> Tensor:
+def mean_entropy(logits: Tensor, column: Tensor, valid: Tensor, unlabelled: float = 3.0) -> Tensor:
     """Return the mean entropy of the softmax; minimised, it makes the network decide.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from IncrementalSegLib.losses.ambiguity import ambiguous_dice, focal, uncertainty
+from IncrementalSegLib.losses.ambiguity import ambiguous_dice, focal, mean_entropy
 from IncrementalSegLib.losses.classes import masked_mean
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.methods.base.softmax_classes import (
@@ -50,7 +50,7 @@ class Versatile(DrawsUnlabelled[VersatileOptions], SoftmaxClasses[VersatileOptio
         if self.options.dice:
             terms["dice"] = ambiguous_dice(logits, target.column, self.hidden(target, ctx), target.valid)
         if self.options.entropy:
-            term = uncertainty(logits, target.column, target.valid, self.options.entropy_unlabelled)
+            term = mean_entropy(logits, target.column, target.valid, self.options.entropy_unlabelled)
             terms["entropy"] = self.options.entropy * term
         return terms
 

@@ -1,6 +1,6 @@
-"""Where the voxels of a file lie, by its header alone.
+"""Grid of a file by its header alone.
 
-Front ends read it on their main thread, so it is light: neither ITK nor a voxel is loaded.
+Front ends call it on their main thread, so it loads neither ITK nor a voxel.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def read_grid(path: Path) -> tuple[Grid, int]:
     name = path.name.lower()
     reader = next((reader for endings, reader in _READERS.items() if name.endswith(endings)), None)
     if reader is None:
-        raise DataError(f"{path.name} is none of NIfTI, NRRD and MetaImage.", todo="Read it as a whole.")
+        raise DataError(f"{path.name} is none of NIfTI, NRRD and MetaImage.", todo="Read the whole file instead.")
     try:
         with np.errstate(all="ignore"):  # numbers of a damaged header
             return reader(path, [])

@@ -1,4 +1,4 @@
-"""Generated heads: what the methods with a controller share, the masked loss and our own extension to later steps."""
+"""Generated heads: the masked loss of the methods with a controller, and our own extension to later steps."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class GeneratedHeads(DrawsUnlabelled[GeneratedOptionsT]):
     needs = frozenset({"teacher"})
 
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
-        """Return binary cross-entropy and soft Dice of the labels, and what holds the older structures.
+        """Return binary cross-entropy and soft Dice of the labels, and the distillation of the older structures.
 
-        Unlabelled scans hold all structures of the previous model and teach nothing.
+        On unlabelled scans all structures of the previous model are distilled, and none is learned.
         """
         taught = () if batch.source == "unlabelled" else ctx.new
         old = ctx.held(batch) if self.options.distillation else ()

@@ -33,7 +33,7 @@ class DrawsUnlabelled(Method[UnlabelledOptionsT]):
         return self.options.distillation > 0
 
     def sources(self, ctx: StepContext) -> dict[Source, float]:
-        """Take a share of the batches from unlabelled scans of earlier steps."""
+        """Take a share of the batches from unlabelled scans of earlier domains."""
         if ctx.teacher_model is None or not self.distils():
             return {"new": 1.0}
         return {"new": 1 - self.options.p_unlabelled, "unlabelled": self.options.p_unlabelled}

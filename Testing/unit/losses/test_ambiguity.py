@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Categorical
 
-from IncrementalSegLib.losses.ambiguity import ambiguous_dice, focal, uncertainty
+from IncrementalSegLib.losses.ambiguity import ambiguous_dice, focal, mean_entropy
 
 HIDDEN = torch.tensor([[True, False, True, False], [True, True, False, True]])
 
@@ -58,11 +58,11 @@ def test_an_item_without_a_valid_voxel_does_not_count(scene):
     assert ambiguous_dice(logits, column, HIDDEN, torch.zeros_like(valid)) == 0
 
 
-def test_uncertainty_is_the_mean_entropy_and_weighs_items_without_a_label(scene):
+def test_the_mean_entropy_weighs_items_without_a_label(scene):
     logits, column, valid = scene
     entropies = Categorical(logits=logits.movedim(1, -1)).entropy()
     expected = (entropies * torch.tensor([1.0, 3.0]).view(2, 1, 1))[valid].mean()
-    torch.testing.assert_close(uncertainty(logits, column, valid), expected)
+    torch.testing.assert_close(mean_entropy(logits, column, valid), expected)
     flat = torch.zeros(1, 4, 2, 2)
-    found = uncertainty(flat, torch.ones(1, 2, 2, dtype=torch.long), torch.ones(1, 2, 2, dtype=torch.bool))
+    found = mean_entropy(flat, torch.ones(1, 2, 2, dtype=torch.long), torch.ones(1, 2, 2, dtype=torch.bool))
     assert found.item() == pytest.approx(math.log(4))
