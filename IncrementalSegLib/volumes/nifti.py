@@ -6,7 +6,6 @@ voxels into zeros, lets ``pixdim`` overrule the sform, and refuses a file whose 
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
 import zlib
@@ -27,6 +26,8 @@ from IncrementalSegLib.volumes.volume import Grid
 
 ENDINGS = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz")
 _GZIP = b"\x1f\x8b"
+_LONGEST = 1 << 16
+"""Bytes of a packed file that hold its header."""
 _AGAIN = "The file is damaged: copy or export it again."
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 """Data type code -> a number per voxel."""
@@ -94,20 +95,11 @@ def read(path: Path, notes: list[Note]) -> RawImage:
     """
     own = _header_file(path)
     header = read_header(own)
-    if not np.isfinite((header.slope, header.intercept)).all():
-        raise DataError(
-            f"{path.name} is corrupt: its scale factor is {header.slope:g} and its offset {header.intercept:g}.",
-            "The intensities are unknown.",
-            "Export the scan again.",
-        )
-    if header.kind in _COMPLEX:
-        raise DataError(f"{path.name} holds complex numbers.", todo="Export magnitude images.")
-    shape, components = _axes(header, path)
-    grid = _grid(header, shape, path, notes)
+    grid, shape, components = _content(header, path, notes)
     data = own if not header.pair else _partner(own, ".hdr", ".img")
     if data != own:
         require_file(data)
-    array = _voxels(data, header, shape, components, notes)
+    array = _voxels(data, header, math.prod(shape) * components, notes)
     return RawImage(array.reshape(-1, *grid.shape), grid)
 
 
@@ -119,13 +111,13 @@ def read_grid(path: Path, notes: list[Note]) -> tuple[Grid, int]:
         notes: Assumptions and repairs are appended here.
 
     Raises:
-        DataError: It is no NIfTI file, or has axes that no scan has.
+        DataError: It is no NIfTI file, a time series, or its header is one that :func:`read` refuses.
         GeometryError: The place of the voxels is unknown or sheared.
     """
     header = read_header(_header_file(path))
-    shape, components = _axes(header, path)
+    grid, shape, components = _content(header, path, notes)
     colors = 3 if header.kind in _COLORS else 1
-    return _grid(header, shape, path, notes), math.prod(shape[3:]) * components * colors
+    return grid, math.prod(shape[3:]) * components * colors
 
 
 def read_header(path: Path) -> NiftiHeader:
@@ -186,16 +178,25 @@ def read_header(path: Path) -> NiftiHeader:
 def _first_bytes(path: Path) -> tuple[bytes, bool]:
     require_file(path)
     with path.open("rb") as file:
-        head = file.read(540)
+        head = file.read(_LONGEST)
     if head[:2] != _GZIP:
-        return head, False
+        return head[:540], False
     try:
-        with gzip.open(path, "rb") as packed:
-            head = packed.read(348)
-            longer = any(head.startswith(struct.pack(order + "i", 540)) for order in "<>")
-            return head + (packed.read(192) if longer else b""), True
-    except (EOFError, OSError, zlib.error) as error:
+        return _unpacked(head, 540), True
+    except zlib.error as error:
         raise DataError(f"{path.name} cannot be unpacked ({error}).", todo=_AGAIN) from error
+
+
+def _unpacked(packed: bytes, count: int) -> bytes:
+    """Return the first bytes of one or several gzip streams, whose own headers may be of any length."""
+    found = b""
+    while packed and len(found) < count:
+        stream = zlib.decompressobj(31)
+        found += stream.decompress(packed, count - len(found))
+        if not stream.eof and len(found) < 348:
+            raise zlib.error("the packed header has no end")
+        packed = stream.unused_data.lstrip(b"\0")
+    return found
 
 
 def _version(head: bytes) -> tuple[str, int] | None:
@@ -239,6 +240,23 @@ def _check_numbers(path: Path, dims: tuple[int, ...], kind: int, bits: int, offs
         raise DataError(f"{path.name} says that its voxels begin at byte {offset:g}.", todo=_AGAIN)
 
 
+def _content(header: NiftiHeader, path: Path, notes: list[Note]) -> tuple[Grid, tuple[int, ...], int]:
+    """Return the grid, the lengths of the first axes, up to the fourth, and the number of components behind them."""
+    if not np.isfinite((header.slope, header.intercept)).all():
+        raise DataError(
+            f"{path.name} is corrupt: its scale factor is {header.slope:g} and its offset {header.intercept:g}.",
+            "The intensities are unknown.",
+            "Export the scan again.",
+        )
+    if header.kind in _COMPLEX:
+        raise DataError(f"{path.name} holds complex numbers.", todo="Export magnitude images.")
+    shape, components = _axes(header, path)
+    grid = _grid(header, shape, path, notes)
+    if len(shape) == 4:
+        fourth_axis(path.name, shape[3], _time(header), notes)
+    return grid, shape, components
+
+
 def _axes(header: NiftiHeader, path: Path) -> tuple[tuple[int, ...], int]:
     """Return the lengths of the first axes, up to the fourth, and the number of components behind them."""
     shape = header.shape
@@ -262,19 +280,14 @@ def _grid(header: NiftiHeader, shape: tuple[int, ...], path: Path, notes: list[N
     )
 
 
-def _voxels(
-    path: Path, header: NiftiHeader, shape: tuple[int, ...], components: int, notes: list[Note]
-) -> NDArray[Any]:
-    """Return the samples, channels first."""
-    if len(shape) == 4:
-        fourth_axis(path.name, shape[3], _time(header), notes)
+def _voxels(path: Path, header: NiftiHeader, count: int, notes: list[Note]) -> NDArray[Any]:
+    """Return ``count`` voxels, their colours first."""
     colors = _COLORS.get(header.kind, 0)
     dtype = np.dtype(np.uint8 if colors else header.order + _TYPES[header.kind])
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
-    count = math.prod(shape) * components * max(1, colors)
     before, skip = (0, header.offset) if packed else (header.offset, 0)
-    array = read_payload(path, before, "gzip" if packed else "raw", dtype, count, notes, skip)
+    array = read_payload(path, before, "gzip" if packed else "raw", dtype, count * max(1, colors), notes, skip)
     if colors:
         array = np.moveaxis(array.reshape(-1, colors), -1, 0)[:3]  # the fourth is transparency
     if header.slope not in (0.0, 1.0) or (header.slope and header.intercept):

@@ -117,9 +117,7 @@ def read(path: Path, notes: list[Note]) -> RawImage:
     header = read_header(path)
     axes = nrrd_axes.read_axes(header.fields, header.pairs, path.name)
     other = axes.other
-    grid = _grid(axes, path, notes)
-    if other is not None and not axes.components and "Segment0_ID" not in header.pairs:
-        fourth_axis(path.name, axes.sizes[other], axes.time, notes)
+    grid = _grid(header, axes, path, notes)
     array = _voxels(path, header, axes.sizes, notes).reshape(axes.sizes[::-1])
     if other is not None:
         array = np.moveaxis(array, len(axes.sizes) - 1 - other, 0)
@@ -134,15 +132,17 @@ def read_grid(path: Path, notes: list[Note]) -> tuple[Grid, int]:
         notes: Assumptions and repairs are appended here.
 
     Raises:
-        DataError: It is no NRRD header, or has axes that no scan has.
+        DataError: It is no NRRD header, a time series, or has axes that no scan has.
         GeometryError: Impossible spacing, or sheared directions.
     """
     header = read_header(path)
     axes = nrrd_axes.read_axes(header.fields, header.pairs, path.name)
-    return _grid(axes, path, notes), 1 if axes.other is None else axes.sizes[axes.other]
+    return _grid(header, axes, path, notes), 1 if axes.other is None else axes.sizes[axes.other]
 
 
-def _grid(axes: nrrd_axes.Axes, path: Path, notes: list[Note]) -> Grid:
+def _grid(header: NrrdHeader, axes: nrrd_axes.Axes, path: Path, notes: list[Note]) -> Grid:
+    if axes.other is not None and not axes.components and "Segment0_ID" not in header.pairs:
+        fourth_axis(path.name, axes.sizes[axes.other], axes.time, notes)
     sizes = [axes.sizes[axis] for axis in axes.spatial]
     return grid_of(path.name, sizes[::-1], axes.spacing, axes.origin, axes.direction, notes)
 
