@@ -72,8 +72,11 @@ def is_dicom(path: Path) -> bool:
             head = file.read(132)
     except OSError:  # said by the reader of the ending
         return False
-    # Without a preamble, a file begins with the length or an attribute of group 0008.
-    return head[128:] == b"DICM" or (head[:2] == b"\x08\x00" and head[2:4] in (b"\0\0", b"\x05\0", b"\x08\0"))
+    if head[128:] == b"DICM":
+        return True
+    # Without a preamble, a file begins with the length or an attribute of group 0008; voxels beside a header may, too.
+    voxels = path.suffix.lower() == ".img" and any(path.with_suffix(end).exists() for end in (".hdr", ".hdr.gz"))
+    return not voxels and head[:2] == b"\x08\x00" and head[2:4] in (b"\0\0", b"\x05\0", b"\x08\0")
 
 
 def read_source(path: Path) -> DicomFile:

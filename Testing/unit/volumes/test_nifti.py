@@ -135,6 +135,13 @@ def test_a_scan_that_does_not_say_where_it_lies_is_told(tmp_path):
     assert (volume.grid.spacing, notes) == ((2, 3, 4), ["no-place"])
 
 
+def test_voxels_that_begin_like_dicom_are_those_of_their_header(tmp_path):
+    array = samples()
+    array[:2, 0, 0] = 8, 0
+    path = write(tmp_path / "a.img", array, image=nibabel.Nifti1Pair)
+    np.testing.assert_array_equal(read(path)[0].array[0].T, array)
+
+
 def test_analyze_and_half_a_pair_are_refused(tmp_path):
     nibabel.save(nibabel.AnalyzeImage(samples(), None), tmp_path / "a.hdr")
     with pytest.raises(DataError, match="Analyze"):
