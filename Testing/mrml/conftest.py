@@ -1,6 +1,7 @@
 """Tests of the scene run in the stand-in's application; see Testing/standin/README.md."""
 
 import sys
+import time
 from collections import deque
 from pathlib import Path
 
@@ -32,3 +33,17 @@ class Queue(deque):
 @pytest.fixture
 def defer():
     return Queue()
+
+
+@pytest.fixture
+def olderThanSlicer(monkeypatch):
+    """Return a function that makes a file one that was there before Slicer started."""
+    from IncrementalSegPanel.scene import ScanFiles
+    from standin.events import wait
+
+    def act(path):
+        wait(lambda: time.time() > path.stat().st_ctime + 0.02)
+        monkeypatch.setattr(ScanFiles, "STARTED", time.time())
+        return path
+
+    return act

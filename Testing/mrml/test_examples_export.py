@@ -156,9 +156,10 @@ def test_a_structure_drawn_as_a_surface_is_converted(tmp_path, bridge, defer):
     assert node.GetSegmentation().GetSegment("ball").GetRepresentation("Binary labelmap") is None
 
 
-def test_the_original_file_is_copied(tmp_path, bridge, defer):
+def test_the_original_file_is_copied(tmp_path, bridge, defer, olderThanSlicer):
     array = np.random.default_rng(0).integers(0, 100, (1, *SHAPE)).astype(np.int16)
     write_volume(tmp_path / "Jane Doe.nii.gz", Volume(array, Grid(SHAPE)))
+    olderThanSlicer(tmp_path / "Jane Doe.nii.gz")
     volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Loaded")
     storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
     storage.SetFileName(str(tmp_path / "Jane Doe.nii.gz"))

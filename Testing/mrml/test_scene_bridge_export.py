@@ -1,5 +1,6 @@
 """A scan of the scene reaches the worker with the same numbers at the same places, without blocking Slicer."""
 
+import os
 from pathlib import Path
 
 import nibabel
@@ -148,11 +149,11 @@ def loaded(path):
 
 
 @pytest.fixture(params=[".nrrd", ".nii.gz", ".mha"])
-def file(request, tmp_path):
+def file(request, tmp_path, olderThanSlicer):
     grid = Grid((5, 6, 7), (0.7, 1.1, 2.5), (-7.0, 8.0, 9.0), (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
     path = tmp_path / f"original{request.param}"
     write_volume(path, Volume(numbers()[np.newaxis], grid))
-    return path
+    return olderThanSlicer(path)
 
 
 def test_the_file_that_it_came_from_is_used_while_it_says_the_same(tmp_path, bridge, defer, file):
@@ -178,17 +179,19 @@ def nifti(path, spacing=(3, 1.5, 4), sform_code=1):
 
 @pytest.mark.parametrize("sform_code", [1, 2, 4])
 def test_a_nifti_file_with_two_places_is_used_where_slicer_and_library_take_the_same(
-    tmp_path, bridge, defer, sform_code
+    tmp_path, bridge, defer, sform_code, olderThanSlicer
 ):
-    file = nifti(tmp_path / "original.nii", sform_code=sform_code)
+    file = olderThanSlicer(nifti(tmp_path / "original.nii", sform_code=sform_code))
     node = loaded(file)
     export = exported(bridge, node, tmp_path / "new", defer)
     assert export.path == file
     check(export.path, node)
 
 
-def test_a_nifti_file_that_slicer_takes_for_smaller_than_the_library_is_not_used(tmp_path, bridge, defer):
-    node = loaded(nifti(tmp_path / "original.nii", spacing=(1, 1, 1)))
+def test_a_nifti_file_that_slicer_takes_for_smaller_than_the_library_is_not_used(
+    tmp_path, bridge, defer, olderThanSlicer
+):
+    node = loaded(olderThanSlicer(nifti(tmp_path / "original.nii", spacing=(1, 1, 1))))
     assert node.GetSpacing() == (1, 1, 1)
     export = exported(bridge, node, tmp_path / "new", defer)
     assert export.path.parent == tmp_path / "new"
@@ -214,11 +217,25 @@ def test_a_file_that_says_something_else_is_not_used(tmp_path, bridge, defer, fi
     check(export.path, node)
 
 
-def test_a_file_with_another_place_than_in_the_scene_is_not_used(tmp_path, bridge, defer, file):
+@pytest.mark.parametrize("how", ["written", "moved there", "moved there with an older date"])
+def test_a_file_that_changed_after_it_was_loaded_is_not_used(tmp_path, bridge, defer, file, how):
+    node, other = loaded(file), tmp_path / f"other{file.name}"
+    write_volume(file if how == "written" else other, Volume(read_volume(file).array + 1, read_volume(file).grid))
+    if how == "moved there with an older date":
+        os.utime(other, (1e9, 1e9))
+    if how != "written":
+        other.replace(file)
+    export = exported(bridge, node, tmp_path / "new", defer)
+    assert export.path.parent == tmp_path / "new"
+    check(export.path, node)
+
+
+def test_a_file_with_another_place_than_in_the_scene_is_not_used(tmp_path, bridge, defer, file, olderThanSlicer):
     node = loaded(file)
     image = sitk.ReadImage(str(file))
     image.SetOrigin((100.0, 0.0, 0.0))
     sitk.WriteImage(image, str(file))
+    olderThanSlicer(file)
     assert exported(bridge, node, tmp_path / "new", defer).path != file
 
 

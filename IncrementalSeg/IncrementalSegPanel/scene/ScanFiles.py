@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from IncrementalSegPanel.Translation import _
 
 SLAB_BYTES = 2 << 20
 """Amount written at once: about 5 ms, and less than 50 ms also where other programs take most of the processor."""
+
+STARTED = time.time()
+"""When Slicer started, which imports its modules before it loads a scan; seconds."""
 
 _READABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
 
@@ -90,7 +94,15 @@ def sourceFile(node: slicer.vtkMRMLScalarVolumeNode, matrix: Matrix) -> Path | N
     path = Path(storage.GetFullNameFromFileName() or "")
     if not path.name.lower().endswith(_READABLE) or ";" in str(path) or not path.is_file():
         return None  # the worker takes ; for the border between two channels
+    if _writtenSince(path, STARTED):
+        return None  # perhaps after it was loaded; the scene does not know when that was
     return path if _fits(path, node.GetImageData(), matrix) else None
+
+
+def _writtenSince(path: Path, moment: float) -> bool:
+    """Tell whether a file was written, replaced or renamed since a moment, also by a copy that keeps the older time."""
+    status = path.stat()
+    return max(status.st_mtime, status.st_ctime) >= moment
 
 
 def _fits(path: Path, image: Any, matrix: Matrix) -> bool:
