@@ -74,6 +74,14 @@ def test_structures_are_renamed_before_it_becomes_a_model(session, panel):
     assert asked(session, "adopt").arguments["names"] == {"left": "tibia", "right": "left"}
 
 
+def test_a_long_name_is_edited_as_a_whole(session, panel):
+    long = "Musculus supraspinatus, insertion of the anterior tendon"
+    session.adopting.begin(Path(FOLDER))
+    asked(session).finish(**found(network=network(long)))
+    panel.render()
+    assert panel.page.ui.structuresList.item(0).text() == long
+
+
 def test_one_of_several_networks_is_chosen(session, adopting):
     two = (("TotalSegmentator organs", "/results/a"), ("TotalSegmentator ribs", "/results/b"))
     asked(session).finish(**found(*two))

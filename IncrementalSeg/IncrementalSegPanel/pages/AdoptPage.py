@@ -7,13 +7,9 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from IncrementalSegPanel import Fitting
 from IncrementalSegPanel.documents.Heads import KnownStructure
 from IncrementalSegPanel.Page import Page
 from IncrementalSegPanel.pages.HeadsTree import square
-
-_NAME = 36
-"""Characters of a name that fit a narrow list."""
 
 
 class AdoptPage(Page):
@@ -78,7 +74,7 @@ class AdoptPage(Page):
 
     def _rename(self, item: Any) -> None:
         number = self.ui.structuresList.row(item)
-        if item.text() != Fitting.shortened(self._heads[number].name, _NAME):
+        if item.text() != self._heads[number].name:
             self._heads = ()  # shown anew, also where the name is refused
             self._flow.rename(number, item.text())
 
@@ -89,7 +85,7 @@ class AdoptPage(Page):
         self.ui.structuresList.blockSignals(True)
         self.ui.structuresList.clear()
         for head in heads:
-            item = qt.QListWidgetItem(square(head.color), Fitting.shortened(head.name, _NAME))
+            item = qt.QListWidgetItem(square(head.color), head.name)
             item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsEditable)
             item.setToolTip("\n".join(text for text in (head.name, head.meaning) if text))
             self.ui.structuresList.addItem(item)

@@ -109,7 +109,7 @@ def _fits(path: Path, image: Any, matrix: Matrix) -> bool:
     """Tell whether the worker, which reads a file as the library does, gives it the place that it has in the scene."""
     try:
         grid, channels = read_grid(path)
-    except IncrementalSegError:
+    except (IncrementalSegError, OSError):  # the scene has the scan, whatever became of the file
         return False
     if grid.planar or grid.shape[::-1] != image.GetDimensions() or channels != image.GetNumberOfScalarComponents():
         return False
