@@ -104,7 +104,10 @@ class WorkerProcess:
         self.pid = None  # the system may give it to another process
         why = WireError(
             _("The worker has ended unexpectedly, with exit status {code}.").format(code=code),
-            todo=_("Try again; a step resumes from its last checkpoint. The log may have details."),
+            todo=_(
+                "Try again; a step resumes from its last checkpoint, corrections from their last round. The log may "
+                "have details."
+            ),
         )
         try:
             self._read()

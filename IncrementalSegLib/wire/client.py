@@ -225,7 +225,7 @@ class Client:
         return request.id
 
 
-_AGAIN = "Start it again; a step continues from its last checkpoint."
+_AGAIN = "Start it again; a step continues from its last checkpoint, corrections from their last round."
 
 
 def _other_protocol(hello: events.Hello) -> WireError:
