@@ -1,8 +1,9 @@
-"""The rules of nnU-Net by which an adopted model sees scans; part of its plan.
+"""The rules by which an adopted model sees scans, part of its plan: their base, and those of nnU-Net.
 
-After nnU-Net 2.8 (Isensee et al., Nature Methods 2021): DefaultPreprocessor, its normalisation schemes, the default
-resampling and the sliding window.  A scan is cropped to its non-zero voxels, normalised channel by channel, resampled
-by splines, and seen in evenly spaced windows, of which scores, not probabilities, are averaged and resampled back.
+nnU-Net's are those of version 2.8 (Isensee et al., Nature Methods 2021): DefaultPreprocessor, its normalisation
+schemes, the default resampling and the sliding window.  A scan is cropped to its non-zero voxels, normalised channel by
+channel, resampled by splines, and seen in evenly spaced windows, of which scores, not probabilities, are averaged and
+resampled back.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ class Sampled:
 
 
 Order: TypeAlias = int | Sampled | None
-"""Spline order, or places; ``None``: linear, smoothed where the axis shrinks."""
+"""Resampling of an axis: by a spline of an order, or at places; ``None``: linear, smoothed where it shrinks."""
 
 Orders = tuple[Order, Order, Order]
-"""Of the resampling along D, H, W."""
+"""Resampling along D, H, W."""
 
 Scheme: TypeAlias = Literal["zscore", "ct", "rescale", "rgb", "none"]
 

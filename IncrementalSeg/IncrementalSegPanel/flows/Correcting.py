@@ -176,7 +176,7 @@ class Correcting(Activity):
             self.leave()
 
     def beginScene(self) -> None:
-        """Take over a scene that was loaded, perhaps beside another: only strokes that are edited are visible."""
+        """Take over a loaded scene: hide all strokes but those being edited."""
         self._context.bridge.strokes.hide(but=self.strokes)
         if self._context.state is State.CORRECTING:
             self.queue.look()

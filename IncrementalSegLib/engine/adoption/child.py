@@ -205,7 +205,7 @@ def _load(torch: Any, path: Path, kind: str) -> Any:
 
 
 def _of_bundle(loaded: Any) -> tuple[dict[str, Any], Json]:
-    """Return the weights of a checkpoint of MONAI, which may lie beside others; whole numbers only count batches.
+    """Return the weights of a checkpoint of MONAI, without the integers that count batches.
 
     Raises:
         RefusedError: There are none.

@@ -175,7 +175,7 @@ def structures_of(
         path: The file, for messages.
 
     Raises:
-        ModelError: A name is none, is that of two structures, or is ``background``.
+        ModelError: A name cannot be used, is given to two structures, or is ``background``.
     """
     found = [_name(name, path) for name in names]
     keys = [name_key(name) for name in (BACKGROUND, *found)]

@@ -47,13 +47,13 @@ def serving_trunk(found: LoadedModel, program: str) -> int:
             f"{program} has one network for all structures.",
             f"Release an earlier version, remove {apart[0]}, or teach it with a method that trains the shared network.",
         )
-    beside = [item.name for item in record.structures if item.id not in segmenter.exclusive]
-    if segmenter.exclusive and beside:
+    overlapping = [item.name for item in record.structures if item.id not in segmenter.exclusive]
+    if segmenter.exclusive and overlapping:
         raise refuse(
-            f"{', '.join(beside)} may overlap structures that exclude each other",
+            f"{', '.join(overlapping)} may overlap structures that exclude each other",
             f"{program} has a softmax over labels, or a sigmoid for each structure, but not both.",
-            f"Release an earlier version, remove {beside[0]}, or teach it to that version with a method such as mib, "
-            "which makes it one of the labels.",
+            f"Release an earlier version, remove {overlapping[0]}, or teach it to that version with a method such as "
+            "mib, which makes it one of the labels.",
         )
     return serving[0]
 

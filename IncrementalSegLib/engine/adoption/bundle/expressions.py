@@ -31,7 +31,7 @@ class Expression:
 
 
 class _UnknownError(Exception):
-    """A part of an expression is none of those that are understood."""
+    """Part of an expression is not understood."""
 
 
 def evaluated(text: str, follow: Callable[[str], Any]) -> Any:

@@ -47,7 +47,7 @@ class Metadata(BaseModel):
 
     @property
     def hounsfield(self) -> bool:
-        """Whether it sees CT."""
+        """Whether its scans are CT."""
         return self.image.modality.upper() == "CT" or self.image.format == "hounsfield"
 
     def channels(self, count: int) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def read_metadata(path: Path) -> Metadata:
         raise refused(
             path.parent.parent,
             f"it holds no {METADATA.as_posix()}",
-            "A bundle has it beside its configuration.",
+            "It belongs to every bundle, in the folder of the configurations.",
             "Name the folder of the bundle.",
         )
     try:
