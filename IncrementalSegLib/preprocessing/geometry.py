@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from IncrementalSegLib.preprocessing.rules import Order, Orders, Sampled
 from IncrementalSegLib.volumes.volume import Grid
 
-_SLAB = 1 << 24
+_SLAB = 1 << 22
 """Samples that are resampled at a time."""
 
 T = TypeVar("T", bound=np.generic)

@@ -98,6 +98,8 @@ def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
         image = transformed(image, plan.rules.after)
     else:
         image = _splined(normalised(turned, plan.rules.intensities), size, record.grid)
+    if not np.issubdtype(turned.dtype, np.floating):
+        return image, None, record
     valid = np.isfinite(turned).all(axis=0)[np.newaxis]
     if valid.all():
         return image, None, record

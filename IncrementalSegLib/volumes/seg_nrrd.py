@@ -24,6 +24,8 @@ _REPRESENTATION = "Binary labelmap"
 _SLAB = 1 << 24
 """Labels that are packed at a time."""
 
+_LEVEL = 4  # of gzip: half the time of 6, for files that are at most half as large again
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -65,7 +67,7 @@ def write_seg_nrrd(path: Path | str, masks: Mapping[str, Mask], grid: Grid, stru
         with temporary.open("wb") as file:
             file.write(head.encode("utf-8"))
             # Without a name and a time, so that the same masks give the same file.
-            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
+            with gzip.GzipFile("", "wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as packed:
                 for slab in _slabs(outlines, places, grid):
                     packed.write(np.ascontiguousarray(slab).data)
 
