@@ -16,11 +16,15 @@ class Program(StrEnum):
 
     nnunet = "nnunet"
     bundle = "bundle"
+    onnx = "onnx"
 
 
 def command(
     model: ModelPath,
-    program: Annotated[Program, typer.Argument(metavar="nnunet|bundle", help="What reads it: nnU-Net v2, or MONAI.")],
+    program: Annotated[
+        Program,
+        typer.Argument(metavar="nnunet|bundle|onnx", help="What reads it: nnU-Net v2, MONAI, or any that runs ONNX."),
+    ],
     folder: Annotated[
         Path,
         typer.Argument(
@@ -34,10 +38,12 @@ def command(
     """Write a version of MODEL as a folder that PROGRAM runs; a model that it has no form for is refused."""
     from IncrementalSegLib.engine.release.bundle import release_bundle
     from IncrementalSegLib.engine.release.nnunet import release_nnunet
+    from IncrementalSegLib.engine.release.onnx import release_onnx
 
     write, name = {
         Program.nnunet: (release_nnunet, "nnU-Net v2"),
         Program.bundle: (release_bundle, "MONAI, as a bundle"),
+        Program.onnx: (release_onnx, "programs that run ONNX"),
     }[program]
     release = write(model, folder, number=version, license_text=terms)
     if as_json:
@@ -48,5 +54,5 @@ def command(
         say(f"  {value} {name}")
     if release.overlapping:
         say("In its label maps later structures are painted over earlier ones.")
-    say(f"Run it: {release.command}")
+    say(f"Run it: {release.command}" if release.command else "README.md says how to run it.")
     say(f"Terms of use: {release.license}" if release.license else "No terms of use are stated; --license states them.")

@@ -22,6 +22,12 @@ from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.preprocessing.rules import Rules
 from IncrementalSegLib.progress import UNTOLD, Share
 
+OVERLAP = 0.25
+"""Overlap of neighbouring windows of a 3-D network, as a share of a window."""
+
+SIGMA = 0.125
+"""Standard deviation of their Gaussian weights, as a share of a window."""
+
 log = logging.getLogger(__name__)
 
 
@@ -47,7 +53,7 @@ class ScanRunner:
         device: torch.device,
         autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
         batch: int = 8,
-        overlap: float = 0.25,
+        overlap: float = OVERLAP,
     ) -> None:
         self.model = model.eval()
         self.plan = plan
@@ -59,7 +65,7 @@ class ScanRunner:
         if isinstance(plan.rules, Rules):  # made once, not for every scan
             self._window = tile_weights(plan.patch)
         elif plan.rules is None and plan.dimension == 3:
-            self._window = compute_importance_map(plan.patch, mode="gaussian", device=device)
+            self._window = compute_importance_map(plan.patch, mode="gaussian", sigma_scale=SIGMA, device=device)
 
     def run(
         self,

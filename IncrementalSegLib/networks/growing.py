@@ -76,6 +76,9 @@ class GrowingOutput(nn.Module):
         """Return what is wrong with weights that came from elsewhere, beside their shapes; usually nothing."""
         return ""
 
+    def settle(self) -> None:
+        """Compute once what depends on weights alone, which do not change any more; usually nothing does."""
+
     @abstractmethod
     def forward(self, features: Features, structures: Sequence[StructureId]) -> Tensor:
         """Return logits in the form of this output for what one trunk saw.

@@ -23,12 +23,12 @@ class Release:
     """A model in the form of another program.
 
     Attributes:
-        folder: The folder with ``plans.json``, or that of the bundle.
+        folder: The folder with ``plans.json`` or ``plan.json``, or that of the bundle.
         version: The version.
         labels: Value of each structure in label maps; the channel of one that may overlap others in a bundle.
         overlapping: Structures may overlap; in a label map later ones are painted over earlier ones.
         folds: Number of folds.
-        command: The command that segments with it.
+        command: The command that segments with it; empty where a program is to be written around it.
         license: Terms of use; may be empty.
     """
 
@@ -64,7 +64,9 @@ def card_for(found: LoadedModel, license_text: str) -> Json:
     return card | {"patient_data": card["patient_data"] | {"fingerprints": 0}}
 
 
-def readme(release: Release, card: Json, origin: Json, form: tuple[str, str], notes: Sequence[str]) -> str:
+def readme(
+    release: Release, card: Json, origin: Json, form: tuple[str, str], notes: Sequence[str], use: str = ""
+) -> str:
     """Return the page of a release, in Markdown.
 
     Args:
@@ -73,6 +75,7 @@ def readme(release: Release, card: Json, origin: Json, form: tuple[str, str], no
         origin: Where an adopted model comes from; may be empty.
         form: What it is for and what it is, as ends of sentences.
         notes: What a person should know of it besides.
+        use: How to run it, in Markdown; by default the command.
     """
     values = [f"| {value} | {escaped(name)} |" for name, value in release.labels.items()]
     said = [_OVERLAPPING if release.overlapping else "Structures exclude each other.", *notes]
@@ -85,7 +88,7 @@ def readme(release: Release, card: Json, origin: Json, form: tuple[str, str], no
         [
             f"# {escaped(card['name'])} {form[0]}\n",
             f"Version {release.version} of a model of IncrementalSeg, {form[1]}.\n",
-            f"    {release.command}\n",
+            use or f"    {release.command}\n",
             "| value | structure |\n|---|---|",
             *values,
             "",

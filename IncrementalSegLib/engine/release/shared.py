@@ -35,8 +35,7 @@ def serving_trunk(found: LoadedModel, program: str) -> int:
         raise refuse(
             f"its output is {record.output}", f"{program} has a softmax over labels, or a sigmoid for each structure."
         )
-    if segmenter.tasks is not None:
-        raise refuse("its network depends on the scan (task memory)", f"{program} has one network for all scans.")
+    check_tasks(found, program)
     serving = sorted(set(segmenter.trunk_of.values()))
     own = [item.name for item in record.structures if segmenter.trunk_of[item.id] in segmenter.branches]
     apart = own or [item.name for item in record.structures if segmenter.trunk_of[item.id] != serving[0]]
@@ -56,6 +55,21 @@ def serving_trunk(found: LoadedModel, program: str) -> int:
             "mib, which makes it one of the labels.",
         )
     return serving[0]
+
+
+def check_tasks(found: LoadedModel, program: str) -> None:
+    """Refuse a model that chooses its network by the scan.
+
+    Raises:
+        ModelError: It has a task memory.
+    """
+    if found.segmenter.tasks is not None:
+        raise inexpressible(
+            "its network depends on the scan (task memory)",
+            f"{program} has one network for all scans.",
+            what=called(found),
+            program=program,
+        )
 
 
 def called(found: LoadedModel) -> str:

@@ -75,6 +75,7 @@ class Embedding(GrowingOutput):
         self.dimension = find("network", config.network).dimension
         self.places: dict[StructureId, DirectionRow] = {}
         self.layers = nn.ModuleDict()
+        self._settled: tuple[Tensor, Tensor] | None = None
         self.register_buffer("directions", torch.zeros(TEXT_WIDTH, TEXT_WIDTH))
         self.register_buffer("known_above", torch.tensor(-1.0))
 
@@ -153,15 +154,24 @@ class Embedding(GrowingOutput):
         and each structure costs no more than one row of a 1x1 convolution.
         """
         hidden = self.hidden(features.decoder_dropped)
-        with torch.autocast(hidden.device.type, enabled=False):
-            weight = self._projection()
+        factor, rows = self._settled or self._maps()
+        length = self._convolve(hidden, factor).float().square().sum(1, keepdim=True).clamp_min(_SHORTEST).sqrt()
+        return self._convolve(hidden * (1 / (length * TEMPERATURE)).to(hidden), rows)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Compute the linear maps of :meth:`forward` once."""
+        self._settled = self._maps()
+
+    def _maps(self) -> tuple[Tensor, Tensor]:
+        """Return R ``(32, 32)``, and the rows ``(1 + N, 32)`` whose products with h are those of P and z."""
+        weight = self._projection()
+        with torch.autocast(weight.device.type, enabled=False):
             chosen = picked(self.directions, [place.row for place in self.places.values()], 0)
             gram = weight.T @ weight
             jitter = _JITTER * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
             factor = torch.linalg.cholesky_ex(gram + jitter).L.mT  # whose check of the result would wait for a GPU
-            rows = torch.cat([weight[:1], chosen @ weight[1:]])
-        length = self._convolve(hidden, factor).float().square().sum(1, keepdim=True).clamp_min(_SHORTEST).sqrt()
-        return self._convolve(hidden * (1 / (length * TEMPERATURE)).to(hidden), rows)
+            return factor, torch.cat([weight[:1], chosen @ weight[1:]])
 
     def hidden(self, features: Tensor) -> Tensor:
         """Return the values ``(B, 32, *S)`` of the hidden layer for ``(B, F, *S)``."""
