@@ -10,6 +10,7 @@ import typer
 
 from IncrementalSegLib.cli.origin import origin_lines
 from IncrementalSegLib.cli.output import AsJson, print_json, say
+from IncrementalSegLib.structures import parse_names
 
 
 class Program(StrEnum):
@@ -48,6 +49,12 @@ def command(
         str | None,
         typer.Option(metavar="NAME", help="Configuration of a bundle. By default inference.json or inference.yaml."),
     ] = None,
+    structures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="NAME=NAME IN FOLDER of structures to be called otherwise; all are adopted."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a model of a network that PROGRAM trained; one that is unknown or hostile is refused."""
@@ -62,12 +69,15 @@ def command(
         raise typer.BadParameter("Only TotalSegmentator has parts.", param_hint="--part")
     if program is not Program.bundle and config is not None:
         raise typer.BadParameter("Only a bundle has configurations.", param_hint="--config")
+    if program is Program.totalsegmentator and structures is not None:
+        raise typer.BadParameter("Structures of TotalSegmentator keep their names.", param_hint="--structures")
+    names = {item.label: item.name for item in parse_names(structures)} if structures is not None else None
     if program is Program.totalsegmentator:
         made = adopt_totalsegmentator(folder, model, part=part)
     elif program is Program.bundle:
-        made = [(model, adopt_bundle(folder, model, config=config))]
+        made = [(model, adopt_bundle(folder, model, config=config, names=names))]
     else:
-        made = [(model, adopt_nnunet(folder, model, folds=folds, checkpoint=checkpoint))]
+        made = [(model, adopt_nnunet(folder, model, folds=folds, checkpoint=checkpoint, names=names))]
     if as_json:
         models = [
             {"model": str(path), "version": record.number, "origin": record.step["origin"]} for path, record in made

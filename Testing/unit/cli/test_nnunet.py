@@ -35,6 +35,27 @@ def test_a_part_of_totalsegmentator_is_named(tmp_path, command, monkeypatch):
     assert "Only TotalSegmentator has parts" in command("adopt", "nnunet", part, tmp_path / "b", "--part", "ribs").err
 
 
+def test_structures_are_called_otherwise(tmp_path, command, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_in_child", read_here)
+    trained, bundle = write_trained(tmp_path / "trained"), write_bundle(tmp_path / "bundle")
+    swapped = command("adopt", "nnunet", trained, tmp_path / "a", "--structures", "left=right, right=left")
+    assert "knows right, left" in swapped.out
+    model = tmp_path / "b"
+    for program, folder, names, said in (
+        ("nnunet", trained, "Leber=liver", "'liver'"),
+        ("bundle", bundle, "Leber=lever", "liver"),
+        ("bundle", bundle, "spleen=liver", "Two structures would be called 'spleen'"),
+        ("bundle", bundle, "a=liver, a=spleen", "'a' is named twice"),
+        ("bundle", bundle, "a=liver, b=liver", "'liver' is given to two"),
+        ("bundle", bundle, "background=liver", "Two structures would be called 'background'"),
+        ("bundle", bundle, "", "empty name"),
+        ("totalsegmentator", trained, "a=liver", "keep their names"),
+    ):
+        assert said in command("adopt", program, folder, model, "--structures", names).err, (program, names)
+        assert not model.exists()
+    assert "knows Leber, spleen" in command("adopt", "bundle", bundle, model, "--structures", "Leber=liver").out
+
+
 def test_a_model_comes_from_a_bundle_and_goes_back(tmp_path, command, monkeypatch):
     monkeypatch.setattr(checkpoint, "_in_child", read_here)
     bundle = write_bundle(tmp_path / "tiny_ct", described=metadata(license="CC BY 4.0"))

@@ -7,7 +7,7 @@ transforms and inferer become the rules of a plan.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,8 @@ from IncrementalSegLib.networks.monai_trunk import MonaiForm, MonaiTrunk
 from IncrementalSegLib.preprocessing.bundle import BundleRules
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import UNTOLD, Share
-from IncrementalSegLib.registry import find, names
+from IncrementalSegLib.registry import find
+from IncrementalSegLib.registry import names as registered
 from IncrementalSegLib.store.record import VersionRecord
 from IncrementalSegLib.terminology import terminology_of
 from IncrementalSegLib.types import Json
@@ -65,6 +66,7 @@ def adopt_bundle(
     *,
     config: str | None = None,
     codes: Callable[[str], str | None] = terminology_of,
+    names: Mapping[str, str] | None = None,
     progress: Share = UNTOLD,
 ) -> VersionRecord:
     """Make a new model of a MONAI bundle; it is read with distrust.
@@ -74,6 +76,7 @@ def adopt_bundle(
         model: Folder of the new model.
         config: Name of the configuration in ``configs``; by default ``inference.json`` or ``inference.yaml``.
         codes: Returns the terminology entry of a structure by its name, where the bundle states none.
+        names: Name of a structure in the bundle -> its name in the model, where that is another.
         progress: Receives the share that is read; may raise to end the work, and nothing is written then.
 
     Returns:
@@ -82,9 +85,10 @@ def adopt_bundle(
     Raises:
         ModelError: Something in the bundle is damaged, unknown or not supported, or the model is already there; nothing
             was written.
-        OptionError: There is no such configuration.
+        OptionError: There is no such configuration, or a name is one that a structure cannot have.
+        UnknownNameError: A structure that is named is not there.
     """
-    return adopted(model, lambda: read_bundle(folder, config=config, codes=codes, progress=progress))
+    return adopted(model, lambda: read_bundle(folder, config=config, codes=codes, progress=progress), names, codes)
 
 
 def read_bundle(
@@ -214,7 +218,7 @@ def _network(config: Config) -> tuple[type[MonaiTrunk], MonaiForm, int]:
 
 def _kinds() -> dict[tuple[str, int], type[MonaiTrunk]]:
     """Return the networks of MONAI by their class and number of axes."""
-    known = (find("network", name) for name in names("network"))
+    known = (find("network", name) for name in registered("network"))
     return {(kind.target.__name__, kind.dimension): kind for kind in known if issubclass(kind, MonaiTrunk)}
 
 
