@@ -25,6 +25,7 @@ from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.output import say
 from IncrementalSegLib.cli.streams import harden
 from IncrementalSegLib.cli.words import CommandLineFormatter, spelled
+from IncrementalSegLib.engine.parallel.launch import LOST, LostProcessError, is_started_here
 from IncrementalSegLib.engine.process import tune_process
 from IncrementalSegLib.errors import IncrementalSegError, explain
 
@@ -53,6 +54,8 @@ def main() -> None:
     try:
         build()()
     except IncrementalSegError as error:
+        if is_started_here() and isinstance(error, LostProcessError):
+            sys.exit(LOST)  # the process that has started this one says which has ended
         _fail(error.phrased(spelled))
     except KeyboardInterrupt:
         _cancel()
@@ -118,5 +121,6 @@ def _fail(text: str) -> None:
 
 
 def _cancel() -> None:
-    say("Cancelled; no model and no file is left half-written.", "yellow", error=True)
+    if not is_started_here():  # the process that has started this one says so
+        say("Cancelled; no model and no file is left half-written.", "yellow", error=True)
     sys.exit(_CANCELLED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,9 @@ from IncrementalSegLib.cli.options import takes
 from IncrementalSegLib.cli.output import HELP, AsJson, ModelPath, number, print_json, print_table, progress_bar, say
 from IncrementalSegLib.cli.text_source import text_source
 from IncrementalSegLib.cli.words import spelled
+from IncrementalSegLib.engine.parallel.launch import run_together, speaks, started
 from IncrementalSegLib.engine.settings import LearnCall, ResumeCall
-from IncrementalSegLib.errors import CommandRef
+from IncrementalSegLib.errors import CommandRef, DeviceError, Hint
 from IncrementalSegLib.options import fields_of
 from IncrementalSegLib.progress import Stop, duration
 from IncrementalSegLib.store.unfinished import Unfinished
@@ -46,6 +48,8 @@ def command(
     **settings: Any,
 ) -> None:
     """Teach MODEL new structures from labelled scans; the first step creates it."""
+    if settings["devices"] > 1 and settings["nodes"] == 1 and started() is None:
+        raise typer.Exit(_together(model, settings["devices"]))
     with event_lines("learn", model) if events else progress_bar("learn") as progress, _unfinished_is_said(model):
         settings |= {
             "progress": progress,
@@ -62,6 +66,8 @@ def command(
             from IncrementalSegLib.engine.learn import learn
 
             result = learn(model, data, structures, **settings)
+    if not speaks():
+        return
     if events:
         print_finished("learn", result.to_json())
     elif as_json:
@@ -70,6 +76,18 @@ def command(
         _show(result, model, settings.get("report"))
     if result.record.held_back_by and not result.record.accepted:
         raise typer.Exit(HELD_BACK)
+
+
+def _together(model: Path, count: int) -> int:
+    """Run this command in a process for each device, and return the exit status."""
+    try:
+        return run_together(sys.argv[1:], count)
+    except DeviceError as error:
+        if not Unfinished(model).exists:
+            raise
+        again = CommandRef("resume", {"model": str(model)})
+        todo = Hint("The training so far is kept; ", again, " continues it, on any number of devices.")
+        raise DeviceError(error.what, error.why, todo) from None
 
 
 def _refuse_other_options(context: typer.Context) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from IncrementalSegLib.engine.runtime import start
+from IncrementalSegLib.engine.runtime import Runtime, start
 from IncrementalSegLib.engine.settings import LearnCall, ResumeCall, StepSettings
 from IncrementalSegLib.engine.step.checkpoints import (
     awaits_acceptance,
@@ -15,13 +16,13 @@ from IncrementalSegLib.engine.step.checkpoints import (
     has_moved_on,
     refuse_unfinished,
 )  # fmt: skip
-from IncrementalSegLib.engine.step.request import resolve
+from IncrementalSegLib.engine.step.request import StepRequest, resolve
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.engine.step.step import run_step
 from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionError, OptionRef
 from IncrementalSegLib.options import called_with
 from IncrementalSegLib.sampling.cases import Dataset
-from IncrementalSegLib.sampling.joint import listed_data, listed_structures
+from IncrementalSegLib.sampling.joint import Data, listed_data, listed_structures
 from IncrementalSegLib.store.correcting import warn_of_corrections
 from IncrementalSegLib.store.unfinished import Unfinished
 from IncrementalSegLib.store.versions import ModelFolder, create_or_open
@@ -47,8 +48,10 @@ def learn(call: LearnCall) -> StepResult:
         >>> learn("new-model", "scans", "humerus", steps=1).record.number
         1
     """
-    runtime = start(call.device)
+    runtime = start(call.device, call.devices, call.nodes)
     folder = create_or_open(call.model)
+    if not runtime.group.leads:
+        return _follow(folder, runtime, call.data)
     with folder.writing():  # one step at a time
         if not call.restart:
             refuse_unfinished(folder)
@@ -68,7 +71,10 @@ def learn(call: LearnCall) -> StepResult:
             "cases": [case.id for case in request.cases.cases],
             "why": list(request.why),
             "settings": settings.to_json(),
+            "id": request.id,
+            "structures": [request.structures.by_id(item).to_json() for item in request.taught],
         }
+        runtime.group.told(asked)
         return run_step(request, runtime, settings, call, asked=asked)
 
 
@@ -86,8 +92,10 @@ def resume(call: ResumeCall) -> StepResult:
         IncrementalSegError: No step is unfinished, or the model or the scans have changed.
         Stop: A person ended it.
     """
-    runtime = start(call.device)
+    runtime = start(call.device, call.devices, call.nodes)
     folder = create_or_open(call.model)
+    if not runtime.group.leads:
+        return _follow(folder, runtime, call.data)
     with folder.writing():
         store = Unfinished(folder.path)
         asked = store.request()
@@ -100,26 +108,55 @@ def resume(call: ResumeCall) -> StepResult:
             if awaits_acceptance(folder, number) and not has_moved_on(asked, folder):
                 folder.accept(number)
             store.remove()
+            runtime.group.told({"finished": number})
             return StepResult.of(folder, number)
         check_parent(asked, folder)
-        source = call.data if call.data is not None else asked["data"]
-        if None in listed_data(source):
-            raise OptionError(
-                "The step was begun with a data set in memory.",
-                todo=Hint("Pass it again with ", OptionRef("data"), "."),
-            )
         settings = StepSettings(**asked["settings"])
-        request = resolve(
-            folder,
-            source,
-            [[StructureSpec(name, label) for name, label in wanted] for wanted in asked["teach"]],
-            settings,
-            cases=asked["cases"],
-            identities=[Structure.from_json(item) for item in asked["structures"]],
-            why=asked["why"],
-        )
-        request = replace(request, id=asked["id"])
+        request = _asked_before(folder, asked, settings, call.data)
+        runtime.group.told(asked)
         return run_step(request, runtime, settings, call, asked=asked, resuming=True)
+
+
+def _asked_before(
+    folder: ModelFolder, asked: Json, settings: StepSettings, data: Data | Sequence[Data] | None
+) -> StepRequest:
+    """Return the request of a step that was begun before, or by the first of several processes.
+
+    Args:
+        folder: The model.
+        asked: What the step was asked to do.
+        settings: How it is done.
+        data: A data set in memory.
+
+    Raises:
+        IncrementalSegError: The model or the data do not fit any more.
+    """
+    source = data if data is not None else asked["data"]
+    if None in listed_data(source):
+        raise OptionError(
+            "The step was begun with a data set in memory.",
+            todo=Hint("Pass it again with ", OptionRef("data"), "."),
+        )
+    request = resolve(
+        folder,
+        source,
+        [[StructureSpec(name, label) for name, label in wanted] for wanted in asked["teach"]],
+        settings,
+        cases=asked["cases"],
+        identities=[Structure.from_json(item) for item in asked["structures"]],
+        why=asked["why"],
+    )
+    return replace(request, id=asked["id"])
+
+
+def _follow(folder: ModelFolder, runtime: Runtime, data: Data | Sequence[Data] | None) -> StepResult:
+    """Do a step together with the process that leads it, and write nothing."""
+    asked = runtime.group.told(None)
+    if "finished" in asked:
+        return StepResult.of(folder, asked["finished"])
+    settings = StepSettings(**asked["settings"])
+    in_memory = data if None in asked["data"] else None
+    return run_step(_asked_before(folder, asked, settings, in_memory), runtime, settings, asked=asked)
 
 
 def _warn_of_candidates(folder: ModelFolder) -> None:

@@ -10,6 +10,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from IncrementalSegLib.engine.parallel.group import ALONE, Group
+from IncrementalSegLib.engine.parallel.joining import check_devices, join
 from IncrementalSegLib.errors import CommandRef, DeviceError, Hint, OptionError, OptionRef
 from IncrementalSegLib.types import DeviceName
 
@@ -24,11 +26,13 @@ class Runtime:
         device: The device.
         precision: ``bf16-mixed`` or ``32-true``.
         fabric: Lightning Fabric, for device and precision.
+        group: The processes that compute together.
     """
 
     device: torch.device
     precision: str
     fabric: Fabric
+    group: Group = ALONE
 
     @property
     def name(self) -> str:
@@ -57,15 +61,17 @@ class Runtime:
         return image.to(self.device, memory_format=layout)
 
 
-def start(device: DeviceName = "auto") -> Runtime:
-    """Choose device and precision.
+def start(device: DeviceName = "auto", devices: int = 1, nodes: int = 1) -> Runtime:
+    """Choose device and precision, and find the other processes of a step on several devices.
 
     Args:
         device: ``auto`` (a CUDA GPU where there is one), ``cpu`` or ``cuda``.
+        devices: GPUs of each computer; on a CPU processes.
+        nodes: Computers.
 
     Raises:
-        DeviceError: No CUDA GPU although one was asked for, or a version of torch that computes wrongly.
-        OptionError: Another name of a device.
+        DeviceError: No CUDA GPU although one was asked for, or fewer, or a version of torch that computes wrongly.
+        OptionError: Another name of a device, or nobody has started the processes.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise OptionError(f"There is no device called {device!r}.", todo="Use auto, cpu or cuda.")
@@ -87,8 +93,12 @@ def start(device: DeviceName = "auto") -> Runtime:
     if kind == "cuda":
         torch.backends.cudnn.benchmark = True
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces precision on every start
-    fabric = Fabric(accelerator=kind, devices=1, precision=precision)  # type: ignore[arg-type]
-    return Runtime(fabric.device, precision, fabric)
+    check_devices(kind, devices, nodes)
+    if devices * nodes == 1:
+        fabric = Fabric(accelerator=kind, devices=1, precision=precision)  # type: ignore[arg-type]
+        return Runtime(fabric.device, precision, fabric)
+    fabric, group = join(kind, devices, nodes, precision)
+    return Runtime(fabric.device, precision, fabric, group)
 
 
 def _has_bf16(kind: str) -> bool:

@@ -68,6 +68,21 @@ class DeviceSettings(Options):
     device: Annotated[DeviceName, Field(description="Where to compute; auto: on a GPU where there is one.")] = "auto"
 
 
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class DevicesSettings(DeviceSettings):
+    """Where a step is trained, on one device or on several."""
+
+    devices: Annotated[
+        int,
+        Field(
+            ge=1, description="GPUs of each computer that train together; on a CPU processes. The result is the same."
+        ),
+    ] = 1
+    nodes: Annotated[
+        int, Field(ge=1, description="Computers, each with a process per device, by torchrun or srun.")
+    ] = 1
+
+
 def _list_networks(schema: Json) -> None:
     schema["enum"] = [name for name in names("network") if not find("network", name).adopted]
 
@@ -121,6 +136,10 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
             description="Optimiser steps at most; by default the preset's. "
             "Learning ends earlier where nothing improves any more.",
         ),
+    ] = None
+    batch: Annotated[
+        int | None,
+        Field(ge=1, description="Slices (2-D) or crops (3-D) of an optimiser step; by default the preset's."),
     ] = None
     seed: Annotated[int, Field(ge=0, description="Decides split, initial values, batches and dropout.")] = 0
     accept: Annotated[
@@ -266,7 +285,7 @@ class GateCall(WorkSettings, DeviceSettings, ReadingSettings):
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
-class LearnCall(RunSettings, StepCall):
+class LearnCall(DevicesSettings, RunSettings, StepCall):
     """The arguments of :func:`learn`."""
 
     restart: Annotated[bool, Field(description="Discard the unfinished step of this model and begin a new one.")] = (
@@ -275,7 +294,7 @@ class LearnCall(RunSettings, StepCall):
 
 
 @dataclass(frozen=True, config=CONFIG)
-class ResumeCall(RunSettings, DeviceSettings):
+class ResumeCall(RunSettings, DevicesSettings):
     """The arguments of :func:`resume`."""
 
     model: Annotated[str | Path, Field(description=MODEL)]

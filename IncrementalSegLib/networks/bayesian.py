@@ -138,7 +138,7 @@ class KernelMask(Stochastic):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return ``(B, K, *S)`` times a mask that is drawn for each item, or the median one."""
-        mask = self.sample(self.draws(len(features)), features.device) if self.active else self.median[None]
+        mask = self.taken(self.sample(self.draws(len(features)), features.device)) if self.active else self.median[None]
         return features * mask.to(features.dtype).view(*mask.shape, *[1] * (features.ndim - 2))
 
     @property

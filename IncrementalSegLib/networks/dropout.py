@@ -27,9 +27,9 @@ class ChannelDropout(Stochastic):
             return features
         place = self.generator.device if self.generator is not None else features.device
         shape = (self.draws(len(features)), features.shape[1])
-        keep = torch.rand(shape, generator=self.generator, device=place) >= self.p
+        keep = self.taken(torch.rand(shape, generator=self.generator, device=place) >= self.p)
         scale = sent(keep, features).to(features) / (1 - self.p)
-        return features * scale.view(*shape, *[1] * (features.ndim - 2))
+        return features * scale.view(*scale.shape, *[1] * (features.ndim - 2))
 
     def extra_repr(self) -> str:
         """Show the probability."""

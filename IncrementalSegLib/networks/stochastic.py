@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from IncrementalSegLib.networks.host import generator_on
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some items of a batch, which one process computes.
+
+    Attributes:
+        first: The first of them.
+        last: One past the last of them.
+        total: Items of the batch.
+    """
+
+    first: int
+    last: int
+    total: int
 
 
 class Stochastic(nn.Module):
@@ -22,10 +38,17 @@ class Stochastic(nn.Module):
         self.generator: torch.Generator | None = None
         self.sampled = False
         self.common = False
+        self.rows: Part | None = None
 
     def draws(self, count: int) -> int:
-        """Return how many draws ``count`` items of a batch take: one where all share it."""
-        return 1 if self.common else count
+        """Return how many draws ``count`` items of a batch take: one where all share it, else one for each."""
+        if self.common:
+            return 1
+        return count if self.rows is None else self.rows.total
+
+    def taken(self, drawn: Tensor) -> Tensor:
+        """Return what was drawn for the items of this pass, of all that :meth:`draws` asked for."""
+        return drawn if self.common or self.rows is None else drawn[self.rows.first : self.rows.last]
 
     @property
     def active(self) -> bool:
@@ -54,6 +77,13 @@ class Stochastic(nn.Module):
         for module in model.modules():
             if isinstance(module, Stochastic):
                 module.generator = generator
+
+    @staticmethod
+    def divide(model: nn.Module, rows: Part | None) -> None:
+        """Let the next passes be about a part of a batch, or again about whole ones."""
+        for module in model.modules():
+            if isinstance(module, Stochastic):
+                module.rows = rows
 
     @staticmethod
     @contextmanager

@@ -10,7 +10,7 @@ import torch
 
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.step.request import StepRequest
-from IncrementalSegLib.engine.step.state import TrainingState
+from IncrementalSegLib.engine.step.state import TrainingCurve, TrainingState
 from IncrementalSegLib.errors import CommandRef, Hint, ModelError, OptionRef
 from IncrementalSegLib.methods.base.context import StepContext
 from IncrementalSegLib.sampling.batch import PreparedCase
@@ -34,7 +34,7 @@ class Checkpoints:
     """
 
     def __init__(self, request: StepRequest, asked: Json, runtime: Runtime, cases: Sequence[PreparedCase]) -> None:
-        self.store = Unfinished(request.target.path)
+        self.store, self.group = Unfinished(request.target.path), runtime.group
         self.request = asked | {
             "id": request.id,
             "parent": request.parent.number if request.parent is not None else None,
@@ -48,7 +48,9 @@ class Checkpoints:
         }
 
     def write(self, state: TrainingState, ctx: StepContext) -> None:
-        """Replace the checkpoint; if that fails, log a warning and continue training."""
+        """Replace the checkpoint; if that fails, log a warning and continue training.  One process of several does."""
+        if not self.group.leads:
+            return
         try:
             self.store.write(self.request, *state.to_files(ctx))
         except ModelError as error:
@@ -72,9 +74,35 @@ class Checkpoints:
                 log.warning("The step began with %s %s and continues with %s.", name, kept["runtime"][name], now)
         return TrainingState.from_files(*self.store.training(), ctx)
 
+    def check_group(self) -> None:
+        """Refuse a step whose processes see different scans.
+
+        Raises:
+            ModelError: They do.
+        """
+        if self.group.told(self.request["voxels"]) != self.request["voxels"]:
+            raise ModelError(
+                f"Process {self.group.rank} does not see the scans that the first process sees.",
+                "All processes must draw the same batches.",
+                "Put the data where all computers read the same files.",
+            )
+
+    def shared(self, state: TrainingState | None, ctx: StepContext) -> TrainingState | None:
+        """Return where the training is, in all processes what it is in the first; weights and memory too."""
+        if self.group.size == 1:
+            return state
+        begun = self.group.told(state is not None)
+        mine = (state or TrainingState(TrainingCurve(planned=0))).to_files(ctx) if self.group.leads else ({}, {})
+        given = self.group.given(*mine)
+        if self.group.leads:
+            return state
+        found = TrainingState.from_files(*given, ctx)
+        return found if begun else None
+
     def remove(self) -> None:
         """Forget the step."""
-        self.store.remove()
+        if self.group.leads:
+            self.store.remove()
 
 
 def _unfinished_request(folder: ModelFolder) -> Json:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from IncrementalSegLib.engine.carried import CarriedState, read_carried_state
 from IncrementalSegLib.engine.models import LoadedModel, load
+from IncrementalSegLib.engine.parallel.group import require_shares
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.data import StepData
@@ -48,9 +49,15 @@ class StepSetup:
 
     @classmethod
     def of(cls, request: StepRequest, settings: StepSettings, runtime: Runtime, progress: Progress) -> StepSetup:
-        """Choose the preset, by the device where the settings name none."""
+        """Choose the preset, by the device where the settings name none.
+
+        Raises:
+            OptionError: There are more processes than items of a batch.
+        """
         name = settings.preset or ("standard" if runtime.device.type == "cuda" else "quick")
         preset = find_preset(name, find("network", request.network).dimension)
+        preset = replace(preset, batch=settings.batch or preset.batch)
+        require_shares(preset.batch, runtime.group)
         return cls(request, settings, runtime, preset, CaseReader(request.cases, strict=settings.strict), progress)
 
     def predictor(self, model: Segmenter, plan: Plan) -> Predictor:

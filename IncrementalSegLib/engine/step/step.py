@@ -11,6 +11,7 @@ from IncrementalSegLib.engine.gate.judge import GateInputs, judge
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
 from IncrementalSegLib.engine.gate.scorer import Pictures
 from IncrementalSegLib.engine.history import History
+from IncrementalSegLib.engine.parallel.launch import LostProcessError
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import validate
 from IncrementalSegLib.engine.settings import RunSettings, StepSettings
@@ -75,6 +76,8 @@ def run_step(
             unfinished.remove()
         stop.kept = unfinished.exists
         raise
+    except LostProcessError:
+        raise  # it says so
     except Exception:  # a full disk, a scan that is gone: no reason to train again
         if unfinished.exists:
             go_on = CommandRef("resume", {"model": str(request.target.path)})
@@ -88,17 +91,22 @@ def _run(setup: StepSetup, run: RunSettings, asked: Json, resuming: bool) -> Ste
     ctx = grow(setup, data)
     predictor = setup.predictor(ctx.model, data.plan)
     prepared = [*data.train.prepared, *data.held_out.prepared, *data.unlabelled.prepared]
-    checkpoints = Checkpoints(setup.request, asked, setup.runtime, prepared)
+    checkpoints, group = Checkpoints(setup.request, asked, setup.runtime, prepared), setup.runtime.group
+    checkpoints.check_group()
     state = checkpoints.read(ctx) if resuming else None
-    if state is None:
+    if state is None and group.leads:
         setup.request.method.begin_step(ctx)
         begin_task(ctx, data.train)
+    state = checkpoints.shared(state, ctx)
     monitor = build_monitor(setup, ctx, data, run)
-    validator = Validator(predictor, data.held_out.prepared, ctx.new, setup.progress, monitor)
+    validator = Validator(predictor, data.held_out.prepared, ctx.new, setup.progress, monitor, group)
     curve = train(setup, ctx, data, validator, checkpoints, state)
+    if not group.leads:
+        return StepResult.of(setup.request.target, group.told(None))
     finishing = replace(setup, progress=going_on(setup.progress))
     result = _finish(finishing, ctx, data, predictor, curve, report=run.report, began=began)
     checkpoints.remove()
+    group.told(result.record.number)
     if curve.nothing_learned:
         log.warning(
             "The Dice on the held-out cases stayed below %g and cannot choose weights; the last ones are kept.",

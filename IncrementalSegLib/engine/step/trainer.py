@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from IncrementalSegLib.engine.parallel.sharding import sharded
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.step.accumulation import double_micro_batches, micro_batches
@@ -71,6 +72,7 @@ class Trainer:
         self.sources = sources
         self.method, self.ctx, self.pools, self.preset = method, ctx, pools, preset
         self.runtime, self.validate, self.progress, self.checkpoint = runtime, validate, progress, checkpoint
+        self.group = runtime.group
         self.state = state or TrainingState(TrainingCurve(planned=steps))
         self._every = max(1, -(-self.curve.planned // preset.evaluations))
         self._saved = time.monotonic()
@@ -130,7 +132,7 @@ class Trainer:
             state.sums.add(terms, curve.steps)
             if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
                 self._save()
-            self.progress(Phase.TRAINING, curve.steps / curve.planned, state.sums.shown())
+            self._tell(state.sums.shown() if self.group.leads else {})
 
     def _evaluate(self) -> bool:
         """Score the held-out cases and return whether the phase may still gain."""
@@ -141,7 +143,7 @@ class Trainer:
         count = curve.steps - curve.evaluated
         means = {name: value / count for name, value in state.sums.read().items()}
         if dice is not None:
-            self.progress(Phase.TRAINING, curve.steps / curve.planned, {"dice": dice})
+            self._tell({"dice": dice})
         curve.points.append({"step": curve.steps, "validation": dice} | means)
         state.sums.clear()
         if dice is None:
@@ -154,6 +156,11 @@ class Trainer:
             return True
         patient = curve.steps - max(curve.best_step, state.phase_began) < self.preset.patience * self._every
         return patient or bool(found.unlearned)
+
+    def _tell(self, numbers: Mapping[str, float]) -> None:
+        """Report progress; all processes stop together."""
+        done = self.curve.steps / self.curve.planned
+        self.group.agree(lambda: self.progress(Phase.TRAINING, done, numbers))
 
     def _save(self) -> None:
         self.checkpoint(self.state)
@@ -190,12 +197,13 @@ class Trainer:
                 break
             except torch.OutOfMemoryError:
                 more = double_micro_batches(self.curve.accumulate, len(batch.image))
-                if more is None:
+                if more is None or self.group.size > 1:  # the others are in the middle of the batch
                     raise
                 self.curve.accumulate = more
                 self.method.retry_batch(self.ctx)
             if self.runtime.device.type == "cuda":
                 torch.cuda.empty_cache()
+        self.group.average_gradients(self.ctx.model.parameters())
         self.method.after_backward(self.ctx)
         optimiser.step()
         self.method.after_update(self.ctx)
@@ -204,8 +212,9 @@ class Trainer:
     def _backward(self, batch: Batch) -> dict[str, Tensor]:
         """Add up the gradients of a batch, in as many parts as the memory asks for, and return the loss terms."""
         sums: dict[str, Tensor] = {}
-        for share, part in micro_batches(batch, self.curve.accumulate):
-            with self.runtime.autocast():
+        most = max(1, len(batch.image) // self.group.size)  # each process has an item of each part
+        for share, part in micro_batches(batch, min(self.curve.accumulate, most)):
+            with self.runtime.autocast(), sharded(self.group, self.ctx.model, self.ctx.teacher_model):
                 terms = self.method.training_loss(part, self.ctx)
             total = torch.stack(list(terms.values())).sum()
             (total * share).backward()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from IncrementalSegLib.engine.gate.scans import RetentionCopies
+from IncrementalSegLib.engine.parallel.launch import LostProcessError
 from IncrementalSegLib.engine.settings import RunSettings
 from IncrementalSegLib.engine.step.checkpoints import Checkpoints
 from IncrementalSegLib.engine.step.data import StepData
@@ -48,6 +49,8 @@ def train(
         )
     try:
         return trainer.run()
+    except LostProcessError:
+        raise
     except IncrementalSegError:  # continuing would end in the same way
         checkpoints.remove()
         raise

@@ -1,0 +1,56 @@
+"""Several processes that train together: real ones, on the CPU."""
+
+import pytest
+from every_method import METHODS
+from ranks import ask
+
+FEW = ("lwfseg", "replay", "pcdd", "clis")
+"""Heads, exemplars with labels, class means over the batch, and kernels that are drawn once for a batch."""
+
+TRAINED = ("lwfseg", "pcdd")
+
+NEAR = {"gradients": 1e-4, "terms": 2e-5, "running": 2e-5}
+"""Single precision: class means that are compared with each other cost the most digits."""
+
+
+@pytest.fixture(scope="module")
+def answers():
+    return ask(2, "messages", f"gradients:2,{','.join(FEW)}", *(f"training:{name},20" for name in TRAINED))
+
+
+def test_what_processes_tell_each_other(answers):
+    for rank, (found, *_) in enumerate(answers):
+        assert found["rows"] == [[0, 3], [3, 5]][rank]
+        assert found["told"] == {"from": 0}
+        assert found["collected"] == [[item] for item in range(7)]
+        assert found["joined"]
+        assert found["given"] == [{"rank": 0}, [[0.0, 0.0], [0.0, 0.0]]]
+        assert found["wish"] == "keep", "who leads is stopped, and all stop"
+        assert "A batch of 1 cannot be shared out among 2 devices." in found["refused"]
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_gradients_are_those_of_one_process(answers, name):
+    for found in answers:
+        assert not far(found[1][name]), found[1][name]
+
+
+@pytest.mark.parametrize("number", range(len(TRAINED)), ids=TRAINED)
+def test_twenty_steps_end_with_the_weights_of_one_process(answers, number):
+    one, other = (found[2 + number] for found in answers)
+    assert one["apart"] < 1e-9
+    assert one["digest"] == other["digest"], "all processes hold the same bits"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_gradients_of_every_method_are_those_of_one_process(dimension):
+    for (answer,) in ask(3, f"gradients:{dimension},{','.join(METHODS)}"):
+        assert set(answer) == set(METHODS)
+        assert {name: found for name, found in answer.items() if far(found)} == {}
+
+
+def far(found):
+    """Return where a batch does not have the gradients, terms and running statistics of one process."""
+    return {kind for kind, apart in found.items() if not apart < NEAR[kind]}
