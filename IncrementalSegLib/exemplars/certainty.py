@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from IncrementalSegLib.errors import MissingNeedError
+from IncrementalSegLib.exemplars.together import ALONE, Together
 from IncrementalSegLib.exemplars.units import Unit, batches
 from IncrementalSegLib.networks.padding import crop_to, pad_to_multiple
 from IncrementalSegLib.networks.segmenter import Segmenter
@@ -80,6 +81,7 @@ def score_units(
     masks: Masks = "common",
     batch: int = 16,
     progress: Share = UNTOLD,
+    together: Together = ALONE,
 ) -> NDArray[np.float64]:
     """Score the uncertainty of each structure in each unit that contains it; small is certain.
 
@@ -100,6 +102,7 @@ def score_units(
         masks: ``common``: pass i has the same masks for all units; ``independent``: each unit has its own.
         batch: Units per pass.
         progress: Receives the share done.
+        together: The processes that share out the units; with independent masks each works on all.
 
     Returns:
         ``(N, K)`` float64, infinite where a structure is not present.
@@ -114,9 +117,12 @@ def score_units(
     if passes < 2 or not any(isinstance(part, Stochastic) and part.varies for part in model.modules()):
         raise _identical(passes)
     generator = torch.Generator().manual_seed(seed)
-    largest = 0.0
-    done = 0
-    for group in batches(items, wanted, batch):
+    together = together if masks == "common" else ALONE
+    groups = list(batches(items, wanted, batch))
+    own = together.own(groups)
+    found: list[NDArray[np.float64]] = []  # scores, and in the last column the largest variance
+    for done, group in enumerate(own):
+        progress(done / len(own))
         if masks == "common":
             generator.manual_seed(seed)
         image = torch.stack([items[number].image(cases) for number in group]).to(device)
@@ -124,14 +130,15 @@ def score_units(
         padded = pad_to_multiple(image, model.config.multiple)
         samples = model.monte_carlo(padded, passes, generator, structures, common=masks == "common")
         score, variance = uncertainty((crop_to(sample, sizes) for sample in samples), measure)
-        largest = max(largest, float(variance.max()))
         weights = _weights(cases, items, group, structures, aggregate).to(device)
         axes = tuple(range(2, score.ndim))
         means = (score * weights).sum(axes, dtype=torch.float64) / weights.sum(axes, dtype=torch.float64).clamp(min=1)
-        scores[group] = np.where(present[group], means.cpu().numpy(), np.inf)
-        done += len(group)
-        progress(done / len(wanted))
-    if largest <= _ROUNDING:
+        found.append(np.pad(means.cpu().numpy(), ((0, 0), (0, 1)), constant_values=float(variance.max())))
+    whole = together.arrays(found)
+    for group, rows in zip(groups, whole, strict=True):
+        scores[group] = np.where(present[group], rows[:, :-1], np.inf)
+    progress(1.0)
+    if max(rows[0, -1] for rows in whole) <= _ROUNDING:
         raise _identical(passes)
     return scores
 

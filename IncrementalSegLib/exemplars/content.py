@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from IncrementalSegLib.exemplars.together import ALONE, Together
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.progress import UNTOLD, Share
 
@@ -92,6 +93,7 @@ def content_distances(
     batch: int = 8,
     hold_bytes: int = 2 << 30,
     progress: Share = UNTOLD,
+    together: Together = ALONE,
 ) -> NDArray[np.float64]:
     """Return the content distance of the candidates to every image of the set.
 
@@ -110,6 +112,7 @@ def content_distances(
         batch: Images per pass.
         hold_bytes: Memory for the candidates' features.
         progress: Receives the share done.
+        together: The processes that share out the images.
 
     Returns:
         ``(K, N)`` float64, not negative.
@@ -121,6 +124,8 @@ def content_distances(
         size = 4 * sum(layer[0].numel() for layer in _describe(descriptor, images, candidates[:1], device))
         block = max(1, hold_bytes // size)
         rounds = range(0, len(candidates), block)
+        groups = [range(first, min(first + batch, count)) for first in range(0, count, batch)]
+        own = together.own(groups)
         for number, start in enumerate(rounds):
             held = _Held(
                 descriptor=descriptor,
@@ -130,11 +135,12 @@ def content_distances(
                 reduction=reduction,
                 batch=batch,
             )
-            for first in range(0, count, batch):
-                group = range(first, min(first + batch, count))
-                rows = held.distances(_describe(descriptor, images, group, device))
-                distances[start : start + block, first : first + batch] = rows.cpu().numpy()
-                progress((number + group.stop / count) / len(rounds))
+            found = []
+            for done, group in enumerate(own, start=1):
+                found.append(held.distances(_describe(descriptor, images, group, device)).cpu().numpy())
+                progress((number + done / len(own)) / len(rounds))
+            for group, rows in zip(groups, together.arrays(found), strict=True):
+                distances[start : start + block, group.start : group.stop] = rows
     distances[np.arange(len(candidates)), list(candidates)] = 0.0
     return distances
 

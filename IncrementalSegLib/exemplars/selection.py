@@ -37,6 +37,7 @@ from IncrementalSegLib.exemplars.coverage import (
 from IncrementalSegLib.exemplars.descriptors.trunk import TrunkDescriptor, abstractions
 from IncrementalSegLib.exemplars.memory import ExemplarMemory, background_of
 from IncrementalSegLib.exemplars.record import Target, record
+from IncrementalSegLib.exemplars.together import ALONE, Together
 from IncrementalSegLib.exemplars.units import Size, Units, crops, slices
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.options import title
@@ -111,6 +112,7 @@ class _Job:
     progress: Share
     units: Units
     weights: Path | None
+    together: Together
 
 
 def select_exemplars(
@@ -126,6 +128,7 @@ def select_exemplars(
     patch: Size | None = None,
     weights: Path | None = None,
     known: ExemplarMemory | None = None,
+    together: Together = ALONE,
 ) -> Selection:
     """Choose exemplars of ``structures`` from a step's training cases (Ozdemir 2018, Sec. 2.2).
 
@@ -145,6 +148,7 @@ def select_exemplars(
         patch: 3-D only: size of the crops along D, H, W.
         weights: ``.safetensors`` file of the pre-trained descriptor.
         known: Exemplars of before: what is pinned there is taken first, what is banned never.
+        together: The processes that share out the passes; all get the whole selection.
 
     Raises:
         MissingNeedError: The network has no dropout, or the descriptor needs weights.
@@ -162,6 +166,7 @@ def select_exemplars(
         progress=progress,
         units=units,
         weights=weights,
+        together=together,
     )
     descriptor = _descriptor_name(options, weights)
     find("descriptor", descriptor)  # a wrong name is refused before the long passes
@@ -208,6 +213,7 @@ def _targets(job: _Job, known: ExemplarMemory) -> list[Target]:
         masks=options.masks,
         batch=options.batch,
         progress=job.progress.sub(0.0, 0.6),
+        together=job.together,
     )
     pinned, banned = _marked(job, known, "pinned"), _marked(job, known, "banned")
     targets: list[Target] = []
@@ -266,6 +272,7 @@ def _order_by_abstraction(job: _Job, targets: Sequence[Target]) -> dict[int, Mat
             device=job.device,
             batch=job.options.batch,
             progress=job.progress.sub(0.6, 0.7),
+            together=job.together,
         )
         vectors[trunk] = centred(described) if job.options.centre else described
         for target in group:
@@ -299,6 +306,7 @@ def _order_by_content(job: _Job, targets: Sequence[Target], name: str, report: J
             reduction=job.options.content_reduction,
             batch=min(8, job.options.batch),
             progress=job.progress.sub(0.7, 1.0),
+            together=job.together,
         )
         for target in group:
             rows = [union.index(row) for row in target.candidates]

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+import safetensors.numpy
 import safetensors.torch
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from IncrementalSegLib.engine.parallel.launch import LostProcessError
@@ -60,6 +63,15 @@ class Group:
             return list(own)
         parts = [json.loads(data) for data in self._gathered(json.dumps(list(own)).encode())]
         return [parts[place % self.size][place // self.size] for place in range(sum(map(len, parts)))]
+
+    def arrays(self, own: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return the arrays that all processes made of the items of :meth:`own`, in the order of the whole list."""
+        if self.size == 1:
+            return list(own)
+        packed = safetensors.numpy.save({str(place): np.ascontiguousarray(item) for place, item in enumerate(own)})
+        parts = [safetensors.numpy.load(data) for data in self._gathered(packed)]
+        count = sum(map(len, parts))
+        return [parts[place % self.size][str(place // self.size)] for place in range(count)]
 
     def told(self, message: Any) -> Any:
         """Return what the first process says, anything that JSON can hold."""

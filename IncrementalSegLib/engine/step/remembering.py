@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from IncrementalSegLib.engine.parallel.group import ALONE, Group
 from IncrementalSegLib.errors import CommandRef, IncrementalSegError, MissingNeedError
 from IncrementalSegLib.exemplars.selection import select_exemplars
 from IncrementalSegLib.methods.base.context import StepContext
@@ -66,6 +67,7 @@ def remember(
     weights: Path | None,
     keep_exemplars: bool,
     progress: Progress,
+    group: Group = ALONE,
 ) -> Json:
     """Update prototypes and exemplars of ``structures`` in ``ctx`` from the finished model.
 
@@ -79,6 +81,7 @@ def remember(
         weights: Weights of the descriptor, from :func:`descriptor_weights`.
         keep_exemplars: Whether scans may be kept.
         progress: Receives progress.
+        group: The processes that share out the choice of exemplars.
 
     Returns:
         What the selection found: descriptor, coverage curves, notes; empty where no scan may be kept.
@@ -99,12 +102,15 @@ def remember(
                 patch=patch,
                 weights=weights,
                 report=remembering.sub(averaged, 1.0),
+                group=group,
             )
         except (
             IncrementalSegError,
             torch.OutOfMemoryError,
             MemoryError,
         ) as error:  # a training must not be lost for its exemplars
+            if group.size > 1:  # the others wait; the step can be resumed
+                raise
             log.warning("No exemplars were kept: %s Choose them later with %s.", error, CommandRef("remember"))
             found = {"failed": str(error)}
     method.remember(ctx)
@@ -118,6 +124,7 @@ def _choose(
     patch: tuple[int, int, int],
     weights: Path | None,
     report: Share,
+    group: Group,
 ) -> Json:
     """Add exemplars of ``structures`` to ``ctx`` and return how they were chosen."""
     selection = select_exemplars(
@@ -132,6 +139,7 @@ def _choose(
         patch=patch,
         weights=weights,
         known=ctx.exemplars,
+        together=group,
     )
     ctx.exemplars = ctx.exemplars.merged(selection.memory)
     return selection.report

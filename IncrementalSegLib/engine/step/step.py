@@ -102,6 +102,7 @@ def _run(setup: StepSetup, run: RunSettings, asked: Json, resuming: bool) -> Ste
     validator = Validator(predictor, data.held_out.prepared, ctx.new, setup.progress, monitor, group)
     curve = train(setup, ctx, data, validator, checkpoints, state)
     if not group.leads:
+        _prepare_next(setup, ctx, data, predictor)
         return StepResult.of(setup.request.target, group.told(None))
     finishing = replace(setup, progress=going_on(setup.progress))
     result = _finish(finishing, ctx, data, predictor, curve, report=run.report, began=began)
@@ -126,11 +127,9 @@ def _finish(
     began: float,
 ) -> StepResult:
     """Remember, score, judge and save what was trained."""
-    ctx.model.eval()
     request, settings = setup.request, setup.settings
     earlier = ctx.exemplars  # without those of this step
-    calibrate(predictor, data.held_out.prepared or data.train.prepared)
-    selection = remember_step(setup, ctx, data)
+    selection = _prepare_next(setup, ctx, data, predictor)
     scores = _scores(predictor, data, ctx)
     pictures: Pictures | None = {} if report is not None else None
     retention = judge_step(setup, ctx, predictor, earlier, request.history, pictures)
@@ -161,6 +160,13 @@ def _finish(
     return StepResult(record, curve, retention, page, setup.reader.notes)
 
 
+def _prepare_next(setup: StepSetup, ctx: StepContext, data: StepData, predictor: Predictor) -> Json:
+    """Calibrate and remember what was trained, and return what the selection of exemplars found."""
+    ctx.model.eval()
+    calibrate(predictor, data.held_out.prepared or data.train.prepared)
+    return remember_step(setup, ctx, data)
+
+
 def remember_step(setup: StepSetup, ctx: StepContext, data: StepData) -> Json:
     """Update prototypes and exemplars of ``ctx`` and return what their selection found."""
     return remember(
@@ -171,6 +177,7 @@ def remember_step(setup: StepSetup, ctx: StepContext, data: StepData) -> Json:
         weights=setup.request.weights,
         keep_exemplars=setup.settings.exemplars == "keep",
         progress=setup.progress,
+        group=setup.runtime.group,
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from IncrementalSegLib.errors import MissingNeedError
 from IncrementalSegLib.exemplars.content import Descriptor, DescriptorNeeds
+from IncrementalSegLib.exemplars.together import ALONE, Together
 from IncrementalSegLib.exemplars.units import Unit, batches
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.networks.padding import pad_to_multiple
@@ -59,6 +60,7 @@ def abstractions(
     device: torch.device,
     batch: int = 16,
     progress: Share = UNTOLD,
+    together: Together = ALONE,
 ) -> NDArray[np.float32]:
     """Return the spatial mean of the abstraction layer of every unit (Ozdemir 2018, Sec. 2.2).
 
@@ -69,18 +71,19 @@ def abstractions(
         device: Where the model lies.
         batch: Units per pass.
         progress: Receives the share done.
+        together: The processes that share out the units.
 
     Returns:
         ``(N, F)`` float32, not negative.
     """
     rows: list[NDArray[np.float32]] = []
-    done = 0
-    for group in batches(items, range(len(items)), batch):
+    own = together.own(list(batches(items, range(len(items)), batch)))
+    for done, group in enumerate(own):
+        progress(done / len(own))
         image = torch.stack([items[number].image(cases) for number in group]).to(device)
         rows.append(descriptor.features(image).abstraction.float().flatten(2).mean(2).cpu().numpy())
-        done += len(group)
-        progress(done / len(items))
-    return np.concatenate(rows)
+    progress(1.0)
+    return np.concatenate(together.arrays(rows))
 
 
 @register("descriptor", "trunk")

@@ -15,7 +15,7 @@ NEAR = {"gradients": 1e-4, "terms": 2e-5, "running": 2e-5}
 
 @pytest.fixture(scope="module")
 def answers():
-    return ask(2, "messages", f"gradients:2,{','.join(FEW)}", *(f"training:{name},20" for name in TRAINED))
+    return ask(2, "messages", "exemplars", f"gradients:2,{','.join(FEW)}", *(f"training:{name},20" for name in TRAINED))
 
 
 def test_what_processes_tell_each_other(answers):
@@ -29,15 +29,22 @@ def test_what_processes_tell_each_other(answers):
         assert "A batch of 1 cannot be shared out among 2 devices." in found["refused"]
 
 
+def test_exemplars_are_scored_by_all_and_the_same_are_chosen(answers):
+    alone, shares = [4, 4, 4, 4, 2], [[4, 4, 2], [4, 4]]
+    for rank, (_, found, *_) in enumerate(answers):
+        assert found["same"]
+        assert found["passes"] == [*alone, *shares[rank]]
+
+
 @pytest.mark.parametrize("name", FEW)
 def test_gradients_are_those_of_one_process(answers, name):
     for found in answers:
-        assert not far(found[1][name]), found[1][name]
+        assert not far(found[2][name]), found[2][name]
 
 
 @pytest.mark.parametrize("number", range(len(TRAINED)), ids=TRAINED)
 def test_twenty_steps_end_with_the_weights_of_one_process(answers, number):
-    one, other = (found[2 + number] for found in answers)
+    one, other = (found[3 + number] for found in answers)
     assert one["apart"] < 1e-9
     assert one["digest"] == other["digest"], "all processes hold the same bits"
 
