@@ -18,7 +18,8 @@ from IncrementalSegLib.engine.parallel.launch import is_started_here, launcher, 
 from IncrementalSegLib.errors import CommandRef, DeviceError, Hint, OptionError, OptionRef
 
 _WAIT = timedelta(days=7)
-"""A process may wait long for one that judges scans or writes; a process that ends is noticed at once."""
+"""A message may be long in coming, while the first process monitors old structures or judges scans; a process that
+ends is noticed at once."""
 
 
 def check_devices(kind: str, devices: int, nodes: int) -> None:
@@ -38,7 +39,7 @@ def check_devices(kind: str, devices: int, nodes: int) -> None:
         raise OptionError(
             f"{by} started {found} processes, and {devices} x {nodes} devices were asked for.",
             "Each device needs one process.",
-            Hint("Set ", OptionRef("devices", max(1, found // nodes)), " and ", OptionRef("nodes", nodes), "."),
+            Hint("Use ", OptionRef("devices", max(1, found // nodes)), ", or start others."),
         )
     if devices * nodes == 1:
         return
@@ -82,7 +83,7 @@ def join(kind: str, devices: int, nodes: int, precision: Any) -> tuple[Fabric, G
             devices=devices,
             num_nodes=nodes,
             precision=precision,
-            strategy=DDPStrategy(timeout=_WAIT),
+            strategy=DDPStrategy(),
             plugins=[LightningEnvironment()] if here else None,
         )
         fabric.launch()

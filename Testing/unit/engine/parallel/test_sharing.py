@@ -9,8 +9,9 @@ FEW = ("lwfseg", "replay", "pcdd", "clis")
 
 TRAINED = ("lwfseg", "pcdd")
 
-NEAR = {"gradients": 1e-4, "terms": 2e-5, "running": 2e-5}
-"""Single precision: class means that are compared with each other cost the most digits."""
+NEAR = {"gradients": 1e-3, "terms": 2e-5, "running": 2e-5}
+"""Single precision rounds by up to 1.4e-4 of a gradient; statistics, masks or shares of one process alone change it by
+more than 0.05."""
 
 
 @pytest.fixture(scope="module")
