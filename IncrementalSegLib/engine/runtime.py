@@ -1,13 +1,11 @@
-"""Device, precision, threads and memory of the process, settled once per command (Lightning Fabric)."""
+"""Device, precision and group of the process, settled once per command."""
 
 from __future__ import annotations
 
-import logging
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from IncrementalSegLib.engine.parallel.group import ALONE, Group
@@ -25,13 +23,11 @@ class Runtime:
     Attributes:
         device: The device.
         precision: ``bf16-mixed`` or ``32-true``.
-        fabric: Lightning Fabric, for device and precision.
         group: The processes that compute together.
     """
 
     device: torch.device
     precision: str
-    fabric: Fabric
     group: Group = ALONE
 
     @property
@@ -44,8 +40,7 @@ class Runtime:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context of mixed precision."""
-        context: AbstractContextManager[object] = self.fabric.autocast()
-        return context
+        return torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16-mixed" else nullcontext()
 
     def place(self, model: nn.Module, dimension: int) -> None:
         """Move a model to the device, channels last: the layout that convolutions are fastest in."""
@@ -92,13 +87,11 @@ def start(device: DeviceName = "auto", devices: int = 1, nodes: int = 1) -> Runt
     precision = "bf16-mixed" if _has_bf16(kind) else "32-true"
     if kind == "cuda":
         torch.backends.cudnn.benchmark = True
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces precision on every start
     check_devices(kind, devices, nodes)
     if devices * nodes == 1:
-        fabric = Fabric(accelerator=kind, devices=1, precision=precision)  # type: ignore[arg-type]
-        return Runtime(fabric.device, precision, fabric)
-    fabric, group = join(kind, devices, nodes, precision)
-    return Runtime(fabric.device, precision, fabric, group)
+        return Runtime(torch.device(kind, 0) if kind == "cuda" else torch.device(kind), precision)
+    own, group = join(kind, devices, nodes)
+    return Runtime(own, precision, group)
 
 
 def _has_bf16(kind: str) -> bool:

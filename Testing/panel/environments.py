@@ -25,7 +25,6 @@ COMPLETE = {
     **SLICER,
     "torch": "2.13.0+cu128",
     "monai": "1.6.1",
-    "lightning-fabric": "2.6",
     "safetensors": "0.8.0",
     "pydantic": "2.12",
     "typer": "0.20",

@@ -27,7 +27,7 @@ def test_the_environment_of_these_tests_is_ready_and_its_versions_are_those_of_t
 
     found = installedPackages()
     assert examine(Machine.here(), found).state is State.READY
-    for name in ("torch", "simpleitk", "lightning-fabric", "pydantic"):
+    for name in ("torch", "simpleitk", "pydantic"):
         assert found[name] == version(name)
 
 
@@ -38,7 +38,7 @@ def test_everything_missing_is_named_with_size_and_what_changes():
     assert report.torch
     assert not report.obstacle
     assert {one.name for one in report.packages} == {
-        "monai", "lightning-fabric", "safetensors", "pydantic", "typer", "rich", "jinja2", "platformdirs", "filelock",
+        "monai", "safetensors", "pydantic", "typer", "rich", "jinja2", "platformdirs", "filelock",
         "scikit-image",
     }  # fmt: skip
     assert facts["To install"].startswith("PyTorch, monai")
@@ -151,7 +151,7 @@ def test_what_was_loaded_before_it_changed_needs_a_restart():
 
 
 def test_the_requirements_are_read():
-    assert [one.name for one in requirements()][:2] == ["monai", "lightning-fabric"]
+    assert [one.name for one in requirements()][:2] == ["monai", "safetensors"]
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_slicers_own_button_says_that_the_self_test_failed_and_leaves_nothing_be
 def test_importing_the_module_loads_nothing_that_has_to_be_installed():
     code = f"""
 import sys
-for name in "torch monai pydantic safetensors lightning_fabric typer jinja2 filelock platformdirs".split():
+for name in "torch monai pydantic safetensors typer jinja2 filelock platformdirs".split():
     sys.modules[name] = None
 sys.path[:0] = [{str(FILE.parents[1] / "Testing")!r}, {str(FILE.parent)!r}]
 from standin.boot import boot

@@ -5,17 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import timedelta
-from typing import Any
+from importlib.util import find_spec
 
 import torch
 import torch.distributed as dist
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from lightning_fabric.strategies.ddp import DDPStrategy
 
 from IncrementalSegLib.engine.parallel.group import Group
 from IncrementalSegLib.engine.parallel.launch import is_started_here, launcher, started, watch_parent
-from IncrementalSegLib.errors import CommandRef, DeviceError, Hint, OptionError, OptionRef
+from IncrementalSegLib.errors import CommandRef, DeviceError, Hint, MissingNeedError, OptionError, OptionRef
 
 _WAIT = timedelta(days=7)
 """A message may be long in coming, while the first process monitors old structures or judges scans; a process that
@@ -32,6 +29,7 @@ def check_devices(kind: str, devices: int, nodes: int) -> None:
 
     Raises:
         DeviceError: There are fewer GPUs, or several processes do not work here.
+        MissingNeedError: Lightning Fabric is not installed.
         OptionError: This process is alone, or there are more or fewer than asked for.
     """
     found, by = started(), launcher()
@@ -49,6 +47,12 @@ def check_devices(kind: str, devices: int, nodes: int) -> None:
             "That needs Linux or macOS, and a PyTorch that was built with torch.distributed.",
             Hint("Use ", OptionRef("devices", 1), "."),
         )
+    if find_spec("lightning_fabric") is None:
+        raise MissingNeedError(
+            f"{devices * nodes} devices cannot work together: lightning-fabric is not installed.",
+            "It finds the processes of a step.",
+            'pip install "incrementalseg[devices]"',
+        )
     if kind == "cuda" and devices > torch.cuda.device_count():
         raise DeviceError(
             f"{devices} GPUs were asked for, and this computer has {torch.cuda.device_count()}.",
@@ -62,18 +66,21 @@ def check_devices(kind: str, devices: int, nodes: int) -> None:
         )
 
 
-def join(kind: str, devices: int, nodes: int, precision: Any) -> tuple[Fabric, Group]:
+def join(kind: str, devices: int, nodes: int) -> tuple[torch.device, Group]:
     """Find the other processes of a step, and return the device of this one and the group.
 
     Args:
         kind: ``cpu`` or ``cuda``.
         devices: Devices of each computer.
         nodes: Computers.
-        precision: Of Lightning Fabric.
 
     Raises:
         OptionError: The launcher has started them in another way than asked for.
     """
+    from lightning_fabric import Fabric  # takes as long to import as torch, so only where there is a group
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
     here = is_started_here()
     for name in ("lightning_fabric", "lightning_fabric.utilities.rank_zero", "lightning_fabric.utilities.distributed"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -82,7 +89,6 @@ def join(kind: str, devices: int, nodes: int, precision: Any) -> tuple[Fabric, G
             accelerator=kind,
             devices=devices,
             num_nodes=nodes,
-            precision=precision,
             strategy=DDPStrategy(),
             plugins=[LightningEnvironment()] if here else None,
         )
@@ -97,4 +103,4 @@ def join(kind: str, devices: int, nodes: int, precision: Any) -> tuple[Fabric, G
     group = Group(fabric.global_rank, fabric.world_size, dist.new_group(backend="gloo", timeout=_WAIT))
     if not group.leads:
         logging.disable(logging.WARNING)  # the first process says the same
-    return fabric, group
+    return fabric.device, group

@@ -1,6 +1,8 @@
 """Numbers of devices that cannot be had."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ import torch
 from IncrementalSegLib.engine.parallel.joining import check_devices
 from IncrementalSegLib.engine.parallel.launch import speaks, started
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.errors import DeviceError, OptionError
+from IncrementalSegLib.errors import DeviceError, MissingNeedError, OptionError
 
 LAUNCHERS = {
     "the command": ({"INCREMENTALSEG_PROCESSES": "4", "RANK": "1"}, 4),
@@ -63,3 +65,21 @@ def test_windows_has_one_device(monkeypatch):
     monkeypatch.setattr("sys.platform", "win32")
     with pytest.raises(DeviceError, match=r"2 devices cannot work together here.*Linux or macOS"):
         check_devices("cpu", 2, 1)
+
+
+def test_without_fabric_there_is_one_device(monkeypatch):
+    monkeypatch.setenv("INCREMENTALSEG_PROCESSES", "2")
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    with pytest.raises(MissingNeedError, match=r"lightning-fabric is not installed.*incrementalseg\[devices\]"):
+        check_devices("cpu", 2, 1)
+
+
+def test_a_command_on_one_device_does_not_wait_for_fabric():
+    code = (
+        "import sys\n"
+        "from IncrementalSegLib.engine import learn, segment\n"
+        "from IncrementalSegLib.engine.runtime import start\n"
+        "start('cpu')\n"
+        "print([name for name in ('lightning_fabric', 'torch._dynamo') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
