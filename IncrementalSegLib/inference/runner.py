@@ -15,7 +15,7 @@ from torch import Tensor
 
 from IncrementalSegLib.inference.budget import MemoryBudget, on_device
 from IncrementalSegLib.inference.padding import centred
-from IncrementalSegLib.inference.tiles import Score, tile_weights, tiled
+from IncrementalSegLib.inference.tiles import Score, require_finite, tile_weights, tiled
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.bundle import BundleRules, foreground
 from IncrementalSegLib.preprocessing.plan import Plan
@@ -130,7 +130,7 @@ class ScanRunner:
             device=self.budget.stitch,
             **how,
         )[0]
-        return maps
+        return maps if rules is None else require_finite(maps)
 
     def _slices(self, image: Tensor, score: Score, progress: Share) -> Tensor:
         stack, batch = image.transpose(0, 1), self.budget.batch

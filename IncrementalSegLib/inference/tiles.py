@@ -95,10 +95,19 @@ def tiled(image: Tensor, weights: Tensor, score: Score, budget: MemoryBudget, pr
             total[(slice(None), *place)] += found * weights
             sums[place] += weights
         progress(min(1.0, (first + budget.batch) / len(places)))
-    if not bool(total.isfinite().all()):
+    return require_finite(total).div_(sums)
+
+
+def require_finite(scores: Tensor) -> Tensor:
+    """Return scores, of which nothing could be decided if they were not finite.
+
+    Raises:
+        ModelError: They are not.
+    """
+    if not bool(scores.isfinite().all()):
         raise ModelError(
             "The scores of the network are too large to be added, or not finite.",
-            "Scan or network are not what nnU-Net expects.",
+            "Scan or network are not what the adopted network expects.",
             "Check the scan; another version of the model may be able to segment it.",
         )
-    return total.div_(sums)
+    return scores

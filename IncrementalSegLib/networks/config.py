@@ -19,7 +19,7 @@ _MOST_STAGES, _MOST_CONVOLUTIONS, _WIDEST_KERNEL, _STEPS = 10, 32, 15, range(1, 
 class NetworkForm(BaseModel):
     """Base of what describes an adopted network beside its name; each network says which form is its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     @property
     def multiples(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Self
 import torch
 from monai.networks.blocks import Convolution
 from monai.networks.layers.drop_path import DropPath
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from IncrementalSegLib.errors import ModelError
@@ -38,11 +38,23 @@ Kernel = Annotated[int, Field(ge=1, le=15)]
 Share = Annotated[float, Field(ge=0, le=1)]
 """Probability of dropout."""
 
-Layer = str | tuple[str, dict[str, bool | int | float]]
+
+def _sane(arguments: dict[str, bool | int | float]) -> dict[str, bool | int | float]:
+    if not 0 < (epsilon := arguments.get("eps", 1e-5)) <= 1:
+        raise ValueError(f"eps has to be above 0 and at most 1, not {epsilon}")
+    return arguments
+
+
+_Argument = bool | int | Annotated[float, Field(ge=-1e6, le=1e6)]
+Layer = str | tuple[str, Annotated[dict[str, _Argument], AfterValidator(_sane)]]
 """Name of a normalisation or activation, alone or with its arguments."""
 
+MOST_WEIGHTS = 2**29
+"""Parameters of a network; the largest one of MONAI's model zoo has a tenth of them."""
+
 _DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-_BUILDING = (AssertionError, TypeError, ValueError, KeyError, AttributeError, RuntimeError, NotImplementedError)
+_UNFIT = (AssertionError, TypeError, ValueError, KeyError, AttributeError, RuntimeError, NotImplementedError)
+"""Errors of MONAI for arguments that do not fit together; it checks few of them and fails wherever they do not."""
 
 
 class MonaiForm(NetworkForm):
@@ -92,6 +104,8 @@ class MonaiTrunk(nn.Module):
         last: Name of its last convolution, which is 1x1; empty where there is no such convolution, and the last map
             are the scores themselves.
         first: Names of the modules of the first half.
+        reads_numbers: It reads its own numbers while it is built, so that these have to be real; its form bounds its
+            size.
         net: MONAI's module without the last convolution.
         decoder_channels: Channels of the last decoder map.
 
@@ -106,6 +120,7 @@ class MonaiTrunk(nn.Module):
     target: ClassVar[type[nn.Module]]
     last: ClassVar[str] = ""
     first: ClassVar[tuple[str, ...]] = ()
+    reads_numbers: ClassVar[bool] = False
 
     def __init__(self, config: SegmenterConfig) -> None:
         super().__init__()
@@ -140,9 +155,12 @@ class MonaiTrunk(nn.Module):
         """
         given = form.arguments() | {"in_channels": channels} | changes
         try:
-            with torch.device("cpu"):  # some read their own numbers while they are built
+            if not cls.reads_numbers:
+                with torch.device("meta"):  # no memory, before their sizes are known
+                    check_size(sum(item.numel() for item in cls.target(**given).parameters()))
+            with torch.device("cpu"):
                 network = cls.target(**given)
-        except _BUILDING as error:
+        except _UNFIT as error:
             raise ModelError(
                 f"MONAI does not build a {cls.target.__name__} of these arguments: {error}",
                 "Its arguments do not fit together.",
@@ -228,6 +246,16 @@ class MonaiTrunk(nn.Module):
         """Remove the first half."""
         for name in self.first:
             delattr(self.net, name)
+
+
+def check_size(weights: int) -> None:
+    """Refuse a network that is too large to be built.
+
+    Raises:
+        ValueError: It has too many weights.
+    """
+    if weights > MOST_WEIGHTS:
+        raise ValueError(f"it would have {weights:.3g} parameters; {MOST_WEIGHTS} are allowed")
 
 
 class PlainDecoder(nn.Module):

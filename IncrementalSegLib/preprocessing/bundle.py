@@ -1,8 +1,8 @@
 """The rules of a MONAI bundle by which an adopted model sees scans; part of its plan.
 
 After MONAI 1.6: Spacing, its intensity transforms, and the sliding window.  A scan is resampled linearly at places that
-begin with its first voxel, and its intensities are changed before or after that by MONAI's own transforms.  Scores of
-windows are averaged; they, or the probabilities that they become, are resampled back.
+usually begin with its first voxel, and its intensities are changed before or after that by MONAI's own transforms.
+Scores of windows are averaged; they, or the probabilities that they become, are resampled back.
 """
 
 from __future__ import annotations
@@ -13,15 +13,22 @@ from typing import Annotated, Literal, Self
 import monai.transforms
 import numpy as np
 import torch
+from monai.data.utils import compute_shape_offset, zoom_affine
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from IncrementalSegLib.preprocessing.rules import AdoptedRules, Orders, Part, Sampled
+from IncrementalSegLib.preprocessing.rules import FIRST, AdoptedRules, Orders, Part, Sampled, Starts
 
 _TOLERANCE = 1e-3  # mm by which a spacing may differ from the wanted one without resampling; MONAI's
 
 Number = Annotated[float, Field(ge=-1e9, le=1e9)]
 _Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+def _require_both(b_min: float | None, b_max: float | None) -> None:
+    if (b_min is None) != (b_max is None):
+        raise ValueError("b_min and b_max are given together")
 
 
 class ScaleIntensityRange(Part):
@@ -38,8 +45,7 @@ class ScaleIntensityRange(Part):
     def _fits(self) -> Self:
         if self.a_min >= self.a_max:
             raise ValueError(f"a_min {self.a_min} is not below a_max {self.a_max}")
-        if (self.b_min is None) != (self.b_max is None):
-            raise ValueError("b_min and b_max are given together")
+        _require_both(self.b_min, self.b_max)
         return self
 
 
@@ -61,6 +67,17 @@ class NormalizeIntensity(Part):
     nonzero: bool = False
     channel_wise: bool = False
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if not self.channel_wise and any(isinstance(item, tuple) for item in (self.subtrahend, self.divisor)):
+            raise ValueError("subtrahend and divisor are lists of channels only if channel_wise is true")
+        return self
+
+    def fault(self, channels: int) -> str:
+        """Return what does not fit scans of so many channels; usually nothing."""
+        counts = {len(item) for item in (self.subtrahend, self.divisor) if isinstance(item, tuple)}
+        return "" if counts <= {channels} else f"NormalizeIntensity has numbers for {max(counts)} channels"
+
 
 class ScaleIntensityRangePercentiles(Part):
     """Scale the range between two percentiles to ``b_min .. b_max``."""
@@ -73,6 +90,13 @@ class ScaleIntensityRangePercentiles(Part):
     clip: bool = False
     relative: Literal[False] = False
     channel_wise: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.lower >= self.upper:
+            raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
+        _require_both(self.b_min, self.b_max)
+        return self
 
 
 IntensityTransform = Annotated[
@@ -106,6 +130,11 @@ class BundleRules(AdoptedRules):
     nearest: bool = False
     """They are resampled by taking the nearest sample."""
 
+    def fault(self, channels: int) -> str:
+        """Return what does not fit scans of so many channels; usually nothing."""
+        found = [item.fault(channels) for item in (*self.before, *self.after) if isinstance(item, NormalizeIntensity)]
+        return next(filter(None, found), "")
+
     def spacing(self, own: float, wanted: float | None) -> float:
         """Return the spacing in mm to which an axis is resampled; its own where it hardly differs."""
         return own if wanted is None or abs(own - wanted) <= _TOLERANCE else wanted
@@ -114,14 +143,30 @@ class BundleRules(AdoptedRules):
         """Return the samples along an axis of ``count`` samples after resampling between two spacings in mm."""
         return int(np.round((count - 1) * own / target + 1))
 
-    def to_grid(self, before: Sequence[float], after: Sequence[float]) -> Orders:
-        """Return how a scan is resampled from its spacing to the model's, along D, H, W in mm."""
-        depth, height, width = (Sampled(new / old) for old, new in zip(before, after, strict=True))
+    def starts(
+        self, directions: NDArray[np.float64], sizes: Sequence[int], before: Sequence[float], after: Sequence[float]
+    ) -> Starts:
+        """Return where the places at which a scan is resampled begin.
+
+        MONAI begins with the first sample; but of an oblique scan whose directions are rounded, as in NIfTI, it finds
+        no corner of the new grid, and lets both grids have one centre.
+        """
+        affine = np.eye(4)
+        affine[:3, :3] = directions * before
+        _, offset = compute_shape_offset(sizes, affine, zoom_affine(affine, after, diagonal=False))
+        depth, height, width = np.linalg.solve(affine[:3, :3], offset).tolist()
         return depth, height, width
 
-    def from_grid(self, before: Sequence[float], after: Sequence[float]) -> Orders:
+    def to_grid(self, before: Sequence[float], after: Sequence[float], starts: Starts = FIRST) -> Orders:
+        """Return how a scan is resampled from its spacing to the model's, along D, H, W in mm."""
+        axes = zip(before, after, starts, strict=True)
+        depth, height, width = (Sampled(new / old, start=start) for old, new, start in axes)
+        return depth, height, width
+
+    def from_grid(self, before: Sequence[float], after: Sequence[float], starts: Starts = FIRST) -> Orders:
         """Return how scores are resampled from the model's spacing to the scan's, along D, H, W in mm."""
-        depth, height, width = (Sampled(new / old, self.nearest) for old, new in zip(before, after, strict=True))
+        axes = zip(before, after, starts, strict=True)
+        depth, height, width = (Sampled(new / old, self.nearest, -start * new / old) for old, new, start in axes)
         return depth, height, width
 
 

@@ -123,7 +123,7 @@ def _in_plane(slab: Tensor, size: tuple[int, int], orders: tuple[Order, Order]) 
 
 def _changes(before: int, after: int, order: Order) -> bool:
     """Return whether an axis is resampled at all."""
-    return before != after or (isinstance(order, Sampled) and order.step != 1)
+    return before != after or (isinstance(order, Sampled) and (order.step, order.start) != (1, 0))
 
 
 @lru_cache(maxsize=64)
@@ -157,7 +157,7 @@ def _spline(before: int, after: int, order: int) -> Tensor:
 
 def _sampled(before: int, after: int, order: Sampled) -> Tensor:
     """Return the matrix that samples an axis at given places; beyond the border lies the last sample."""
-    places = (np.arange(after) * order.step).clip(0, before - 1)
+    places = (order.start + np.arange(after) * order.step).clip(0, before - 1)
     if order.nearest:
         return torch.eye(before)[torch.from_numpy(np.rint(places).astype(np.int64))]
     below = np.floor(places).astype(np.int64)

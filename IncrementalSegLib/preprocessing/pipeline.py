@@ -165,7 +165,7 @@ def to_patient(volume: Volume, plan: Plan) -> Affine:
     for axis, (size, seen, turned, start) in enumerate(sizes):
         own, order = 2 - record.order[axis], record.grid[axis]  # x, y or z of the file
         step = order.step if isinstance(order, Sampled) else seen / size
-        first = start if isinstance(order, Sampled) else start + 0.5 * step - 0.5
+        first = start + order.start if isinstance(order, Sampled) else start + 0.5 * step - 0.5
         flipped = axis in record.flips
         direction = grid.matrix[:, own] * grid.spacing[own]
         columns[:, axis] = direction * (-step if flipped else step)
@@ -182,7 +182,11 @@ def _record(volume: Volume, plan: Plan) -> Record:
     if plan.rules is None:
         return record
     own, target = _spacing(volume, record), _target_spacing(volume, plan, record)
-    record = replace(record, grid=plan.rules.to_grid(own, target), orders=plan.rules.from_grid(target, own))
+    directions = volume.grid.matrix[:, [2 - axis for axis in order]]
+    directions[:, list(flips)] *= -1
+    starts = plan.rules.starts(directions, record.turned, own, target)
+    grid, back = plan.rules.to_grid(own, target, starts), plan.rules.from_grid(target, own, starts)
+    record = replace(record, grid=grid, orders=back)
     if not plan.rules.cropped:
         return record
     box = [volume.content[axis] for axis in order]

@@ -13,20 +13,23 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """Resampling without smoothing at places that begin with the first sample.
+    """Resampling without smoothing at given places.
 
     Attributes:
         step: Samples of the image from one place to the next.
         nearest: Take the nearest sample, instead of interpolating linearly.
+        start: The first place, in samples of the image.
     """
 
     step: float
     nearest: bool = False
+    start: float = 0.0
 
 
 Order: TypeAlias = int | Sampled | None
@@ -34,6 +37,12 @@ Order: TypeAlias = int | Sampled | None
 
 Orders = tuple[Order, Order, Order]
 """Resampling along D, H, W."""
+
+Starts = tuple[float, float, float]
+"""First place of a resampled scan along D, H, W, in samples of the scan."""
+
+FIRST: Starts = (0.0, 0.0, 0.0)
+"""Resampling that begins with the first sample, or that has no such place."""
 
 Scheme: TypeAlias = Literal["zscore", "ct", "rescale", "rgb", "none"]
 
@@ -113,11 +122,24 @@ class AdoptedRules(Part):
         """Return the samples along an axis of ``count`` samples after resampling between two spacings in mm."""
         return max(1, round(own / target * count))
 
-    def to_grid(self, before: Sequence[float], after: Sequence[float]) -> Orders:
+    def starts(
+        self, directions: NDArray[np.float64], sizes: Sequence[int], before: Sequence[float], after: Sequence[float]
+    ) -> Starts:
+        """Return where the places at which a scan is resampled begin.
+
+        Args:
+            directions: ``(3, 3)``, columns of unit length along D, H, W of the scan.
+            sizes: Samples of the scan along these axes.
+            before: Its spacing in mm.
+            after: That of the resampled scan.
+        """
+        return FIRST
+
+    def to_grid(self, before: Sequence[float], after: Sequence[float], starts: Starts = FIRST) -> Orders:
         """Return how a scan is resampled from its spacing to the model's, along D, H, W in mm."""
         raise NotImplementedError
 
-    def from_grid(self, before: Sequence[float], after: Sequence[float]) -> Orders:
+    def from_grid(self, before: Sequence[float], after: Sequence[float], starts: Starts = FIRST) -> Orders:
         """Return how scores are resampled from the model's spacing to the scan's, along D, H, W in mm."""
         raise NotImplementedError
 
@@ -138,10 +160,10 @@ class Rules(AdoptedRules):
         """Return what does not fit scans of so many channels; usually nothing."""
         return "" if len(self.intensities) == channels else "it does not normalise each of its channels"
 
-    def to_grid(self, before: Sequence[float], after: Sequence[float]) -> Orders:
+    def to_grid(self, before: Sequence[float], after: Sequence[float], starts: Starts = FIRST) -> Orders:
         """Return how a scan is resampled from its spacing to the model's, along D, H, W in mm."""
         return self.scans.orders(before, after)
 
-    def from_grid(self, before: Sequence[float], after: Sequence[float]) -> Orders:
+    def from_grid(self, before: Sequence[float], after: Sequence[float], starts: Starts = FIRST) -> Orders:
         """Return how scores are resampled from the model's spacing to the scan's, along D, H, W in mm."""
         return self.scores.orders(before, after)

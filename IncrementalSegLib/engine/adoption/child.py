@@ -283,9 +283,9 @@ def _write(torch: Any, output: Path, tensors: dict[str, Any], document: Json) ->
             raise RefusedError(f"{name} has the type {tensor.dtype}")
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise RefusedError(f"{name} claims {tensor.numel()} numbers and does not hold them")
-        if not bool(torch.isfinite(tensor).all()):
-            raise RefusedError(f"{name} holds NaN or an infinity")
         plain[name] = tensor.detach().float().clone(memory_format=torch.contiguous_format)
+        if not bool(torch.isfinite(plain[name]).all()):
+            raise RefusedError(f"{name} holds NaN or an infinity in single precision")
     save_file(plain, output / WEIGHTS)
     _write_json(output / SETTINGS, document)
 

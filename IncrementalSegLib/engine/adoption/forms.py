@@ -260,14 +260,15 @@ def parsed(form: type[F], document: Any, path: Path) -> F:
 
 
 def first_fault(error: ValidationError, within: str = "", separator: str = ".") -> str:
-    """Return the first fault of a document and the value seen.
+    """Return the first fault of a document and the value seen; where several forms are allowed, of the nearest one.
 
     Args:
         error: All faults.
         within: Key of the document.
         separator: Stands between keys.
     """
-    first = error.errors(include_url=False)[0]
+    faults = error.errors(include_url=False)
+    first = max((item for item in faults if item["loc"][:1] == faults[0]["loc"][:1]), key=lambda item: len(item["loc"]))
     where = separator.join(filter(None, (within, *map(str, first["loc"]))))
     given = "" if first["type"] == "missing" else f", not {str(first['input'])[:100]!r}"
     return f"{where}: {first['msg'].lower()}{given}"

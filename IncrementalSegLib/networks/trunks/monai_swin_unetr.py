@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.config import SegmenterConfig
-from IncrementalSegLib.networks.monai_trunk import Count, Kernel, Layer, MonaiForm, MonaiTrunk, Share
+from IncrementalSegLib.networks.monai_trunk import Count, Kernel, Layer, MonaiForm, MonaiTrunk, Share, check_size
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.registry import register
 
@@ -55,6 +55,9 @@ class SwinUNETRForm(MonaiForm):
     def _fits(self) -> Self:
         if not isinstance(self.window_size, int) and len(self.window_size) != self.spatial_dims:
             raise ValueError(f"windows have {self.spatial_dims} sides, not {len(self.window_size)}")
+        stages = zip(self.depths, self.widths[1:], strict=False)
+        layers = sum(depth * int(4 + 2 * self.mlp_ratio) * width**2 for depth, width in stages)
+        check_size(layers + 4 * 3**self.spatial_dims * self.widths[-1] ** 2)  # and the coarsest convolutions
         return self
 
 
@@ -64,6 +67,7 @@ class MonaiSwinUNETR(MonaiTrunk):
     Form = SwinUNETRForm
     target = SwinUNETR
     last = "out.conv.conv"
+    reads_numbers = True
     first = ("swinViT", "encoder1", "encoder2", "encoder3", "encoder4", "encoder10")
 
     def __init__(self, config: SegmenterConfig) -> None:

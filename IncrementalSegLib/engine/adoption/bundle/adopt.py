@@ -26,6 +26,7 @@ from IncrementalSegLib.engine.adoption.bundle.transforms import (
     windows_of,
 )
 from IncrementalSegLib.engine.adoption.bundle.weights import filled, weights_in
+from IncrementalSegLib.engine.adoption.bundle.workflow import check_workflow
 from IncrementalSegLib.engine.adoption.checkpoint import read_weights
 from IncrementalSegLib.engine.adoption.forms import first_fault
 from IncrementalSegLib.engine.adoption.labels import structures_of
@@ -149,7 +150,12 @@ def described(config: Config, metadata: Metadata) -> Described:
     """
     trunk, form, channels = _network(config)
     metadata.check_channels(channels)
+    check_workflow(config)
     before = preprocessing_of(config, "preprocessing")
+    if channels == 1 and not before.channel_first:
+        raise config.refused(
+            "preprocessing: nothing gives a scan an axis of channels", "MONAI would take its first axis for one."
+        )
     windows = windows_of(config, "inferer", form.spatial_dims)
     after = postprocessing_of(config, "postprocessing")
     network = SegmenterConfig(
@@ -256,6 +262,20 @@ def _plan(
         )
     spacing = [before.pixdim[axis] for axis in order]
     overlap = [windows.overlap[axis] for axis in order]
+    rules = BundleRules(
+        before=before.before,
+        after=before.after,
+        foreground=before.foreground,
+        overlap=tuple(overlap),
+        blend=windows.form.mode,
+        sigma=windows.form.sigma_scale,
+        padding=windows.form.padding_mode,
+        fill=windows.form.cval,
+        resampled=after.resampled,
+        nearest=after.nearest,
+    )
+    if fault := rules.fault(network.channels):
+        raise config.refused(f"preprocessing: {fault}, and the network sees {network.channels}")
     return Plan(
         dimension=form.spatial_dims,
         planar=flat and windows.sliced is None,
@@ -266,18 +286,7 @@ def _plan(
         patch=(roi[0], roi[1], roi[2]),
         multiple=network.multiple,
         shape=(roi[0], roi[1], roi[2]),
-        rules=BundleRules(
-            before=before.before,
-            after=before.after,
-            foreground=before.foreground,
-            overlap=tuple(overlap),
-            blend=windows.form.mode,
-            sigma=windows.form.sigma_scale,
-            padding=windows.form.padding_mode,
-            fill=windows.form.cval,
-            resampled=after.resampled,
-            nearest=after.nearest,
-        ),
+        rules=rules,
     )
 
 

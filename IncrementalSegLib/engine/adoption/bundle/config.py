@@ -6,6 +6,7 @@ other stays an :class:`~.expressions.Expression`, which no form accepts.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,8 @@ class Config:
                 part = self._resolved(part, depth + 1)
             if isinstance(part, dict) and name in part:
                 part = part[name]
-            elif isinstance(part, list) and name.isascii() and name.isdigit() and int(name) < len(part):
-                part = part[int(name)]
+            elif isinstance(part, list) and (number := _number(name)) < len(part):
+                part = part[number]
             else:
                 raise KeyError(key)
         return self._resolved(part, depth + 1)
@@ -107,6 +108,11 @@ class Config:
         self._left -= 1
         if depth > _DEEPEST or self._left < 0:
             raise self.refused("it is nested too deep, refers to itself, or is too large")
+
+
+def _number(name: str) -> int:
+    """Return a place in a list, or one beyond every list."""
+    return int(name) if re.fullmatch(r"[0-9]{1,6}", name) else _MOST_BYTES
 
 
 def read_config(path: Path) -> Json:

@@ -12,6 +12,7 @@ REFERENCE = re.compile(r"@[A-Za-z_]\w*(?:(?:#|::)\w+)*")
 """A reference to another part of the configuration."""
 
 _LONGEST = 1000  # characters of an expression
+_LARGEST = 10_000  # characters or parts of a sum: sums of sums grow without end
 _KNOWN = {
     "monai.utils.CommonKeys.IMAGE": "image",
     "monai.utils.CommonKeys.LABEL": "label",
@@ -56,7 +57,7 @@ def evaluated(text: str, follow: Callable[[str], Any]) -> Any:
     try:
         tree = ast.parse(REFERENCE.sub(placed, text[1:]).strip(), mode="eval")
         return _value(tree.body, lambda name: _followed(name, references, follow))
-    except (_UnknownError, SyntaxError, ValueError, RecursionError, MemoryError):
+    except (_UnknownError, SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
         return Expression(text)
 
 
@@ -98,6 +99,8 @@ def _sum(node: Any, follow: _Follow) -> Any:
     one, other = (_value(part, follow) for part in (node.left, node.right))
     alike = any(isinstance(one, kinds) and isinstance(other, kinds) for kinds in (str, list, int | float))
     if isinstance(node.op, ast.Add) and alike:
+        if isinstance(one, str | list) and len(one) + len(other) > _LARGEST:
+            raise _UnknownError
         return one + other
     raise _UnknownError
 

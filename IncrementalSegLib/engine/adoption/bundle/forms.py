@@ -20,7 +20,7 @@ from IncrementalSegLib.preprocessing.bundle import (
 
 WITHOUT_EFFECT = frozenset(
     {
-        "_target_", "_desc_", "_requires_", "_disabled_", "keys", "allow_missing_keys", "meta_keys", "meta_key_postfix",
+        "_target_", "_desc_", "_requires_", "keys", "allow_missing_keys", "meta_keys", "meta_key_postfix",
         "overwriting", "lazy", "image_only", "track_meta", "device", "data_type", "wrap_sequence", "prune_meta_pattern",
         "prune_meta_sep", "expanduser", "simple_keys", "strict_check", "allow_smaller", "start_coord_key",
         "end_coord_key", "sw_batch_size", "sw_device", "progress", "cache_roi_weight_map", "cpu_thresh", "buffer_steps",
@@ -39,6 +39,7 @@ _ALONE = BeforeValidator(_alone)  # an argument that may be a list of one, for o
 _Single = Annotated[Literal["float32"] | None, _ALONE]
 _Side = Annotated[int, Field(ge=1, le=4096)]
 _Part = Annotated[float, Field(ge=0, lt=1)]
+_Millimetres = Annotated[float, Field(ge=-1000, le=1000)]
 
 
 class _Form(BaseModel):
@@ -56,7 +57,7 @@ class Load(_Form):
 class ChannelFirst(_Form):
     """EnsureChannelFirst."""
 
-    channel_dim: Literal["no_channel"] | int | None = None
+    channel_dim: Literal["no_channel", -1] | None = None
 
 
 class Typed(_Form):
@@ -75,7 +76,7 @@ class Orientation(_Form):
 class Spacing(_Form):
     """Linear resampling to a spacing in mm."""
 
-    pixdim: Annotated[float, Field(le=1000)] | tuple[Annotated[float, Field(le=1000)], ...]
+    pixdim: _Millimetres | Annotated[tuple[_Millimetres, ...], Field(min_length=1, max_length=3)]
     diagonal: Literal[False] = False
     mode: Annotated[Literal["bilinear"], _ALONE] = "bilinear"
     padding_mode: Annotated[Literal["border"], _ALONE] = "border"
@@ -125,7 +126,7 @@ class SlidingWindows(_Form):
     roi_size: _Side | tuple[_Side, ...]
     overlap: _Part | tuple[_Part, ...] = 0.25
     mode: Literal["constant", "gaussian"] = "constant"
-    sigma_scale: Annotated[float, Field(gt=0, le=10)] = 0.125
+    sigma_scale: Annotated[float, Field(ge=0.01, le=10)] = 0.125
     padding_mode: Literal["constant", "reflect", "replicate", "circular"] = "constant"
     cval: Number = 0.0
 
@@ -153,6 +154,9 @@ BEFORE: dict[str, type[BaseModel]] = INTENSITIES | {
 }
 """Transforms before the network."""
 
+CHANNEL_FIRST = ("EnsureChannelFirst", "AddChannel")
+"""Those that give a scan an axis of channels."""
+
 AFTER: dict[str, type[BaseModel]] = {
     "Activations": Activations,
     "AsDiscrete": Discrete,
@@ -160,8 +164,6 @@ AFTER: dict[str, type[BaseModel]] = {
     "EnsureType": Typed,
 }
 """Transforms of its scores."""
-
-SAVING = ("SaveImage", "DeleteItems")
 
 SAVING = ("SaveImage", "DeleteItems")
 """Transforms that end a prediction."""

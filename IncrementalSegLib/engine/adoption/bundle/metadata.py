@@ -16,6 +16,7 @@ from IncrementalSegLib.names import tame
 METADATA = Path("configs", "metadata.json")
 """Where it lies in a bundle."""
 
+_ELSEWHERE = "Metadata and configuration belong to different networks."
 _Text = Annotated[str, Field(max_length=10_000)]
 _Channels = Annotated[dict[str, _Text], Field(max_length=512)]
 
@@ -63,8 +64,7 @@ class Metadata(BaseModel):
         """
         if self.image.num_channels not in (None, count):
             raise self.refused(
-                f"inputs#image#num_channels: it is {self.image.num_channels}, and the network sees {count}",
-                "Metadata and configuration belong to different networks.",
+                f"inputs#image#num_channels: it is {self.image.num_channels}, and the network sees {count}", _ELSEWHERE
             )
 
     def outputs(self, count: int) -> list[str]:
@@ -79,6 +79,11 @@ class Metadata(BaseModel):
                 f"outputs#pred#channel_def: it names {', '.join(list(known)[:20]) or 'nothing'}, and the network has "
                 f"the outputs 0 to {count - 1}",
                 "Each output has to have a name.",
+            )
+        if self.pred.num_channels not in (None, count):
+            raise self.refused(
+                f"outputs#pred#num_channels: it is {self.pred.num_channels}, and the network has {count} outputs",
+                _ELSEWHERE,
             )
         return [known[str(number)] for number in range(count)]
 

@@ -12,6 +12,7 @@ from IncrementalSegLib.engine.adoption.bundle.config import Config
 from IncrementalSegLib.engine.adoption.bundle.forms import (
     AFTER,
     BEFORE,
+    CHANNEL_FIRST,
     INTENSITIES,
     SAVING,
     WITHOUT_EFFECT,
@@ -19,6 +20,7 @@ from IncrementalSegLib.engine.adoption.bundle.forms import (
     Crop,
     Discrete,
     Invert,
+    Load,
     Orientation,
     SlidingSlices,
     SlidingWindows,
@@ -57,6 +59,7 @@ class Preprocessing:
         before: Intensity transforms before the resampling.
         after: Those after it.
         foreground: Whether windows cover the foreground only.
+        channel_first: Whether a scan of one channel gets an axis of channels.
     """
 
     orientation: str | None
@@ -64,6 +67,7 @@ class Preprocessing:
     before: tuple[IntensityTransform, ...]
     after: tuple[IntensityTransform, ...]
     foreground: bool
+    channel_first: bool
 
 
 @dataclass(frozen=True)
@@ -112,12 +116,13 @@ def preprocessing_of(config: Config, key: str) -> Preprocessing:
     pixdim: tuple[float | None, float | None, float | None] | None = None
     before: list[IntensityTransform] = []
     after: list[IntensityTransform] = []
-    cropped = ""
+    cropped, channel_first = "", False
     image = _one_key(config, key)
     for step in _steps(config, key, BEFORE):
         moves = isinstance(step.form, Orientation | Spacing | Crop) or step.name in INTENSITIES
         if cropped and moves:
             raise config.refused(f"{step.key}: {step.name} comes after {cropped}", "The crop has to be the last step.")
+        channel_first |= step.name in CHANNEL_FIRST or (isinstance(step.form, Load) and step.form.ensure_channel_first)
         match step.form:
             case Orientation(axcodes=codes, as_closest_canonical=canonical):
                 if pixdim is not None or orientation is not None:
@@ -135,7 +140,9 @@ def preprocessing_of(config: Config, key: str) -> Preprocessing:
                 (before if pixdim is None else after).append(step.form)
     if pixdim is None:
         before, after = [], before
-    return Preprocessing(orientation, pixdim or (None, None, None), tuple(before), tuple(after), bool(cropped))
+    return Preprocessing(
+        orientation, pixdim or (None, None, None), tuple(before), tuple(after), bool(cropped), channel_first
+    )
 
 
 def postprocessing_of(config: Config, key: str) -> Postprocessing:
@@ -210,11 +217,6 @@ def _steps(config: Config, key: str, forms: Mapping[str, type[BaseModel]], *, to
     for number, (where, given) in enumerate(_flat(config, config.value(key), key)):
         if number >= _MOST_STEPS:
             raise config.refused(f"{key}: it has more than {_MOST_STEPS} transforms")
-        disabled = given.get("_disabled_", False)
-        if disabled is True:
-            continue
-        if disabled is not False or "_mode_" in given:
-            raise config.refused(f"{where}: _disabled_ or _mode_ is {disabled or given.get('_mode_')}")
         name = _name(given, "monai.transforms")
         base = next((item for item in (*forms, *SAVING) if name in (item, f"{item}d", f"{item}D", f"{item}Dict")), "")
         if base in forms:
@@ -228,6 +230,14 @@ def _steps(config: Config, key: str, forms: Mapping[str, type[BaseModel]], *, to
 
 
 def _flat(config: Config, given: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the transforms that are not disabled, with their keys."""
+    if isinstance(given, dict):
+        disabled = given.get("_disabled_", False)
+        if disabled is True:
+            return
+        if disabled is not False or "_mode_" in given:
+            raise config.refused(f"{key}: _disabled_ or _mode_ is {disabled or given.get('_mode_')}")
+        given = {name: value for name, value in given.items() if name != "_disabled_"}
     if isinstance(given, dict) and _name(given, "monai.transforms") == "Compose":
         given, key = given.get("transforms"), f"{key}#transforms"
     if isinstance(given, list):

@@ -171,6 +171,16 @@ def test_a_model_predicts_what_monai_predicts(kind, scan, tmp_path):
     compare(folder, tmp_path / "model", scan, overlapping)
 
 
+def test_an_oblique_scan_is_outlined_as_by_monai(scan, tmp_path):
+    image = sitk.ReadImage(str(scan))
+    turn = sitk.Euler3DTransform((0, 0, 0), 0.1, 0.2, -0.15).GetMatrix()
+    image.SetDirection(turn)
+    sitk.WriteImage(image, str(scan))
+    folder = write_bundle(tmp_path / "bundle", configuration(before=(*LOADING, ORIENTATION, SPACING, INTENSITY)))
+    adopt_bundle(folder, tmp_path / "model")
+    compare(folder, tmp_path / "model", scan)
+
+
 def test_pictures_are_seen_as_monai_sees_them(tmp_path):
     array = ndimage.gaussian_filter(np.random.default_rng(0).normal(120, 90, (40, 52)), 1.5).clip(0, 255)
     sitk.WriteImage(sitk.GetImageFromArray(array.astype(np.uint8)), str(tmp_path / "picture.png"))

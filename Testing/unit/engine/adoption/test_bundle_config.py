@@ -102,6 +102,13 @@ def test_endless_references_end(document, tmp_path):
         config(tmp_path, **document).value("given")
 
 
+def test_sums_of_sums_do_not_grow(tmp_path):
+    doubled = {f"x{number}": f"$@x{number - 1} + @x{number - 1}" for number in range(1, 10)}
+    found = config(tmp_path, x0="y" * 5000, **doubled)
+    assert len(found.value("x1")) == 10_000
+    assert isinstance(found.value("x9"), Expression)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [

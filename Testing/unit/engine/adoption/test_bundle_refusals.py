@@ -18,6 +18,7 @@ from bundle_folders import (
     SIGMOID,
     SOFTMAX,
     SPACING,
+    SWINUNETR,
     THRESHOLD,
     UNET,
     WINDOWS,
@@ -33,6 +34,11 @@ from IncrementalSegLib.engine.adoption.bundle.adopt import adopt_bundle
 from IncrementalSegLib.errors import ModelError
 
 CROP = {"_target_": "CropForegroundd", "source_key": "@image_key"}
+NAN, WISE = float("nan"), {"channel_wise": True}
+NORMALIZE = {"_target_": "NormalizeIntensityd"}
+PERCENTILES = {
+    "_target_": "ScaleIntensityRangePercentilesd", "lower": 1, "upper": 99, "b_min": 0.0, "b_max": 1.0
+}  # fmt: skip
 LAMBDA = {"_target_": "Lambdad", "func": "$lambda x: x"}
 
 
@@ -77,6 +83,11 @@ def refused(honest, tmp_path, monkeypatch):
         ("network_def#attention", UNET | {"attention": True}),
         ("network_def#channels#0", UNET | {"channels": [10**9, 1]}),
         ("does not build a UNet", UNET | {"norm": "unknown"}),
+        ("input should be a finite number, not 'nan'", UNET | {"dropout": NAN}),
+        ("not 'nan'", UNET | {"norm": ["instance", {"eps": NAN}]}),
+        ("eps has to be above 0", UNET | {"norm": ["batch", {"eps": -5.0}]}),
+        ("4.68e+10 parameters", UNET | {"channels": [2048] * 6, "strides": [1] * 5, "kernel_size": 9}),
+        ("4.63e+09 parameters", SWINUNETR | {"feature_size": 192, "mlp_ratio": 16, "depths": [32] * 4}),
     ],
 )
 def test_networks_that_are_not_known(reason, network, refused):
@@ -99,6 +110,14 @@ def test_networks_that_are_not_known(reason, network, refused):
         ("#transforms#2#select_fn", (*LOADING, CROP | {"select_fn": "$lambda x: x > 1"})),
         ("a_min 1.0 is not below a_max 0.0", (*LOADING, INTENSITY | {"a_min": 1, "a_max": 0})),
         ("#transforms#2: _disabled_", (*LOADING, SPACING | {"_disabled_": "$not True"})),
+        ("#transforms#2#pixdim", (*LOADING, SPACING | {"pixdim": []})),
+        ("#transforms#2#pixdim", (*LOADING, SPACING | {"pixdim": [1, 1, 1, 1]})),
+        ("#transforms#1#channel_dim", (LOADING[0], LOADING[1] | {"channel_dim": 0})),
+        ("nothing gives a scan an axis of channels", (LOADING[0], INTENSITY)),
+        ("only if channel_wise is true", (*LOADING, NORMALIZE | {"subtrahend": [1, 2], "divisor": [3, 4]})),
+        ("numbers for 2 channels, and the network sees 1", (*LOADING, NORMALIZE | {"divisor": [3, 4], **WISE})),
+        ("lower 99.0 is not below upper 1.0", (*LOADING, PERCENTILES | {"lower": 99, "upper": 1})),
+        ("b_min and b_max are given together", (*LOADING, PERCENTILES | {"b_max": None})),
     ],
 )
 def test_preprocessing_that_is_not_known(reason, before, refused):
@@ -129,6 +148,16 @@ def test_several_images_are_refused(refused):
         ("bundle_root: it is '..'", {"bundle_root": ".."}),
         ("bundle_root: it is '$os.getcwd()'", {"bundle_root": "$os.getcwd()"}),
         ("preprocessing: it is missing", {"preprocessing": None}),
+        ("nothing gives a scan", {"preprocessing": {"_target_": "Compose", "_disabled_": True, "transforms": []}}),
+        ("preprocessing: _disabled_", {"preprocessing": {"_target_": "Compose", "_disabled_": "$x", "transforms": []}}),
+        ("inferer#_disabled_", {"inferer": WINDOWS | {"_disabled_": True}}),
+        ("inferer#sigma_scale", {"inferer": WINDOWS | {"sigma_scale": 1e-300}}),
+        ("inferer#overlap", {"inferer": WINDOWS | {"overlap": "$1.5 + " + "9" * 400}}),
+        ("refers to labels#9", {"inferer": WINDOWS | {"overlap": "@labels#" + "9" * 5000}}),
+        ("refers to list#9", {"list": [1], "inferer": WINDOWS | {"overlap": "@list#" + "9" * 5000}}),
+        ("dataset#transform: it is another one", {"dataset": {"transform": {"_target_": "Compose"}}}),
+        ("evaluator#inferer: it is another one", {"evaluator": {"inferer": WINDOWS | {"overlap": 0.1}}}),
+        ("evaluator#prepare_batch: it is $scripts.mine", {"evaluator": {"prepare_batch": "$scripts.mine"}}),
     ],
 )
 def test_other_parts_that_are_not_known(reason, changes, refused):
@@ -143,6 +172,12 @@ def test_weights_elsewhere_are_not_read(path, refused):
     refused("checkpointloader#load_path", configuration(checkpointloader=loader))
 
 
+def _counted(outputs):
+    found = metadata()
+    found["network_data_format"]["outputs"]["pred"]["num_channels"] = outputs
+    return found
+
+
 @pytest.mark.parametrize(
     ("reason", "described"),
     [
@@ -153,6 +188,7 @@ def test_weights_elsewhere_are_not_read(path, refused):
         ("two of its labels are called 'liver'", metadata(("background", "liver", "liver"))),
         ("no proper name", metadata(("background", "liver", " "))),
         ("num_channels: it is 2, and the network sees 1", metadata(channels=2)),
+        ("outputs#pred#num_channels: it is 7, and the network has 3", _counted(7)),
         ("network_data_format#outputs#pred: field required", {"name": "nothing"}),
     ],
 )
@@ -183,6 +219,7 @@ HOSTILE = {
     "code": ("does not write", _weights(lambda saved: saved.update(x=Command()))),
     "code beside": ("does not write", _weights(lambda saved: {"model": saved, "x": Evaluated()})),
     "nan": ("NaN", _last(lambda old: old * float("nan"))),
+    "double": ("an infinity in single precision", _last(lambda old: old.double() * 1e300)),
     "shape": ("instead of", _last(lambda old: old[:2])),
     "scalar": ("instead of", _last(lambda old: torch.tensor(1.0))),
     "missing": ("is missing", _weights(lambda saved: saved.pop("model.2.1.conv.unit0.conv.weight") is None)),
