@@ -12,7 +12,7 @@ from pathlib import Path
 from IncrementalSegLib.errors import DataError, OptionError
 from IncrementalSegLib.volumes.dicom_files import is_dicom
 from IncrementalSegLib.volumes.io import is_scan_file, name_of
-from IncrementalSegLib.volumes.payload import is_folder, is_there
+from IncrementalSegLib.volumes.payload import is_folder, is_there, permitted
 
 LONGEST_NAME = 255
 """Bytes of a file name that every common file system takes."""
@@ -108,10 +108,8 @@ def _sources_of(named: str | Path, warnings: list[str]) -> list[ScanSource]:
 
 
 def _in_folder(folder: Path, warnings: list[str]) -> list[ScanSource]:
-    try:
+    with permitted(folder):
         files, series = _sorted(folder.iterdir())
-    except PermissionError as error:
-        raise DataError(f"You have no permission to read {folder}.", todo="Change its rights, or copy it.") from error
     if files and series:
         raise DataError(
             f"The folder {folder} holds {len(series)} DICOM files and {len(files)} other scans.",

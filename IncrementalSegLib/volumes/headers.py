@@ -11,6 +11,7 @@ import numpy as np
 
 from IncrementalSegLib.errors import DataError
 from IncrementalSegLib.volumes import metaimage, nifti, nrrd
+from IncrementalSegLib.volumes.payload import permitted
 from IncrementalSegLib.volumes.volume import Grid
 
 _READERS = {nifti.ENDINGS: nifti.read_grid, nrrd.ENDINGS: nrrd.read_grid, metaimage.ENDINGS: metaimage.read_grid}
@@ -33,8 +34,5 @@ def read_grid(path: Path) -> tuple[Grid, int]:
     reader = next((reader for endings, reader in _READERS.items() if name.endswith(endings)), None)
     if reader is None:
         raise DataError(f"{path.name} is none of NIfTI, NRRD and MetaImage.", todo="Read the whole file instead.")
-    try:
-        with np.errstate(all="ignore"):  # numbers of a damaged header
-            return reader(path, [])
-    except PermissionError as error:
-        raise DataError(f"You have no permission to read {path}.", todo="Change its rights, or copy it.") from error
+    with permitted(path), np.errstate(all="ignore"):  # numbers of a damaged header
+        return reader(path, [])

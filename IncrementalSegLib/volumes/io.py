@@ -19,7 +19,7 @@ from IncrementalSegLib.volumes.dicom_files import is_dicom
 from IncrementalSegLib.volumes.grids import difference, place
 from IncrementalSegLib.volumes.itk import reason_of
 from IncrementalSegLib.volumes.notes import Note
-from IncrementalSegLib.volumes.payload import is_folder, require_file
+from IncrementalSegLib.volumes.payload import is_folder, permitted, require_file
 from IncrementalSegLib.volumes.raw import RawImage
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
@@ -89,11 +89,11 @@ def read_image(path: Path, notes: list[Note] | None = None) -> RawImage:
         GeometryError: Directions are sheared by more than 1e-3.
     """
     said: list[Note] = []
-    try:
-        with np.errstate(all="ignore"):  # numbers of a damaged header; what is not finite is refused where it counts
-            raw = _reader(path)(path, said)
-    except PermissionError as error:
-        raise DataError(f"You have no permission to read {path}.", todo="Change its rights, or copy it.") from error
+    with (
+        permitted(path),
+        np.errstate(all="ignore"),
+    ):  # of a damaged header; what is not finite is refused where it counts
+        raw = _reader(path)(path, said)
     array = raw.array.astype(np.float32, copy=False) if raw.array.dtype.kind == "f" else raw.array
     if notes is None:
         for note in said:

@@ -6,6 +6,8 @@ import bz2
 import gzip
 import stat
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
@@ -47,6 +49,19 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+@contextmanager
+def permitted(path: Path) -> Iterator[None]:
+    """Read a file or folder inside the block.
+
+    Raises:
+        DataError: There is no right to read it.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise DataError(f"You have no permission to read {path}.", todo="Change its rights, or copy it.") from error
+
+
 def require_file(path: Path) -> int:
     """Return the size of a regular file.
 
@@ -56,11 +71,10 @@ def require_file(path: Path) -> int:
         DataError: Missing, no regular file, or without a byte.
     """
     try:
-        status = path.stat()
+        with permitted(path):
+            status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"{path} is not there.", todo="Correct the path.") from error
-    except PermissionError as error:
-        raise DataError(f"You have no permission to read {path}.", todo="Change its rights, or copy it.") from error
     except (OSError, ValueError) as error:  # links in a circle, a name that is too long or holds a zero byte
         raise DataError(f"{path} is not there or cannot be looked at.", todo="Correct the path.") from error
     if not stat.S_ISREG(status.st_mode):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from bundle_folders import metadata, write_bundle
-from nnunet_folders import REGIONS, dataset, read_here, write_trained
+from nnunet_folders import REGIONS, dataset, write_trained
 
-from IncrementalSegLib.engine.adoption import checkpoint
+pytestmark = pytest.mark.usefixtures("read_in_process")
 
 
-def test_a_model_comes_from_nnunet_and_goes_back(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)  # test_child starts the child
+def test_a_model_comes_from_nnunet_and_goes_back(tmp_path, command):
     trained = write_trained(tmp_path / "trained", described=dataset(REGIONS, licence="CC BY 4.0"))
     model, target = tmp_path / "model", tmp_path / "Dataset012_Mine"
     assert "knows whole, core" in command("adopt", "nnunet", trained, model).out
@@ -23,8 +23,7 @@ def test_a_model_comes_from_nnunet_and_goes_back(tmp_path, command, monkeypatch)
     assert "already there" in again.err
 
 
-def test_a_part_of_totalsegmentator_is_named(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
+def test_a_part_of_totalsegmentator_is_named(tmp_path, command):
     part = tmp_path / "results" / "Dataset295_TotalSegmentator_part5_ribs_1559subj"
     write_trained(part / "nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres", trainer_name="nnUNetTrainerNoMirroring")
     given = ("adopt", "totalsegmentator", tmp_path / "results")
@@ -35,8 +34,7 @@ def test_a_part_of_totalsegmentator_is_named(tmp_path, command, monkeypatch):
     assert "Only TotalSegmentator has parts" in command("adopt", "nnunet", part, tmp_path / "b", "--part", "ribs").err
 
 
-def test_structures_are_called_otherwise(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
+def test_structures_are_called_otherwise(tmp_path, command):
     trained, bundle = write_trained(tmp_path / "trained"), write_bundle(tmp_path / "bundle")
     swapped = command("adopt", "nnunet", trained, tmp_path / "a", "--structures", "left=right, right=left")
     assert "knows right, left" in swapped.out
@@ -56,8 +54,7 @@ def test_structures_are_called_otherwise(tmp_path, command, monkeypatch):
     assert "knows Leber, spleen" in command("adopt", "bundle", bundle, model, "--structures", "Leber=liver").out
 
 
-def test_a_model_comes_from_a_bundle_and_goes_back(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
+def test_a_model_comes_from_a_bundle_and_goes_back(tmp_path, command):
     bundle = write_bundle(tmp_path / "tiny_ct", described=metadata(license="CC BY 4.0"))
     model, target = tmp_path / "model", tmp_path / "mine"
     said = command("adopt", "bundle", bundle, model).out

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from nnunet_folders import LABELS, REGIONS, configuration, dataset, plans, read_here, write_trained
+from nnunet_folders import LABELS, REGIONS, configuration, dataset, plans, write_trained
 
-from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
@@ -25,11 +24,7 @@ from IncrementalSegLib.store.summary import read_summary
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.volumes.io import read_volume
 
-
-@pytest.fixture(autouse=True)
-def _here(monkeypatch):
-    """Read checkpoints in this process; test_child starts the child."""
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
+pytestmark = pytest.mark.usefixtures("read_in_process")
 
 
 @pytest.fixture

@@ -30,12 +30,11 @@ from bundle_folders import (
     monai_predicts,
     monai_scores,
     write_bundle,
+    write_scan,
 )
-from nnunet_folders import read_here
 from safetensors.torch import save_file
 from scipy import ndimage
 
-from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.bundle.adopt import adopt_bundle
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
@@ -43,6 +42,8 @@ from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.store.summary import read_summary
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.volumes.io import read_volume
+
+pytestmark = pytest.mark.usefixtures("read_in_process")
 
 SCALE = {"_target_": "ScaleIntensityd", "minv": -1.0, "maxv": 1.0}
 NORMALIZE = {"_target_": "NormalizeIntensityd", "nonzero": True, "channel_wise": True}
@@ -92,23 +93,15 @@ KINDS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _here(monkeypatch):
-    """Read checkpoints in this process; test_found starts the child."""
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
-
-
 @pytest.fixture
 def scan(tmp_path):
     """A turned CT with air on one side, on a grid of its own."""
-    array = ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 1, (20, 40, 36)), 2) * 600 + 60
-    array[:, :6] = -1000
-    image = sitk.GetImageFromArray(array.astype(np.float32))
-    image.SetSpacing((1.1, 0.9, 1.7))
+    path = write_scan(tmp_path / "scan.nii.gz", (20, 40, 36), air=6)
+    image = sitk.ReadImage(str(path))
     image.SetDirection((0, 1, 0, -1, 0, 0, 0, 0, 1))
     image.SetOrigin((10, -20, 5))
-    sitk.WriteImage(image, str(tmp_path / "scan.nii.gz"))
-    return tmp_path / "scan.nii.gz"
+    sitk.WriteImage(image, str(path))
+    return path
 
 
 def loaded(model):

@@ -17,9 +17,7 @@ from bundle_folders import (
     metadata,
     write_bundle,
 )
-from nnunet_folders import read_here
 
-from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.bundle.adopt import adopt_bundle
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
@@ -34,9 +32,8 @@ FEW = {"steps": 2, "preset": "quick", "device": "cpu", "accept": "always", "opti
 
 
 @pytest.fixture
-def taught(tmp_path, monkeypatch):
+def taught(tmp_path, read_in_process):
     """Return a function that adopts a bundle and teaches it the humerus of made-up shoulders."""
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
     write_phantom_dataset(tmp_path / "data", 3, scanner="A", structures=["humerus"], seed=1, size=(8, 32, 32))
 
     def teach(network, method, **changes):

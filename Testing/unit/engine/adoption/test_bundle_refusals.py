@@ -27,9 +27,7 @@ from bundle_folders import (
     write_bundle,
 )
 from hostile_checkpoints import Command, Evaluated
-from nnunet_folders import read_here
 
-from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.bundle.adopt import adopt_bundle
 from IncrementalSegLib.errors import ModelError
 
@@ -48,9 +46,8 @@ def honest(tmp_path_factory):
 
 
 @pytest.fixture
-def refused(honest, tmp_path, monkeypatch):
+def refused(honest, tmp_path, monkeypatch, read_in_process):
     """Return a function that changes a copy of a bundle, and asserts that it is refused and leaves nothing."""
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
 
     def check(reason, config=None, described=None, change=lambda folder: None):
         folder = shutil.copytree(honest, tmp_path / "bundle")

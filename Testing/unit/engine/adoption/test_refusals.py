@@ -7,18 +7,15 @@ import shutil
 
 import pytest
 import torch
-from nnunet_folders import LABELS, REGIONS, read_here, write_trained
+from nnunet_folders import LABELS, REGIONS, write_trained
 
-from IncrementalSegLib.engine.adoption import adopt, checkpoint
+from IncrementalSegLib.engine.adoption import adopt
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
 from IncrementalSegLib.engine.adoption.weights import fill
 from IncrementalSegLib.errors import IncrementalSegError, ModelError, OptionError
 from IncrementalSegLib.store.versions import open_model
 
-
-@pytest.fixture(autouse=True)
-def _here(monkeypatch):
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
+pytestmark = pytest.mark.usefixtures("read_in_process")
 
 
 @pytest.fixture(scope="module")

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from nnunet_folders import configuration, dataset, plans, read_here, write_trained
+from nnunet_folders import configuration, dataset, plans, write_trained
 
-from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.totalsegmentator import adopt_totalsegmentator, code_of
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import ModelError, UnknownNameError
 from IncrementalSegLib.store.versions import open_model
 
+pytestmark = pytest.mark.usefixtures("read_in_process")
+
 TRAINED = "nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres"
 PARTS = {
     "Dataset291_TotalSegmentator_part1_organs_1559subj": ("kidney_right", "lung_middle_lobe_right"),
     "Dataset295_TotalSegmentator_part5_ribs_1559subj": ("rib_left_4", "sternum"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _here(monkeypatch):
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
 from bundle_folders import (
     ARGMAX,
@@ -27,11 +26,10 @@ from bundle_folders import (
     metadata,
     monai_predicts,
     write_bundle,
+    write_scan,
 )
-from nnunet_folders import read_here, write_trained
-from scipy import ndimage
+from nnunet_folders import write_trained
 
-from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
 from IncrementalSegLib.engine.adoption.bundle.adopt import adopt_bundle
 from IncrementalSegLib.engine.documents import FORMS
@@ -43,6 +41,8 @@ from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import Structure
 from IncrementalSegLib.volumes.io import read_volume
+
+pytestmark = pytest.mark.usefixtures("read_in_process")
 
 PLAIN = UNET | {"num_res_units": 0, "norm": "instance", "bias": False}
 FLAT = UNET | {"spatial_dims": 2}
@@ -62,19 +62,9 @@ KINDS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _here(monkeypatch):
-    """Read checkpoints in this process; test_found starts the child."""
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
-
-
 @pytest.fixture
 def scan(tmp_path):
-    array = ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 1, (16, 30, 28)), 2) * 600 + 60
-    image = sitk.GetImageFromArray(array.astype(np.float32))
-    image.SetSpacing((1.1, 0.9, 1.7))
-    sitk.WriteImage(image, str(tmp_path / "scan.nii.gz"))
-    return tmp_path / "scan.nii.gz"
+    return write_scan(tmp_path / "scan.nii.gz", (16, 30, 28))
 
 
 def loaded(model):

@@ -9,9 +9,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from nnunet_folders import LABELS, REGIONS, configuration, dataset, plans, read_here, write_trained
+from nnunet_folders import LABELS, REGIONS, configuration, dataset, plans, write_trained
 
-from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
 from IncrementalSegLib.engine.documents import FORMS
 from IncrementalSegLib.engine.exemplars import remove_structure
@@ -27,6 +26,8 @@ from IncrementalSegLib.networks.task_memory import TaskMemory
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.structures import Structure
+
+pytestmark = pytest.mark.usefixtures("read_in_process")
 
 MASKED = configuration(schemes=("ZScoreNormalization", "NoNormalization"), use_mask_for_norm=[True, False])
 KINDS = {
@@ -47,12 +48,6 @@ KINDS = {
     "unmirrored": {"inference_allowed_mirroring_axes": None},
 }
 FILES = ("plans.json", "dataset.json")
-
-
-@pytest.fixture(autouse=True)
-def _here(monkeypatch):
-    """Read checkpoints in this process; test_child starts the child."""
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
 
 
 def loaded(model):

@@ -9,12 +9,21 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from bundle_folders import ARGMAX, INVERT, LOADING, SEGRESNET, SOFTMAX, WINDOWS, configuration, metadata, write_bundle
+from bundle_folders import (
+    ARGMAX,
+    INVERT,
+    LOADING,
+    SEGRESNET,
+    SOFTMAX,
+    WINDOWS,
+    configuration,
+    metadata,
+    write_bundle,
+    write_scan,
+)
 from nnunet_folders import configuration as nnunet_configuration
-from nnunet_folders import read_here, write_trained
-from scipy import ndimage
+from nnunet_folders import write_trained
 
-from IncrementalSegLib.engine.adoption import checkpoint
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
 from IncrementalSegLib.engine.adoption.bundle.adopt import adopt_bundle
 from IncrementalSegLib.engine.models import load
@@ -26,29 +35,20 @@ from IncrementalSegLib.errors import MissingNeedError, ModelError
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.volumes.io import read_volume
 
+pytestmark = pytest.mark.usefixtures("read_in_process")
+
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 SCALE = {"_target_": "ScaleIntensityd", "minv": -1.0, "maxv": 1.0}
 HALF = WINDOWS | {"overlap": [0.5, 0.25, 0.5], "mode": "gaussian", "sigma_scale": 0.2}
 STORED = configuration(SEGRESNET, (*LOADING, SCALE), HALF, (SOFTMAX, INVERT, ARGMAX))
-SHAPE = (17, 24, 30)
-
-
-@pytest.fixture(autouse=True)
-def _here(monkeypatch):
-    """Read checkpoints in this process; test_found starts the child."""
-    monkeypatch.setattr(checkpoint, "_in_child", read_here)
 
 
 @pytest.fixture
 def scan(tmp_path):
     """A scan whose grid is that of the models here."""
-    array = ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 1, SHAPE), 1) * 600 + 60
-    image = sitk.GetImageFromArray(array.astype(np.float32))
-    image.SetSpacing((1.0, 1.0, 2.5))
-    sitk.WriteImage(image, str(tmp_path / "scan.nii.gz"))
-    return tmp_path / "scan.nii.gz"
+    return write_scan(tmp_path / "scan.nii.gz", (17, 24, 30), (1.0, 1.0, 2.5), smooth=1)
 
 
 def gaussian(size, centre, sigma, least, **_):
