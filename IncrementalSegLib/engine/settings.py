@@ -117,7 +117,8 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
         str | None,
         Field(
             description="unet2d, slice by slice (default), unet3d, in volumes, or resunet3d, with shortcuts; "
-            "-bayes: with random kernels. Fixed at the first step.",
+            "-bayes: with random kernels; nnunet2d, nnunet3d: nnU-Net's, planned for the scans. Fixed at the first "
+            "step.",
             json_schema_extra=_list_networks,
         ),
     ] = None

@@ -127,7 +127,7 @@ def score_units(
             generator.manual_seed(seed)
         image = torch.stack([items[number].image(cases) for number in group]).to(device)
         sizes = tuple(image.shape[2:])
-        padded = pad_to_multiple(image, model.config.multiple)
+        padded = pad_to_multiple(image, model.config.multiple, model.config.multiples)
         samples = model.monte_carlo(padded, passes, generator, structures, common=masks == "common")
         score, variance = uncertainty((crop_to(sample, sizes) for sample in samples), measure)
         weights = _weights(cases, items, group, structures, aggregate).to(device)

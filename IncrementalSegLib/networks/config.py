@@ -17,7 +17,7 @@ _MOST_STAGES, _MOST_CONVOLUTIONS, _WIDEST_KERNEL, _STEPS = 10, 32, 15, range(1, 
 
 
 class NetworkForm(BaseModel):
-    """Base of what describes an adopted network beside its name; each network says which form is its own."""
+    """Base of what describes a network beside its name and widths; each network says which form is its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -48,6 +48,8 @@ class Topology(NetworkForm):
     """Slope of leaky ReLU below zero."""
     members: Annotated[int, Field(ge=1, le=10)] = 1
     """Networks of this form side by side: the folds of an ensemble."""
+    deep: bool = False
+    """The coarser levels of the decoder are supervised too while the model learns."""
 
     @property
     def multiples(self) -> tuple[int, ...]:
@@ -98,7 +100,7 @@ class SegmenterConfig(BaseModel):
     mask_prior: MaskPrior = "stick_breaking"
     """Prior of the kernel masks; for Bayesian trunks."""
     topology: SerializeAsAny[NetworkForm] | None = None
-    """Form of an adopted network; ``None`` where the network's name and the widths say all."""
+    """Form of a network of nnU-Net or MONAI; ``None`` where the network's name and the widths say all."""
 
     @field_validator("topology", mode="before")
     @classmethod
@@ -118,7 +120,7 @@ class SegmenterConfig(BaseModel):
 
     @property
     def multiples(self) -> tuple[int, ...]:
-        """The same for each axis of an adopted network; empty for others."""
+        """The same for each axis of a network with a form of its own; empty for others."""
         return () if self.topology is None else self.topology.multiples
 
 

@@ -8,6 +8,9 @@ from torch import Tensor
 from IncrementalSegLib.networks.host import sent
 from IncrementalSegLib.networks.stochastic import Stochastic
 
+DROPOUT = 0.1
+"""Dropout of the networks of nnU-Net and MONAI while a model learns, and in Monte Carlo passes: our own choice."""
+
 
 class ChannelDropout(Stochastic):
     """Drop whole channels with probability ``p`` and scale the rest by ``1 / (1 - p)``."""

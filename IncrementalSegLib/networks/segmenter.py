@@ -27,7 +27,7 @@ class Trunk(Protocol):
         dimension: Spatial axes, 2 or 3.
         random_encoder: Whether ``encode`` is random; otherwise ``decode`` holds all randomness.
         adopted: Only models that another program trained have this network.
-        Form: Class of what describes an adopted network beside its name and widths.
+        Form: Class of what describes the network beside its name and widths.
         decoder_channels: Channels of the last decoder map.
     """
 
@@ -199,13 +199,13 @@ class Segmenter(nn.Module):
     def _precision(self, image: Tensor) -> AbstractContextManager[object]:
         """Return the context of the precision that the network needs.
 
-        On a CPU 3-D convolutions are kept in float32: in bf16 their gradients read memory that was never written.  An
-        adopted network predicts as precisely as in nnU-Net and MONAI: float32 on a CPU, float16 on a GPU.
+        On a CPU 3-D convolutions are kept in float32: in bf16 their gradients read memory that was never written.  A
+        network of nnU-Net or MONAI predicts as precisely as there: float32 on a CPU, float16 on a GPU.
         """
-        adopted, kind = self.config.topology is not None and not self.training, image.device.type
-        if kind == "cpu" and (adopted or self.dimension == 3):
+        theirs, kind = self.config.topology is not None and not self.training, image.device.type
+        if kind == "cpu" and (theirs or self.dimension == 3):
             return torch.autocast("cpu", enabled=False)
-        return torch.autocast(kind, torch.float16) if adopted else nullcontext()
+        return torch.autocast(kind, torch.float16) if theirs else nullcontext()
 
     def _score(self, features: dict[int, Features], wanted: tuple[StructureId, ...]) -> Tensor:
         if len(features) == 1:

@@ -168,13 +168,7 @@ def plan_for(
     Raises:
         DataError: 2-D images for a 3-D network, or 2-D images mixed with volumes.
     """
-    planar = grids[0].planar
-    if any(grid.planar != planar for grid in grids):
-        raise DataError("The data mixes 2-D images and volumes.", todo="Teach a model from one kind.")
-    if planar and dimension == 3:
-        raise DataError(
-            "A 3-D network cannot learn from 2-D images.", todo=Hint("Use ", OptionRef("network", "unet2d"), ".")
-        )
+    planar = is_planar(grids, dimension)
     code = "SPL" if planar or dimension == 3 else VIEWS[_slice_axis(grids)]
     shapes, spacings = [], []
     for grid in grids:
@@ -203,6 +197,26 @@ def plan_for(
         multiple=multiple,
         shape=(grid_shape[0], grid_shape[1], grid_shape[2]),
     )
+
+
+def is_planar(grids: Sequence[Grid], dimension: Dimension) -> bool:
+    """Return whether scans are 2-D images.
+
+    Args:
+        grids: Grids of the scans.
+        dimension: Spatial axes of the network.
+
+    Raises:
+        DataError: 2-D images for a 3-D network, or 2-D images mixed with volumes.
+    """
+    planar = grids[0].planar
+    if any(grid.planar != planar for grid in grids):
+        raise DataError("The data mixes 2-D images and volumes.", todo="Teach a model from one kind.")
+    if planar and dimension == 3:
+        raise DataError(
+            "A 3-D network cannot learn from 2-D images.", todo=Hint("Use ", OptionRef("network", "unet2d"), ".")
+        )
+    return planar
 
 
 def _slice_axis(grids: Sequence[Grid]) -> int:

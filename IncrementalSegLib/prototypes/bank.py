@@ -219,7 +219,7 @@ def _piece_means(
     model: Segmenter, image: Tensor, case: OutlinedCase, place: _Place, structures: Sequence[StructureId]
 ) -> dict[str, Prototype]:
     sizes = tuple(image.shape[2:])
-    padded = pad_to_multiple(image, model.config.multiple)
+    padded = pad_to_multiple(image, model.config.multiple, model.config.multiples)
     output = model(padded)
     first = min(model.trunk_of.values())  # the trunk whose features a model returns
     outlined = case.masks[(slice(None), *place)].to(image.device).bool()

@@ -106,7 +106,9 @@ def test_settings_are_asked_for_as_the_library_declares_them():
     assert tuple(found) == SETTINGS + FIRST
     assert all(field.title and field.description for field in found.values())
     assert found["preset"].choices == ("quick", "standard", "paper")
-    assert found["network"].choices == ("resunet3d", "unet2d", "unet2d-bayes", "unet3d", "unet3d-bayes")
+    assert found["network"].choices == (
+        "nnunet2d", "nnunet3d", "resunet3d", "unet2d", "unet2d-bayes", "unet3d", "unet3d-bayes"
+    )  # fmt: skip
     assert (found["steps"].least, found["seed"].least, found["limits.harm"].most) == (1, 0, 100)
     assert [field.name for field in settingsOf(settings_schema(), first=False)] == list(SETTINGS)
 

@@ -8,7 +8,6 @@ from IncrementalSegLib.engine.adoption.forms import DatasetForm, Plans, configur
 from IncrementalSegLib.engine.adoption.refusal import inexpressible
 from IncrementalSegLib.engine.adoption.translation import (
     CLASSES,
-    DROPOUT,
     HOMES,
     PLAIN,
     PLANAR_READER,
@@ -19,6 +18,7 @@ from IncrementalSegLib.engine.adoption.translation import (
     plan_of,
 )
 from IncrementalSegLib.networks.config import SegmenterConfig, Topology
+from IncrementalSegLib.networks.dropout import DROPOUT
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.preprocessing.rules import Intensity, Resampling, Rules
 from IncrementalSegLib.types import Json
@@ -79,9 +79,10 @@ def check_plans(document: Json, described: Json, plan: Plan, network: SegmenterC
     plans, dataset = parsed(Plans, document, path), parsed(DatasetForm, described, path)
     configuration = configuration_of(plans, name, path)
     read = network_of(configuration, plan.channels, topology.members, network.output, path)
+    of_prediction = {"dropout": DROPOUT, "topology": topology.model_copy(update={"deep": False})}
     mirror = [axis - 3 + plan.dimension for axis in plan.rules.mirror] if plan.rules else []
     for what, there, here in (
-        ("network", read, network.model_copy(update={"dropout": DROPOUT})),
+        ("network", read, network.model_copy(update=of_prediction)),
         ("preprocessing", plan_of(plans, configuration, dataset, read, mirror, path), plan),
     ):
         if there != here:

@@ -13,11 +13,9 @@ from pydantic import ValidationError
 from IncrementalSegLib.engine.adoption.forms import Configuration, DatasetForm, Plans, ResamplingArguments
 from IncrementalSegLib.engine.adoption.refusal import refused
 from IncrementalSegLib.networks.config import SegmenterConfig, Topology
+from IncrementalSegLib.networks.dropout import DROPOUT
 from IncrementalSegLib.preprocessing.plan import STORED, Plan
 from IncrementalSegLib.preprocessing.rules import Intensity, Resampling, Rules, Scheme
-
-DROPOUT = 0.1
-"""Channel dropout while an adopted model learns on, and in Monte Carlo passes: our own choice; nnU-Net has none."""
 
 SCHEMES: dict[str, Scheme] = {
     "ZScoreNormalization": "zscore",

@@ -69,6 +69,14 @@ def _sharded(model: Segmenter, group: Group) -> Iterator[None]:
         Stochastic.divide(model, None)
 
 
+def whole_batch(group: Group, part: Tensor, total: int) -> Tensor:
+    """Return something of each of the ``total`` items of a batch, of which a process has computed its part.
+
+    Back-propagation leads into the items of the process, as for what a sharded model returns.
+    """
+    return part if group.size == 1 else _whole(part, group, group.rows(total))
+
+
 class _JoinedFeatures:
     """The attributes of :class:`Features` for a whole batch, each gathered when it is first asked for."""
 

@@ -105,7 +105,8 @@ def _check(found: LoadedModel) -> int:
     if not isinstance(found.segmenter.config.topology, Topology) or not isinstance(found.plan.rules, Rules):
         raise inexpressible(
             f"its network is {found.segmenter.config.network}",
-            "nnU-Net builds its own networks only; a model has one of them if it was adopted from nnU-Net.",
+            "nnU-Net builds its own networks only; a model has one of them if it was adopted from nnU-Net, or if its "
+            "first step named nnunet2d or nnunet3d.",
             what=called(found),
         )
     trunk = serving_trunk(found, "nnU-Net")

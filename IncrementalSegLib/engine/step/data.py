@@ -10,12 +10,14 @@ from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.domain import TrainingDomain, scan_features
 from IncrementalSegLib.engine.history import case_entry
 from IncrementalSegLib.engine.settings import NormalisationChoice, StepSettings
+from IncrementalSegLib.engine.step.fitted import is_fitted, plan_fitted
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
 from IncrementalSegLib.engine.step.split import FEWEST_CASES, Present, split
 from IncrementalSegLib.engine.step.unlabelled import without_held_out
 from IncrementalSegLib.errors import DataError, Hint, ModelError, OptionRef
 from IncrementalSegLib.evaluation.domain import ScanFeatures
+from IncrementalSegLib.preprocessing.fitted_plan import ScanExtent
 from IncrementalSegLib.preprocessing.intensity import Normalisation, is_hounsfield
 from IncrementalSegLib.preprocessing.plan import Plan, plan_for
 from IncrementalSegLib.progress import Phase, Progress
@@ -67,7 +69,12 @@ class StepData:
 
 
 def read_step_data(
-    request: StepRequest, preset: Preset, settings: StepSettings, progress: Progress, reader: CaseReader
+    request: StepRequest,
+    preset: Preset,
+    settings: StepSettings,
+    progress: Progress,
+    reader: CaseReader,
+    plan: Plan | None = None,
 ) -> StepData:
     """Read, split and prepare the scans of a step, and say what a person should know of them.
 
@@ -77,11 +84,12 @@ def read_step_data(
         settings: How the step is done.
         progress: Receives progress.
         reader: Reads the cases.
+        plan: The plan of the model, where a resumed step has chosen it already.
 
     Raises:
         IncrementalSegError: A scan cannot be read or does not fit, or a structure has no voxel.
     """
-    history, plan = request.history, model_plan(request, preset, reader, settings.normalisation)
+    history, plan = request.history, plan or model_plan(request, preset, reader, settings.normalisation)
     read = _Reading(request, plan, progress, reader)
     training, held_out = split(request.cases.cases, settings.seed, history.trained, history.held_out, read.present)
     read.all([*training, *held_out])
@@ -255,20 +263,24 @@ def model_plan(
             )
         return plan
     grids: list[Grid] = []
+    extents: list[ScanExtent] = []
     hounsfield: list[bool] = []
-    channels = 1
+    channels, fitted = 1, is_fitted(request.network)
     for case in request.cases.cases:
         with naming(case):
             volume = reader.scan(case)
             channels = channels if grids else volume.channels
             grids.append(volume.grid)
+            if fitted:
+                extents.append(ScanExtent(volume.grid, volume.content))
             hounsfield.append(is_hounsfield(volume.array))
     chosen = _normalisation(request.cases.cases, hounsfield) if normalisation == "auto" else normalisation
-    dimension = find("network", request.network).dimension
+    if fitted:
+        return plan_fitted(request.network, preset, extents, channels, len(request.taught), chosen)
     return plan_for(
         grids,
         channels,
-        dimension=dimension,
+        dimension=find("network", request.network).dimension,
         multiple=2 ** (len(preset.widths) - 1),
         side=preset.side,
         patch_side=preset.patch_side,

@@ -22,6 +22,8 @@ class Preset:
         norm_momentum: Weight of the newest batch in running statistics.
         side: Longest side of a resampled scan in voxels.
         patch_side: Longest side of a patch in voxels.
+        memory: Memory of a training in GB, as nnU-Net estimates it, by which patches of its networks are chosen.
+        coarsened: Whether these networks see scans at the spacing of ``3d_lowres`` where patches are small.
         batch: Items per batch.
         steps: Optimiser steps at most; ``None``: ``epochs`` passes over the items.
         epochs: Passes over the items where ``steps`` is ``None``.
@@ -38,6 +40,8 @@ class Preset:
     norm_momentum: float
     side: int
     patch_side: int
+    memory: float
+    coarsened: bool
     batch: int
     steps: int | None
     epochs: int
@@ -69,6 +73,8 @@ _SMALL = Preset(
     norm_momentum=0.1,
     side=128,
     patch_side=128,
+    memory=0.2,
+    coarsened=True,
     batch=8,
     steps=300,
     epochs=0,
@@ -85,6 +91,8 @@ _LARGE = Preset(
     norm_momentum=0.1,
     side=192,
     patch_side=192,
+    memory=8.0,
+    coarsened=True,
     batch=8,
     steps=3000,
     epochs=0,
@@ -101,6 +109,8 @@ _PAPER = Preset(
     norm_momentum=0.01,
     side=192,
     patch_side=192,
+    memory=8.0,
+    coarsened=False,
     batch=8,
     steps=None,
     epochs=1000,

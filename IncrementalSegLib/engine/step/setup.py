@@ -13,6 +13,7 @@ from IncrementalSegLib.engine.parallel.group import require_shares
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.data import StepData
+from IncrementalSegLib.engine.step.fitted import fitted_config, is_fitted, within_memory
 from IncrementalSegLib.engine.step.presets import Preset, find_preset
 from IncrementalSegLib.engine.step.remembering import voxel_counts
 from IncrementalSegLib.engine.step.request import StepRequest
@@ -58,6 +59,8 @@ class StepSetup:
         preset = find_preset(name, find("network", request.network).dimension)
         preset = replace(preset, batch=settings.batch or preset.batch)
         require_shares(preset.batch, runtime.group)
+        if request.parent is None and is_fitted(request.network):
+            preset = within_memory(preset, runtime)
         return cls(request, settings, runtime, preset, CaseReader(request.cases, strict=settings.strict), progress)
 
     def predictor(self, model: Segmenter, plan: Plan) -> Predictor:
@@ -82,7 +85,10 @@ def grow(setup: StepSetup, data: StepData, loaded: LoadedModel | None = None) ->
         model = copy.deepcopy(teacher)
         carried = read_carried_state(request.folder)
     else:
-        config = setup.preset.config(request.network, int(data.train.prepared[0].image.shape[0]))
+        if is_fitted(request.network):
+            config = fitted_config(request.network, setup.preset, data.plan)
+        else:
+            config = setup.preset.config(request.network, data.plan.channels)
         model = Segmenter(request.method.design(config.model_copy(update={"output": request.method.output})))
     ctx = StepContext(
         model=model,

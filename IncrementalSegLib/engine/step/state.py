@@ -84,6 +84,7 @@ class TrainingState:
         best: Highest validation Dice and what it was measured on; ``None`` while nothing is learned.
         optimiser: The running phase's optimiser, or ``None`` before its first step.
         moments: What the optimiser knew when the checkpoint was written; used up when the phase continues.
+        deep: Weights of the deep supervision; empty where there is none.
         finished: Nothing is left to train, and the best weights are in place.
     """
 
@@ -94,6 +95,7 @@ class TrainingState:
     best: tuple[float, Snapshot] | None = None
     optimiser: torch.optim.Optimizer | None = None
     moments: Tensors = field(default_factory=dict)
+    deep: Tensors = field(default_factory=dict)
     finished: bool = False
 
     def next_phase(self) -> None:
@@ -125,7 +127,7 @@ class TrainingState:
             "memory": ctx.memory.data,
         }
         tensors = _under("weights", ctx.model.state_dict()) | _under("memory", ctx.memory.tensors)
-        tensors |= _under("optimiser", self._moments())
+        tensors |= _under("optimiser", self._moments()) | _under("deep", self.deep)
         if self.best is not None:
             dice, snapshot = self.best
             document["best"] = {"dice": dice, "memory": snapshot.memory.data}
@@ -148,6 +150,7 @@ class TrainingState:
                 Snapshot(_part("best", tensors), MethodState(_part("best_memory", tensors), best["memory"])),
             ),
             moments=_part("optimiser", tensors),
+            deep=_part("deep", tensors),
             finished=document["finished"],
         )
 

@@ -33,6 +33,7 @@ from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.methods.base.context import StepContext
+from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.progress import Phase, Stop, going_on
 from IncrementalSegLib.reports.page import check_report
 from IncrementalSegLib.reports.retention import write_retention_page
@@ -87,11 +88,13 @@ def run_step(
 
 def _run(setup: StepSetup, run: RunSettings, asked: Json, resuming: bool) -> StepResult:
     began = time.monotonic()
-    data = read_step_data(setup.request, setup.preset, setup.settings, setup.progress, setup.reader)
+    plan = Plan.model_validate(asked["plan"]) if "plan" in asked else None  # another one may fit the memory now
+    data = read_step_data(setup.request, setup.preset, setup.settings, setup.progress, setup.reader, plan)
     ctx = grow(setup, data)
     predictor = setup.predictor(ctx.model, data.plan)
     prepared = [*data.train.prepared, *data.held_out.prepared, *data.unlabelled.prepared]
-    checkpoints, group = Checkpoints(setup.request, asked, setup.runtime, prepared), setup.runtime.group
+    kept = asked | {"plan": data.plan.model_dump(mode="json")}
+    checkpoints, group = Checkpoints(setup.request, kept, setup.runtime, prepared), setup.runtime.group
     checkpoints.check_group()
     state = checkpoints.read(ctx) if resuming else None
     if state is None and group.leads:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from IncrementalSegLib.engine.parallel.sharding import sharded
+from IncrementalSegLib.engine.parallel.sharding import sharded, whole_batch
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.step.accumulation import double_micro_batches, micro_batches
+from IncrementalSegLib.engine.step.deep_supervision import DeepSupervision
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.state import Snapshot, TrainingCurve, TrainingState
 from IncrementalSegLib.evaluation.verdicts import HARDLY_LEARNED
@@ -53,6 +56,7 @@ class Trainer:
             minute, and at the end.
         state: State of an interrupted training; by default a new one.
         sources: How often a batch comes from each pool; by default as the method says.
+        deep: Deep supervision; ``None``: the finest level alone is supervised.
     """
 
     def __init__(
@@ -68,12 +72,17 @@ class Trainer:
         checkpoint: Callable[[TrainingState], None] = lambda state: None,
         state: TrainingState | None = None,
         sources: Mapping[Source, float] | None = None,
+        deep: DeepSupervision | None = None,
     ) -> None:
-        self.sources = sources
+        self.sources, self.deep = sources, deep
         self.method, self.ctx, self.pools, self.preset = method, ctx, pools, preset
         self.runtime, self.validate, self.progress, self.checkpoint = runtime, validate, progress, checkpoint
         self.group = runtime.group
         self.state = state or TrainingState(TrainingCurve(planned=steps))
+        if deep is not None:
+            if self.state.deep:
+                deep.load_state_dict(self.state.deep)
+            self.state.deep = deep.state_dict()  # the same memory
         self._every = max(1, -(-self.curve.planned // preset.evaluations))
         self._saved = time.monotonic()
 
@@ -193,7 +202,7 @@ class Trainer:
         while True:
             optimiser.zero_grad(set_to_none=True)
             try:
-                terms = self._backward(batch)
+                terms = self._backward(batch, None if phase.trains == "new_outputs" else self.deep)
                 break
             except torch.OutOfMemoryError:
                 more = double_micro_batches(self.curve.accumulate, len(batch.image))
@@ -203,19 +212,23 @@ class Trainer:
                 self.method.retry_batch(self.ctx)
             if self.runtime.device.type == "cuda":
                 torch.cuda.empty_cache()
-        self.group.average_gradients(self.ctx.model.parameters())
+        self.group.average_gradients(self._trained())
         self.method.after_backward(self.ctx)
         optimiser.step()
         self.method.after_update(self.ctx)
         return terms
 
-    def _backward(self, batch: Batch) -> dict[str, Tensor]:
+    def _backward(self, batch: Batch, deep: DeepSupervision | None) -> dict[str, Tensor]:
         """Add up the gradients of a batch, in as many parts as the memory asks for, and return the loss terms."""
         sums: dict[str, Tensor] = {}
         most = max(1, len(batch.image) // self.group.size)  # each process has an item of each part
         for share, part in micro_batches(batch, min(self.curve.accumulate, most)):
-            with self.runtime.autocast(), sharded(self.group, self.ctx.model, self.ctx.teacher_model):
+            watched = nullcontext() if deep is None else deep.watching()
+            with self.runtime.autocast(), sharded(self.group, self.ctx.model, self.ctx.teacher_model), watched:
                 terms = self.method.training_loss(part, self.ctx)
+                if deep is not None:
+                    weight = self.method.label_share(part, self.ctx)
+                    terms = deep.added(terms, part, self.ctx, weight, partial(whole_batch, self.group))
             total = torch.stack(list(terms.values())).sum()
             (total * share).backward()
             for name, term in terms.items():
@@ -238,6 +251,8 @@ class Trainer:
     def optimiser(self, phase: TrainingPhase) -> torch.optim.Optimizer:
         """Return a fresh optimiser for a phase; in later steps new outputs may learn at a rate of their own."""
         groups: list[dict[str, Any]] = [{"params": list(self._parameters(phase))}]
+        if self.deep is not None and phase.trains != "new_outputs":
+            groups[0]["params"] += self.deep.parameters()
         factor = self.method.options.new_rate
         if factor != 1.0 and self.ctx.teacher_model is not None:
             own = {id(item) for name in self.ctx.new for item in self.ctx.model.output.part(name).parameters()}
@@ -272,6 +287,10 @@ class Trainer:
             model.requires_grad_(False)
             return list(own_parts(model, self.ctx.new).requires_grad_().parameters())
         return [parameter for item in self.ctx.new for parameter in model.output.part(item).parameters()]
+
+    def _trained(self) -> list[nn.Parameter]:
+        """Return the parameters of the model and of the deep supervision."""
+        return [*self.ctx.model.parameters(), *([] if self.deep is None else self.deep.parameters())]
 
     def _train_mode(self, phase: TrainingPhase) -> None:
         """Switch to training what the phase trains, with running statistics frozen where it asks for it."""

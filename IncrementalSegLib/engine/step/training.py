@@ -11,6 +11,7 @@ from IncrementalSegLib.engine.parallel.launch import LostProcessError
 from IncrementalSegLib.engine.settings import RunSettings
 from IncrementalSegLib.engine.step.checkpoints import Checkpoints
 from IncrementalSegLib.engine.step.data import StepData
+from IncrementalSegLib.engine.step.deep_supervision import DeepSupervision
 from IncrementalSegLib.engine.step.monitor import OldStructures, TrainingMonitor
 from IncrementalSegLib.engine.step.pools import Sources, build_pools
 from IncrementalSegLib.engine.step.setup import StepSetup
@@ -86,6 +87,7 @@ def build_trainer(
         progress=setup.progress,
         checkpoint=checkpoint,
         state=state,
+        deep=DeepSupervision.of(ctx),
     )
 
 

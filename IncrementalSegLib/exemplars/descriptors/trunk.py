@@ -46,7 +46,7 @@ class TrunkDescriptor:
         was_training = self.model.training
         self.model.eval()
         try:
-            padded = pad_to_multiple(image, self.model.config.multiple)
+            padded = pad_to_multiple(image, self.model.config.multiple, self.model.config.multiples)
             features: Features = self.model.trunks[self.trunk](padded)
         finally:
             self.model.train(was_training)

@@ -158,6 +158,11 @@ class DistillingHeads(IncrementalHeads[DistillingOptionsT]):
             terms["distillation"] = old_share * self._distil(logits[:, len(taught) :], batch, old, ctx)
         return terms
 
+    def label_share(self, batch: Batch, ctx: StepContext) -> float:
+        """Return alpha where old heads are distilled too."""
+        taught = ctx.new if batch.source == "new" else ()
+        return self._shares(bool(taught), not set(self.distilled(ctx)) <= set(taught))[0]
+
     def distilled(self, ctx: StepContext) -> tuple[StructureId, ...]:
         """Return the structures of the teacher; an improved structure is distilled on its exemplars alone."""
         return ctx.teacher_model.structures if ctx.teacher_model is not None else ()

@@ -43,6 +43,9 @@ class MethodOptions(SelectionOptions):
 
 OptionsT = TypeVar("OptionsT", bound=MethodOptions)
 
+LABEL_TERMS = frozenset({"cross_entropy", "dice"})
+"""Names that methods give to the terms by which labels teach."""
+
 
 @dataclass(frozen=True)
 class TrainingPhase:
@@ -122,6 +125,10 @@ class Method(ABC, Generic[OptionsT]):
     @abstractmethod
     def training_loss(self, batch: Batch, ctx: StepContext) -> dict[str, Tensor]:
         """Return the named terms of the loss (scalars); the engine sums, logs and back-propagates them."""
+
+    def label_share(self, batch: Batch, ctx: StepContext) -> float:
+        """Return the weight of the terms of the labels in the loss of a batch."""
+        return 1.0
 
     def required(self) -> frozenset[str]:
         """Return what second and later steps need with these options: ``needs``, or more."""

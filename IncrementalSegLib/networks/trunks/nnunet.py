@@ -2,8 +2,8 @@
 
 Built from a :class:`~IncrementalSegLib.networks.config.Topology` and torch alone: the package that nnU-Net takes them
 from, dynamic-network-architectures, requires timm and with it torchvision, which neither network uses.  Parameters
-have the names that nnU-Net gives them, so that its weights fit.  Deep supervision is left out, and the last
-convolution is the model's output.  Channel dropout before the decoder and before the output is our addition, for
+have the names that nnU-Net gives them, so that its weights fit.  The last convolution is the model's output, and those
+of deep supervision belong to a training.  Channel dropout before the decoder and before the output is our addition, for
 teaching and Monte Carlo passes; a prediction has none.
 """
 
@@ -58,10 +58,16 @@ class Convolution(nn.Module):
 
 
 class Convolutions(nn.Module):
-    """Convolutions of one stage; the first one has the stride."""
+    """Convolutions of one stage; the first one has the stride.
+
+    Attributes:
+        filters: Channels of its map.
+        kernel: Kernel size.
+    """
 
     def __init__(self, count: int, inputs: int, outputs: int, kernel: Sizes, stride: Sizes, form: Topology) -> None:
         super().__init__()
+        self.filters, self.kernel = outputs, kernel
         once = (1,) * len(kernel)
         steps = [(inputs, stride), *[(outputs, once)] * (count - 1)]
         self.convs = nn.Sequential(
@@ -217,7 +223,7 @@ class NnUNet(nn.Module):
 
     dimension: ClassVar[Dimension]
     random_encoder: ClassVar[bool] = False
-    adopted: ClassVar[bool] = True
+    adopted: ClassVar[bool] = False
     Form: ClassVar[type[Topology]] = Topology
 
     def __init__(self, config: SegmenterConfig, second: Sequence[int] | None = None) -> None:
@@ -231,12 +237,22 @@ class NnUNet(nn.Module):
         if not isinstance(form, Topology) or not fits:
             raise ModelError(
                 f"The network {config.network} cannot be made: its form is not given, or of other stages.",
-                "It comes from the plans of nnU-Net.",
-                "Choose another network, or adopt a model of nnU-Net.",
+                "It comes from the plan of a model.",
+                "Teach a new model with it, or adopt a model of nnU-Net.",
             )
         self.decoder_channels = form.members * (config.widths if second is None else second)[0]
         self.members = nn.ModuleList(Member(config.channels, config.widths, form, second) for _ in range(form.members))
         self.drop = ChannelDropout(config.dropout)
+        if form.deep:
+            self._initialise(form.slope)
+
+    def _initialise(self, slope: float) -> None:
+        """Draw the weights of convolutions as nnU-Net does (He et al., ICCV 2015), with biases of zero."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+                nn.init.kaiming_normal_(module.weight, a=slope)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def second_half(self, widths: Sequence[int]) -> Self:
         """Return freshly initialised decoders for the maps of this network's encoders.
@@ -260,6 +276,11 @@ class NnUNet(nn.Module):
     def forward(self, image: Tensor) -> Features:
         """Return the features of ``(B, C, *S)``; sizes must be multiples of the product of the strides."""
         return self.decode(self.encode(image))
+
+    @property
+    def decoders(self) -> list[Decoder]:
+        """The decoder of each member."""
+        return [member.decoder for member in self._members]
 
     @property
     def _members(self) -> list[Member]:

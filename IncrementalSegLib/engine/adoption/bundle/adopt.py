@@ -31,10 +31,10 @@ from IncrementalSegLib.engine.adoption.checkpoint import read_weights
 from IncrementalSegLib.engine.adoption.forms import first_fault
 from IncrementalSegLib.engine.adoption.labels import structures_of
 from IncrementalSegLib.engine.adoption.refusal import refused
-from IncrementalSegLib.engine.adoption.translation import DROPOUT
 from IncrementalSegLib.errors import ModelError, OptionError
 from IncrementalSegLib.names import name_key, plain, tame
 from IncrementalSegLib.networks.config import SegmenterConfig
+from IncrementalSegLib.networks.dropout import DROPOUT
 from IncrementalSegLib.networks.monai_trunk import MonaiForm, MonaiTrunk
 from IncrementalSegLib.preprocessing.bundle import BundleRules
 from IncrementalSegLib.preprocessing.plan import Plan

@@ -234,7 +234,7 @@ def test_a_method_that_needs_mean_features_gets_them_from_scans(teach, tmp_path)
     assert len(teach(LABELS, "pcdd").structures) == 3
 
 
-def test_nothing_else_makes_a_network_of_nnunet(tmp_path):
+def test_nothing_else_makes_a_network_of_monai(tmp_path):
     write_phantom_dataset(tmp_path / "data", 2, scanner="A", structures=["humerus"], seed=1, size=(4, 16, 16))
     with pytest.raises(OptionError, match="cannot be taught from the start"):
-        learn(tmp_path / "model", tmp_path / "data", "humerus", network="nnunet3d", method="mib", device="cpu")
+        learn(tmp_path / "model", tmp_path / "data", "humerus", network="monai-unet3d", method="mib", device="cpu")

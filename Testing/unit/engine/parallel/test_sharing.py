@@ -2,10 +2,13 @@
 
 import pytest
 from every_method import METHODS
-from ranks import ask
+from ranks import DEEP, ask
 
 FEW = ("lwfseg", "replay", "pcdd", "clis")
 """Heads, exemplars with labels, class means over the batch, and kernels that are drawn once for a batch."""
+
+SUPERVISED = f"{DEEP}lwfseg"
+"""Coarser levels of a decoder, which learn labels of the whole batch."""
 
 TRAINED = ("lwfseg", "pcdd")
 
@@ -16,7 +19,13 @@ more than 0.05."""
 
 @pytest.fixture(scope="module")
 def answers():
-    return ask(2, "messages", "exemplars", f"gradients:2,{','.join(FEW)}", *(f"training:{name},20" for name in TRAINED))
+    return ask(
+        2,
+        "messages",
+        "exemplars",
+        f"gradients:2,{','.join((*FEW, SUPERVISED))}",
+        *(f"training:{name},20" for name in TRAINED),
+    )
 
 
 def test_what_processes_tell_each_other(answers):
@@ -37,7 +46,7 @@ def test_exemplars_are_scored_by_all_and_the_same_are_chosen(answers):
         assert found["passes"] == [*alone, *shares[rank]]
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", [*FEW, SUPERVISED])
 def test_gradients_are_those_of_one_process(answers, name):
     for found in answers:
         assert not far(found[2][name]), found[2][name]

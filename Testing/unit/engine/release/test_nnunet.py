@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 from nnunet_folders import LABELS, REGIONS, configuration, dataset, plans, write_trained
+from tiny import small_quick
 
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
 from IncrementalSegLib.engine.documents import FORMS
@@ -76,6 +77,22 @@ def test_a_released_model_is_the_same_when_it_is_adopted_again(kind, tmp_path):
     assert len(folds) == len(KINDS[kind].get("folds", "1"))
     for path in folds:
         assert (first / path).read_bytes() == (second / path).read_bytes()
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_a_model_that_was_taught_from_the_start_is_the_same_when_it_is_adopted(dimension, tmp_path):
+    write_phantom_dataset(tmp_path / "data", 3, scanner="A", structures=["humerus"], seed=1, size=(8, 24, 24))
+    with small_quick():
+        learn(
+            tmp_path / "one", tmp_path / "data", "humerus", network=f"nnunet{dimension}d", method="mib",
+            exemplars="none", preset="quick", steps=1, device="cpu",
+        )  # fmt: skip
+    adopt_nnunet(release_nnunet(tmp_path / "one", tmp_path / "out").folder, tmp_path / "two")
+    one, two = loaded(tmp_path / "one"), loaded(tmp_path / "two")
+    assert one.plan == two.plan
+    assert one.record.structures.names == two.record.structures.names
+    for mine, other in zip(one.segmenter.state_dict().values(), two.segmenter.state_dict().values(), strict=True):
+        assert torch.equal(mine, other)
 
 
 def test_labels_channels_and_weights_are_those_of_the_original(tmp_path):
