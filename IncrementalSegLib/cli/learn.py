@@ -114,8 +114,9 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
         f"{duration(record.seconds)})."
     )
     _show_choices(record)
-    if record.step["held_out"]:
-        say(f"Held out: {', '.join(entry['case'] for entry in record.step['held_out'])}.")
+    for what, cases in zip(("Held out", "Judging older structures"), _judging(record), strict=True):
+        if cases:
+            say(f"{what}: {', '.join(cases)}.")
     if made["unjudged"]:
         say(f"No held-out scan shows {', '.join(made['unjudged'])}: no later step can measure whether it is kept.")
     if result.report.rows:
@@ -139,6 +140,14 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
             f"Hardly learned: {values}{one}. {used if record.accepted else ''}More --steps, or --improve once the "
             "version is in use, may help; `incrementalseg check` looks at the labels."
         )
+
+
+def _judging(record: VersionRecord) -> tuple[list[str], list[str]]:
+    """Return the cases that were held out of the data of a step, and those of --judge."""
+    found: tuple[list[str], list[str]] = [], []
+    for entry in record.step["held_out"]:
+        found[not set(entry["looked_for"]) & set(record.step["taught"])].append(entry["case"])
+    return found
 
 
 def _show_choices(record: VersionRecord) -> None:

@@ -15,7 +15,10 @@ from pydantic.fields import FieldInfo
 from IncrementalSegLib.cli.words import flag
 from IncrementalSegLib.options import Options, fields_of
 
-_METAVARS = {"cases": "FILE|a,b,c", "method": "M", "network": "NAME", "option": "k=v", "text_embeddings": "FILE"}
+_METAVARS = {
+    "cases": "FILE|a,b,c", "judge": "DATA", "judge_structures": "NAMES", "method": "M", "network": "NAME",
+    "option": "k=v", "text_embeddings": "FILE",
+}  # fmt: skip
 _KINDS: dict[Any, str] = {int: "N", float: "POINTS", Path: "FOLDER"}
 _TYPED = (bool, int, float, str, Path)
 _UNIONS = (Union, UnionType)

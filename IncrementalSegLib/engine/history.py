@@ -83,6 +83,12 @@ class History:
         """Return the history with one more step."""
         return History((*self.steps, entry))
 
+    def with_judges(self, entries: Sequence[Json]) -> History:
+        """Return the history with further scans that judge what is kept, by their entries."""
+        if not entries:
+            return self
+        return self.with_step(step_entry({"number": self.number, "taught": []}, (), entries))
+
     def to_json(self) -> Json:
         """Return the document of a version."""
         return {"steps": list(self.steps)}

@@ -106,6 +106,20 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
             "methods that distil the previous model on them.",
         ),
     ] = None
+    judge: Annotated[
+        str | Path | None,
+        Field(
+            description="Labelled scans of older structures, a data set. They judge in the gate whether these are "
+            "kept, now and in later steps, and never train.",
+        ),
+    ] = None
+    judge_structures: Annotated[
+        str | None,
+        Field(
+            description='Older structures that the scans of judge show: "femur, tibia=LABEL IN DATA"; by default those '
+            "whose names are labels there."
+        ),
+    ] = None
     text_embeddings: Annotated[
         str | Path | None,
         Field(
@@ -172,7 +186,7 @@ class StepSettings(DeviceSettings, ReadingSettings, CaseSettings):
 _RECORDED = {
     "preset", "steps", "exemplars", "seed", "accept", "retention", "limits", "normalisation", "strict"
 }  # fmt: skip
-_PATHS = ("unlabelled", "text_embeddings")
+_PATHS = ("unlabelled", "judge", "text_embeddings")
 _ELSEWHERE = {"cases", "device"}  # a checkpoint lists the cases, and a step may continue elsewhere
 
 

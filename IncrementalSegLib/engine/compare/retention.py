@@ -29,7 +29,7 @@ from IncrementalSegLib.reports.slices import SHOWN, SliceRow, by_loss
 from IncrementalSegLib.sampling.cases import Notes
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.reading import CaseReader
-from IncrementalSegLib.store.versions import ModelFolder, open_model
+from IncrementalSegLib.store.versions import ModelFolder, VersionRecord, open_model
 from IncrementalSegLib.structures import StructureList
 from IncrementalSegLib.types import DeviceName, Json, StructureId
 from IncrementalSegLib.volumes.notes import counted
@@ -166,7 +166,7 @@ def compare_pictures(
     before, after = (loader(folder, runtime, number).predictor(runtime) for number in (record.parent, record.number))
     scorer = Scorer(before, after)
     exemplars = read_exemplars(folder, record.parent)
-    scans = _scans(folder, record.parent, {case for _, case in chosen})
+    scans = _scans(folder, record, {case for _, case in chosen})
     shown: list[Json] = []
     for done, (row, case) in enumerate(chosen):
         progress(Phase.DRAWING, done / len(chosen))
@@ -221,14 +221,15 @@ def _worst(row: StructureRow, most: int) -> Sequence[str]:
     return [after.case for _, after in by_loss(pairs)[:most]]
 
 
-def _scans(folder: ModelFolder, parent: int, cases: set[str]) -> dict[tuple[StructureId, str], RetentionScan]:
-    """Find scans as the gate did; the others are not read."""
-    history, known = History.of(folder, parent), folder.record(parent).structures.ids
+def _scans(folder: ModelFolder, record: VersionRecord, cases: set[str]) -> dict[tuple[StructureId, str], RetentionScan]:
+    """Find scans as the gate of a step did; the others are not read."""
+    assert record.parent is not None
+    history, known = History.of(folder, record.number), folder.record(record.parent).structures.ids
     only = {
         entry["sha256"]
         for entry, _ in last_entries(history, known)
         if any(case.startswith(entry["case"]) for case in cases)  # two of one name were told apart
     }
-    copies = RetentionCopies.of(folder, parent)
+    copies = _copies(folder, record.number, record.parent)
     found = find_retention_scans(history, known, copies, trained=history.trained, only=only)
     return {(item, scan.case): scan for scan in found.scans for item in scan.structures}

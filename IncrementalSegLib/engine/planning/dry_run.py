@@ -221,7 +221,7 @@ class DryRun:
         """Return the seconds of the gate, from a few of the scans that will judge."""
         if ctx.teacher_model is None:
             return 0.0
-        history, factor = _few_judges(self.request.history)
+        history, factor = _few_judges(self.request.judging)
         seconds, _ = self._timed(lambda: judge_step(self.setup, ctx, predictor, exemplars, history))
         return seconds * factor
 

@@ -90,6 +90,7 @@ def read_step_data(
         IncrementalSegError: A scan cannot be read or does not fit, or a structure has no voxel.
     """
     history, plan = request.history, plan or model_plan(request, preset, reader, settings.normalisation)
+    request.judges.read(plan, progress, strict=settings.strict)
     read = _Reading(request, plan, progress, reader)
     training, held_out = split(request.cases.cases, settings.seed, history.trained, history.held_out, read.present)
     read.all([*training, *held_out])

@@ -15,6 +15,7 @@ from IncrementalSegLib.engine.carried import can_rehearse, without_memory, witho
 from IncrementalSegLib.engine.choice import choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
 from IncrementalSegLib.engine.settings import StepSettings
+from IncrementalSegLib.engine.step.judges import Judges, find_judges
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.engine.step.unlabelled import find_unlabelled, warn_of_forgetting
 from IncrementalSegLib.errors import CommandRef, Hint, MissingNeedError, ModelError, OptionError, OptionRef
@@ -49,6 +50,7 @@ class StepRequest:
         history: The steps before.
         weights: Weights of the descriptor that compares content, or ``None`` for the trunk.
         unlabelled: Cases of earlier domains without labels, for methods that draw them.
+        judges: Scans that judge older structures in the gate.
         text: Text embedding of each new structure, where the method reads names.
         why: Reasons for the method, where nobody named one.
         id: Uuid of the step as 32 hexadecimal digits; a resumed step keeps it.
@@ -66,6 +68,7 @@ class StepRequest:
     history: History
     weights: Path | None
     unlabelled: tuple[Case, ...] = ()
+    judges: Judges = field(default_factory=Judges)
     text: Mapping[StructureId, TextEmbedding] = field(default_factory=dict)
     why: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -74,6 +77,11 @@ class StepRequest:
     def step(self) -> int:
         """Number of the step, from 1; improvements count."""
         return self.history.number + 1
+
+    @property
+    def judging(self) -> History:
+        """The history whose held-out scans judge in the gate: with those of ``judges``."""
+        return self.history.with_judges(self.judges.entries)
 
 
 def resolve(
@@ -118,6 +126,7 @@ def resolve(
         _warn_of_lost_guarantee(chosen, parent)
     if asked.improve and asked.unlabelled is None and chosen.draws_unlabelled:
         warn_of_forgetting([item.name for item in taught])
+    judges = find_judges(asked, known, dataset.cases, history)
     network = asked.network or (parent.architecture["config"]["network"] if parent is not None else "unet2d")
     if find("network", network).adopted and parent is None:
         raise OptionError(
@@ -137,7 +146,8 @@ def resolve(
         network=network,
         history=history,
         weights=descriptor_weights(chosen.options),
-        unlabelled=find_unlabelled(asked.unlabelled, chosen, history),
+        unlabelled=find_unlabelled(asked.unlabelled, chosen, history.with_judges(judges.entries)),
+        judges=judges,
         text=_text(chosen, [item for item in taught if item.name not in known], asked.text_embeddings, parent),
         why=tuple(why),
     )

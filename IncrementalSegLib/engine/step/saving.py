@@ -56,8 +56,9 @@ def save(
     """
     lineage = _lineage(request, curve) | settings.recorded | step | {"unjudged": list(data.unjudged)}
     trained = [*data.train.entries, *data.unlabelled.entries]  # these must never judge a later step either
+    judging = [*data.held_out.entries, *request.judges.entries]
     training, held_out = (
-        [{name: entry[name] for name in _PLAIN} for entry in entries] for entries in (trained, data.held_out.entries)
+        [{name: entry[name] for name in _PLAIN} for entry in entries] for entries in (trained, judging)
     )
     record = VersionRecord(
         parent=request.parent.number if request.parent is not None else None,
@@ -74,6 +75,8 @@ def save(
     copies = RetentionCopies.of(request.folder) if request.folder is not None else RetentionCopies()
     for case in data.held_out.cases if settings.retention == "copy" else ():
         copies = copies.with_case(case, request.structure_of)
+    for case in request.judges.cases if settings.retention == "copy" else ():
+        copies = copies.with_case(case, request.judges.structure_of)
     kept = {"exemplars": ctx.exemplars.to_files(), "prototypes": ctx.prototypes.to_files(), COPIES: copies.to_files()}
     tensors = {
         "weights": {name: tensor.contiguous() for name, tensor in ctx.model.state_dict().items()},
@@ -85,7 +88,7 @@ def save(
         "selection": selection,
         RETENTION: report.to_json(),
         DOMAIN: data.domain.to_json(),
-        DOCUMENT: request.history.with_step(step_entry(lineage, trained, data.held_out.entries)).to_json(),
+        DOCUMENT: request.history.with_step(step_entry(lineage, trained, judging)).to_json(),
     } | {kind: document for kind, (document, _) in kept.items()}
     return request.target.write(record, tensors, documents)
 

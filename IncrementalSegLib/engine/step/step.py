@@ -135,7 +135,7 @@ def _finish(
     selection = _prepare_next(setup, ctx, data, predictor)
     scores = _scores(predictor, data, ctx)
     pictures: Pictures | None = {} if report is not None else None
-    retention = judge_step(setup, ctx, predictor, earlier, request.history, pictures)
+    retention = judge_step(setup, ctx, predictor, earlier, request.judging, pictures)
     setup.progress(Phase.SAVING, 0.0)
     record = save(
         request,

@@ -91,6 +91,11 @@ CASES = [
     ((*LEARN, "data", "--method", "lwfseg", "--option", "alpa=1"), REFUSED, "Did you mean 'alpha'"),
     ((*LEARN, "data", "--method", "lwfseg", "--option", "alpha=2"), REFUSED, "alpha='2' of lwfseg"),
     ((*LEARN, "data", "--network", "unet3d"), REFUSED, "network is unet2d"),
+    (
+        (*LEARN, "data", "--judge", "data"),
+        REFUSED,
+        r"to judge, or patients of one name.*with --cases.*scans of --judge",
+    ),
     (("learn", "new", *LEARN[2:], "data", "--network", "unet4d"), REFUSED, "no network called 'unet4d'. Did you mean"),
     ((*LEARN, "data", "--option", "descriptor=vgg17"), REFUSED, "no descriptor called 'vgg17'"),
     ((*LEARN, "data", "--option", "descriptor_weights=nowhere.safetensors"), REFUSED, "no file nowhere"),
