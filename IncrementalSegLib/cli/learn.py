@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +21,7 @@ from IncrementalSegLib.engine.parallel.launch import run_together, speaks, start
 from IncrementalSegLib.engine.settings import LearnCall, ResumeCall
 from IncrementalSegLib.errors import CommandRef, DeviceError, Hint
 from IncrementalSegLib.options import fields_of
-from IncrementalSegLib.progress import Stop, duration
+from IncrementalSegLib.progress import Progress, Stop, duration, silent
 from IncrementalSegLib.store.unfinished import Unfinished
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def command(
     """Teach MODEL new structures from labelled scans; the first step creates it."""
     if settings["devices"] > 1 and settings["nodes"] == 1 and started() is None:
         raise typer.Exit(_together(model, settings["devices"]))
-    with event_lines("learn", model) if events else progress_bar("learn") as progress, _unfinished_is_said(model):
+    with _progress(model, events) as progress, _unfinished_is_said(model):
         settings |= {
             "progress": progress,
             "on_validation": progress.on_validation if isinstance(progress, EventLines) else None,
@@ -76,6 +76,13 @@ def command(
         _show(result, model, settings.get("report"))
     if result.record.held_back_by and not result.record.accepted:
         raise typer.Exit(HELD_BACK)
+
+
+def _progress(model: Path, events: bool) -> AbstractContextManager[Progress]:
+    """Return a context in which progress is shown, by one process alone."""
+    if not speaks():
+        return nullcontext(silent)
+    return event_lines("learn", model) if events else progress_bar("learn")
 
 
 def _together(model: Path, count: int) -> int:

@@ -4,6 +4,8 @@ import pytest
 from every_method import METHODS
 from ranks import DEEP, ask
 
+pytestmark = pytest.mark.timeout(400)  # the processes load torch, on cores that others may use
+
 FEW = ("lwfseg", "replay", "pcdd", "clis")
 """Heads, exemplars with labels, class means over the batch, and kernels that are drawn once for a batch."""
 
