@@ -11,18 +11,10 @@ from torch import Tensor, nn
 
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.config import BranchConfig
-from IncrementalSegLib.networks.monai_trunk import MonaiTrunk, PlainDecoder
+from IncrementalSegLib.networks.halved import HalvedTrunk, SecondHalf
 from IncrementalSegLib.networks.output import Features
-from IncrementalSegLib.networks.trunks.nnunet import NnUNet
-from IncrementalSegLib.networks.trunks.unet import UNet
 from IncrementalSegLib.registry import find
 from IncrementalSegLib.types import Dimension
-
-Halved = UNet | NnUNet | MonaiTrunk
-"""A trunk whose second half can be made alone."""
-
-SecondHalf = Halved | PlainDecoder
-"""A branch has such a half of its own, or a decoder for the same maps."""
 
 
 class BranchOptions(BaseModel):
@@ -52,7 +44,7 @@ class Branch(nn.Module):
     Options: ClassVar[type[BranchOptions]]
     random_encoder: ClassVar[bool] = False
 
-    def __init__(self, trunk: Halved, options: Mapping[str, Any]) -> None:
+    def __init__(self, trunk: HalvedTrunk, options: Mapping[str, Any]) -> None:
         super().__init__()
         self._trunk = (trunk,)  # a tuple hides it from torch
         self.second = self.second_half(trunk, self.Options.model_validate(dict(options)))
@@ -60,7 +52,7 @@ class Branch(nn.Module):
         self.decoder_channels = self.second.decoder_channels
 
     @abstractmethod
-    def second_half(self, trunk: Halved, options: Any) -> SecondHalf:
+    def second_half(self, trunk: HalvedTrunk, options: Any) -> SecondHalf:
         """Return the second half, freshly initialised."""
 
     def encode(self, image: Tensor) -> Any:
@@ -85,7 +77,7 @@ def grow_branch(trunks: nn.ModuleList, config: BranchConfig) -> Branch:
     """
     kind: type[Branch] = find("branch", config.kind)
     trunk = trunks[config.trunk] if config.trunk < len(trunks) else None
-    if not isinstance(trunk, Halved) or trunk.random_encoder:
+    if not isinstance(trunk, HalvedTrunk) or trunk.random_encoder:
         raise ModelError(
             f"A branch {config.kind} cannot grow on trunk {config.trunk} of this network.",
             "Only U-Nets whose first half is not random carry branches, and no branch carries another one.",

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.config import NetworkForm, SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.networks.halved import HalvedTrunk, SecondHalf
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.types import Dimension
 
@@ -88,7 +89,7 @@ class MonaiForm(NetworkForm):
         return self.model_dump(mode="json", exclude_none=True)
 
 
-class MonaiTrunk(nn.Module):
+class MonaiTrunk(HalvedTrunk):
     """Base of the trunks that are networks of MONAI.
 
     Args:
@@ -113,8 +114,6 @@ class MonaiTrunk(nn.Module):
         ModelError: MONAI does not build a network of this form.
     """
 
-    dimension: ClassVar[Dimension]
-    random_encoder: ClassVar[bool] = False
     adopted: ClassVar[bool] = True
     Form: ClassVar[type[MonaiForm]]
     target: ClassVar[type[nn.Module]]
@@ -258,7 +257,7 @@ def check_size(weights: int) -> None:
         raise ValueError(f"it would have {weights:.3g} parameters; {MOST_WEIGHTS} are allowed")
 
 
-class PlainDecoder(nn.Module):
+class PlainDecoder(SecondHalf):
     """A U-Net's decoder for the maps of a network's first half: two convolutions for each level.
 
     Args:

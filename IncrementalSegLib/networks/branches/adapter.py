@@ -13,7 +13,8 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
-from IncrementalSegLib.networks.branching import Branch, BranchOptions, Halved, SecondHalf
+from IncrementalSegLib.networks.branching import Branch, BranchOptions
+from IncrementalSegLib.networks.halved import HalvedTrunk, SecondHalf
 from IncrementalSegLib.networks.low_rank import LowRankConvolution
 from IncrementalSegLib.registry import register
 
@@ -33,7 +34,7 @@ class Adapter(Branch):
 
         rank: Rank
 
-    def second_half(self, trunk: Halved, options: Options) -> SecondHalf:
+    def second_half(self, trunk: HalvedTrunk, options: Options) -> SecondHalf:
         """Return the layers of the trunk, with adapters and with copies of everything but convolutions."""
         half = trunk.second_half(trunk.config.widths)
         half.load_state_dict({name: trunk.state_dict()[name] for name in half.state_dict()})

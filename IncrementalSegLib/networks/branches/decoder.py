@@ -10,7 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from IncrementalSegLib.networks.branching import Branch, BranchOptions, Halved, SecondHalf
+from IncrementalSegLib.networks.branching import Branch, BranchOptions
+from IncrementalSegLib.networks.halved import HalvedTrunk, SecondHalf
 from IncrementalSegLib.registry import register
 
 LEAST = 4
@@ -30,7 +31,7 @@ class Decoder(Branch):
 
         width: Width
 
-    def second_half(self, trunk: Halved, options: Options) -> SecondHalf:
+    def second_half(self, trunk: HalvedTrunk, options: Options) -> SecondHalf:
         """Return the narrow decoder."""
         return trunk.second_half(
             [max(min(LEAST, width), round(width * options.width)) for width in trunk.config.widths]

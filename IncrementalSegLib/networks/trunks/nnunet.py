@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.config import SegmenterConfig, Topology
 from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.networks.halved import HalvedTrunk
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.types import Dimension
 
 Sizes = tuple[int, ...]
 
@@ -198,7 +198,7 @@ class Member(nn.Module):
         return features
 
 
-class NnUNet(nn.Module):
+class NnUNet(HalvedTrunk):
     """One or several U-Nets side by side, as a trunk.
 
     Features are those of all members, one after the other, so that an output with a share of each member's last
@@ -221,8 +221,6 @@ class NnUNet(nn.Module):
         ModelError: The configuration has no topology, or one of other axes or stages.
     """
 
-    dimension: ClassVar[Dimension]
-    random_encoder: ClassVar[bool] = False
     adopted: ClassVar[bool] = False
     Form: ClassVar[type[Topology]] = Topology
 

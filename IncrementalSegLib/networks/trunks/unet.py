@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from IncrementalSegLib.networks.config import SegmenterConfig
 from IncrementalSegLib.networks.dropout import ChannelDropout
+from IncrementalSegLib.networks.halved import HalvedTrunk
 from IncrementalSegLib.networks.output import Features
 from IncrementalSegLib.registry import register
-from IncrementalSegLib.types import Dimension
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Encoded:
     pooled: Tensor
 
 
-class UNet(nn.Module):
+class UNet(HalvedTrunk):
     """U-Net that returns its features and has no output of its own.
 
     Args:
@@ -47,8 +47,6 @@ class UNet(nn.Module):
         decoder_channels: Channels of the last decoder map.
     """
 
-    dimension: ClassVar[Dimension]
-    random_encoder: ClassVar[bool] = False
     adopted: ClassVar[bool] = False
     Form: ClassVar[None] = None
 
