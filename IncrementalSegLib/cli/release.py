@@ -52,6 +52,8 @@ def command(
     say(f"{release.folder} holds version {release.version} for {name}:")
     for name, value in release.labels.items():
         say(f"  {value} {name}")
+    for warning in release.warnings:
+        say(warning)
     if release.overlapping:
         say("In its label maps later structures are painted over earlier ones.")
     say(f"Run it: {release.command}" if release.command else "README.md says how to run it.")

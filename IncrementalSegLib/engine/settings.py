@@ -75,7 +75,9 @@ class DevicesSettings(DeviceSettings):
     devices: Annotated[
         int,
         Field(
-            ge=1, description="GPUs of each computer that train together; on a CPU processes. The result is the same."
+            ge=1,
+            description="GPUs of each computer that train together; on a CPU processes. The result is the same but for "
+            "rounding, which training amplifies.",
         ),
     ] = 1
     nodes: Annotated[

@@ -53,10 +53,16 @@ def started() -> int | None:
     if is_started_here():
         return int(os.environ[_HERE])
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        return int(os.environ["WORLD_SIZE"])
-    if "SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-        return int(os.environ["SLURM_NTASKS"])
+        return _count("WORLD_SIZE")
+    if "SLURM_STEP_ID" in os.environ:  # SLURM_NTASKS may be that of an allocation, in which a shell is one task
+        return _count("SLURM_STEP_NUM_TASKS")
     return None
+
+
+def _count(variable: str) -> int | None:
+    """Return how many processes a launcher's variable tells of; ``None`` where it tells of no other one."""
+    told = os.environ.get(variable, "")
+    return int(told) if told.isdecimal() and int(told) > 1 else None
 
 
 def speaks() -> bool:

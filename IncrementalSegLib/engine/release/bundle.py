@@ -18,7 +18,7 @@ from IncrementalSegLib.engine.adoption.bundle.writing import configuration_for, 
 from IncrementalSegLib.engine.adoption.refusal import inexpressible
 from IncrementalSegLib.engine.adoption.weights import scores_of
 from IncrementalSegLib.engine.models import LoadedModel, load
-from IncrementalSegLib.engine.release.notes import Release, card_for, readme
+from IncrementalSegLib.engine.release.notes import Release, card_for, doubts, readme
 from IncrementalSegLib.engine.release.shared import called, serving_trunk, write_folder
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import ModelError
@@ -80,6 +80,7 @@ def release_bundle(
         folds=1,
         command=f"cd {shlex.quote(target.name)} && python -m monai.bundle run {_OPTIONS}",
         license=card["license"],
+        warnings=doubts(found),
     )
     saved = io.BytesIO()
     torch.save(weights, saved)

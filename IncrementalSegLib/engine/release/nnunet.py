@@ -17,7 +17,7 @@ from IncrementalSegLib.engine.adoption.plans import NAME, check_plans, plans_for
 from IncrementalSegLib.engine.adoption.refusal import FOLD, inexpressible
 from IncrementalSegLib.engine.adoption.weights import members_of
 from IncrementalSegLib.engine.models import LoadedModel, load
-from IncrementalSegLib.engine.release.notes import Release, card_for, readme
+from IncrementalSegLib.engine.release.notes import Release, card_for, doubts, readme
 from IncrementalSegLib.engine.release.shared import called, serving_trunk, write_folder
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import ModelError
@@ -82,6 +82,7 @@ def release_nnunet(
         folds=len(members),
         command=_command(target, dataset, name, len(members)),
         license=card["license"],
+        warnings=doubts(found),
     )
     files = {
         PLANS: encode_json(plans),

@@ -30,6 +30,7 @@ class Release:
         folds: Number of folds.
         command: The command that segments with it; empty where a program is to be written around it.
         license: Terms of use; may be empty.
+        warnings: What speaks against passing the version on.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class Release:
     folds: int
     command: str
     license: str
+    warnings: tuple[str, ...]
 
 
 def card_for(found: LoadedModel, license_text: str) -> Json:
@@ -64,6 +66,18 @@ def card_for(found: LoadedModel, license_text: str) -> Json:
     return card | {"patient_data": card["patient_data"] | {"fingerprints": 0}}
 
 
+def doubts(found: LoadedModel) -> tuple[str, ...]:
+    """Return what speaks against passing a version on, sentence by sentence."""
+    record, said = found.record, list[str]()
+    status = found.folder.status(record.number)
+    if status in ("candidate", "rejected"):
+        standing = "is a candidate" if status == "candidate" else "was rejected"
+        said.append(f"Version {record.number} is not in use: it {standing}.")
+    if record.held_back_by:
+        said.append(f"The retention gate found that it harms older structures: {', '.join(record.held_back_by)}.")
+    return tuple(said)
+
+
 def readme(
     release: Release, card: Json, origin: Json, form: tuple[str, str], notes: Sequence[str], use: str = ""
 ) -> str:
@@ -78,7 +92,8 @@ def readme(
         use: How to run it, in Markdown; by default the command.
     """
     values = [f"| {value} | {escaped(name)} |" for name, value in release.labels.items()]
-    said = [_OVERLAPPING if release.overlapping else "Structures exclude each other.", *notes]
+    said = [f"**{escaped(warning)}**" for warning in release.warnings]
+    said += [_OVERLAPPING if release.overlapping else "Structures exclude each other.", *notes]
     if origin:
         said.append(
             f"The network was adopted from {escaped(origin['folder'])} ({origin['program']})"

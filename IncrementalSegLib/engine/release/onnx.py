@@ -11,7 +11,7 @@ from IncrementalSegLib.engine.adoption.refusal import inexpressible
 from IncrementalSegLib.engine.models import LoadedModel, load
 from IncrementalSegLib.engine.packages.card import escaped
 from IncrementalSegLib.engine.release.graph import INPUT, Channel, Graph, channels_of, graph_of, require_onnx
-from IncrementalSegLib.engine.release.notes import Release, card_for, readme
+from IncrementalSegLib.engine.release.notes import Release, card_for, doubts, readme
 from IncrementalSegLib.engine.release.recipe import steps_of, windows_of
 from IncrementalSegLib.engine.release.shared import called, check_tasks, write_folder
 from IncrementalSegLib.engine.runtime import start
@@ -87,6 +87,7 @@ def release_onnx(
         folds=1,
         command="",
         license=card["license"],
+        warnings=doubts(found),
     )
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(_steps(found, escaped), start=1))
     shape = " x ".join(map(str, graph.shape))

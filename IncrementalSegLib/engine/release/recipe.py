@@ -80,7 +80,7 @@ def _preparation(plan: Plan) -> list[str]:
         case rules:
             channels = [f"channel {number}: {_scheme(item)}" for number, item in enumerate(rules.intensities)]
             return [
-                "Crop to the box around all voxels that are not 0 in every channel, after holes are filled.",
+                "Crop to the box around all voxels that are not 0 in at least one channel, after holes are filled.",
                 f"Normalise the crop. {'; '.join(channels).capitalize()}.",
                 f"Resample to {_spacing(plan)}, as nnU-Net 2 does: {_splines(rules.scans)}.",
             ]
@@ -157,15 +157,19 @@ def _windows(plan: Plan) -> str:
 
 def _back(plan: Plan) -> list[str]:
     activated = "Make probabilities of the scores: see the kind of each channel of the output."
-    home = "Resample to the scan's own grid"
+    cut = "Cut the padding off"
     match plan.rules:
         case None:
-            return [f"{home}, {_OWN_RESAMPLING}."]
+            steps = [f"{cut}. Resample to the size of the turned scan, {_OWN_RESAMPLING}."]
         case BundleRules() as rules:
-            back = f"{home}, {'by the nearest sample' if rules.nearest else 'linearly'}, at the same places."
-            return [activated, back] if rules.resampled == "probabilities" else [back, activated]
+            how = "by the nearest sample" if rules.nearest else "linearly"
+            home = f"{cut}. Resample to the size of the turned scan, {how}, at the same places."
+            steps = [activated, home] if rules.resampled == "probabilities" else [home, activated]
         case Rules() as rules:
-            return [f"{home}: {_splines(rules.scores)}.", activated]
+            steps = [f"{cut}. Resample to the size of the crop: {_splines(rules.scores)}.", activated]
+    if plan.rules is not None and plan.rules.cropped:
+        steps.append("Put the crop back to its place; no structure lies outside of it.")
+    return [*steps, "Undo the first step: flip and permute the axes back."]
 
 
 def _decision(names: Sequence[str], exclusive: Sequence[bool]) -> list[str]:

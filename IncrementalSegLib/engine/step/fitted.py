@@ -40,6 +40,13 @@ def within_memory(preset: Preset, runtime: Runtime) -> Preset:
         known = free_memory()
         free = None if known is None else known / _ON_A_CPU
     memory = preset.memory if free is None else min(preset.memory, free / 1e9)
+    if memory < preset.memory:
+        log.warning(
+            "The network is planned for the %.2g GB of memory that are free now, not for %.2g GB: its spacing may be "
+            "coarser and its patch smaller, for good.",
+            memory,
+            preset.memory,
+        )
     return replace(preset, memory=runtime.group.told(memory))
 
 

@@ -48,11 +48,11 @@ class Judges:
         Raises:
             DataError: A scan cannot be read or does not fit the model, or with ``strict`` has a note.
         """
-        reader = CaseReader(strict=strict)
+        reader, shown = CaseReader(strict=strict), set[str]()
         for done, case in enumerate(self.cases):
             progress(Phase.READING, done / len(self.cases))
             try:
-                volume, _ = reader.read(case)
+                volume, masks = reader.read(case)
                 plan.check(volume, f"The case {case.id!r}")
             except DataError as error:
                 raise type(error)(
@@ -60,6 +60,9 @@ class Judges:
                     error.why,
                     Hint("Take it out of the scans of ", OptionRef("judge"), "."),
                 ) from error
+            shown |= {name_key(label) for label, mask in masks.items() if mask.any()}
+        if unseen := [label for label in self.structure_of if name_key(label) not in shown]:
+            log.warning("No scan that is to judge shows %s: that it is kept is not measured on them.", _listed(unseen))
         reader.finish()
 
 

@@ -55,7 +55,8 @@ def test_an_interrupted_step_goes_on_to_the_same_bits_whatever_memory_is_free(
 
 
 @pytest.mark.parametrize(("free", "memory"), [(None, 0.2), (1 << 40, 0.2), (100_000_000, 0.025)])
-def test_the_budget_is_not_more_than_the_free_memory(free, memory, monkeypatch):
+def test_the_budget_is_not_more_than_the_free_memory(free, memory, monkeypatch, caplog):
     monkeypatch.setattr(fitted, "free_memory", lambda: free)
     preset = fitted.within_memory(find_preset("quick", 3), start("cpu"))
     assert np.isclose(preset.memory, memory)
+    assert ("0.025 GB of memory that are free now, not for 0.2 GB" in caplog.text) == (memory < 0.2)

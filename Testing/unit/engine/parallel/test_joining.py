@@ -15,7 +15,7 @@ from IncrementalSegLib.errors import DeviceError, MissingNeedError, OptionError
 LAUNCHERS = {
     "the command": ({"INCREMENTALSEG_PROCESSES": "4", "RANK": "1"}, 4),
     "torchrun": ({"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "8", "RANK": "3"}, 8),
-    "srun": ({"SLURM_STEP_ID": "0", "SLURM_NTASKS": "6", "SLURM_PROCID": "5"}, 6),
+    "srun": ({"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "6", "SLURM_PROCID": "5"}, 6),
 }
 
 
@@ -48,9 +48,21 @@ def test_processes_of_a_launcher_are_counted(name, monkeypatch):
         check_devices("cpu", 1, 1)
 
 
-def test_an_allocation_without_srun_starts_nothing(monkeypatch):
-    monkeypatch.setenv("SLURM_NTASKS", "4")
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"SLURM_NTASKS": "4"},
+        {"SLURM_STEP_ID": "4294967290", "SLURM_STEP_NUM_TASKS": "1", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"},
+        {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": ""},
+        {"TORCHELASTIC_RUN_ID": "none"},
+    ],
+    ids=["an allocation", "a shell in it", "an empty variable", "a missing variable"],
+)
+def test_variables_that_a_launcher_left_start_nothing(left, monkeypatch):
+    for key, value in left.items():
+        monkeypatch.setenv(key, value)
     assert started() is None
+    assert start("cpu").group.size == 1
 
 
 def test_more_gpus_than_there_are(monkeypatch):

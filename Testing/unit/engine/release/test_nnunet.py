@@ -231,6 +231,23 @@ def test_a_new_structure_becomes_a_label_or_a_region(labels, grown, tmp_path):
     torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6)  # two scores of a region became their difference
 
 
+def test_a_version_that_harms_is_released_with_a_warning(grown, tmp_path):
+    model = grown(LABELS)
+    assert release_nnunet(model, tmp_path / "plain", number=1).warnings == ()
+    folder = open_model(model)
+    record = replace(folder.record(2), parent=2, held_back_by=("anterior",), accepted=False)
+    tensors = {kind: folder.tensors(kind, 2) for kind in ("weights", "prototypes", "exemplars", "memory")}
+    with folder.writing():
+        folder.write(record, tensors, {kind: folder.document(kind, 2) for kind in FORMS if kind != "record"})
+    release = release_nnunet(model, tmp_path / "harmful", number=3)
+    assert release.warnings == (
+        "Version 3 is not in use: it is a candidate.",
+        "The retention gate found that it harms older structures: anterior.",
+    )
+    notes = (release.folder / "README.md").read_text("utf-8")
+    assert all(warning in notes for warning in release.warnings)
+
+
 def test_a_network_of_its_own_is_refused_with_a_way_out(grown, tmp_path):
     model = grown(REGIONS, own_trunk=True)
     with pytest.raises(ModelError, match=r"Version 2 of .* humerus has .* branch of its own.* remove humerus"):

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import SimpleITK as sitk
 from tiny import FEW, changed, spelled
 
 from IncrementalSegLib.engine.compare.retention import gate
@@ -88,3 +89,12 @@ def test_a_scan_that_cannot_be_read_is_refused_before_the_training(small_presets
     with pytest.raises(DataError, match=r"(?s)A scan that is to judge cannot be used.*Take it out of the scans"):
         learn(model, data / "scapula", "scapula", judge=damaged, **STEP)
     assert open_model(model).newest == 1
+
+
+def test_scans_that_show_nothing_of_a_structure_are_named(small_presets, model, data, judges, tmp_path, caplog):
+    empty = shutil.copytree(judges, tmp_path / "empty")
+    for case in open_data(empty).cases:
+        image = sitk.ReadImage(case.label)
+        sitk.WriteImage(image * 0, case.label)
+    learn(model, data / "scapula", "scapula", judge=empty, **STEP)
+    assert "No scan that is to judge shows humerus" in caplog.text
