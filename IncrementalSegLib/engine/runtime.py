@@ -66,7 +66,7 @@ def start(device: DeviceName = "auto", devices: int = 1, nodes: int = 1) -> Runt
 
     Raises:
         DeviceError: No CUDA GPU although one was asked for, or fewer, or a version of torch that computes wrongly.
-        OptionError: Another name of a device, or nobody has started the processes.
+        OptionError: Another name of a device, or the processes were not started.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise OptionError(f"There is no device called {device!r}.", todo="Use auto, cpu or cuda.")

@@ -42,7 +42,7 @@ class Group:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes the model and speaks to the person."""
+        """Whether this is the first process, the only one that writes and prints."""
         return self.rank == 0
 
     def rows(self, total: int) -> Part:

@@ -20,7 +20,7 @@ ends is noticed at once."""
 
 
 def check_devices(kind: str, devices: int, nodes: int) -> None:
-    """Refuse a number of devices that this computer does not have, or that nobody has started processes for.
+    """Refuse more devices than this computer has, or a number that does not match the started processes.
 
     Args:
         kind: ``cpu`` or ``cuda``.

@@ -19,7 +19,7 @@ from IncrementalSegLib.engine.adoption.refusal import inexpressible
 from IncrementalSegLib.engine.adoption.weights import scores_of
 from IncrementalSegLib.engine.models import LoadedModel, load
 from IncrementalSegLib.engine.release.notes import Release, card_for, doubts, readme
-from IncrementalSegLib.engine.release.shared import called, serving_trunk, write_folder
+from IncrementalSegLib.engine.release.shared import called, check_free, serving_trunk, write_folder
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.files import encode_json
@@ -61,8 +61,7 @@ def release_bundle(
     target = Path(folder)
     found = load(open_model(model), start("cpu"), number)
     kind, trunk = _check(found)
-    if target.exists():
-        raise ModelError(f"{target} is already there.", todo="Choose another folder, or delete it first.")
+    check_free(target)
     origin = read_summary(model, found.record.number)["origin"] or {}
     form, weights = _weights(found, kind, trunk)
     card, overlapping = card_for(found, license_text), not found.segmenter.exclusive

@@ -18,9 +18,8 @@ from IncrementalSegLib.engine.adoption.refusal import FOLD, inexpressible
 from IncrementalSegLib.engine.adoption.weights import members_of
 from IncrementalSegLib.engine.models import LoadedModel, load
 from IncrementalSegLib.engine.release.notes import Release, card_for, doubts, readme
-from IncrementalSegLib.engine.release.shared import called, serving_trunk, write_folder
+from IncrementalSegLib.engine.release.shared import called, check_free, serving_trunk, write_folder
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.files import encode_json
 from IncrementalSegLib.names import tame
 from IncrementalSegLib.networks.config import Topology
@@ -67,8 +66,7 @@ def release_nnunet(
     origin = read_summary(model, found.record.number)["origin"] or {}
     name = _configuration(found.plan, origin)
     target, dataset = _target(Path(folder), name, found.folder.name)
-    if target.exists():
-        raise ModelError(f"{target} is already there.", todo="Choose another folder, or delete it first.")
+    check_free(target)
     labels, card = _labels(found, origin), card_for(found, license_text)
     description = _description(found.plan, labels, origin, card["license"])
     plans = plans_for(found.plan, found.segmenter.config, name, dataset, origin.get("reader"))

@@ -13,9 +13,8 @@ from IncrementalSegLib.engine.packages.card import escaped
 from IncrementalSegLib.engine.release.graph import INPUT, Channel, Graph, channels_of, graph_of, require_onnx
 from IncrementalSegLib.engine.release.notes import Release, card_for, doubts, readme
 from IncrementalSegLib.engine.release.recipe import steps_of, windows_of
-from IncrementalSegLib.engine.release.shared import called, check_tasks, write_folder
+from IncrementalSegLib.engine.release.shared import called, check_free, check_tasks, write_folder
 from IncrementalSegLib.engine.runtime import start
-from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.files import encode_json
 from IncrementalSegLib.preprocessing.plan import Plan
 from IncrementalSegLib.store.summary import read_summary
@@ -69,8 +68,7 @@ def release_onnx(
     """
     require_onnx()
     target = Path(folder)
-    if target.exists():
-        raise ModelError(f"{target} is already there.", todo="Choose another folder, or delete it first.")
+    check_free(target)
     found = load(open_model(model), start("cpu"), number)
     check_tasks(found, _PROGRAM)
     refused = partial(inexpressible, what=called(found), program=_PROGRAM)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from IncrementalSegLib.engine.adoption.refusal import inexpressible
 from IncrementalSegLib.engine.models import LoadedModel
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.files import (
     make_folder,
     make_inner_folder,
@@ -75,6 +76,16 @@ def check_tasks(found: LoadedModel, program: str) -> None:
 def called(found: LoadedModel) -> str:
     """Return what a version is called in a message."""
     return f"Version {found.record.number} of {found.folder.name}"
+
+
+def check_free(target: Path) -> None:
+    """Refuse to write where something is.
+
+    Raises:
+        ModelError: The folder is there already.
+    """
+    if target.exists():
+        raise ModelError(f"{target} is already there.", todo="Choose another folder, or delete it first.")
 
 
 def write_folder(target: Path, files: Mapping[str, bytes]) -> None:

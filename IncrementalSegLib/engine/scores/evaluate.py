@@ -133,8 +133,13 @@ def evaluate(call: EvaluateCall) -> Evaluation:
     return Evaluation(record.number, named, warnings, reader.notes)
 
 
-def common_names(known: StructureList, dataset: Dataset) -> list[StructureSpec]:
+def common_names(known: StructureList, dataset: Dataset, option: str = "structures") -> list[StructureSpec]:
     """Return the structures that the data names too.
+
+    Args:
+        known: The structures of the model.
+        dataset: The data.
+        option: The parameter that says which label is which.
 
     Raises:
         DataError: It names none.
@@ -145,7 +150,7 @@ def common_names(known: StructureList, dataset: Dataset) -> list[StructureSpec]:
         raise DataError(
             f"The data names none of the model's structures ({', '.join(known.names)}).",
             f"It names {', '.join(dataset.names) or 'nothing'}.",
-            Hint("Say which is which: ", OptionRef("structures", "NAME IN MODEL=LABEL IN DATA"), "."),
+            Hint("Say which is which: ", OptionRef(option, "NAME IN MODEL=LABEL IN DATA"), "."),
         )
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from IncrementalSegLib.engine.history import History, case_entry, without_forgotten
+from IncrementalSegLib.engine.scores.evaluate import common_names
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.errors import DataError, Hint, ModelError, OptionError, OptionRef
 from IncrementalSegLib.names import name_key
@@ -122,15 +123,7 @@ def find_judges(settings: StepSettings, known: StructureList, training: Sequence
 def _wanted(dataset: Dataset, names: str | None, known: StructureList) -> list[StructureSpec]:
     """Return the older structures that a data set shows, with their labels in it."""
     if names is None:
-        labels = {name_key(label): label for label in dataset.names}
-        found = [StructureSpec(name, labels[name_key(name)]) for name in known.names if name_key(name) in labels]
-        if not found:
-            raise DataError(
-                f"The data set {dataset.name!r} has no label with the name of a structure of the model.",
-                f"Its labels are {', '.join(dataset.names)}; the model knows {', '.join(known.names)}.",
-                Hint("Say which label is which with ", OptionRef("judge_structures", "STRUCTURE=LABEL"), "."),
-            )
-        return found
+        return common_names(known, dataset, "judge_structures")
     wanted = specs_of(names)
     if unknown := [spec.name for spec in wanted if spec.name not in known]:
         raise ModelError(

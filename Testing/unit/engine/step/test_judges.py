@@ -55,7 +55,7 @@ def test_copies_judge_after_the_scans_are_gone(small_presets, model, data, judge
     ("asked", "kind", "words"),
     [
         ({"judge": "scapula", "judge_structures": "humerus=scapula"}, OptionError, "in the data of the step and among"),
-        ({"judge": "scapula"}, DataError, "no label with the name of a structure.*knows humerus.*judge_structures"),
+        ({"judge": "scapula"}, DataError, "names none of the model's structures.*humerus.*judge_structures"),
         ({"judge": "both", "judge_structures": "scapula"}, ModelError, "does not know scapula"),
         ({"judge": "both", "judge_structures": "humerus=femur"}, UnknownNameError, "no label called 'femur'"),
         ({"judge_structures": "humerus"}, OptionError, "no scan is to judge"),
