@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from IncrementalSegLib.errors import ModelError
+from IncrementalSegLib.inference.budget import where_it_fits
 from IncrementalSegLib.inference.postprocess import largest_component
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.inference.runner import ScanRunner
 from IncrementalSegLib.inference.tiles import Score, mirrored, rounded, untied
 from IncrementalSegLib.inference.uncertainty import Uncertainty, uncertainty_of
 from IncrementalSegLib.networks.decision import decide, joined
+from IncrementalSegLib.networks.host import picked
 from IncrementalSegLib.networks.outputs.embedding import Embedding
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.pipeline import Record, forward, inverse
@@ -78,7 +80,7 @@ class Predictor(ScanRunner):
         """
         wanted = self.model.structures if structures is None else tuple(structures)
         self.plan.check(volume, "The scan")
-        image, ignore, record = forward(volume, self.plan)
+        image, ignore, record = where_it_fits(self.budget.device, lambda device: forward(volume, self.plan, device))
         on_image(image)
         scored = self.model.deciding(wanted)
         compared = bool(similarity) or unknown
@@ -87,15 +89,17 @@ class Predictor(ScanRunner):
             image, scored, progress.sub(0.0, share), task, mirror=mirror, similarity=similarity if compared else None
         )
         if revise is not None or ignore is not None:
-            maps, probable = probable(maps), _same
+            maps, probable = probable(maps).cpu(), _same
         if revise is not None:
             maps = revise(image, maps)
         if ignore is not None:  # nothing is found where the scan holds no valid sample
             maps = maps.masked_fill(ignore, 0.0)
         rows = [scored.index(item) for item in wanted]
         exclusive = self.model.excluding(scored)
-        masks = inverse(maps, record, lambda slab: decide(probable(slab), exclusive)[rows])
-        likely = inverse(maps, record, lambda slab: probable(slab)[rows].half()) if probability else None
+        masks = self._on_scan(maps, record, lambda slab: picked(decide(probable(slab), exclusive), rows, 0))
+        likely = (
+            self._on_scan(maps, record, lambda slab: picked(probable(slab), rows, 0).half()) if probability else None
+        )
         if volume.unlabelled is not None:  # nor where there is nothing to compare it with
             masks[:, volume.unlabelled] = False
             if likely is not None:
@@ -106,7 +110,7 @@ class Predictor(ScanRunner):
             spread = torch.stack([found.total, found.aleatoric]) if parts else found.total[None]
             if ignore is not None:
                 spread = spread.masked_fill(ignore, 0.0)
-            entropy, aleatoric = (*inverse(spread, record, lambda slab: slab.clamp(0, 1)), None)[:2]
+            entropy, aleatoric = (*self._on_scan(spread, record, lambda slab: slab.clamp(0, 1)), None)[:2]
         cosines: dict[StructureId, NDArray[np.float32]] = {}
         strange = None
         if compared:
@@ -130,7 +134,7 @@ class Predictor(ScanRunner):
         Structures that came after the task of the scan are scored by the networks of later ones.
         """
         maps, probable, _ = self._scores(image, structures, progress)
-        return probable(maps)
+        return probable(maps).cpu()
 
     @torch.no_grad()
     def _scores(
@@ -155,7 +159,7 @@ class Predictor(ScanRunner):
             if len(used) == 1:
                 count = len(maps) - (0 if similarity is None else len(similarity) + 1)
                 return maps[:count], probable, maps[count:]
-            maps = probable(maps)
+            maps = probable(maps).cpu()
             maps[[other != each for other in tasks]] = 0.0
             found.append(maps)
         return joined(found), _same, maps[:0]
@@ -213,13 +217,13 @@ class Predictor(ScanRunner):
             ModelError: The model's output has no cosines.
         """
         output = embedding_of(self.model)
-        return self.run(image, lambda batch: output.similarities(self.model(batch).logits, structures), progress)
+        return self.run(image, lambda batch: output.similarities(self.model(batch).logits, structures), progress).cpu()
 
     def masks(self, image: Tensor, structures: Sequence[StructureId], progress: Share = UNTOLD) -> Tensor:
         """Return ``(K, D, H, W)`` bool on the CPU for a prepared image ``(C, D, H, W)``, on its grid."""
         scored = self.model.deciding(structures)
         found = decide(self.probabilities(image, scored, progress), self.model.excluding(scored))
-        return found[[scored.index(item) for item in structures]]
+        return picked(found, [scored.index(item) for item in structures], 0)
 
     @torch.no_grad()
     def uncertainty(
@@ -251,16 +255,21 @@ class Predictor(ScanRunner):
             found = uncertainty_of(passes, exclusive)
             return torch.stack([found.total, found.aleatoric], dim=1)
 
-        return Uncertainty(*self.run(image, score, progress, max(self.model.tasks_for(image, structures, task))))
+        return Uncertainty(*self.run(image, score, progress, max(self.model.tasks_for(image, structures, task))).cpu())
+
+    def _on_scan(self, maps: Tensor, record: Record, finish: Score) -> NDArray[Any]:
+        """Return what is kept of maps on the scan's own grid."""
+        return where_it_fits(self.budget.device, lambda device: inverse(maps, record, finish, device))
 
     def _compared(
         self, maps: Tensor, ignore: Tensor | None, record: Record, structures: Sequence[StructureId]
     ) -> tuple[dict[StructureId, NDArray[Any]], NDArray[np.bool_]]:
         """Return the cosine with each structure, and the unknown voxels, on the scan's grid."""
         if ignore is not None:  # no valid sample is similar to anything, and none is unknown
+            maps = maps.cpu()
             maps[:-1].masked_fill_(ignore, 0.0)
             maps[-1].masked_fill_(ignore, 1.0)
-        found = inverse(maps, record, lambda slab: slab.clamp(-1, 1))
+        found = self._on_scan(maps, record, lambda slab: slab.clamp(-1, 1))
         return dict(zip(structures, found, strict=False)), found[-1] < float(embedding_of(self.model).known_above)
 
 

@@ -75,7 +75,9 @@ class ScanRunner:
         task: int = 0,
         finish: Score = lambda maps: maps,
     ) -> Tensor:
-        """Return ``(K, D, H, W)`` on the CPU for slices or windows that ``score`` sees; make do with less memory.
+        """Return ``(K, D, H, W)`` for slices or windows that ``score`` sees; make do with less memory.
+
+        The result lies where it was put together: on the GPU, or on the CPU if it is large.
 
         Args:
             image: A prepared image ``(C, D, H, W)``.
@@ -87,19 +89,20 @@ class ScanRunner:
         self.model.eval()  # validation runs between training steps
         box = foreground(image) if isinstance(self.plan.rules, BundleRules) and self.plan.rules.foreground else ()
         padded, where = self._pad(image[(slice(None), *box)].float())
+        size = (len(self.model.structures) + 1) * padded[0].numel() * padded.element_size()
         while True:
+            budget = self.budget.holding(size)
             try:
-                device = self.budget.device
-                with self.model.as_of(task), self.autocast(), on_device(self.model, self.device, device):
-                    maps = self._pass(padded, score, progress)
-                found = finish(maps[(slice(None), *where)].float().cpu())
+                with self.model.as_of(task), self.autocast(), on_device(self.model, self.device, budget.device):
+                    maps = self._pass(padded, score, budget, progress)
+                found = finish(maps[(slice(None), *where)].float())
                 if not box:
                     return found
                 whole = found.new_zeros((len(found), *image.shape[1:]))
                 whole[(slice(None), *box)] = found
                 return whole
             except torch.OutOfMemoryError:
-                reduced = self.budget.reduced(windows=self.plan.dimension == 3)
+                reduced = budget.reduced()
                 if reduced is None:
                     raise
                 self.budget = reduced
@@ -107,13 +110,13 @@ class ScanRunner:
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _pass(self, padded: Tensor, score: Score, progress: Share) -> Tensor:
-        """Run ``score`` over everything in portions of the present size and return ``(K, D, H, W)``."""
+    def _pass(self, padded: Tensor, score: Score, budget: MemoryBudget, progress: Share) -> Tensor:
+        """Run ``score`` over everything in the portions of the budget and return ``(K, D, H, W)``."""
         rules, flat = self.plan.rules, self.plan.dimension == 2
         if isinstance(rules, Rules) and self._window is not None:
-            return tiled(padded, self._window, score, self.budget, progress, flat=flat)
+            return tiled(padded, self._window, score, budget, progress, flat=flat)
         if rules is None and flat:
-            return self._slices(padded, score, progress)
+            return _slices(padded, score, budget, progress)
         overlap: Sequence[float] = (self.overlap,) * 3
         how: dict[str, Any] = {"roi_weight_map": self._window}
         if isinstance(rules, BundleRules):
@@ -121,27 +124,16 @@ class ScanRunner:
             how = {"mode": rules.blend, "sigma_scale": rules.sigma, "padding_mode": rules.padding, "cval": rules.fill}
         counted = _counted(score, self._windows(padded, overlap), progress)
         maps: Tensor = sliding_window_inference(
-            padded[None].to(self.budget.stitch),
+            padded[None].to(budget.stitch),
             self.plan.patch,
-            self.budget.batch,
+            budget.batch,
             (lambda windows: counted(windows.squeeze(2)).unsqueeze(2)) if flat else counted,
             overlap,
-            sw_device=self.budget.device,
-            device=self.budget.stitch,
+            sw_device=budget.device,
+            device=budget.stitch,
             **how,
         )[0]
         return maps if rules is None else require_finite(maps)
-
-    def _slices(self, image: Tensor, score: Score, progress: Share) -> Tensor:
-        stack, batch = image.transpose(0, 1), self.budget.batch
-        maps = torch.empty(0)
-        for start in range(0, len(stack), batch):
-            found = score(stack[start : start + batch].to(self.budget.device)).float().cpu().transpose(0, 1)
-            if start == 0:  # the whole result at once: joining parts would hold them twice
-                maps = found.new_empty((len(found), len(stack), *found.shape[2:]))
-            maps[:, start : start + batch] = found
-            progress(min(1.0, (start + batch) / len(stack)))
-        return maps
 
     def _windows(self, image: Tensor, overlap: Sequence[float]) -> int:
         """Return in how many windows an image is seen."""
@@ -164,6 +156,18 @@ class ScanRunner:
             else:
                 sizes.append(max(size, patch))
         return centred(image, sizes, float(image.amin()) if self.plan.rules is None else 0.0)
+
+
+def _slices(image: Tensor, score: Score, budget: MemoryBudget, progress: Share) -> Tensor:
+    stack, batch = image.transpose(0, 1), budget.batch
+    maps = torch.empty(0)
+    for start in range(0, len(stack), batch):
+        found = score(stack[start : start + batch].to(budget.device)).to(budget.stitch, torch.float32).transpose(0, 1)
+        if start == 0:  # the whole result at once: joining parts would hold them twice
+            maps = found.new_empty((len(found), len(stack), *found.shape[2:]))
+        maps[:, start : start + batch] = found
+        progress(min(1.0, (start + batch) / len(stack)))
+    return maps
 
 
 def _counted(score: Score, windows: int, progress: Share) -> Score:

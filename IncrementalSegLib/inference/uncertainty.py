@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from IncrementalSegLib.networks.host import picked
+
 
 @dataclass(frozen=True)
 class Uncertainty:
@@ -58,11 +60,11 @@ def _entropy(probability: Tensor, exclusive: Sequence[bool]) -> Tensor:
     """Return the entropies, 0..1: one of the structures that exclude each other, one of each other structure."""
     found: list[Tensor] = []
     if joint := [row for row, excludes in enumerate(exclusive) if excludes]:
-        shares = probability[:, joint]
+        shares = picked(probability, joint)
         outcomes = torch.cat([shares, 1 - shares.sum(1, keepdim=True)], dim=1)
         total = torch.special.entr(outcomes.clamp(0, 1)).sum(1, keepdim=True)
         found.append(total / math.log(outcomes.shape[1]))
     if len(joint) < len(exclusive):
-        each = probability[:, [row for row, excludes in enumerate(exclusive) if not excludes]]
+        each = picked(probability, [row for row, excludes in enumerate(exclusive) if not excludes])
         found.append((torch.special.entr(each) + torch.special.entr(1 - each)) / math.log(2))
     return torch.cat(found, dim=1)

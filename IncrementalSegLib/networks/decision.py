@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from IncrementalSegLib.networks.host import picked
+
 
 def decide(probability: Tensor, exclusive: Sequence[bool]) -> Tensor:
     """Return which structures lie at each voxel.
@@ -22,8 +24,9 @@ def decide(probability: Tensor, exclusive: Sequence[bool]) -> Tensor:
     if all(exclusive):
         return _most_probable(probability)
     found = probability >= 0.5
-    if rows := [row for row, joint in enumerate(exclusive) if joint]:
-        found[rows] = _most_probable(probability[rows])
+    rows = [row for row, joint in enumerate(exclusive) if joint]
+    for row, mask in zip(rows, _most_probable(picked(probability, rows, 0)), strict=True):
+        found[row] = mask
     return found
 
 

@@ -94,7 +94,7 @@ def resized(
         orders: Spline order along each axis.
 
     Yields:
-        A range of rows of the result along D, and its samples ``(C, n, H, W)`` float32.
+        A range of rows of the result along D, and its samples ``(C, n, H, W)`` float32, on the device of the image.
     """
     depth = _axis(before[0], after[0], orders[0])
     widest = max(math.prod(before[1:]) * max(1, before[0] // after[0]), math.prod(after[1:]))
@@ -105,7 +105,7 @@ def resized(
         first, last = int(used[0]), int(used[-1]) + 1
         slab = read(first, last)
         if _changes(before[0], after[0], orders[0]):
-            slab = (rows[:, first:last] @ slab.flatten(2)).unflatten(2, before[1:])
+            slab = (rows[:, first:last].to(slab.device) @ slab.flatten(2)).unflatten(2, before[1:])
         yield slice(start, start + len(rows)), _in_plane(slab, after[1:], orders[1:])
 
 
@@ -113,9 +113,9 @@ def _in_plane(slab: Tensor, size: tuple[int, int], orders: tuple[Order, Order]) 
     """Resample ``(C, n, H, W)`` along H and W; linear enlargement, which torch does faster, comes last."""
     height, width = slab.shape[2:]
     if _changes(height, size[0], orders[0]) and (size[0] < height or orders[0] is not None):
-        slab = _axis(height, size[0], orders[0]) @ slab
+        slab = _axis(height, size[0], orders[0]).to(slab.device) @ slab
     if _changes(width, size[1], orders[1]) and (size[1] < width or orders[1] is not None):
-        slab = slab @ _axis(width, size[1], orders[1]).T
+        slab = slab @ _axis(width, size[1], orders[1]).T.to(slab.device)
     if tuple(slab.shape[2:]) == size:
         return slab
     return F.interpolate(slab, size=size, mode="bilinear", align_corners=False)

@@ -26,6 +26,8 @@ from IncrementalSegLib.volumes.volume import Volume
 
 T = TypeVar("T", bound=np.generic)
 
+_CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Record:
@@ -72,16 +74,17 @@ class Record:
         return size[0], size[1], size[2]
 
 
-def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
+def forward(volume: Volume, plan: Plan, device: torch.device = _CPU) -> tuple[Tensor, Tensor | None, Record]:
     """Bring a scan to the model's grid: turn, resample, normalise.
 
     Args:
         volume: The scan; NaN and infinite voxels are padding.
         plan: The model's plan.
+        device: Where it is resampled, slab by slab.
 
     Returns:
-        Image ``(C, D, H, W)`` float16, float32 by adopted rules; voxels to ignore ``(D, H, W)`` bool or ``None``;
-        and the record.
+        On the CPU: image ``(C, D, H, W)`` float16, float32 by adopted rules; voxels to ignore ``(D, H, W)`` bool or
+        ``None``; and the record.
 
     Raises:
         DataError: A channel has values that the rules of nnU-Net do not allow.
@@ -91,13 +94,13 @@ def forward(volume: Volume, plan: Plan) -> tuple[Tensor, Tensor | None, Record]:
     size = _target_size(volume, plan, record)
     if plan.rules is None:
         read = Normaliser(turned, plan.normalisation, plan.clip_percent, plan.window, volume.padding)
-        slabs = resized(read, volume.channels, record.seen, size)
-        image = torch.cat([slab.half() for _, slab in slabs], dim=1)
+        slabs = resized(lambda start, stop: read(start, stop).to(device), volume.channels, record.seen, size)
+        image = torch.cat([slab.half().cpu() for _, slab in slabs], dim=1)
     elif isinstance(plan.rules, BundleRules):
-        image = _resampled(transformed(torch.from_numpy(finite(turned)), plan.rules.before), size, record.grid)
+        image = _resampled(transformed(torch.from_numpy(finite(turned)), plan.rules.before), size, record.grid, device)
         image = transformed(image, plan.rules.after)
     else:
-        image = _splined(normalised(turned, plan.rules.intensities), size, record.grid)
+        image = _splined(normalised(turned, plan.rules.intensities), size, record.grid, device)
     if not np.issubdtype(turned.dtype, np.floating):
         return image, None, record
     valid = np.isfinite(turned).all(axis=0)[np.newaxis]
@@ -128,7 +131,10 @@ def forward_mask(mask: NDArray[np.bool_], volume: Volume, plan: Plan) -> Tensor:
 
 
 def inverse(
-    maps: Tensor, record: Record, finish: Callable[[Tensor], Tensor] = lambda slab: slab
+    maps: Tensor,
+    record: Record,
+    finish: Callable[[Tensor], Tensor] = lambda slab: slab,
+    device: torch.device = _CPU,
 ) -> NDArray[np.generic]:
     """Bring maps on the model's grid back to the scan's own grid, slab by slab; zero outside of what was seen.
 
@@ -136,14 +142,16 @@ def inverse(
         maps: ``(K, D, H, W)`` float32.
         record: What :func:`forward` returned.
         finish: Makes of each slab ``(K, n, H, W)`` of resampled maps what is kept of it, for example masks.
+        device: Where slabs are resampled and finished.
 
     Returns:
         ``(K', D, H, W)`` on the scan's own grid, of the channels and dtype that ``finish`` returns.
     """
     result, view = np.empty(0), np.empty(0)
     size = (maps.shape[1], maps.shape[2], maps.shape[3])
-    for rows, slab in resized(lambda start, stop: maps[:, start:stop], len(maps), size, record.seen, record.orders):
-        kept = finish(slab).numpy()
+    slabs = resized(lambda start, stop: maps[:, start:stop].to(device), len(maps), size, record.seen, record.orders)
+    for rows, slab in slabs:
+        kept = finish(slab).cpu().numpy()
         if rows.start == 0:
             result = np.zeros((len(kept), *record.native), dtype=kept.dtype)
             view = record.part(result)
@@ -209,7 +217,7 @@ def _target_size(volume: Volume, plan: Plan, record: Record) -> Size:
     return plan.resampled_size(record.seen, _spacing(volume, record))
 
 
-def _splined(image: Tensor, size: Size, orders: Orders) -> Tensor:
+def _splined(image: Tensor, size: Size, orders: Orders, device: torch.device) -> Tensor:
     """Resample ``(C, D, H, W)`` by splines that stay within the range of their channel.
 
     An axis that is resampled apart comes last, and splines stay within the range of their slice along it.
@@ -218,13 +226,14 @@ def _splined(image: Tensor, size: Size, orders: Orders) -> Tensor:
     others = [axis + 1 for axis in range(3) if axis != apart]
     depth, height, width = (image.shape[axis + 1] if axis == apart else size[axis] for axis in range(3))
     low, high = image.amin(others, keepdim=True), image.amax(others, keepdim=True)
-    return _resampled(_resampled(image, (depth, height, width), orders).clamp_(low, high), size, orders)
+    first = _resampled(image, (depth, height, width), orders, device).clamp_(low, high)
+    return _resampled(first, size, orders, device)
 
 
-def _resampled(image: Tensor, size: Size, orders: Orders) -> Tensor:
+def _resampled(image: Tensor, size: Size, orders: Orders, device: torch.device) -> Tensor:
     before = (image.shape[1], image.shape[2], image.shape[3])
-    slabs = resized(lambda start, stop: image[:, start:stop], len(image), before, size, orders)
-    return torch.cat([slab for _, slab in slabs], dim=1)
+    slabs = resized(lambda start, stop: image[:, start:stop].to(device), len(image), before, size, orders)
+    return torch.cat([slab.cpu() for _, slab in slabs], dim=1)
 
 
 def _floats(array: NDArray[np.generic]) -> Tensor:

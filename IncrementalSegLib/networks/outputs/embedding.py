@@ -201,14 +201,14 @@ class Embedding(GrowingOutput):
         """Return the cosines ``(B, K + 1, *S)`` with each structure asked for, then the largest with anything."""
         cosines = logits.float() * TEMPERATURE
         order = list(self.places)
-        chosen = cosines[:, [1 + order.index(item) for item in structures]]
-        return torch.cat([chosen, cosines.amax(1, keepdim=True)], dim=1)
+        asked = picked(cosines, [1 + order.index(item) for item in structures])
+        return torch.cat([asked, cosines.amax(1, keepdim=True)], dim=1)
 
     def probabilities(self, logits: Tensor, structures: Sequence[StructureId]) -> Tensor:
         """Return the probability ``(B, K, *S)`` of each structure asked for, in float32."""
         found = logits.float().softmax(dim=1)[:, 1:]
         order = list(self.places)
-        return found if list(structures) == order else found[:, [order.index(item) for item in structures]]
+        return picked(found, [order.index(item) for item in structures])
 
     def _products(self, hidden: Tensor, other: Embedding, other_hidden: Tensor) -> Tensor:
         """Return the scalar products ``(B, 1, *S)`` of the feature vectors of this network and another one."""

@@ -2,7 +2,7 @@ import pytest
 import torch
 from tiny import CPU, DISC, case, plan, segmenter
 
-from IncrementalSegLib.inference.budget import MemoryBudget, on_device
+from IncrementalSegLib.inference.budget import MemoryBudget, on_device, where_it_fits
 from IncrementalSegLib.inference.predictor import Predictor
 from IncrementalSegLib.networks.segmenter import Segmenter
 
@@ -11,7 +11,7 @@ CUDA = torch.device("cuda")
 
 def test_what_is_given_up_and_in_which_order():
     budget, tried = MemoryBudget(4, CUDA, CUDA), []
-    while (budget := budget.reduced(windows=True)) is not None:
+    while (budget := budget.reduced()) is not None:
         tried.append(str(budget))
     assert tried == [
         "2 per pass on CUDA",
@@ -19,8 +19,25 @@ def test_what_is_given_up_and_in_which_order():
         "1 per pass on CUDA, stitched on the CPU",
         "1 per pass on CPU",
     ]
-    assert MemoryBudget(1, CUDA, CUDA).reduced(windows=False) == MemoryBudget(1, CPU, CPU)
-    assert MemoryBudget(1, CPU, CPU).reduced(windows=True) is None
+    assert MemoryBudget(1, CPU, CPU).reduced() is None
+
+
+def test_large_maps_are_put_together_on_the_cpu():
+    assert MemoryBudget(4, CUDA, CUDA).holding(2**31).stitch == CUDA
+    assert MemoryBudget(4, CUDA, CUDA).holding(2**31 + 4) == MemoryBudget(4, CUDA, CPU)
+
+
+def test_what_does_not_fit_on_the_device_is_done_on_the_cpu(monkeypatch):
+    def work(device):
+        tried.append(device)
+        if device == CUDA:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 3
+
+    tried = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    assert where_it_fits(CUDA, work) == 3
+    assert tried == [CUDA, CPU]
 
 
 def test_a_model_comes_home_even_after_an_error():
