@@ -36,6 +36,23 @@ class _Group:
     foreground: dict[StructureId, list[_Foreground]]
 
 
+@dataclass(frozen=True)
+class Cut:
+    """One item of a batch, where its case lies or on the way from there.
+
+    Attributes:
+        case: The case.
+        image: ``(C, d, h, w)``, of its type.
+        masks: ``(len(case.structures), d, h, w)`` uint8.
+        ignore: ``(d, h, w)`` bool, or ``None``: nowhere.
+    """
+
+    case: PreparedCase
+    image: Tensor
+    masks: Tensor
+    ignore: Tensor | None
+
+
 class PatchPool:
     """Draw batches from prepared cases.
 
@@ -73,7 +90,7 @@ class PatchPool:
         return slices if self.plan.dimension == 2 else len(self.cases)
 
     def move(self, device: torch.device, room: int) -> int:
-        """Make batches on a device, of cases that lie there where they fit; of others what is drawn is sent.
+        """Make batches on a device, of cases that lie there where they fit; of others what is cut is sent.
 
         Args:
             device: The device.
@@ -88,9 +105,18 @@ class PatchPool:
                 self.cases[place], room = case.to(device), room - case.size
         return room
 
+    @property
+    def sends(self) -> bool:
+        """Whether some cases lie elsewhere than batches."""
+        return any(case.image.device.type != self.device.type for case in self.cases)
+
     def draw(self, size: int, generator: torch.Generator) -> Batch:
         """Draw ``size`` items, on the CPU unless the pool was moved."""
-        return self._collate([self._item(*self._pick(generator), generator) for _ in range(size)])
+        return self.collate(self.cut(size, generator))
+
+    def cut(self, size: int, generator: torch.Generator) -> list[Cut]:
+        """Choose ``size`` items and cut them from their cases; a GPU gets nothing to do."""
+        return [self._item(*self._pick(generator), generator) for _ in range(size)]
 
     def _pick(self, generator: torch.Generator) -> tuple[int, list[int] | None]:
         """Choose a case and, for half of the items, a voxel of a target."""
@@ -109,9 +135,7 @@ class PatchPool:
             return group.cases[case], [depth, -1, -1]
         return group.cases[_index(len(group.cases), generator)], None
 
-    def _item(
-        self, index: int, voxel: list[int] | None, generator: torch.Generator
-    ) -> tuple[PreparedCase, Tensor, Tensor, Tensor]:
+    def _item(self, index: int, voxel: list[int] | None, generator: torch.Generator) -> Cut:
         case = self.cases[index]
         starts = []
         for axis, (size, patch) in enumerate(zip(case.image.shape[1:], self.plan.patch, strict=True)):
@@ -126,27 +150,36 @@ class PatchPool:
                 offset = patch // 4 + _index(patch // 2 + 1, generator)
                 starts.append(min(max(center - offset, 0), size - patch))
         window = tuple(slice(start, start + patch) for start, patch in zip(starts, self.plan.patch, strict=True))
-        image = case.image[(slice(None), *window)].to(self.device, non_blocking=True).float()
-        masks = case.masks[(slice(None), *window)].to(self.device, non_blocking=True)
-        if case.ignore is None:
-            ignore = torch.zeros(image.shape[1:], dtype=torch.bool, device=self.device)
-        else:
-            ignore = case.ignore[window].to(self.device, non_blocking=True)
-        return case, image, masks, ignore
+        image, masks = (self._ready(part[(slice(None), *window)]) for part in (case.image, case.masks))
+        return Cut(case, image, masks, None if case.ignore is None else self._ready(case.ignore[window]))
 
-    def _collate(self, items: list[tuple[PreparedCase, Tensor, Tensor, Tensor]]) -> Batch:
-        channels = items[0][1].shape[0]
+    def _ready(self, part: Tensor) -> Tensor:
+        """Return a part of a case, ready to be sent where it lies elsewhere than batches.
+
+        For a GPU that means in one piece in page-locked memory: the host waits for any other copy.
+        """
+        if part.device.type == self.device.type:
+            return part
+        return torch.empty(part.shape, dtype=part.dtype, pin_memory=self.device.type == "cuda").copy_(part)
+
+    def collate(self, items: Sequence[Cut]) -> Batch:
+        """Return a batch of what :meth:`cut` cut, on the device of the pool."""
+        channels = items[0].image.shape[0]
         patch, device = self.plan.patch, self.device
         image = torch.empty((len(items), channels, *patch), device=device)
         label = torch.zeros((len(items), len(self.structures), *patch), dtype=torch.uint8, device=device)
         looked_for = torch.zeros((len(items), len(self.structures)), dtype=torch.bool)
         ignore = torch.ones((len(items), *patch), dtype=torch.bool, device=device)
-        for index, (case, crop, masks, invalid) in enumerate(items):
+        for index, item in enumerate(items):
+            crop = item.image.to(device, non_blocking=True).float()
+            masks = item.masks.to(device, non_blocking=True)
             depth, height, width = (_centered(size, room) for size, room in zip(crop.shape[1:], patch, strict=True))
             image[index] = crop.amin() if self.plan.rules is None else 0  # as in prediction
             image[index, :, depth, height, width] = crop
-            ignore[index, depth, height, width] = invalid
-            for row, structure in enumerate(case.structures):
+            ignore[index, depth, height, width] = (
+                False if item.ignore is None else item.ignore.to(device, non_blocking=True)
+            )
+            for row, structure in enumerate(item.case.structures):
                 if structure in self.structures:
                     column = self.structures.index(structure)
                     label[index, column, depth, height, width] = masks[row]
@@ -159,7 +192,7 @@ class PatchPool:
             looked_for=looked_for,
             ignore=ignore,
             source=self.source,
-            cases=tuple(item[0].id for item in items),
+            cases=tuple(item.case.id for item in items),
         )
 
 

@@ -16,9 +16,19 @@ pytestmark = pytest.mark.gpu
 
 @pytest.mark.parametrize("name", names("method"))
 def test_a_training_step_never_waits(name):
-    chosen = method(name)
-    trainer = on_gpu(trainer_of(chosen, context(chosen)))
-    for phase in chosen.phases(trainer.ctx):
+    assert_never_waits(on_gpu(trainer_of(method(name), context(method(name)))))
+
+
+def test_a_training_step_never_waits_for_what_a_thread_has_cut():
+    trainer = on_gpu(trainer_of(method("aeiseg"), context(method("aeiseg"))), room=0)
+    random = torch.Generator().manual_seed(0)
+    assert all(item.image.is_pinned() for pool in trainer.pools.values() for item in pool.cut(2, random))
+    with trainer.batches.ahead():
+        assert_never_waits(trainer)
+
+
+def assert_never_waits(trainer):
+    for phase in trainer.method.phases(trainer.ctx):
         optimiser = trainer.optimiser(phase)
         trainer.step(0, phase, optimiser)  # what is set up once may wait
         torch.cuda.set_sync_debug_mode("error")
@@ -36,8 +46,9 @@ def test_a_batch_is_that_of_the_cpu(room, dimension):
     trainer = trainer_of(chosen, context(chosen, dimension=dimension), augmentation=Augmentation(share=1.0, noise=0.0))
     expected = [trainer.batch(index) for index in range(3)]
     on_gpu(trainer, room)
-    for index, wanted in enumerate(expected):
-        batch = trainer.batch(index)
+    with trainer.batches.ahead():  # a thread where cases did not fit
+        batches = [trainer.batch(index) for index in range(3)]
+    for batch, wanted in zip(batches, expected, strict=True):
         assert batch.image.is_cuda
         torch.testing.assert_close(batch.image.cpu(), wanted.image, atol=1e-4, rtol=0)
         assert (batch.label.cpu() != wanted.label).float().mean() < 1e-3  # a nearest neighbour may be the other one

@@ -184,7 +184,8 @@ class DryRun:
         timing, seconds = Share.of(self.progress, Phase.MEASURING).sub(0.0, _STEPS_UNTIL), 0.0
         for number, phase in enumerate(phases):
             report = timing.sub(number / len(phases), (number + 1) / len(phases))
-            seconds += phase.share * self._phase_seconds(trainer, phase, report)
+            with trainer.batches.ahead():
+                seconds += phase.share * self._phase_seconds(trainer, phase, report)
         return seconds
 
     def _phase_seconds(self, trainer: Trainer, phase: TrainingPhase, report: Share) -> float:

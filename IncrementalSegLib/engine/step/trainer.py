@@ -16,6 +16,7 @@ from IncrementalSegLib.engine.parallel.sharding import sharded, whole_batch
 from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.step.accumulation import double_micro_batches, micro_batches
+from IncrementalSegLib.engine.step.batches import Batches
 from IncrementalSegLib.engine.step.deep_supervision import DeepSupervision
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.state import Snapshot, TrainingCurve, TrainingState
@@ -25,7 +26,6 @@ from IncrementalSegLib.methods.base.method import Method, TrainingPhase
 from IncrementalSegLib.networks.sharing import own_parts
 from IncrementalSegLib.networks.stochastic import Stochastic
 from IncrementalSegLib.progress import Phase, Progress, Stop
-from IncrementalSegLib.sampling.augmentation import augment
 from IncrementalSegLib.sampling.batch import Batch
 from IncrementalSegLib.sampling.patches import PatchPool
 from IncrementalSegLib.types import Source
@@ -74,8 +74,8 @@ class Trainer:
         sources: Mapping[Source, float] | None = None,
         deep: DeepSupervision | None = None,
     ) -> None:
-        self.sources, self.deep = sources, deep
-        self.method, self.ctx, self.pools, self.preset = method, ctx, pools, preset
+        self.method, self.ctx, self.pools, self.preset, self.deep = method, ctx, pools, preset, deep
+        self.batches = Batches(method, ctx, pools, preset, sources)
         self.runtime, self.validate, self.progress, self.checkpoint = runtime, validate, progress, checkpoint
         self.group = runtime.group
         self.state = state or TrainingState(TrainingCurve(planned=steps))
@@ -102,9 +102,10 @@ class Trainer:
         self._save()
         phases = self.method.phases(self.ctx)
         try:
-            while state.phase < len(phases):
-                self._run_phase(phases[state.phase], self._share(phases))
-                state.next_phase()
+            with self.batches.ahead():
+                while state.phase < len(phases):
+                    self._run_phase(phases[state.phase], self._share(phases))
+                    state.next_phase()
         except Stop as stop:
             if stop.wish == "pause":
                 self._save()
@@ -236,15 +237,8 @@ class Trainer:
         return sums
 
     def batch(self, index: int) -> Batch:
-        """Draw and augment batch ``index`` and seed the dropout of its step."""
-        generator = self.ctx.generator(1 + index)
-        wanted = self.sources if self.sources is not None else self.method.sources(self.ctx)
-        sources = {name: share for name, share in wanted.items() if name in self.pools}
-        names = list(sources)
-        shares = torch.tensor([sources[name] for name in names])
-        source = names[int(torch.multinomial(shares, 1, generator=generator))]
-        drawn = self.pools[source].draw(self.preset.batch, generator).to(self.ctx.device)
-        batch = augment(drawn, self.preset.augmentation, generator)
+        """Return batch ``index`` on the device, and seed the dropout of its step."""
+        batch, generator = self.batches(index)
         Stochastic.seed(self.ctx.model, generator)
         return replace(batch, image=self.runtime.layout(batch.image))
 
