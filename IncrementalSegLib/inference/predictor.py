@@ -15,14 +15,13 @@ from IncrementalSegLib.inference.budget import where_it_fits
 from IncrementalSegLib.inference.postprocess import largest_component
 from IncrementalSegLib.inference.prediction import Prediction
 from IncrementalSegLib.inference.runner import ScanRunner
-from IncrementalSegLib.inference.tiles import Score, mirrored, rounded, untied
+from IncrementalSegLib.inference.tiles import Score, mirrored, untied
 from IncrementalSegLib.inference.uncertainty import Uncertainty, uncertainty_of
 from IncrementalSegLib.networks.decision import decide, joined
 from IncrementalSegLib.networks.host import picked
 from IncrementalSegLib.networks.outputs.embedding import Embedding
 from IncrementalSegLib.networks.segmenter import Segmenter
 from IncrementalSegLib.preprocessing.pipeline import Record, forward, inverse
-from IncrementalSegLib.preprocessing.rules import Rules
 from IncrementalSegLib.progress import UNTOLD, Share
 from IncrementalSegLib.types import StructureId
 from IncrementalSegLib.volumes.volume import Volume
@@ -188,8 +187,8 @@ class Predictor(ScanRunner):
             logits = model(batch, structures).logits
             return compared(model.probabilities(logits, structures), logits)
 
-        rules = self.plan.rules
-        if rules is None:
+        windows, rules = self.windows, self.plan.rules
+        if windows.averaged == "probabilities":
             return self.run(image, likely, progress, task), _same
         form: list[int] = []
 
@@ -201,13 +200,11 @@ class Predictor(ScanRunner):
         def decided(scores: Tensor) -> Tensor:
             return untied(model.probabilities(scores.unflatten(0, form)[None], structures)[0])
 
-        first = 3 - self.plan.dimension
-        axes = [axis - first for axis in rules.mirror] if mirror else []
-        if isinstance(rules, Rules):
-            return self.run(image, mirrored(score, axes), progress, task), lambda slab: decided(rounded(slab))
-        if rules.resampled == "scores":
-            return self.run(image, score, progress, task), decided
-        return self.run(image, score, progress, task, decided), _same
+        axes = [axis - 3 + self.plan.dimension for axis in rules.mirror] if mirror and rules is not None else []
+        mean = mirrored(score, axes)
+        if windows.resampled == "scores":
+            return self.run(image, mean, progress, task), lambda slab: decided(windows.kept(slab))
+        return self.run(image, mean, progress, task, decided), _same
 
     @torch.no_grad()
     def similarities(self, image: Tensor, structures: Sequence[StructureId], progress: Share = UNTOLD) -> Tensor:

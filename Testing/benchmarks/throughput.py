@@ -26,6 +26,7 @@ from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.settings import PresetName
 from IncrementalSegLib.engine.step.presets import find_preset
 from IncrementalSegLib.inference.predictor import Predictor
+from IncrementalSegLib.inference.windows import OVERLAP
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.store.versions import open_model
 from IncrementalSegLib.types import Dimension
@@ -110,7 +111,7 @@ def windows(bench: Bench) -> Pair:
                 plan.patch,
                 predictor.budget.batch,
                 lambda window: model.probabilities(model(window).logits),
-                predictor.overlap,
+                OVERLAP,
                 mode="gaussian",
             )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from IncrementalSegLib.inference.runner import OVERLAP, SIGMA
+from IncrementalSegLib.inference.windows import OVERLAP, SIGMA
 from IncrementalSegLib.preprocessing.bundle import BundleRules
 from IncrementalSegLib.preprocessing.plan import STORED, Plan
 from IncrementalSegLib.preprocessing.rules import Intensity, Resampling, Rules
