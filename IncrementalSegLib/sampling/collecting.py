@@ -92,7 +92,8 @@ def united(pairs: Iterable[tuple[str, tuple[int, ...]]], where: str) -> Values:
     """Return a table from names and their values; a name that occurs twice has the values of both.
 
     Raises:
-        DataError: A structure has the value 0 beside others, which is the background, or no name.
+        DataError: A structure has the value 0 beside others, which is the background, or no name, or two names with
+            values of their own differ in letter case alone.
     """
     values: dict[str, tuple[str, tuple[int, ...]]] = {}
     for raw, numbers in pairs:
@@ -111,6 +112,12 @@ def united(pairs: Iterable[tuple[str, tuple[int, ...]]], where: str) -> Values:
                 todo="Name the structure, or leave the value out.",
             )
         first, known = values.get(name_key(name), (name, ()))
+        if first != name and not {*known} & {*numbers}:
+            raise DataError(
+                f"{where} gives {first!r} the value {known[0]} and {name!r} the value {numbers[0]}.",
+                "Letter case does not tell names apart.",
+                "Spell one structure in one way, and give two structures other names.",
+            )
         values[name_key(name)] = (first, tuple(dict.fromkeys((*known, *numbers))))
     return dict(sorted(values.values(), key=lambda item: (min(item[1]), len(item[1]))))
 
@@ -157,7 +164,7 @@ def case_names(images: Sequence[Path], root: Path) -> list[str]:
 def collected(
     name: str, root: Path, names: Iterable[str], cases: Iterable[Case], notes: Notes | None = None
 ) -> Dataset:
-    """Return the cases as a data set, sorted by id, with each label spelled in one way.
+    """Return the cases as a data set, sorted by id, with each label spelled in one way; other spellings are noted.
 
     Raises:
         DataError: No case, or two of one name.
@@ -169,11 +176,17 @@ def collected(
         if first.id == second.id:
             raise DataError(f"Two cases in {root} are called {first.id!r}.", todo="Give each case its own name.")
     every = itertools.chain(names, *((*case.looked_for, *case.values, *case.masks) for case in ordered))
-    spelled: dict[str, str] = {}
+    spellings: dict[str, dict[str, None]] = {}
     for label in every:
-        spelled.setdefault(name_key(label), tame(label))
+        spellings.setdefault(name_key(label), {})[tame(label)] = None
+    spelled = {key: next(iter(found)) for key, found in spellings.items()}
     listed = dict.fromkeys(spelled[name_key(label)] for label in names)
-    return Dataset(name, root, tuple(listed), tuple(respelled(case, spelled) for case in ordered), notes or {})
+    notes = dict(notes or {})
+    for found in spellings.values():
+        if len(found) > 1:
+            said = f"{' and '.join(map(repr, found))} are taken for one label: letter case does not tell names apart."
+            notes[root.name] = (*notes.get(root.name, ()), Note("spelling", said))
+    return Dataset(name, root, tuple(listed), tuple(respelled(case, spelled) for case in ordered), notes)
 
 
 def respelled(case: Case, spelled: Mapping[str, str]) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,6 +14,8 @@ from IncrementalSegLib.names import name_key
 from IncrementalSegLib.sampling.cases import Case, Dataset, Notes
 from IncrementalSegLib.sampling.datasets import open_cases, restrict_labels, select_cases
 from IncrementalSegLib.structures import StructureSpec, specs_of
+
+log = logging.getLogger(__name__)
 
 Data: TypeAlias = str | Path | Dataset
 Wanted: TypeAlias = str | Sequence[StructureSpec]
@@ -79,6 +82,7 @@ def open_joint(
     if alone:
         dataset = restrict_labels(opened[0], lists[0])
     else:
+        _tell_spellings(opened, lists)
         dataset = _joined([restrict_labels(*pair) for pair in zip(opened, lists, strict=True)])
         dataset = dataset if cases is None else select_cases(dataset, cases)
     wanted = {name_key(item.name): item for item in reversed([item for each in lists for item in each])}
@@ -101,6 +105,19 @@ def _known_in_each(opened: Sequence[Dataset], wanted: Sequence[StructureSpec]) -
                 Hint("Leave it out, or give each data set its own ", OptionRef("structures"), " (NAME=LABEL IN DATA)."),
             )
     return lists
+
+
+def _tell_spellings(opened: Sequence[Dataset], lists: Sequence[Sequence[StructureSpec]]) -> None:
+    """Say which labels of several data sets are taken for one although their spelling differs."""
+    spellings: dict[str, dict[str, None]] = {}
+    for dataset, wanted in zip(opened, lists, strict=True):
+        keys = {name_key(item.label) for item in wanted}
+        for name in dataset.names:
+            if name_key(name) in keys:
+                spellings.setdefault(name_key(name), {})[name] = None
+    several = [" = ".join(map(repr, found)) for found in spellings.values() if len(found) > 1]
+    if several:
+        log.info("Letter case does not tell labels apart. Taken for one: %s.", "; ".join(several))
 
 
 def _joined(sets: Sequence[Dataset]) -> Dataset:

@@ -55,11 +55,22 @@ class LabelFile:
     segments: tuple[Segment, ...]
 
     def segment(self, name: str) -> Mask:
-        """Return the union of the segments of that name (:func:`name_key` compares); empty where there is none."""
+        """Return the union of the segments of that name (:func:`name_key` compares); empty where there is none.
+
+        Raises:
+            DataError: Two segments of that name differ in letter case.
+        """
+        alike = [segment for segment in self.segments if name_key(segment[0]) == name_key(name)]
+        spellings = list(dict.fromkeys(known for known, _, _ in alike))
+        if len(spellings) > 1:
+            raise DataError(
+                f"Two segments are called {spellings[0]!r} and {spellings[1]!r}.",
+                "Letter case does not tell names apart.",
+                "Spell one structure in one way, and give two structures other names.",
+            )
         mask = np.zeros(self.layers.shape[1:], dtype=np.bool_)
-        for known, layer, value in self.segments:
-            if name_key(known) == name_key(name):
-                mask |= self.layers[layer] == value
+        for _, layer, value in alike:
+            mask |= self.layers[layer] == value
         return mask
 
 

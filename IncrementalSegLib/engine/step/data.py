@@ -10,6 +10,7 @@ from IncrementalSegLib.engine.documents import plan_of
 from IncrementalSegLib.engine.domain import TrainingDomain, scan_features
 from IncrementalSegLib.engine.history import case_entry
 from IncrementalSegLib.engine.settings import NormalisationChoice, StepSettings
+from IncrementalSegLib.engine.step.copies import contradictions, grouped_copies, united_copies
 from IncrementalSegLib.engine.step.fitted import is_fitted, plan_fitted
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.request import StepRequest
@@ -45,6 +46,11 @@ class Subset:
     cases: Sequence[Case]
     prepared: Sequence[PreparedCase]
     entries: Sequence[Json] = ()
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Fingerprint of the images of each case."""
+        return [entry["sha256"] for entry in self.entries]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,15 +109,18 @@ def read_step_data(
     blind = not_judged(request, held_out, read.present)
     if blind and len(request.cases.cases) >= FEWEST_CASES:
         log.warning("%s", _cannot_be_judged([names[item] for item in blind]))
+    judging = read.subset(held_out, findable=True)
+    copies, judging_copies = (grouped_copies(side.prepared, side.fingerprints) for side in (train, judging))
+    for warning in contradictions([*copies, *judging_copies], names):
+        log.warning("%s", warning)
     if find("output", request.method.output).exclusive:
-        for warning in require_apart(train.prepared, names):
+        for warning in require_apart([united_copies(group) for group in copies], names):
             log.warning(warning)
     domain = TrainingDomain.of(request.folder, None, log.warning) if request.folder is not None else TrainingDomain()
     domain = domain.with_step(request.step, [(read.features[case.id], case.structures) for case in train.prepared])
-    judging = read.subset(held_out, findable=True)
-    unlabelled = without_held_out(request.unlabelled, held_out)
+    unlabelled = without_held_out(request.unlabelled, held_out, training)
     if unlabelled:
-        log.info("The previous model is distilled on %d unlabelled scans.", len(unlabelled))
+        log.info("Unlabelled scans on which the previous model is distilled: %d.", len(unlabelled))
     return StepData(
         plan=plan,
         train=train,

@@ -66,15 +66,24 @@ def find_unlabelled(path: str | Path | None, method: Method[Any], history: Histo
     return tuple(kept)
 
 
-def without_held_out(cases: Sequence[Case], held_out: Sequence[Case]) -> list[Case]:
+def without_held_out(cases: Sequence[Case], held_out: Sequence[Case], training: Sequence[Case]) -> list[Case]:
     """Return the cases without those of patients whom the step itself holds out, with a warning.
 
     Args:
         cases: The cases of ``--unlabelled``.
         held_out: The held-out cases.
+        training: The training cases; that they are among the others is said.
     """
-    prints, patients = {fingerprint(case.images) for case in held_out}, {case.patient for case in held_out}
-    return _without(cases, _of_patients(cases, prints, patients), "scans of their patients are held out in this step")
+    prints, patients = _prints(held_out), {case.patient for case in held_out}
+    kept = _without(cases, _of_patients(cases, prints, patients), "scans of their patients are held out in this step")
+    known = _prints(training) & _prints(kept) if kept else set()
+    if known:
+        log.warning(
+            "%d of %d unlabelled scans are training scans of this step too and show no earlier domain.",
+            len(known),
+            len(kept),
+        )
+    return kept
 
 
 def warn_of_forgetting(improved: Sequence[str]) -> None:
@@ -85,6 +94,10 @@ def warn_of_forgetting(improved: Sequence[str]) -> None:
         ", ".join(improved),
         OptionRef("unlabelled"),
     )
+
+
+def _prints(cases: Sequence[Case]) -> set[str]:
+    return {fingerprint(case.images) for case in cases}
 
 
 def _of_patients(cases: Sequence[Case], fingerprints: Set[str], patients: Set[str] = frozenset()) -> list[Case]:

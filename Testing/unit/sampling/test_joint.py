@@ -83,3 +83,13 @@ def test_a_manifest_in_which_nothing_was_looked_for_is_refused(tmp_path):
     sets = [dataset(tmp_path, "A", ["liver"], ["a1"]), dataset(tmp_path, "B", ["liver"], ["b1"], looked_for=["other"])]
     with pytest.raises(DataError, match="looked for in none of the 1 cases"):
         open_joint(sets, "liver")
+
+
+@pytest.mark.parametrize(("other", "said"), [("Liver", "'liver' = 'Liver'"), ("liver", "")])
+def test_labels_that_differ_in_letter_case_are_one_and_said(tmp_path, caplog, other, said):
+    caplog.set_level("INFO", "IncrementalSegLib")
+    sets = [dataset(tmp_path, "a", ["liver", "Spleen"]), dataset(tmp_path, "b", [other, "spleen"])]
+    found, wanted, _ = open_joint(sets, "liver")
+    assert [item.name for item in wanted] == ["liver"]
+    assert {name for case in found.cases for name in case.looked_for} == {"liver"}
+    assert [record.getMessage().partition("one: ")[2] for record in caplog.records] == ([f"{said}."] if said else [])

@@ -107,11 +107,31 @@ def test_nnunet_label_that_names_its_own_segments_is_asked_what_it_holds(tmp_pat
     assert "names liver, but not spleen" in restrict_labels(data, parse_names("spleen")).notes["b"][0].message
 
 
-@pytest.mark.parametrize("table", [{"1": "kidney", "2": "kidney"}, {"1": "kidney", "2": "Kidney "}, {"kidney": [1, 2]}])
+@pytest.mark.parametrize(
+    "table", [{"1": "kidney", "2": "kidney"}, {"1": "kidney", "2": " kidney "}, {"kidney": [1, 2]}]
+)
 def test_two_values_of_one_name_are_one_structure(tmp_path, table):
     row = {"image": "a.nii.gz", "label": volume(tmp_path / "l.nrrd").name}
     for data in (manifest(tmp_path, [row], labels=table), manifest(tmp_path, [row | {"values": table}])):
         np.testing.assert_array_equal(read_case(data.cases[0])[1]["kidney"], LABELS > 0)
+
+
+def test_two_values_whose_names_differ_in_letter_case_are_refused(tmp_path):
+    row = {"image": "a.nii.gz", "label": volume(tmp_path / "l.nrrd").name}
+    table = {"1": "Kidney", "2": "kidney"}
+    for more, labels in (({}, {"labels": table}), ({"values": table}, {})):
+        with pytest.raises(DataError, match="gives 'Kidney' the value 1 and 'kidney' the value 2"):
+            manifest(tmp_path, [row | more], **labels)
+
+
+def test_rows_that_spell_a_label_in_two_ways_are_noted(tmp_path):
+    volume(tmp_path / "l.nrrd")
+    rows = [{"image": f"{name}.nii.gz", "label": "l.nrrd", "values": {"1": name}} for name in ("Ab", "aB")]
+    data = manifest(tmp_path, rows)
+    assert data.names == ("Ab",)
+    (note,) = data.notes["manifest.json"]
+    assert note.message.startswith("'Ab' and 'aB' are taken for one label")
+    assert manifest(tmp_path, [rows[0], rows[1] | {"values": {"1": "Ab"}}]).notes == {}
 
 
 def test_key_that_stands_twice_in_json_is_refused(tmp_path):

@@ -52,8 +52,15 @@ def test_segments_numbered_with_gaps_and_without_id_are_read(tmp_path):
 
 def test_two_segments_of_one_name_are_one_structure(tmp_path):
     fields = {"Segment0_ID": "a", "Segment0_Name": "liver", "Segment0_LabelValue": "1"}
-    path = written(tmp_path, fields | {"Segment1_ID": "b", "Segment1_Name": "LIVER ", "Segment1_LabelValue": "2"})
-    np.testing.assert_array_equal(read_masks(GRID, ["liver"], path)["liver"], LABELS[0] > 0)
+    path = written(tmp_path, fields | {"Segment1_ID": "b", "Segment1_Name": "liver ", "Segment1_LabelValue": "2"})
+    np.testing.assert_array_equal(read_masks(GRID, ["LIVER"], path)["LIVER"], LABELS[0] > 0)
+
+
+def test_two_segments_whose_names_differ_in_letter_case_are_refused(tmp_path):
+    fields = {"Segment0_ID": "a", "Segment0_Name": "liver", "Segment0_LabelValue": "1"}
+    path = written(tmp_path, fields | {"Segment1_ID": "b", "Segment1_Name": "LIVER", "Segment1_LabelValue": "2"})
+    with pytest.raises(DataError, match="called 'liver' and 'LIVER'"):
+        read_masks(GRID, ["liver"], path)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_a_data_set_brings_its_scans_without_labels(model, data, drawn, caplog):
     caplog.set_level("INFO", "IncrementalSegLib")
     learn(model, data / "both", "humerus", improve=True, unlabelled=data / "scapula", **STEP)
     assert "unlabelled" in {source for source, _ in drawn}
-    assert re.search(r"distilled on [1-5] unlabelled scans\.", caplog.text)
+    assert re.search(r"distilled: [1-5]\.", caplog.text)
     assert "No batch" not in caplog.text
 
 
@@ -98,6 +98,7 @@ def test_what_the_step_holds_out_is_not_drawn(model, data, caplog):
     assert held_out
     assert training.isdisjoint(held_out)
     assert "held out in this step" in caplog.text
+    assert "4 of 4 unlabelled scans are training scans of this step too" in caplog.text
 
 
 def manifest(path, scans):
