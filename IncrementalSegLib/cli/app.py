@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections import Counter
 from importlib import import_module
+from itertools import pairwise
 from keyword import iskeyword
 from typing import Annotated, Any
 
@@ -40,6 +42,7 @@ TRACEBACK = "INCREMENTALSEG_TRACEBACK"
 """Environment variable that shows where a fault of the program happened."""
 
 _CANCELLED = 130
+_EMPTY = re.compile(r"(--[\w-]+=)?")
 
 
 def main() -> None:
@@ -89,10 +92,17 @@ def build() -> typer.Typer:
 
 
 class _Command(TyperCommand):
-    """A command that refuses an option given twice, of which click would take the last one silently."""
+    """A command that refuses what click would misread silently.
+
+    Of an option given twice it would take the last one, and for an empty path the current folder.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments of the command line."""
+        for before, word in pairwise([self.name or "", *args]):
+            if _EMPTY.fullmatch(word):
+                what = f"The argument behind {word or before} is empty, perhaps an unset variable of the shell."
+                raise typer.BadParameter(what, ctx=ctx)
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         for item, count in Counter(order).items():
             if count > 1 and isinstance(item, TyperOption) and not item.multiple:

@@ -60,6 +60,9 @@ def _show_neighbours(folder: ModelFolder, as_json: bool) -> None:
     if as_json:
         print_json({"version": folder.current, "neighbours": [vars(item) for item in found]})
         return
+    if not found:
+        say("No two structures can be compared.")
+        return
     rows = [(item.one, item.other, number(item.cosine, 2), _versions(item.versions)) for item in found]
     print_table("Alike to the network, most alike first", ("structure", "structure", "cosine", "of version"), rows)
 

@@ -78,7 +78,9 @@ def _by_origin(
     found: dict[int, list[StructureId]] = {}
     *_, newest = banks
     for item in structures:
+        name = folder.record().structures.by_id(item).name
         if item not in banks[newest]:
+            log.warning("%s is left out: the model holds no mean features of it, or they were deleted.", name)
             continue
         mean, origin = banks[newest][item].mean, newest
         for number in reversed(banks):
@@ -89,8 +91,7 @@ def _by_origin(
             found.setdefault(origin, []).append(item)
         else:
             log.warning(
-                "%s is left out: its mean features are of a version that the model folder holds no longer.",
-                folder.record().structures.by_id(item).name,
+                "%s is left out: its mean features are of a version that the model folder holds no longer.", name
             )
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -58,7 +59,7 @@ def place_results(output: Path, sources: Sequence[ScanSource], form: Format | No
 
 
 def keep_files(files: Sequence[Path], scans: Sequence[Path], overwrite: bool) -> None:
-    """Refuse results that would replace a file that is read, or without ``overwrite`` any other file.
+    """Refuse results that would replace each other or a file that is read, or without ``overwrite`` any other file.
 
     Args:
         files: Files of the results.
@@ -66,8 +67,15 @@ def keep_files(files: Sequence[Path], scans: Sequence[Path], overwrite: bool) ->
         overwrite: Other files may be replaced.
 
     Raises:
-        OptionError: A file is there already.
+        OptionError: A file is there already, or two results have one name.
     """
+    name, count = Counter(str(path).casefold() for path in files).most_common(1)[0]
+    if count > 1:
+        raise OptionError(
+            f"Two results would be called {Path(name).name}.",
+            "One of them would overwrite the other.",
+            "Ask for them one by one, in different folders.",
+        )
     kept = {path.resolve() for path in scans}
     for path in files:
         if path.resolve() in kept:
@@ -77,9 +85,9 @@ def keep_files(files: Sequence[Path], scans: Sequence[Path], overwrite: bool) ->
             )
     there = [path for path in files if is_there(path)]
     if there and not overwrite:
-        others = f" and {len(there) - 1} more of the results" if len(there) > 1 else ""
+        already = f" and {len(there) - 1} more of the results already exist" if len(there) > 1 else " already exists"
         raise OptionError(
-            f"{there[0]}{others} already exists.",
+            f"{there[0]}{already}.",
             "It may be an outline that a person has drawn or corrected.",
             Hint("Choose another folder, or replace it with ", OptionRef("overwrite", True), "."),
         )

@@ -48,10 +48,12 @@ def find_sources(
         apart: Scans of one name are called after their folders too, in place of an error.
 
     Raises:
-        DataError: A folder holds both DICOM files and others, or scans only in its subfolders.
-        OptionError: No scan is named, one is named twice, or two have one name.
+        DataError: A folder is empty, or holds both DICOM files and others, or scans only in its subfolders.
+        OptionError: No scan is named, one has no name or is named twice, or two have one name.
     """
     named = [scans] if isinstance(scans, str | Path) else list(scans)
+    if "" in named:
+        raise OptionError("A scan has an empty name.", "It would mean the current folder.", "Name a file or a folder.")
     told: list[str] = []
     sources = [source for item in named for source in _sources_of(item, told)]
     if not sources:
@@ -121,6 +123,8 @@ def _in_folder(folder: Path, warnings: list[str]) -> list[ScanSource]:
     left, deeper_series = sum(len(_grouped(found)) for found, _ in below), sum(bool(found) for _, found in below)
     if files or series:
         left += deeper_series
+    elif not left and not any(folder.iterdir()):
+        raise DataError(f"The folder {folder} is empty.", todo="Name a folder with scans.")
     elif left and not deeper_series:
         raise DataError(f"The folder {folder} holds no scan; its subfolders hold {left}.", todo="Name those folders.")
     if left:

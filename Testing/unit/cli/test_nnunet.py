@@ -46,7 +46,7 @@ def test_structures_are_called_otherwise(tmp_path, command):
         ("bundle", bundle, "a=liver, a=spleen", "'a' is named twice"),
         ("bundle", bundle, "a=liver, b=liver", "'liver' is given to two"),
         ("bundle", bundle, "background=liver", "Two structures would be called 'background'"),
-        ("bundle", bundle, "", "empty name"),
+        ("bundle", bundle, ",", "empty name"),
         ("totalsegmentator", trained, "a=liver", "keep their names"),
     ):
         assert said in command("adopt", program, folder, model, "--structures", names).err, (program, names)

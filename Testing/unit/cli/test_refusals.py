@@ -76,7 +76,7 @@ CASES = [
     ((*LEARN, "broken", "--cases", "c0,c2"), REFUSED, "'c2'"),
     ((*LEARN, "apart"), REFUSED, r"'c1'.*do not overlap"),
     ((*LEARN, "data", "--cases", "c7"), REFUSED, r"no case called 'c7'.*Known: c0"),
-    ((*LEARN, "data", "--cases", ""), REFUSED, "names no case"),
+    ((*LEARN, "data", "--cases", ","), REFUSED, "names no case"),
     (("evaluate", "model", "--data", "far"), REFUSED, "case 'c0' has a spacing of 4 mm"),
     (("evaluate", "model", "--data", "broken", "--cases", "c1"), REFUSED, "'c1'"),
     # Names and options.
@@ -84,7 +84,7 @@ CASES = [
     (("learn", "model", "--data", "data", "--structures", "LIVER"), REFUSED, "already knows 'liver'.*--improve"),
     (("learn", "model", "--data", "data", "--structures", "spleen", "--improve"), REFUSED, "'spleen'. Known: liver"),
     (("learn", "new", "--data", "data", "--structures", "splen"), REFUSED, "Did you mean 'spleen'"),
-    (("learn", "new", "--data", "data", "--structures", ""), REFUSED, "empty name"),
+    (("learn", "new", "--data", "data", "--structures", ","), REFUSED, "empty name"),
     (("learn", "new", "--data", "data", "--structures", "spleen,Spleen"), REFUSED, "named twice"),
     (("learn", "new", "--data", "data", "--structures", "a=spleen,b=Spleen"), REFUSED, "given to two structures"),
     ((*LEARN, "data", "--method", "lwfsg"), REFUSED, "Did you mean 'lwfseg'"),
@@ -117,7 +117,7 @@ CASES = [
     # Scans.
     (("segment", "model", "nowhere.nii.gz", "--output", "out"), REFUSED, "not there"),
     (("segment", "model", "notes.txt", "--output", "out"), REFUSED, "notes.txt cannot be read"),
-    (("segment", "model", "nothing", "--output", "out"), REFUSED, "no DICOM series"),
+    (("segment", "model", "nothing", "--output", "out"), REFUSED, "The folder nothing is empty"),
     (("segment", "model", "empty.nii.gz", "--output", "out"), REFUSED, "0 bytes"),
     (("segment", "model", "cut.nii.gz", "--output", "out"), REFUSED, "truncated"),
     (("segment", "model", "nan.nii.gz", "--output", "out"), REFUSED, "no finite voxel"),
@@ -125,7 +125,7 @@ CASES = [
     (("segment", "model", "picture.png", "--output", "out"), REFUSED, "3 channels, the model expects 1"),
     (("segment", "model", "data/images/c0.nii.gz;data/images/c1.nii.gz", "--output", "out"), REFUSED, "2 channels"),
     ((*SEGMENT, "out", "--structures", "kidney"), REFUSED, "'kidney'. Known: liver"),
-    ((*SEGMENT, "out", "--structures", ""), REFUSED, "empty name"),
+    ((*SEGMENT, "out", "--structures", ","), REFUSED, "empty name"),
     ((*SEGMENT, "data/images/c0.nii.gz"), REFUSED, "would overwrite an input file"),
     ((*SEGMENT, "data/images", "--format", "nii.gz"), REFUSED, "would overwrite an input file"),
     ((*SEGMENT, "out", "--version", "2"), REFUSED, "no version called '2'"),
@@ -140,6 +140,10 @@ CASES = [
     # Wrong usage.
     ((*LEARN, "data", "--steps", "2"), USAGE, "'--steps'.*more than once"),
     (("versions", "model", "--json", "--json"), USAGE, "'--json'.*more than once"),
+    # An empty path would be the current folder.
+    (("versions", ""), USAGE, "argument behind versions is empty"),
+    ((*LEARN, "data", "--unlabelled="), USAGE, "argument behind --unlabelled= is empty"),
+    ((*LEARN, "data", "--unlabelled", ""), USAGE, "argument behind --unlabelled is empty"),
     (("correct", "model", "--simulate", "data", "--overwrite"), USAGE, "leave out --strokes, --output, --overwrite"),
     ((), USAGE, ""),
     (("teach",), USAGE, "No such command 'teach'"),

@@ -13,9 +13,10 @@ from IncrementalSegLib.cli.app import main
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
 from IncrementalSegLib.engine.neighbours import neighbours
+from IncrementalSegLib.engine.privacy.ledger import forget
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.engine.segment import segment
-from IncrementalSegLib.errors import ModelError, UnknownNameError
+from IncrementalSegLib.errors import ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.networks.outputs.embedding import TEMPERATURE
 from IncrementalSegLib.preprocessing.pipeline import forward
 from IncrementalSegLib.progress import Share
@@ -122,6 +123,17 @@ def test_another_family_and_an_unknown_name_are_refused(known, taught, data, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_maps_of_one_file_name_are_refused(known, data, tmp_path):
+    """A file name cannot hold every sign of a structure's name."""
+    model = shutil.copytree(known, tmp_path / "model")
+    rename_structure(open_model(model), "humerus", "left/arm")
+    rename_structure(open_model(model), "scapula", "left_arm")
+    scan = open_data(data / "both").cases[0].images[0]
+    with pytest.raises(OptionError, match=r"similarity-left_arm\.nrrd"):
+        segment(model, scan, tmp_path / "out", device="cpu", similarity="left/arm, left_arm")
+    assert not (tmp_path / "out").exists()
+
+
 def test_mean_features_are_read_by_the_network_that_made_them(known, data, tmp_path, caplog):
     """A later step changes the network, and has no scans of the earlier structures."""
     model = shutil.copytree(known, tmp_path / "model")
@@ -142,6 +154,18 @@ def test_mean_features_are_read_by_the_network_that_made_them(known, data, tmp_p
         shutil.rmtree(folder.folder_of(number))
     assert neighbours(folder) == []
     assert "arm is left out: its mean features are of a version" in caplog.text
+
+
+def test_a_structure_without_mean_features_is_named(known, tmp_path, caplog, capsys, monkeypatch):
+    model = shutil.copytree(known, tmp_path / "model")
+    folder = open_model(model)
+    forget(model, folder.record().step["training"][0]["case"])
+    assert neighbours(folder) == []
+    assert "humerus is left out: the model holds no mean features" in caplog.text
+    monkeypatch.setattr("sys.argv", ["incrementalseg", "structures", str(model), "--neighbours"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "No two structures can be compared." in capsys.readouterr().out
 
 
 def test_structures_of_one_mean_are_the_nearest_neighbours(known, tmp_path, capsys, monkeypatch):

@@ -22,6 +22,15 @@ def found(scans) -> dict[str, list[str]]:
     return {source.name: [path.name for path in source.paths] for source in find_sources(scans)}
 
 
+def test_what_is_empty_is_refused(folder):
+    made("a.nii.gz")
+    with pytest.raises(OptionError, match="empty name"):
+        find_sources(["a.nii.gz", ""])
+    Path("nothing").mkdir()
+    with pytest.raises(DataError, match="The folder nothing is empty"):
+        find_sources("nothing")
+
+
 def test_channels_are_joined_by_semicolons(folder):
     made("a.nii.gz", "b.nii.gz")
     assert found("a.nii.gz;b.nii.gz") == {"a": ["a.nii.gz", "b.nii.gz"]}
