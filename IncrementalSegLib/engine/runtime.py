@@ -38,6 +38,11 @@ class Runtime:
         threads = torch.get_num_threads()
         return f"CPU, {threads} thread{'s' * (threads > 1)}"
 
+    def wait(self) -> None:
+        """Wait until the device has done its orders."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context of mixed precision."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16-mixed" else nullcontext()
@@ -87,6 +92,8 @@ def start(device: DeviceName = "auto", devices: int = 1, nodes: int = 1) -> Runt
     precision = "bf16-mixed" if _has_bf16(kind) else "32-true"
     if kind == "cuda":
         torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = True  # convolutions outside of mixed precision; as exact as float16
+        torch.backends.cuda.matmul.allow_tf32 = False  # prototypes and distances are sums of squares
     check_devices(kind, devices, nodes)
     if devices * nodes == 1:
         return Runtime(torch.device(kind, 0) if kind == "cuda" else torch.device(kind), precision)

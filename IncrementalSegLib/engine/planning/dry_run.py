@@ -199,7 +199,7 @@ class DryRun:
             start = time.monotonic()
             batch = trainer.batch(index)
             trainer.update(batch, phase, optimiser)
-            self._wait()
+            self.runtime.wait()
             times[batch.source].append(time.monotonic() - start)
             index += 1
             passed, fewest = (time.monotonic() - began) / _SECONDS, min(map(len, times.values()))
@@ -256,20 +256,16 @@ class DryRun:
         return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit + unread)
 
     def _timed(self, work: Callable[[], T]) -> tuple[float, T]:
-        self._wait()
+        self.runtime.wait()
         began = time.monotonic()
         found = work()
-        self._wait()
+        self.runtime.wait()
         return time.monotonic() - began, found
 
     def _twice(self, work: Callable[[], object]) -> float:
         """Return the seconds of the second time: the first also sets up the kernels."""
         self._timed(work)
         return self._timed(work)[0]
-
-    def _wait(self) -> None:
-        if self.runtime.device.type == "cuda":
-            torch.cuda.synchronize(self.runtime.device)
 
 
 def _spread(cases: Sequence[Case], most: int) -> list[Case]:

@@ -29,6 +29,8 @@ class TrainingCurve:
         points: One JSON object per evaluation: ``step``, ``validation`` (Dice 0..1 or ``None``), mean loss terms.
         best_step: Step whose weights were kept.
         accumulate: Micro-batches of a batch; more than 1 after memory ran out.
+        compiled: Whether compiled networks are used.
+        compiling: Why, or why not; empty on a CPU, where nobody tries.
     """
 
     planned: int
@@ -36,6 +38,8 @@ class TrainingCurve:
     points: list[dict[str, Any]] = field(default_factory=list)
     best_step: int = 0
     accumulate: int = 1
+    compiled: bool = False
+    compiling: str = ""
 
     @property
     def nothing_learned(self) -> bool:

@@ -17,6 +17,7 @@ from IncrementalSegLib.engine.runtime import Runtime
 from IncrementalSegLib.engine.scores.scoring import Validation
 from IncrementalSegLib.engine.step.accumulation import double_micro_batches, micro_batches
 from IncrementalSegLib.engine.step.batches import Batches
+from IncrementalSegLib.engine.step.compiled import CompiledNetworks, failed, is_of_compiler
 from IncrementalSegLib.engine.step.deep_supervision import DeepSupervision
 from IncrementalSegLib.engine.step.presets import Preset
 from IncrementalSegLib.engine.step.state import Snapshot, TrainingCurve, TrainingState
@@ -76,6 +77,7 @@ class Trainer:
     ) -> None:
         self.method, self.ctx, self.pools, self.preset, self.deep = method, ctx, pools, preset, deep
         self.batches = Batches(method, ctx, pools, preset, sources)
+        self.compiled: CompiledNetworks | None = None
         self.runtime, self.validate, self.progress, self.checkpoint = runtime, validate, progress, checkpoint
         self.group = runtime.group
         self.state = state or TrainingState(TrainingCurve(planned=steps))
@@ -176,19 +178,6 @@ class Trainer:
         self.checkpoint(self.state)
         self._saved = time.monotonic()
 
-    def time_step(self) -> float:
-        """Return the seconds that one optimiser step takes; model and memory are left as they were."""
-        before = Snapshot.of(self.ctx)
-        phase = self.method.phases(self.ctx)[0]
-        seconds = []
-        for _ in range(2):  # the first pass also sets up the kernels
-            optimiser = torch.optim.Adam(self._parameters(phase), lr=0.0)
-            began = time.monotonic()
-            self.step(0, phase, optimiser)
-            seconds.append(time.monotonic() - began)
-        before.restore(self.ctx)
-        return min(seconds)
-
     def step(self, index: int, phase: TrainingPhase, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
         """Do optimiser step ``index`` and return the loss terms, as :meth:`update` does."""
         return self.update(self.batch(index), phase, optimiser)
@@ -205,11 +194,9 @@ class Trainer:
             try:
                 terms = self._backward(batch, None if phase.trains == "new_outputs" else self.deep)
                 break
-            except torch.OutOfMemoryError:
-                more = double_micro_batches(self.curve.accumulate, len(batch.image))
-                if more is None or self.group.size > 1:  # the others are in the middle of the batch
+            except Exception as error:
+                if not self._recovers(error, len(batch.image)):
                     raise
-                self.curve.accumulate = more
                 self.method.retry_batch(self.ctx)
             if self.runtime.device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -219,13 +206,27 @@ class Trainer:
         self.method.after_update(self.ctx)
         return terms
 
+    def _recovers(self, error: Exception, items: int) -> bool:
+        """Return whether a batch may be tried again: in more parts, or without compiled networks."""
+        if self.compiled is not None and is_of_compiler(error):
+            self.compiled, self.curve.compiled = None, False
+            self.curve.compiling = failed(error)
+            return True
+        more = double_micro_batches(self.curve.accumulate, items) if isinstance(error, torch.OutOfMemoryError) else None
+        if more is None or self.group.size > 1:  # the others are in the middle of the batch
+            return False
+        self.curve.accumulate = more
+        return True
+
     def _backward(self, batch: Batch, deep: DeepSupervision | None) -> dict[str, Tensor]:
         """Add up the gradients of a batch, in as many parts as the memory asks for, and return the loss terms."""
         sums: dict[str, Tensor] = {}
         most = max(1, len(batch.image) // self.group.size)  # each process has an item of each part
         for share, part in micro_batches(batch, min(self.curve.accumulate, most)):
             watched = nullcontext() if deep is None else deep.watching()
-            with self.runtime.autocast(), sharded(self.group, self.ctx.model, self.ctx.teacher_model), watched:
+            shared = sharded(self.group, self.ctx.model, self.ctx.teacher_model)
+            compiled = nullcontext() if self.compiled is None else self.compiled.used()
+            with self.runtime.autocast(), shared, watched, compiled:
                 terms = self.method.training_loss(part, self.ctx)
                 if deep is not None:
                     weight = self.method.label_share(part, self.ctx)

@@ -17,6 +17,7 @@ from IncrementalSegLib.engine.step.pools import Sources, build_pools
 from IncrementalSegLib.engine.step.setup import StepSetup
 from IncrementalSegLib.engine.step.state import TrainingCurve, TrainingState
 from IncrementalSegLib.engine.step.trainer import Trainer
+from IncrementalSegLib.engine.step.trial import choose_networks, try_step
 from IncrementalSegLib.engine.step.validator import Validator
 from IncrementalSegLib.errors import IncrementalSegError, OptionRef
 from IncrementalSegLib.methods.base.context import StepContext
@@ -44,10 +45,11 @@ def train(
         steps = trainer.curve.planned
         log.warning(
             "The paper's width on a CPU: about %s for %d steps. A GPU, or %s, is far faster.",
-            duration(trainer.time_step() * steps),
+            duration(try_step(trainer).seconds * steps),
             steps,
             OptionRef("preset", "quick"),
         )
+    choose_networks(trainer)
     try:
         return trainer.run()
     except LostProcessError:
