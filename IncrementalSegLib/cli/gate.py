@@ -47,9 +47,9 @@ def command(
 
 
 def show(report: RetentionReport, title: str) -> None:
-    """Print a judgement as a table, the scans where they are few, and the verdict."""
+    """Print a judgement as a table where something was scored, the scans where they are few, and the verdict."""
     columns = ("structure", "before", "after", "points", "95 % interval", "ΔASSD mm", "verdict", "judged by")
-    if report.rows:
+    if report.rows and not report.guaranteed:
         print_table(title, columns, (_cells(row) for row in report.rows))
     if any(row.change is not None for row in report.rows):
         say("points: change of Dice times 100; ΔASSD: change of the mean surface distance, above 0 is worse.")

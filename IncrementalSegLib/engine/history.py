@@ -74,6 +74,25 @@ class History:
         entries = [entry for step in self.steps if structure in step["taught"] for entry in step["held_out"]]
         return frozenset(entry["sha256"] for entry in entries if structure in entry["looked_for"])
 
+    def training_steps(self, cases: Sequence[Case]) -> dict[str, int]:
+        """Return which of the cases are of patients who trained in an earlier step.
+
+        A patient is known by name and by the content of any of their scans; the names of forgotten ones are gone.
+
+        Returns:
+            Id of the case -> number of the last such step.
+        """
+        number: dict[str, int] = {}
+        for step in self.steps:
+            for entry in step["training"]:
+                number |= dict.fromkeys((entry["sha256"], entry["patient"]), int(step["number"]))
+        number.pop(FORGOTTEN, None)
+        keys = {case.id: (case.patient, fingerprint(case.images)) for case in cases}
+        found = {
+            patient: number[key] for patient, sha256 in keys.values() for key in (patient, sha256) if key in number
+        }
+        return {case.id: found[case.patient] for case in cases if case.patient in found}
+
     def last_step(self, structure: StructureId) -> Json | None:
         """Return the last step that taught or improved a structure."""
         steps = [step for step in self.steps if structure in step["taught"]]

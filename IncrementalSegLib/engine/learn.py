@@ -16,6 +16,7 @@ from IncrementalSegLib.engine.step.checkpoints import (
     has_moved_on,
     refuse_unfinished,
 )  # fmt: skip
+from IncrementalSegLib.engine.step.judges import find_again
 from IncrementalSegLib.engine.step.request import StepRequest, resolve
 from IncrementalSegLib.engine.step.result import StepResult
 from IncrementalSegLib.engine.step.step import run_step
@@ -70,6 +71,7 @@ def learn(call: LearnCall) -> StepResult:
             "teach": [[[item.name, item.label] for item in wanted] for wanted in lists],
             "cases": [case.id for case in request.cases.cases],
             "why": list(request.why),
+            "judges": list(request.judges.entries),
             "settings": settings.to_json(),
             "id": request.id,
             "structures": [request.structures.by_id(item).to_json() for item in request.taught],
@@ -95,7 +97,7 @@ def resume(call: ResumeCall) -> StepResult:
     runtime = start(call.device, call.devices, call.nodes)
     folder = create_or_open(call.model)
     if not runtime.group.leads:
-        return _follow(folder, runtime, call.data)
+        return _follow(folder, runtime, call.data, call.judge)
     with folder.writing():
         store = Unfinished(folder.path)
         asked = store.request()
@@ -112,13 +114,18 @@ def resume(call: ResumeCall) -> StepResult:
             return StepResult.of(folder, number)
         check_parent(asked, folder)
         settings = StepSettings(**asked["settings"])
-        request = _asked_before(folder, asked, settings, call.data)
+        request = _asked_before(folder, asked, settings, call.data, call.judge)
+        asked |= {"judges": list(request.judges.entries)}  # their places now
         runtime.group.told(asked)
         return run_step(request, runtime, settings, call, asked=asked, resuming=True)
 
 
 def _asked_before(
-    folder: ModelFolder, asked: Json, settings: StepSettings, data: Data | Sequence[Data] | None
+    folder: ModelFolder,
+    asked: Json,
+    settings: StepSettings,
+    data: Data | Sequence[Data] | None,
+    judge: str | Path | None,
 ) -> StepRequest:
     """Return the request of a step that was begun before, or by the first of several processes.
 
@@ -127,6 +134,7 @@ def _asked_before(
         asked: What the step was asked to do.
         settings: How it is done.
         data: A data set in memory.
+        judge: Where scans that are to judge lie now, if they were moved.
 
     Raises:
         IncrementalSegError: The model or the data do not fit any more.
@@ -145,18 +153,25 @@ def _asked_before(
         cases=asked["cases"],
         identities=[Structure.from_json(item) for item in asked["structures"]],
         why=asked["why"],
+        judges=find_again(asked["judges"], judge),
     )
     return replace(request, id=asked["id"])
 
 
-def _follow(folder: ModelFolder, runtime: Runtime, data: Data | Sequence[Data] | None) -> StepResult:
+def _follow(
+    folder: ModelFolder,
+    runtime: Runtime,
+    data: Data | Sequence[Data] | None,
+    judge: str | Path | None = None,
+) -> StepResult:
     """Do a step together with the process that leads it, and write nothing."""
     asked = runtime.group.told(None)
     if "finished" in asked:
         return StepResult.of(folder, asked["finished"])
     settings = StepSettings(**asked["settings"])
     in_memory = data if None in asked["data"] else None
-    return run_step(_asked_before(folder, asked, settings, in_memory), runtime, settings, asked=asked)
+    request = _asked_before(folder, asked, settings, in_memory, judge)
+    return run_step(request, runtime, settings, asked=asked)
 
 
 def _warn_of_candidates(folder: ModelFolder) -> None:

@@ -320,3 +320,7 @@ class ResumeCall(RunSettings, DevicesSettings):
         InstanceOf[Dataset] | Sequence[InstanceOf[Dataset]] | None,
         Field(description="The data set, needed only where `learn` was given one in memory."),
     ] = None
+    judge: Annotated[
+        str | Path | None,
+        Field(description="Where the scans that are to judge lie now, if they were moved."),
+    ] = None

@@ -244,6 +244,11 @@ class RetentionReport:
         return cls(tuple(ranked), mean, tuple(named), limits)
 
     @property
+    def guaranteed(self) -> bool:
+        """Whether nothing was scored, because every structure is guaranteed."""
+        return bool(self.rows) and all(row.kind == "guaranteed" for row in self.rows)
+
+    @property
     def sentence(self) -> str:
         """The verdict as one sentence."""
         if not self.rows:
@@ -261,7 +266,7 @@ class RetentionReport:
         unsure = [f"{row.structure} {row.why}" for row in self.rows if row.verdict == "unsure"]
         if unsure:
             return f"Not held back, but undecided: {'; '.join(unsure)}."
-        if all(row.kind == "guaranteed" for row in self.rows):
+        if self.guaranteed:
             names = _join([row.structure for row in self.rows])
             return f"Guaranteed: no weight has changed that {names} depend{'s' * (len(self.rows) == 1)} on."
         kinds = [row.kind for row in self.rows]

@@ -159,7 +159,7 @@ def find_retention_scans(
         reader: Reads the scans that lie on the disk; copies were read before.
     """
     reader = reader or CaseReader()
-    elsewhere = _by_content(moved) if moved is not None else {}
+    elsewhere = by_content(moved) if moved is not None else {}
     scans: list[RetentionScan] = []
     missing: dict[StructureId, list[str]] = {}
     names: dict[str, str] = {}
@@ -173,7 +173,7 @@ def find_retention_scans(
             for item in items:
                 missing.setdefault(item, []).append(f"{name} is a training scan of one of the versions")
             continue
-        case, problem = _locate(entry, elsewhere.get(key))
+        case, problem = locate(entry, elsewhere.get(key))
         copied = copies.scans.get(key, {}).get("structures", ())
         found = items if case is not None else tuple(item for item in items if item in copied)
         if found:
@@ -197,8 +197,13 @@ def last_entries(history: History, structures: Sequence[StructureId]) -> Iterato
             yield entry, tuple(item for item, other in by_structure.items() if other is entry)
 
 
-def _locate(entry: Json, elsewhere: Case | None) -> tuple[Case | None, str]:
-    """Return the case of an entry, or what is wrong with it."""
+def locate(entry: Json, elsewhere: Case | None) -> tuple[Case | None, str]:
+    """Return the case of a findable entry of a history, or what is wrong with it.
+
+    Args:
+        entry: As :func:`~IncrementalSegLib.engine.history.case_entry` made it.
+        elsewhere: A case with the same images, where it does not lie in its place.
+    """
     problem = "was kept neither by its place nor as a copy"
     if "images" in entry:
         case = Case(
@@ -240,7 +245,8 @@ def _problem(case: Case, entry: Json) -> str:
     return ""
 
 
-def _by_content(dataset: Dataset) -> dict[str, Case]:
+def by_content(dataset: Dataset) -> dict[str, Case]:
+    """Return the cases of a data set by the fingerprint of their images."""
     found = {}
     for case in dataset.cases:
         if all(path.exists() for path in case.images):

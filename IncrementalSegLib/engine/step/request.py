@@ -93,13 +93,15 @@ def resolve(
     cases: Sequence[str] | None = None,
     identities: Sequence[Structure] = (),
     why: Sequence[str] = (),
+    judges: Judges | None = None,
     progress: Progress = silent,
 ) -> StepRequest:
     """Check a request against the model and the data; a model that is already locked is passed as its folder.
 
     Without a method :func:`~IncrementalSegLib.engine.choice.choose_method` looks at the scans and chooses one.  A
     resumed step passes the ids of its ``cases`` (in a text, an id could be taken for two or for a file), as
-    ``identities`` the new structures as they were when it began, and as ``why`` the reasons of then.
+    ``identities`` the new structures as they were when it began, and as ``why`` and ``judges`` the reasons and the
+    judging scans of then.
 
     Raises:
         IncrementalSegError: Anything named is unknown, already known, does not fit or is missing.
@@ -126,7 +128,8 @@ def resolve(
         _warn_of_lost_guarantee(chosen, parent)
     if asked.improve and asked.unlabelled is None and chosen.draws_unlabelled:
         warn_of_forgetting([item.name for item in taught])
-    judges = find_judges(asked, known, dataset.cases, history)
+    if judges is None:
+        judges = find_judges(asked, known, dataset.cases, history, guaranteed=chosen.guarantees)
     network = asked.network or (parent.architecture["config"]["network"] if parent is not None else "unet2d")
     if find("network", network).adopted and parent is None:
         raise OptionError(

@@ -55,7 +55,7 @@ def find_unlabelled(path: str | Path | None, method: Method[Any], history: Histo
     cases = _cases(Path(path))
     forgotten = [case for case in cases if fingerprint(case.images) in history.forgotten]
     kept = _without(cases, forgotten, "the model has to forget them")
-    judging = _of_patients(kept, history.held_out - history.forgotten)
+    judging = of_patients(kept, history.held_out - history.forgotten)
     kept = _without(kept, judging, "scans of their patients were held out and judge older structures")
     if not kept:
         raise DataError(
@@ -75,7 +75,7 @@ def without_held_out(cases: Sequence[Case], held_out: Sequence[Case], training: 
         training: The training cases; that they are among the others is said.
     """
     prints, patients = _prints(held_out), {case.patient for case in held_out}
-    kept = _without(cases, _of_patients(cases, prints, patients), "scans of their patients are held out in this step")
+    kept = _without(cases, of_patients(cases, prints, patients), "scans of their patients are held out in this step")
     known = _prints(training) & _prints(kept) if kept else set()
     if known:
         log.warning(
@@ -100,7 +100,7 @@ def _prints(cases: Sequence[Case]) -> set[str]:
     return {fingerprint(case.images) for case in cases}
 
 
-def _of_patients(cases: Sequence[Case], fingerprints: Set[str], patients: Set[str] = frozenset()) -> list[Case]:
+def of_patients(cases: Sequence[Case], fingerprints: Set[str], patients: Set[str] = frozenset()) -> list[Case]:
     """Return the cases of the named patients, and of those of whom one scan has one of the fingerprints."""
     patients = patients | {case.patient for case in cases if fingerprint(case.images) in fingerprints}
     return [case for case in cases if case.patient in patients]

@@ -61,6 +61,7 @@ def test_what_has_the_same_weights_is_guaranteed(model, command):
     assert said.status == 0
     assert "Guaranteed: no weight has changed that Leber depends on." in said.out
     assert "points: change of Dice" not in said.out
+    assert "judged by" not in said.out, "an empty table"
     (row,) = command("gate", model, "--device", "cpu", "--json").json["structures"]
     assert (row["verdict"], row["kind"], row["basis"]) == ("guaranteed", "guaranteed", "weights")
     assert len(row["why"].partition("sha256 ")[2]) == 13

@@ -1,16 +1,19 @@
 """Scans of ``judge``: they judge older structures in the gate of every step from then on, and nothing else."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import SimpleITK as sitk
 from tiny import FEW, changed, spelled
 
 from IncrementalSegLib.engine.compare.retention import gate
-from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.history import FORGOTTEN, History, step_entry
+from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.settings import StepSettings
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import DataError, ModelError, OptionError, UnknownNameError
+from IncrementalSegLib.registry import find
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.store.versions import open_model
 
@@ -59,13 +62,19 @@ def test_copies_judge_after_the_scans_are_gone(small_presets, model, data, judge
         ({"judge": "both", "judge_structures": "scapula"}, ModelError, "does not know scapula"),
         ({"judge": "both", "judge_structures": "humerus=femur"}, UnknownNameError, "no label called 'femur'"),
         ({"judge_structures": "humerus"}, OptionError, "no scan is to judge"),
-        ({"judge": "humerus"}, DataError, "All 3 scans that are to judge trained this model"),
+        ({"judge": "humerus"}, DataError, "All 3 scans that are to judge are of patients who trained this model"),
     ],
 )
 def test_scans_that_cannot_judge_are_refused_before_one_is_read(asked, kind, words, model, data):
     asked = {name: data / value if name == "judge" else value for name, value in asked.items()}
     with pytest.raises(kind, match=f"(?s){words}"):
         resolve(model, data / "scapula", "scapula", StepSettings(method="lwfseg", **asked))
+
+
+def test_where_the_method_guarantees_what_is_kept_scans_judge_later_steps(model, data, judges, caplog):
+    with caplog.at_level("INFO"):
+        resolve(model, data / "scapula", "scapula", StepSettings(method="decoder", judge=judges))
+    assert "leaves humerus as it is; 5 scans judge in later steps" in caplog.text
 
 
 def test_a_first_step_has_nothing_to_judge(data, tmp_path):
@@ -80,7 +89,43 @@ def test_earlier_training_scans_are_named_and_left_out(model, data, judges, tmp_
     request = resolve(model, data / "scapula", "scapula", StepSettings(method="lwfseg", judge=mixed))
     assert fresh.id not in {case.id for case in request.judges.cases}
     assert len(request.judges.cases) == 4
-    assert f"{fresh.id} trained this model in an earlier step" in caplog.text
+    assert f"cannot judge: {fresh.id} (step 1)" in caplog.text
+
+
+def test_another_scan_of_an_earlier_training_patient_does_not_judge(model, data, judges, tmp_path, caplog):
+    other = shutil.copytree(judges, tmp_path / "other")
+    fresh, patient = open_data(other).cases[0].id, open_data(data / "humerus").cases[0].patient
+    for file in [*(other / "imagesTr").iterdir(), *(other / "labelsTr").iterdir()]:
+        file.rename(file.with_name(file.name.replace(fresh, patient)))
+    (other / "dataset.json").write_text((other / "dataset.json").read_text().replace(fresh, patient))
+    request = resolve(model, data / "scapula", "scapula", StepSettings(method="lwfseg", judge=other))
+    assert len(request.judges.cases) == 4
+    assert patient not in {case.patient for case in request.judges.cases}
+    assert f"cannot judge: {patient} (step 1)" in caplog.text
+
+
+def test_a_forgotten_name_is_nobodys(data):
+    case = replace(open_data(data / "both").cases[0], patient=FORGOTTEN)
+    entry = {"case": FORGOTTEN, "patient": FORGOTTEN, "sha256": "0" * 64}
+    assert History((step_entry({"number": 1}, [entry], ()),)).training_steps([case]) == {}
+
+
+def test_a_resumed_step_judges_with_the_scans_it_began_with(model, data, judges, tmp_path, interrupted):
+    scans = shutil.copytree(judges, tmp_path / "scans")
+    with interrupted(find("method", "lwfseg"), 2):
+        learn(model, data / "scapula", "scapula", judge=scans, **STEP)
+    case, other = open_data(scans).cases[:2]
+    outlines = case.label.read_bytes()
+    case.label.write_bytes(other.label.read_bytes())
+    with pytest.raises(ModelError, match=rf"scans that are to judge {case.id} has other outlines now"):
+        resume(model, device="cpu")
+    case.label.write_bytes(outlines)
+    place = scans.rename(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match=r"(?s)is not where it was.*new place with judge, or.*restart=True"):
+        resume(model, device="cpu")
+    result = resume(model, judge=place, device="cpu")
+    assert row_of(result).kind == "measured"
+    assert gate(model, 2).report.rows[0].after == row_of(result).after
 
 
 def test_a_scan_that_cannot_be_read_is_refused_before_the_training(small_presets, model, data, judges, tmp_path):
