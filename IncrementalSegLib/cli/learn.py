@@ -16,7 +16,7 @@ from IncrementalSegLib.cli.interrupt import Interrupt
 from IncrementalSegLib.cli.options import takes
 from IncrementalSegLib.cli.output import HELP, AsJson, ModelPath, number, print_json, print_table, progress_bar, say
 from IncrementalSegLib.cli.text_source import text_source
-from IncrementalSegLib.cli.words import spelled
+from IncrementalSegLib.cli.words import devices_of, spelled
 from IncrementalSegLib.engine.parallel.launch import run_together, speaks, started
 from IncrementalSegLib.engine.settings import LearnCall, ResumeCall
 from IncrementalSegLib.errors import CommandRef, DeviceError, Hint
@@ -90,10 +90,11 @@ def _together(model: Path, count: int) -> int:
     try:
         return run_together(sys.argv[1:], count)
     except DeviceError as error:
-        if not Unfinished(model).exists:
-            raise
+        unfinished = Unfinished(model)
         again = CommandRef("resume", {"model": str(model)})
-        todo = Hint("The training so far is kept; ", again, " continues it, on any number of devices.")
+        todo = Hint("There is no checkpoint; run the command again.")
+        if unfinished.exists:
+            todo = Hint(unfinished.kept(), " ", again, " continues the step, on any number of devices.")
         raise DeviceError(error.what, error.why, todo) from None
 
 
@@ -115,13 +116,12 @@ def _show(result: StepResult, model: Path, asked: Path | None = None) -> None:
     rows = [(name, number(score["validation_dice"]), score["cases"]) for name, score in scores.items()]
     print_table("Dice on the held-out cases, resampled to the model's voxel size", ("structure", "Dice", "cases"), rows)
     early = f", ended early after {curve.steps} of {curve.planned}" if curve.steps < curve.planned else ""
-    say(
-        f"Version {record.number} of {model} knows {', '.join(record.structures.names)} "
-        f"({record.step['method']}, weights of optimiser step {curve.best_step}{early or f' of {curve.steps}'}, "
-        f"{duration(record.seconds)})."
-    )
+    weights = f"weights of optimiser step {curve.best_step}{early or f' of {curve.steps}'}"
+    how = ", ".join(filter(None, (record.step["method"], weights, devices_of(record.step), duration(record.seconds))))
+    say(f"Version {record.number} of {model} knows {', '.join(record.structures.names)} ({how}).")
     _show_choices(record)
-    for what, cases in zip(("Held out", "Judging older structures"), _judging(record), strict=True):
+    judging = "Judging older structures" + (" in later steps" if result.report.guaranteed else "")
+    for what, cases in zip(("Held out", judging), _judging(record), strict=True):
         if cases:
             say(f"{what}: {', '.join(cases)}.")
     if made["unjudged"]:
@@ -174,7 +174,8 @@ def _unfinished_is_said(model: Path) -> Iterator[None]:
         with Interrupt.patiently():
             yield
     except (KeyboardInterrupt, Stop):
-        if Unfinished(model).exists:
+        unfinished = Unfinished(model)
+        if unfinished.exists:
             again = spelled(CommandRef("resume", {"model": str(model)}))
-            say(f"The step is paused. {again} continues it.", error=True)
+            say(f"The step is paused. {unfinished.kept()} {again} continues it.", error=True)
         raise KeyboardInterrupt from None

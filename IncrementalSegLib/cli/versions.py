@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from IncrementalSegLib.cli.origin import origin_lines
 from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table, say
+from IncrementalSegLib.cli.words import devices_of
 from IncrementalSegLib.types import Json
 
 
@@ -33,6 +34,6 @@ def _cells(version: Json) -> tuple[object, ...]:
         version["status"],
         version["parent"],
         version["created"][:16].replace("T", " "),
-        step.get("action") or step.get("method"),
+        step.get("action") or " ".join(filter(None, (step.get("method"), devices_of(step)))),
         ", ".join(item["name"] for item in version["structures"]),
     )

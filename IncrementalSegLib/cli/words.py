@@ -7,6 +7,7 @@ import logging
 import shlex
 
 from IncrementalSegLib.errors import CommandRef, Hint, IncrementalSegError, OptionRef
+from IncrementalSegLib.types import Json
 from IncrementalSegLib.worker.log import VisibleFormatter
 
 
@@ -39,6 +40,17 @@ def spelled(step: OptionRef | CommandRef) -> str:
         return f"--option {name}={shlex.quote(str(step.value))}"
     value = [] if step.value in (None, True) else [shlex.quote(str(step.value))]
     return " ".join([flag(*step.name.split(".")), *value])
+
+
+def devices_of(step: Json) -> str:
+    """Return where a step was trained, if on several devices; else an empty text.
+
+    Example:
+        >>> devices_of({"devices": 2, "batch": 8})
+        'on 2 devices, in batches of 8'
+    """
+    count = step.get("devices", 1)
+    return f"on {count} devices, in batches of {step['batch']}" if count > 1 else ""
 
 
 class CommandLineFormatter(VisibleFormatter):

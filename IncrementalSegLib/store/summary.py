@@ -79,10 +79,10 @@ def read_unfinished(model: str | Path) -> Json | None:
     asked = store.request()
     if not asked or _is_saved(asked, reader):
         return None
-    curve = store.progress()["curve"]
+    done, planned = store.steps
     return {
         "structures": [item["name"] for item in asked["structures"]],
-        "fraction": curve["steps"] / curve["planned"],
+        "fraction": done / planned,
     }
 
 

@@ -81,6 +81,25 @@ class Unfinished:
         assert newest is not None, "ask `exists` first"
         return contents.read_document(newest, "training.json")
 
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Optimiser steps done and planned.
+
+        Raises:
+            ModelError: The checkpoint is damaged.
+        """
+        curve = self.progress()["curve"]
+        return curve["steps"], curve["planned"]
+
+    def kept(self) -> str:
+        """Return a sentence about the training that is kept.
+
+        Raises:
+            ModelError: The checkpoint is damaged.
+        """
+        done, planned = self.steps
+        return f"{done} of {planned} optimiser steps are kept." if done else "Nothing was trained yet."
+
     def training(self) -> tuple[Json, dict[str, Tensor]]:
         """Return where the training of the unfinished step is.
 

@@ -74,7 +74,8 @@ def test_a_killed_process_ends_the_others_and_the_step_goes_on_on_one_device(
     assert (status, seconds < SOON) == (1, True)
     assert error.count("Error") == 1
     assert "Process 1 was killed (SIGKILL)" in error
-    assert "--resume` continues it, on any number of devices." in error
+    assert Unfinished(place / MODEL).kept() in error
+    assert "--resume` continues the step, on any number of devices." in error
     assert standing(place) == before
     shortened(place, 2)
     resumed = zygote.start(place, "learn", place / MODEL, "--resume", "--device", "cpu")

@@ -186,5 +186,5 @@ def _complete() -> Iterator[None]:
         raise LostProcessError(
             "Another process of this step has ended.",
             "Each process computes a part of every batch, and none can go on alone.",
-            Hint("See what it said; ", CommandRef("resume"), " continues the step, on any number of devices."),
+            Hint("See what it said; ", CommandRef("resume"), " continues the step from its last checkpoint, if any."),
         ) from error

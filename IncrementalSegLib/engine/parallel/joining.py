@@ -62,8 +62,20 @@ def check_devices(kind: str, devices: int, nodes: int) -> None:
         raise OptionError(
             f"{devices * nodes} devices need a process each, and this process is alone.",
             "The command line starts them on one computer; from Python, and on several computers, a launcher does.",
-            Hint("Use ", CommandRef("learn"), " of the command line, torchrun or srun."),
+            _launchers(devices, nodes),
         )
+
+
+def _launchers(devices: int, nodes: int) -> str:
+    """Return how to start the processes of a step."""
+    if nodes == 1:
+        return Hint("Use ", CommandRef("learn"), " of the command line, torchrun or srun.")
+    return (
+        f"Start it on each computer with `torchrun --nnodes {nodes} --nproc-per-node {devices} --node-rank RANK "
+        "--master-addr FIRST_COMPUTER -m IncrementalSegLib learn ...`, or once in SLURM with "
+        f"`srun --nodes {nodes} --ntasks-per-node {devices} incrementalseg learn ...`; `...` stands for the arguments "
+        "that you gave."
+    )
 
 
 def join(kind: str, devices: int, nodes: int) -> tuple[torch.device, Group]:

@@ -59,6 +59,8 @@ class StepResult:
             "seconds": self.record.seconds,
             "method": self.record.step["method"],
             "why": self.record.step.get("why", []),
+            "devices": self.record.step.get("devices"),
+            "batch": self.record.step.get("batch"),
             "validation": {
                 self.record.structures.by_id(item).name: score for item, score in self.record.scores.items()
             },

@@ -82,7 +82,7 @@ def run_step(
     except Exception:  # a full disk, a scan that is gone: no reason to train again
         if unfinished.exists:
             go_on = CommandRef("resume", {"model": str(request.target.path)})
-            log.warning("The training so far is kept; %s continues it.", go_on)
+            log.warning("%s %s continues the step.", unfinished.kept(), go_on)
         raise
 
 
@@ -150,6 +150,7 @@ def _finish(
             "id": request.id,
             "preset": setup.preset.name,
             "batch": setup.preset.batch,
+            "devices": setup.runtime.group.size,
             "learning_rate": setup.preset.learning_rate,
             "device": setup.runtime.name,
             "precision": setup.runtime.precision,

@@ -24,20 +24,21 @@ def said(
     unjudged: tuple[str, ...] = (),
     accepted: bool = True,
     model: str = "shoulder",
+    devices: int = 1,
 ) -> str:
     record = SimpleNamespace(
         number=2, parent=parent, preprocessing={"normalisation": normalisation},
         structures=StructureList((Structure.create("humerus", 1), Structure.create("scapula", 2))),
         seconds=9.0, accepted=accepted,
         architecture={},
-        step={"method": "pcdd", "held_out": []},
+        step={"method": "pcdd", "held_out": [], "batch": 8, "devices": devices},
     )  # fmt: skip
     made = {
         "hardly_learned": ["scapula"] if dice == 0.0 else [],
         "unjudged": list(unjudged),
         "validation": {"scapula": {"validation_dice": dice, "cases": 0 if dice is None else cases}},
     }
-    report = SimpleNamespace(rows=(), held_back_by=())
+    report = SimpleNamespace(rows=(), held_back_by=(), guaranteed=False)
     result: Any = SimpleNamespace(record=record, curve=curve, report=report, page=None, to_json=lambda: made)
     _show(result, Path(model), asked)
     return capsys.readouterr().out
@@ -57,6 +58,12 @@ def test_one_that_was_learned_or_has_no_score_is_not(capsys: pytest.CaptureFixtu
     assert "Hardly" not in text
     assert "weights of optimiser step 180 of 200" in text
     assert "early" not in text
+
+
+def test_several_devices_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    curve = TrainingCurve(200, 200, best_step=180)
+    assert "of 200, on 4 devices, in batches of 8, " in said(capsys, 0.8, curve, devices=4)
+    assert "device" not in said(capsys, 0.8, curve)
 
 
 @pytest.mark.parametrize(("normalisation", "words"), [("ct", "Hounsfield units"), ("zscore", "scan by scan")])

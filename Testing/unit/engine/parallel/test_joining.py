@@ -34,6 +34,8 @@ def test_one_process_alone():
 def test_several_devices_need_several_processes():
     with pytest.raises(OptionError, match=r"2 devices need a process each, and this process is alone.*torchrun"):
         start("cpu", devices=2)
+    with pytest.raises(OptionError, match=r"4 devices need.*torchrun --nnodes 2 --nproc-per-node 2 .*srun --nodes 2"):
+        start("cpu", devices=2, nodes=2)
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)

@@ -258,8 +258,18 @@ def test_a_failure_after_the_training_says_that_it_is_kept(model, data, monkeypa
         patch.setattr(ModelFolder, "write", full)
         with pytest.raises(ModelError, match="The disk is full"):
             learn(model, data / "both", "scapula", **STEP)
-    assert f'resume(model="{model}")' in caplog.text
+    assert f'7 of 7 optimiser steps are kept. resume(model="{model}") continues' in caplog.text
     assert resume(model, device="cpu").record.number == 2
+
+
+def test_a_checkpoint_before_the_first_optimiser_step_keeps_no_training(model, data, monkeypatch, caplog):
+    def broken(*args, **more):
+        raise OSError("The disk is gone.")
+
+    monkeypatch.setattr(trainer_module.Trainer, "step", broken)
+    with pytest.raises(OSError, match="gone"):
+        learn(model, data / "both", "scapula", **STEP)
+    assert f'Nothing was trained yet. resume(model="{model}") continues the step' in caplog.text
 
 
 def test_training_goes_on_when_no_checkpoint_can_be_written(model, data, monkeypatch, caplog):
