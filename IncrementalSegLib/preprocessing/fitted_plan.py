@@ -66,7 +66,8 @@ def fitted_plan(
         normalisation: How intensities are normalised.
 
     Raises:
-        DataError: 2-D images for a 3-D network or mixed with volumes, or scans too small for two stages.
+        DataError: 2-D images for a 3-D network or mixed with volumes, no patch that the budget holds, or scans too
+            small for two stages.
     """
     planar = is_planar([scan.grid for scan in scans], dimension)
     stored = STORED if planar else ORIENTATION
@@ -83,6 +84,13 @@ def fitted_plan(
     ]
     shape = np.median(resampled, axis=0)
     found = fit([target[axis] for axis in seen], shape[seen].tolist(), budget)
+    if not budget.holds(found.patch, found.stages):
+        raise DataError(
+            f"{budget.gigabytes:.2g} GB of memory are too little for this network, even for the smallest patch "
+            f"({' x '.join(map(str, found.patch))} voxels).",
+            f"A batch has {budget.batch} patches, and the network {budget.filters} filters at first.",
+            Hint("Free memory, choose another ", OptionRef("network"), " or a smaller ", OptionRef("batch"), "."),
+        )
     if coarsened:
         found = fit_coarser(found, budget)
     if len(found.stages.strides) < 2:

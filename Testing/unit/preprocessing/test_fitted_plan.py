@@ -95,6 +95,12 @@ def test_a_small_budget_coarsens_only_where_it_may_and_where_it_is_worth_it():
     assert 0.2 < (tiny.patch[0] * tiny.patch[1] * tiny.patch[2]) / (tiny.shape[0] * tiny.shape[1] * tiny.shape[2]) < 1
 
 
+@pytest.mark.parametrize("coarsened", [True, False])
+def test_memory_that_holds_no_patch_is_named_and_not_the_scans(coarsened):
+    with pytest.raises(DataError, match=r"(?s)1e-06 GB of memory are too little.*2 patches.*32 filters"):
+        planned(extents(CT), gigabytes=1e-6, coarsened=coarsened)
+
+
 def test_zeros_around_the_body_are_cut_off_and_count_in_no_statistic():
     plan = planned(extents(BRAIN, share=0.7))
     assert plan.shape[0] == 98  # of 98 and 97
