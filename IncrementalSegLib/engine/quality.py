@@ -33,6 +33,18 @@ def quality_warnings(folder: ModelFolder, number: int | None, structures: Iterab
     return said
 
 
+def newest_record_scores(folder: ModelFolder, record: VersionRecord) -> Json:
+    """Return the newest known score of each structure of a version, in the form of its record.
+
+    Raises:
+        ModelError: A file is damaged.
+    """
+    newest = newest_scores(folder, folder.lineage(record.number))
+    return record.scores | {
+        item: {"validation_dice": score["dice"], "cases": score["scans"]} for item, score in newest.items()
+    }
+
+
 def hardly_learned(record: VersionRecord) -> list[str]:
     """Return the names of the structures that a step hardly taught, by their Dice on its held-out scans."""
     dice = {item: score["validation_dice"] for item, score in record.scores.items()}

@@ -12,6 +12,7 @@ from IncrementalSegLib.engine.documents import FORMS
 from IncrementalSegLib.engine.packages.card import card_of, card_page
 from IncrementalSegLib.engine.packages.checks import check_domain, check_memories, check_plan, check_weights
 from IncrementalSegLib.engine.packages.schema import allowed, plain_texts, pseudonymised
+from IncrementalSegLib.engine.quality import newest_record_scores
 from IncrementalSegLib.errors import ModelError, OptionError
 from IncrementalSegLib.exemplars.memory import ExemplarMemory
 from IncrementalSegLib.names import plain, tame
@@ -19,9 +20,8 @@ from IncrementalSegLib.store.contents import encode_tensors
 from IncrementalSegLib.store.package import SUFFIX, pack, unpack
 from IncrementalSegLib.store.package_layout import MOST_DOCUMENT, TENSORS, refused
 from IncrementalSegLib.store.record import VersionRecord
-from IncrementalSegLib.store.summary import newest_scores
 from IncrementalSegLib.store.untrusted import decode_plain, decode_tensors
-from IncrementalSegLib.store.versions import ModelFolder, create_or_open, open_model
+from IncrementalSegLib.store.versions import create_or_open, open_model
 from IncrementalSegLib.types import Json
 
 
@@ -60,7 +60,7 @@ def export_package(
     record = folder.record(number)
     tensors = {kind: folder.tensors(kind, record.number) for kind in TENSORS}
     documents = {kind: folder.document(kind, record.number) for kind in FORMS}
-    documents["record"]["scores"] = _newest_scores(folder, record.number) | record.scores
+    documents["record"]["scores"] = newest_record_scores(folder, record)
     memory = ExemplarMemory.from_files(documents["exemplars"], tensors["exemplars"]) if include_exemplars else None
     documents["exemplars"], tensors["exemplars"] = (memory or ExemplarMemory()).renumbered().to_files()
     documents = pseudonymised({kind: _kept(kind, document, record) for kind, document in documents.items()})
@@ -114,12 +114,6 @@ def import_package(package: str | Path, model: str | Path) -> tuple[VersionRecor
                 "Choose a folder that does not exist yet.",
             )
     return record, card_of(folder.name, {"record": record.to_json(), **documents}, tensors, license_text)
-
-
-def _newest_scores(folder: ModelFolder, number: int) -> Json:
-    """Return the scores of all structures, those of earlier steps included, in the form of a record."""
-    newest = newest_scores(folder, folder.lineage(number))
-    return {item: {"validation_dice": score["dice"], "cases": score["scans"]} for item, score in newest.items()}
 
 
 def _package_path(path: Path) -> Path:

@@ -16,6 +16,7 @@ from IncrementalSegLib.engine.adoption.labels import BACKGROUND, IGNORE, Labels,
 from IncrementalSegLib.engine.adoption.plans import NAME, check_plans, plans_for
 from IncrementalSegLib.engine.adoption.refusal import FOLD, inexpressible
 from IncrementalSegLib.engine.adoption.weights import members_of
+from IncrementalSegLib.engine.history import ADOPTED, History
 from IncrementalSegLib.engine.models import LoadedModel, load
 from IncrementalSegLib.engine.release.notes import Release, card_for, doubts, readme
 from IncrementalSegLib.engine.release.shared import called, check_free, serving_trunk, write_folder
@@ -72,15 +73,16 @@ def release_nnunet(
     plans = plans_for(found.plan, found.segmenter.config, name, dataset, origin.get("reader"))
     check_plans(plans, description, found.plan, found.segmenter.config, name)
     members = members_of(found.segmenter, trunk)
+    unmirrored = _never_mirrored(found)
     release = Release(
         folder=target,
         version=found.record.number,
         labels={item.name: labels.painted[item.id] for item in labels.structures},
         overlapping=bool(labels.regions),
         folds=len(members),
-        command=_command(target, dataset, name, len(members)),
+        command=_command(target, dataset, name, len(members)) + (" --disable_tta" if unmirrored else ""),
         license=card["license"],
-        warnings=doubts(found),
+        warnings=(*doubts(found), *unmirrored),
     )
     files = {
         PLANS: encode_json(plans),
@@ -155,6 +157,22 @@ def _checkpoint(weights: Mapping[str, Tensor], arguments: Json, plan: Plan) -> b
     }
     torch.save(checkpoint, held)
     return held.getvalue()
+
+
+def _never_mirrored(found: LoadedModel) -> list[str]:
+    """Return a warning where nnU-Net would mirror scans, and structures were taught here, where scans never are."""
+    if not found.plan.rules or not found.plan.rules.mirror:
+        return []
+    steps = History.of(found.folder, found.record.number).steps
+    adopted = {item for step in steps if step["method"] == ADOPTED for item in step["taught"]}
+    taught = {item for step in steps if step["method"] != ADOPTED for item in step["taught"]}
+    names = [item.name for item in found.record.structures if item.id in taught or item.id not in adopted]
+    if not names:
+        return []
+    taught_here = ", ".join(names)
+    return [
+        f"Keep --disable_tta: nnU-Net would also segment the mirrored scan, and {taught_here} was taught without such."
+    ]
 
 
 def _target(folder: Path, name: str, model: str) -> tuple[Path, str]:

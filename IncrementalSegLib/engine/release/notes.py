@@ -9,6 +9,7 @@ from pathlib import Path
 from IncrementalSegLib.engine.models import LoadedModel
 from IncrementalSegLib.engine.packages.card import card_of, card_page, escaped
 from IncrementalSegLib.engine.packages.schema import plain_texts
+from IncrementalSegLib.engine.quality import newest_record_scores, quality_warnings
 from IncrementalSegLib.names import plain, tame
 from IncrementalSegLib.types import Json
 
@@ -55,7 +56,7 @@ def card_for(found: LoadedModel, license_text: str) -> Json:
     """
     folder, number = found.folder, found.record.number
     documents = {
-        "record": found.record.to_json(),
+        "record": found.record.to_json() | {"scores": newest_record_scores(folder, found.record)},
         "history": folder.document("history", number),
         "prototypes": {},
         "exemplars": {},
@@ -75,7 +76,7 @@ def doubts(found: LoadedModel) -> tuple[str, ...]:
         said.append(f"Version {record.number} is not in use: it {standing}.")
     if record.held_back_by:
         said.append(f"The retention gate found that it harms older structures: {', '.join(record.held_back_by)}.")
-    return tuple(said)
+    return (*said, *quality_warnings(found.folder, record.number, record.structures))
 
 
 def readme(

@@ -17,6 +17,7 @@ from IncrementalSegLib.engine.documents import FORMS
 from IncrementalSegLib.engine.exemplars import remove_structure
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.models import load
+from IncrementalSegLib.engine.packages.card import escaped
 from IncrementalSegLib.engine.packages.transfer import export_package, import_package
 from IncrementalSegLib.engine.release import nnunet, shared
 from IncrementalSegLib.engine.release.nnunet import release_nnunet
@@ -240,12 +241,42 @@ def test_a_version_that_harms_is_released_with_a_warning(grown, tmp_path):
     with folder.writing():
         folder.write(record, tensors, {kind: folder.document(kind, 2) for kind in FORMS if kind != "record"})
     release = release_nnunet(model, tmp_path / "harmful", number=3)
-    assert release.warnings == (
+    assert release.warnings[:2] == (
         "Version 3 is not in use: it is a candidate.",
         "The retention gate found that it harms older structures: anterior.",
     )
     notes = (release.folder / "README.md").read_text("utf-8")
-    assert all(warning in notes for warning in release.warnings)
+    assert all(escaped(warning) in notes for warning in release.warnings)
+
+
+def test_structures_taught_here_are_not_segmented_in_mirrored_scans(grown, tmp_path):
+    model = grown(LABELS)
+    release = release_nnunet(model, tmp_path / "out", number=2)
+    assert release.command.endswith(" --disable_tta")
+    (warning,) = [text for text in release.warnings if "mirrored" in text]
+    assert "and humerus was taught without such." in warning
+    page = (release.folder / "README.md").read_text("utf-8")
+    assert f"    {release.command}\n" in page
+    assert escaped(warning) in page
+    assert "disable_tta" not in release_nnunet(model, tmp_path / "plain", number=1).command
+
+
+def test_scores_of_the_gate_and_hardly_learned_structures_are_named(grown, tmp_path):
+    model = grown(LABELS)
+    folder = open_model(model)
+    front, *_, new = folder.record(2).structures
+    score = {"case": "a", "dice": 0.75}
+    row = {"id": front.id, "basis": "scans", "after": [score, score | {"dice": 0.85}]}
+    record = replace(folder.record(2), parent=2, scores={new.id: {"validation_dice": 0.01, "cases": 2}})
+    documents = {kind: folder.document(kind, 2) for kind in FORMS if kind != "record"}
+    documents["retention"] = {"structures": [row]}
+    tensors = {kind: folder.tensors(kind, 2) for kind in ("weights", "prototypes", "exemplars", "memory")}
+    with folder.writing():
+        folder.write(record, tensors, documents)
+    release = release_nnunet(model, tmp_path / "out", number=3)
+    assert "humerus was hardly learned (Dice 0.01 on 2 held-out scans): do not rely on its outline." in release.warnings
+    page = (release.folder / "README.md").read_text("utf-8")
+    assert f"{front.name}: Dice 0.800 on 2 held-out scans" in page
 
 
 def test_a_network_of_its_own_is_refused_with_a_way_out(grown, tmp_path):
