@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,9 @@ from IncrementalSegPanel.Protocols import Defer
 from IncrementalSegPanel.Translation import _
 
 T = TypeVar("T")
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 Pieces = Generator[float, None, Path]
 """Yields the fraction that is done after each piece of at most a few hundredths of a second; returns the path."""
@@ -86,10 +90,7 @@ class Export:
         except StopIteration as end:
             self.progress, self.result = 1.0, end.value
         except OSError as error:
-            self.error = DataError(
-                _("The scan could not be written ({reason}).").format(reason=error.strerror or error),
-                todo=_("Check the free space and the rights of the folder."),
-            )
+            self.error = _refusal(error)
         except Exception as error:  # whatever it is, it must reach the person and not Slicer's event loop
             self.error = explain(error)
         else:
@@ -99,3 +100,19 @@ class Export:
     def _tell(self) -> None:
         for listener in list(self._listeners):
             listener()
+
+
+def _refusal(error: OSError) -> DataError:
+    """Return what is wrong with the disk, a right or a file; the work may have been reading or writing."""
+    name = error.filename or _("A file")
+    if error.errno in _FULL:
+        return DataError(_("The disk is full, or a file may not grow that large."), todo=_("Free some space there."))
+    if error.errno in _FORBIDDEN:
+        return DataError(
+            _("{name} may not be read or written.").format(name=name),
+            todo=_("Ask for access to its folder, or choose another one."),
+        )
+    return DataError(
+        _("{name} could not be read or written ({reason}).").format(name=name, reason=error.strerror or error),
+        todo=_("Check whether it is still there, and the disk."),
+    )
