@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from IncrementalSegLib.errors import OptionError, UnknownNameError
@@ -50,8 +50,13 @@ def register(kind: str, name: str) -> Callable[[T], T]:
     return add
 
 
-def find(kind: str, name: str) -> Any:
+def find(kind: str, name: str, offered: Collection[str] | None = None) -> Any:
     """Return the object registered as ``name``.
+
+    Args:
+        kind: Kind of the object.
+        name: Its name.
+        offered: Names that the message of an error lists; by default all.
 
     Raises:
         UnknownNameError: No such name; the message lists the known ones, the nearest match and, where
@@ -62,7 +67,12 @@ def find(kind: str, name: str) -> Any:
     if name in known:
         return known[name]
     broken = "; ".join(f"{file}: {reason}" for file, reason in _broken.get(kind, {}).items())
-    raise UnknownNameError(kind, name, known, f"Files that could not be imported: {broken}." if broken else "")
+    raise UnknownNameError(
+        kind,
+        name,
+        known if offered is None else offered,
+        f"Files that could not be imported: {broken}." if broken else "",
+    )
 
 
 def names(kind: str) -> list[str]:

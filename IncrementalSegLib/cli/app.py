@@ -55,7 +55,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("IncrementalSegLib").setLevel(logging.INFO)
     try:
-        build()()
+        build()(prog_name="incrementalseg")  # also of the processes that it starts by `python -m`
     except IncrementalSegError as error:
         if is_started_here() and isinstance(error, LostProcessError):
             sys.exit(LOST)  # the process that has started this one says which has ended

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from IncrementalSegLib.cli.output import AsJson, ModelPath, number, print_json, print_table, say
+from IncrementalSegLib.cli.words import STATUS
 from IncrementalSegLib.types import Json
 
 
@@ -23,7 +24,7 @@ def command(
     if as_json:
         print_json(found)
         return
-    sides = (found["first"], found["second"])
+    sides = [side | {"status": STATUS[side["status"]]} for side in (found["first"], found["second"])]
     rows = [(name, *(side[name] for side in sides)) for name in ("status", "made", "by", "data", "exemplars")]
     rows.append(("size in MB", *(number(sum(side["bytes"].values()) / 1e6, 1) for side in sides)))
     rows.append(("held back by", *(_held(side) for side in sides)))

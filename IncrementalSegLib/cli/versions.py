@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from IncrementalSegLib.cli.origin import origin_lines
 from IncrementalSegLib.cli.output import AsJson, ModelPath, print_json, print_table, say
-from IncrementalSegLib.cli.words import devices_of
+from IncrementalSegLib.cli.words import STATUS, devices_of
 from IncrementalSegLib.types import Json
 
 
@@ -31,7 +31,7 @@ def _cells(version: Json) -> tuple[object, ...]:
     step = version["step"]
     return (
         version["number"],
-        version["status"],
+        STATUS[version["status"]],
         version["parent"],
         version["created"][:16].replace("T", " "),
         step.get("action") or " ".join(filter(None, (step.get("method"), devices_of(step)))),

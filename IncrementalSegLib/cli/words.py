@@ -42,6 +42,10 @@ def spelled(step: OptionRef | CommandRef) -> str:
     return " ".join([flag(*step.name.split(".")), *value])
 
 
+STATUS = {"current": "in use", "accepted": "was in use", "candidate": "candidate", "rejected": "rejected"}
+"""Words for the status of a version, as in the panel."""
+
+
 def devices_of(step: Json) -> str:
     """Return where a step was trained, if on several devices; else an empty text.
 

@@ -85,8 +85,13 @@ class DevicesSettings(DeviceSettings):
     ] = 1
 
 
+def teachable_networks() -> list[str]:
+    """Return the networks that a new model can have."""
+    return [name for name in names("network") if not find("network", name).adopted]
+
+
 def _list_networks(schema: Json) -> None:
-    schema["enum"] = [name for name in names("network") if not find("network", name).adopted]
+    schema["enum"] = teachable_networks()
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, cast
 
@@ -24,8 +25,9 @@ def now() -> str:
 
 def library_versions() -> Json:
     """Return the versions of Python and of the libraries that a result depends on."""
-    found: Json = {"python": platform.python_version()}
-    for name in ("incrementalseg", "torch", "monai", "numpy", "scipy", "SimpleITK", "safetensors"):
+    package = import_module(__name__.partition(".")[0])  # by its name: this file needs nothing of what it offers
+    found: Json = {"python": platform.python_version(), "incrementalseg": package.__version__}
+    for name in ("torch", "monai", "numpy", "scipy", "SimpleITK", "safetensors"):
         try:
             found[name.lower()] = version(name)
         except PackageNotFoundError:

@@ -58,6 +58,7 @@ def adopt_nnunet(
         UnknownNameError: A structure that is named is not there.
     """
     return adopted(
+        folder,
         model,
         lambda: read_nnunet(folder, folds=folds, checkpoint=checkpoint, codes=codes, progress=progress),
         names,

@@ -43,6 +43,7 @@ class Adoptable:
 
 
 def adopted(
+    folder: str | Path,
     model: str | Path,
     read: Callable[[], Adoptable],
     names: Mapping[str, str] | None = None,
@@ -51,6 +52,7 @@ def adopted(
     """Make a new model of a network.
 
     Args:
+        folder: Where the network is.
         model: Folder of the model.
         read: Reads the network; an error of it leaves nothing.
         names: Name of a structure -> its name in the model, where that is another.
@@ -66,7 +68,8 @@ def adopted(
     """
     began = time.monotonic()
     target = create_or_open(model)
-    _check_new(target)
+    if Path(folder).exists():  # else reading says what is missing
+        _check_new(target)
     found = read()
     found = replace(found, structures=renamed(found.structures, names or {}, codes))
     return _write(target, found, time.monotonic() - began)

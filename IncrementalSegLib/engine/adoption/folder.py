@@ -82,7 +82,7 @@ def find_trained(path: Path, folds: str | None = None, checkpoint: str = FINAL) 
         if name not in there or chosen.count(name) > 1:
             raise OptionError(
                 f"There is no fold {name!r} with {checkpoint} in {path.name}, or it is named twice.",
-                todo=f"Choose among {', '.join(there)}.",
+                todo=f"The folder holds fold {', '.join(there)}.",
             )
     if folds is None and (without := [name for name in inside if name not in there]):
         log.warning("Left out: fold %s, without %s.", ", ".join(without), checkpoint)

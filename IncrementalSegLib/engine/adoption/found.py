@@ -77,7 +77,7 @@ def adopt(folder: Path, model: Path, names: dict[str, str] | None = None, progre
         )
     (path,) = found.networks.values()
     share = Share.of(progress, Phase.READING)
-    return adopted(model, lambda: found.read(path, codes=found.codes, progress=share), names, found.codes)
+    return adopted(path, model, lambda: found.read(path, codes=found.codes, progress=share), names, found.codes)
 
 
 def _recognise(folder: Path) -> _Found:

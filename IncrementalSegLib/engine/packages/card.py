@@ -11,6 +11,7 @@ from torch import Tensor
 from IncrementalSegLib.engine.history import ADOPTED
 from IncrementalSegLib.names import plain
 from IncrementalSegLib.networks.task_memory import scans_in
+from IncrementalSegLib.preprocessing.plan import STORED
 from IncrementalSegLib.prototypes.bank import FEW_PATIENTS
 from IncrementalSegLib.types import Json
 
@@ -85,7 +86,7 @@ def card_page(card: Json) -> str:
             *lineage,
             "\n## Scans\n",
             f"{scans['dimension']}-D network {network['name']} with {network['parameters']} parameters.",
-            f"{_counted(scans['channels'], 'channel')}, orientation {scans['orientation']}, spacing {spacing} mm.",
+            f"{_counted(scans['channels'], 'channel')}, {_axes(scans['orientation'])}, spacing {spacing} mm.",
             "\n## Patient data\n",
             f"- exemplars (pieces of scans): {held['exemplars']}, {held['exemplar_bytes'] / 1e6:.1f} MB",
             *prototypes,
@@ -106,6 +107,12 @@ def escaped(item: Any) -> Any:
     if isinstance(item, list):
         return [escaped(part) for part in item]
     return _MARKUP.sub(_after_backslash, plain(item)) if isinstance(item, str) else item
+
+
+def _axes(orientation: str) -> str:
+    if set(orientation) != set(STORED):
+        return f"orientation {orientation}"
+    return "axes as they are stored" + f", in the order {', '.join(orientation)}" * (orientation != STORED)
 
 
 def _after_backslash(found: re.Match[str]) -> str:

@@ -12,6 +12,11 @@ from IncrementalSegLib.types import Json
 
 _DIRECTIONS = {"L": "left", "R": "right", "P": "posterior", "A": "anterior", "S": "superior", "I": "inferior"}
 _FILE = {"D": "z", "H": "y", "W": "x"}
+_FIRST, _EVEN = "from the first voxel", "even, from end to end"
+_PLACED = {
+    _FIRST: "the first begins with the first voxel, and the last is moved back into the image",
+    _EVEN: "at equal distances, from one end of the image to the other",
+}
 _MONAI = "as monai.transforms.{name} does with these arguments"
 _OWN_RESAMPLING = (
     "linearly; the field of view stays, the size is that of the scan times the quotient of the spacings, rounded, and "
@@ -29,13 +34,13 @@ def windows_of(plan: Plan) -> Json | None:
         case None if plan.dimension == 2:
             return None
         case None:
-            return found | {"overlap": [OVERLAP] * 3, "spacing": "from the first voxel", "padding": "least value"}
+            return found | {"overlap": [OVERLAP] * 3, "spacing": _FIRST, "padding": "least value"}
         case BundleRules() as rules:
             kind = {"constant": f"constant {rules.fill:g}"}.get(rules.padding, rules.padding)
             found |= {"weights": rules.blend, "sigma": rules.sigma, "overlap": list(rules.overlap), "padding": kind}
-            return found | {"spacing": "from the first voxel"}
+            return found | {"spacing": _FIRST}
         case _:
-            found |= {"overlap": [0.5] * 3, "spacing": "even, from end to end", "padding": "constant 0", "least": 0.0}
+            found |= {"overlap": [0.5] * 3, "spacing": _EVEN, "padding": "constant 0", "least": 0.0}
             return found
 
 
@@ -148,10 +153,10 @@ def _windows(plan: Plan) -> str:
     what = "probabilities" if plan.rules is None else "scores"
     return (
         f"Pad evenly at both ends with {windows['padding']} where the image is smaller than a window. Run windows of "
-        f"{size}, which overlap by {overlap} of their sides, placed {windows['spacing']}. Average the {what} with "
+        f"{size}, which overlap by {overlap} of their sides: {_PLACED[windows['spacing']]}. Average the {what} with "
         f"{weights.get(windows['weights'], 'equal weights')}."
-        + " nnU-Net adds them in 16 bits, which are coarse in the corners."
-        * isinstance(plan.rules, Rules)
+        + " nnU-Net adds the weighted scores as 16-bit numbers, which are coarse in the corners of the scan: its "
+        "outlines may differ there." * isinstance(plan.rules, Rules)
     )
 
 

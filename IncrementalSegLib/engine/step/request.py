@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from IncrementalSegLib.engine.carried import can_rehearse, without_memory, without_prototype
 from IncrementalSegLib.engine.choice import choose_method
 from IncrementalSegLib.engine.history import History, without_forgotten
-from IncrementalSegLib.engine.settings import StepSettings
+from IncrementalSegLib.engine.settings import StepSettings, teachable_networks
 from IncrementalSegLib.engine.step.judges import Judges, find_judges
 from IncrementalSegLib.engine.step.remembering import descriptor_weights
 from IncrementalSegLib.engine.step.unlabelled import find_unlabelled, warn_of_forgetting
@@ -107,6 +107,7 @@ def resolve(
         IncrementalSegError: Anything named is unknown, already known, does not fit or is missing.
     """
     asked = settings or StepSettings()
+    _check_names(asked)
     opened = model if isinstance(model, ModelFolder) else create_or_open(model)
     folder = opened if opened.current else None
     parent = folder.record() if folder is not None else None
@@ -135,7 +136,7 @@ def resolve(
         raise OptionError(
             f"The network {network} cannot be taught from the start.",
             "Its form comes from a model that was adopted.",
-            Hint("Choose another ", OptionRef("network"), "."),
+            Hint("Choose another ", OptionRef("network"), f": {', '.join(teachable_networks())}."),
         )
     return StepRequest(
         target=opened,
@@ -154,6 +155,18 @@ def resolve(
         text=_text(chosen, [item for item in taught if item.name not in known], asked.text_embeddings, parent),
         why=tuple(why),
     )
+
+
+def _check_names(asked: StepSettings) -> None:
+    """Refuse the name of a method or network that does not exist, before anything is read.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+    """
+    if asked.method is not None:
+        find("method", asked.method)
+    if asked.network is not None:
+        find("network", asked.network, teachable_networks())
 
 
 def build_method(name: str, options: Mapping[str, Any]) -> Method[Any]:

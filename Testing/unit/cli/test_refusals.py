@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -288,3 +289,8 @@ def test_a_gpu_that_is_too_small_is_said(place, command, monkeypatch):
     said = command("check", "data")
     assert said.status == REFUSED
     assert "memory of the GPU ran out" in said.err
+
+
+def test_a_process_that_is_started_by_its_module_has_the_name_of_the_command(command, monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", "IncrementalSegLib", raising=False)
+    assert "Usage: incrementalseg learn " in command("learn", "model", "--nonsense").err

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny import FEW, changed, spelled, tree
 
+from IncrementalSegLib import __version__
 from IncrementalSegLib.engine.scores.evaluate import evaluate
 from IncrementalSegLib.engine.step import presets
 from IncrementalSegLib.errors import (
@@ -60,6 +61,7 @@ class TestVersion:
         assert all(entry["looked_for"] == {step["taught"][0]: "scapula"} for entry in step["training"])
         assert len({entry["sha256"] for entry in step["training"]}) == 3
         assert (step["held_out"], record.seconds > 0) == ([], True)
+        assert record.libraries["incrementalseg"] == __version__
         assert {"torch", "monai", "numpy", "simpleitk", "python"} <= set(record.libraries)
         assert record.libraries["torch"].split("+")[0] == torch.__version__.split("+")[0]
 

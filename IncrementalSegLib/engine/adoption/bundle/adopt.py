@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -89,7 +90,8 @@ def adopt_bundle(
         OptionError: There is no such configuration, or a name is one that a structure cannot have.
         UnknownNameError: A structure that is named is not there.
     """
-    return adopted(model, lambda: read_bundle(folder, config=config, codes=codes, progress=progress), names, codes)
+    read = partial(read_bundle, folder, config=config, codes=codes, progress=progress)
+    return adopted(folder, model, read, names, codes)
 
 
 def read_bundle(

@@ -195,6 +195,8 @@ def test_folds_of_different_trainings(tmp_path):
 
 def test_a_model_that_is_there_already(folder, tmp_path):
     adopt_nnunet(folder, tmp_path / "model")
+    with pytest.raises(ModelError, match="There is no folder"):
+        adopt_nnunet(tmp_path / "nowhere", tmp_path / "model")
     with pytest.raises(ModelError, match="holds a model already"):
         adopt_nnunet(folder, tmp_path / "model")
 

@@ -118,6 +118,14 @@ def test_what_does_not_fit_the_model_is_refused(model, data, more, message):
     assert tree(model) == before
 
 
+@pytest.mark.parametrize(("kind", "name"), [("network", "unet2dd"), ("method", "lwfsegg")])
+def test_a_name_that_does_not_exist_is_told_before_what_the_model_knows(model, data, kind, name):
+    with pytest.raises(UnknownNameError, match=f"no {kind} called '{name}'. Did you mean '{name[:-1]}'") as refused:
+        resolve(model, data / "humerus", "humerus", StepSettings(**{kind: name}))
+    offered = refused.value.todo.partition("Known: ")[2].rstrip(".").split(", ")
+    assert not any(kind == "network" and find(kind, item).adopted for item in offered)
+
+
 def test_more_structures_than_the_network_has_room_for_are_refused_before_a_scan_is_read(model, data, monkeypatch):
     monkeypatch.setattr(find("output", "heads"), "most", 1)
     assert resolve(model, data / "humerus", "humerus", StepSettings(improve=True)).taught
