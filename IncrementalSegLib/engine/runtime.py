@@ -13,6 +13,8 @@ from IncrementalSegLib.engine.parallel.joining import check_devices, join
 from IncrementalSegLib.errors import CommandRef, DeviceError, Hint, OptionError, OptionRef
 from IncrementalSegLib.types import DeviceName
 
+_BY_INSTANCE = (nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm)
+
 _BROKEN_TORCH = "2.9."  # wrong and slow 3-D convolutions
 
 
@@ -48,17 +50,26 @@ class Runtime:
         return torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16-mixed" else nullcontext()
 
     def place(self, model: nn.Module, dimension: int) -> None:
-        """Move a model to the device, channels last: the layout that convolutions are fastest in."""
-        layout = torch.channels_last if dimension == 2 else torch.channels_last_3d
+        """Move a model to the device, in the layout that its convolutions are fastest in."""
+        layout = self._layout(model, dimension)
         model.to(self.device)
         for parameter in model.parameters():
             if parameter.ndim == dimension + 2:
                 parameter.data = parameter.data.contiguous(memory_format=layout)
 
-    def layout(self, image: Tensor) -> Tensor:
-        """Return an image batch on the device, channels last."""
-        layout = torch.channels_last if image.ndim == 4 else torch.channels_last_3d
-        return image.to(self.device, memory_format=layout)
+    def layout(self, image: Tensor, model: nn.Module) -> Tensor:
+        """Return an image batch on the device, in the layout of a model."""
+        return image.to(self.device, memory_format=self._layout(model, image.ndim - 2))
+
+    def _layout(self, model: nn.Module, dimension: int) -> torch.memory_format:
+        """Return channels last, except for networks on a CPU that normalise instances or groups.
+
+        Torch normalises instances channels last so slowly there that such a network takes a third longer, and groups without
+        precision: with a mean of ten standard deviations the error is 0.002.
+        """
+        if self.device.type == "cpu" and any(isinstance(module, _BY_INSTANCE) for module in model.modules()):
+            return torch.contiguous_format
+        return torch.channels_last if dimension == 2 else torch.channels_last_3d
 
 
 def start(device: DeviceName = "auto", devices: int = 1, nodes: int = 1) -> Runtime:

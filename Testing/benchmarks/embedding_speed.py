@@ -27,7 +27,7 @@ def embedding_pairs(bench: Bench) -> Iterator[Pair]:
     """Yield many structures over one, at inference, and a training step over one with heads."""
     one, many = known(bench, 1), known(bench, MANY)
     image = bench.cases(())[0].image
-    slices = bench.runtime.layout(image.transpose(0, 1).float()[:8].to(bench.runtime.device))
+    slices = bench.runtime.layout(image.transpose(0, 1).float()[:8], one)
 
     def scores(model: Segmenter) -> Callable[[], Tensor]:
         def run() -> Tensor:

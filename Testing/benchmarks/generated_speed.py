@@ -33,7 +33,7 @@ def scores(bench: Bench, method: str, count: int, *, one_by_one: bool = False) -
     """Return a pass for the logits of some structures, or a pass for each as in DoDNet's own code."""
     model = bench.model([f"{number:032x}" for number in range(count)], method)
     slices = bench.cases(())[0].image.transpose(0, 1).float()[:8]
-    image = bench.runtime.layout(slices.to(bench.runtime.device))
+    image = bench.runtime.layout(slices, model)
     asked = [[structure] for structure in model.structures] if one_by_one else [list(model.structures)]
 
     def run() -> Tensor:

@@ -142,7 +142,7 @@ def head_pairs(bench: Bench) -> Iterator[Pair]:
         1.1,
     )
 
-    slices = runtime.layout(whole.transpose(0, 1).float()[:8])
+    slices = runtime.layout(whole.transpose(0, 1).float()[:8], model)
 
     def passes(count: int, seed: int) -> list[Tensor]:
         return list(model.monte_carlo(slices, count, torch.Generator().manual_seed(seed)))

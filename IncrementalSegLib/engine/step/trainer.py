@@ -241,7 +241,7 @@ class Trainer:
         """Return batch ``index`` on the device, and seed the dropout of its step."""
         batch, generator = self.batches(index)
         Stochastic.seed(self.ctx.model, generator)
-        return replace(batch, image=self.runtime.layout(batch.image))
+        return replace(batch, image=self.runtime.layout(batch.image, self.ctx.model))
 
     def optimiser(self, phase: TrainingPhase) -> torch.optim.Optimizer:
         """Return a fresh optimiser for a phase; in later steps new outputs may learn at a rate of their own."""

@@ -15,6 +15,7 @@ from typing import ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.config import SegmenterConfig, Topology
@@ -27,6 +28,23 @@ Sizes = tuple[int, ...]
 
 Encoded = list[list[Tensor]]
 """Maps of the stages of each member, finest first."""
+
+
+class InstanceNorm(nn.GroupNorm):
+    """Instance normalisation with a weight and a bias, for 2-D and 3-D.
+
+    A group for each channel on a CPU, where that takes less than half the time of torch's instance normalisation.
+    Autocast on a GPU would normalise groups in full precision.
+    """
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__(channels, channels, eps)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``(B, F, *S)``, each channel of each item with mean 0 and variance 1 before weight and bias."""
+        if features.device.type == "cpu":
+            return super().forward(features.contiguous())  # channels last it loses precision
+        return F.instance_norm(features, weight=self.weight, bias=self.bias, eps=self.eps)
 
 
 class Convolution(nn.Module):
@@ -44,12 +62,11 @@ class Convolution(nn.Module):
         active: bool = True,
     ) -> None:
         super().__init__()
-        flat = len(kernel) == 2
         padding = tuple(size // 2 for size in kernel)
-        convolution, norm = (nn.Conv2d, nn.InstanceNorm2d) if flat else (nn.Conv3d, nn.InstanceNorm3d)
+        convolution = nn.Conv2d if len(kernel) == 2 else nn.Conv3d
         self.conv = convolution(inputs, outputs, kernel, stride, padding, bias=bias)  # type: ignore[arg-type]
-        self.norm = norm(outputs, eps=form.epsilon, affine=True)
-        self.act = nn.LeakyReLU(form.slope) if active else nn.Identity()
+        self.norm = InstanceNorm(outputs, form.epsilon)
+        self.act = nn.LeakyReLU(form.slope, inplace=True) if active else nn.Identity()
 
     def forward(self, image: Tensor) -> Tensor:
         """Return ``(B, outputs, *S / stride)``."""
@@ -95,7 +112,7 @@ class Residual(nn.Module):
         if inputs != outputs:
             shortcut.append(Convolution(inputs, outputs, once, once, form, bias=False, active=False))
         self.skip = nn.Sequential(*shortcut)
-        self.act = nn.LeakyReLU(form.slope)
+        self.act = nn.LeakyReLU(form.slope, inplace=True)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return ``(B, outputs, *S / stride)``."""

@@ -3,9 +3,11 @@
 import pytest
 import torch
 from tiny import segmenter
+from torch import nn
 
 from IncrementalSegLib.engine.runtime import start
 from IncrementalSegLib.errors import DeviceError, OptionError
+from IncrementalSegLib.networks.trunks.nnunet import InstanceNorm
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -55,8 +57,19 @@ def test_models_and_images_are_laid_out_channels_last(dimension, layout):
     kernels = [weight for weight in model.parameters() if weight.ndim == dimension + 2]
     assert kernels
     assert all(weight.is_contiguous(memory_format=layout) for weight in kernels)
-    assert runtime.layout(torch.randn(2, 3, *[8] * dimension)).is_contiguous(memory_format=layout)
+    assert runtime.layout(torch.randn(2, 3, *[8] * dimension), model).is_contiguous(memory_format=layout)
     torch.testing.assert_close(model(image).logits, before, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", [nn.InstanceNorm3d(4), InstanceNorm(4, 1e-5), nn.GroupNorm(2, 4)])
+def test_models_that_normalise_instances_or_groups_are_not_on_a_cpu(norm):
+    runtime = start("cpu")
+    model = nn.Sequential(nn.Conv3d(2, 4, 3).to(memory_format=torch.channels_last_3d), norm)
+    runtime.place(model, 3)
+    image = torch.randn(2, 2, 8, 8, 8).to(memory_format=torch.channels_last_3d)
+    assert model[0].weight.is_contiguous()
+    assert runtime.layout(image, model).is_contiguous()
+    assert model[0](runtime.layout(image, model)).is_contiguous()
 
 
 def test_tuning_keeps_what_the_person_chose(monkeypatch):

@@ -10,7 +10,7 @@ from torch import nn
 from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.networks.config import BranchConfig, SegmenterConfig, Topology
 from IncrementalSegLib.networks.segmenter import Segmenter
-from IncrementalSegLib.networks.trunks.nnunet import NnUNet2d, NnUNet3d
+from IncrementalSegLib.networks.trunks.nnunet import InstanceNorm, NnUNet2d, NnUNet3d
 
 FORMS = {
     2: (((3, 3), (3, 3), (5, 3)), ((1, 1), (2, 2), (2, 1))),
@@ -51,6 +51,18 @@ def test_the_network_is_that_of_nnunet(dimension, residual):
     with torch.no_grad():
         scores = original.decoder.seg_layers[-1](own(image).decoder)
         torch.testing.assert_close(scores, original(image))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_instances_are_normalised_far_from_zero(layout):
+    norm = InstanceNorm(3, 1e-5)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    features = (torch.randn(2, 3, 12, 16, 20) + 100).contiguous(memory_format=layout)
+    wide = features.double().flatten(2)
+    expected = (wide - wide.mean(2, keepdim=True)) / (wide.var(2, correction=0, keepdim=True) + norm.eps).sqrt()
+    expected = expected * norm.weight[:, None] + norm.bias[:, None]
+    torch.testing.assert_close(norm(features).double().flatten(2), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("dimension", [2, 3])
