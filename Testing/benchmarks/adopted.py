@@ -1,7 +1,8 @@
 """One more structure for a network of nnU-Net: ``python -m Testing.benchmarks.adopted OUT --data DATA``.
 
 The network knows the anterior hippocampus; each method teaches the posterior part on scans that were not among its
-training scans, in which only this part is annotated.  Test are the scans of ``nnunet-hippocampus-anterior``.
+training scans, in which only this part is annotated.  Where a method needs mean features of the anterior part, they are
+those of the scans on which nnU-Net trained.  Test are the scans of ``nnunet-hippocampus-anterior``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import typer
 from IncrementalSegLib.cli.output import Device, print_table, progress_bar
 from IncrementalSegLib.engine.adoption.adopt import adopt_nnunet
 from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.remember import remember_again
 from IncrementalSegLib.engine.scores.evaluate import evaluate
+from IncrementalSegLib.engine.step.request import build_method
 from IncrementalSegLib.progress import Progress, silent
 from IncrementalSegLib.sampling.cases import Dataset
 from IncrementalSegLib.sampling.datasets import open_data, select_cases
@@ -117,6 +120,9 @@ def _taught(
     shutil.rmtree(model, ignore_errors=True)
     adopt_nnunet(source, model)
     before = _scores(model, scans, test, (OLD,), device)
+    if "prototypes" in build_method(name, options).required():
+        old = select_cases(scans, ids[: scale.trained])
+        remember_again(model, old, name, structures=_LABEL.format(OLD), options=options, device=device, progress=watch)
     learn(
         model, select_cases(scans, chosen), _LABEL.format(NEW), method=name, options=options, steps=scale.steps,
         seed=seed, exemplars="none", accept="always", device=device, progress=watch,

@@ -33,7 +33,7 @@ def test_a_row_is_the_mean_over_cases_and_seeds():
 def test_a_method_is_scored_once_and_its_model_deleted(tmp_path, shared_data):
     if not (shared_data / "nnunet-hippocampus-anterior").is_dir():
         pytest.skip("the network of nnU-Net is not there")
-    run_adopted(tmp_path, shared_data, ["mib+new_rate=10"], seeds=1, device="cpu", scale=TINY)
+    run_adopted(tmp_path, shared_data, ["mib+new_rate=10", "pcdd"], seeds=1, device="cpu", scale=TINY)
     found = read_archive(tmp_path)["mib+new_rate=10-0"]
     assert found["before"]["anterior"] == {"hippocampus_145": pytest.approx(0.872, abs=0.01)}  # as nnU-Net's own
     assert set(found["after"]) == {"anterior", "posterior"}
