@@ -172,7 +172,7 @@ def test_a_graph_gives_the_probabilities_of_the_network(kind):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_transformer_is_written():
-    model, its_plan = monai(SWINUNETR).eval(), plan(3).model_copy(update={"patch": (32, 32, 32), "rules": RULES})
+    model, its_plan = monai(SWINUNETR).eval(), plan(3).model_copy(update={"patch": (64, 64, 64), "rules": RULES})
     assert graph_of(model, its_plan, refused).difference <= 1e-4
 
 
