@@ -64,8 +64,8 @@ class Runtime:
     def _layout(self, model: nn.Module, dimension: int) -> torch.memory_format:
         """Return channels last, except for networks on a CPU that normalise instances or groups.
 
-        Torch normalises instances channels last so slowly there that such a network takes a third longer, and groups without
-        precision: with a mean of ten standard deviations the error is 0.002.
+        Torch normalises instances channels last so slowly there that such a network takes a third longer, and groups
+        without precision: with a mean of ten standard deviations the error is 0.002.
         """
         if self.device.type == "cpu" and any(isinstance(module, _BY_INSTANCE) for module in model.modules()):
             return torch.contiguous_format
