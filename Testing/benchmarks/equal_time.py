@@ -1,0 +1,239 @@
+"""New models beside nnU-Net's after equal training time: ``python -m Testing.benchmarks.equal_time OUT --data DATA``.
+
+Both train on the same scans, one after the other, on one thread, for as many optimiser steps as the time allows; a few
+steps beforehand tell how long one takes.  Planning, reading and preprocessing are not counted.  Times are CPU times, so
+that other work on the machine does not count; each training has a process of its own, with the same allocator.  Run it
+with ``OMP_NUM_THREADS=1``; nnU-Net must be installed.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import numpy as np
+import SimpleITK as sitk
+import typer
+
+from IncrementalSegLib.cli.output import print_table, progress_bar
+from IncrementalSegLib.engine.learn import learn
+from IncrementalSegLib.engine.process import tune_process
+from IncrementalSegLib.engine.segment import segment
+from IncrementalSegLib.progress import Progress, silent
+from IncrementalSegLib.sampling.cases import Case, Dataset
+from IncrementalSegLib.sampling.datasets import open_data, select_cases
+from IncrementalSegLib.types import Json
+from Testing.benchmarks.archive import add_result, read_archive
+from Testing.benchmarks.command import run_command
+from Testing.benchmarks.dealing import deal_patients
+from Testing.benchmarks.locking import require_same
+from Testing.benchmarks.original import Original
+from Testing.benchmarks.protocol import Data
+from Testing.benchmarks.provenance import environment
+from Testing.benchmarks.seeds import compare_methods
+from Testing.benchmarks.timing import Stopwatch
+
+THEIRS = "nnU-Net"
+_TRIAL = 4  # optimiser steps that tell how long one takes
+
+
+@dataclass(frozen=True)
+class Race:
+    """A data set, and who is compared on it.
+
+    Attributes:
+        data: The scans and test patients.
+        scans: Training scans, drawn by the seed from all others.
+        configuration: Of nnU-Net.
+        networks: Of ours.
+    """
+
+    data: Data
+    scans: int
+    configuration: str
+    networks: tuple[str, ...]
+
+
+RACES = (
+    Race(Data("hippocampus-mr", test_volumes=20, seed=2026), 40, "3d_fullres", ("nnunet3d", "unet2d")),
+    Race(Data("lumbar-spine-mr", test_volumes=9, seed=2026), 20, "2d", ("unet2d", "nnunet2d")),
+)
+
+
+def main(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Results; models are deleted when they are scored.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="The folder that holds the data sets.")],
+    minutes: Annotated[float, typer.Option(metavar="M", help="CPU time of each training.")] = 5,
+    seeds: Annotated[int, typer.Option(min=0, metavar="N", help="Seeds 0, 1, ...")] = 3,
+) -> None:
+    """Compare the Dice on test scans after the same time of training."""
+    with progress_bar() as progress:
+        run_races(out, data, minutes=minutes, seeds=seeds, progress=progress)
+    columns = (
+        "data", "minutes", "trained", "seeds", "Dice", "mirrored", "points above nnU-Net", "steps", "s a scan", "GB"
+    )  # fmt: skip
+    print_table("After the same time of training", columns, rows(read_archive(out).values()))
+
+
+def run_races(
+    out: Path,
+    data: Path,
+    *,
+    minutes: float,
+    seeds: int,
+    races: Sequence[Race] = RACES,
+    progress: Progress = silent,
+) -> None:
+    """Make the results that are missing.
+
+    Raises:
+        OptionError: The folder holds results of other settings, or nnU-Net is not installed.
+    """
+    for race, seed in product(races, range(seeds)):
+        scans = open_data(data / race.data.folder)
+        rest, test = deal_patients(scans.cases, race.data, validation=False)
+        chosen = np.random.default_rng(seed).choice([case.id for case in rest], race.scans, replace=False)
+        teaching = select_cases(scans, sorted(chosen.tolist()))
+        setting: Json = asdict(race.data) | {"scans": race.scans, "configuration": race.configuration}
+        for who in (THEIRS, *race.networks):
+            name = f"{race.data.folder}-{who}-{minutes:g}-{seed}"
+            if name in (done := read_archive(out)):
+                require_same(done[name]["setting"], setting, f"{name} in {out}")
+                continue
+            progress(name, 0.0)
+            work, what = (_theirs, race.configuration) if who == THEIRS else (_ours, who)
+            with TemporaryDirectory() as folder, ProcessPoolExecutor(1, get_context("spawn")) as process:
+                run = process.submit(work, Path(folder), what, teaching, test, seed, minutes * 60).result()
+            result = {"data": race.data.folder, "who": who, "minutes": minutes, "seed": seed, "setting": setting}
+            add_result(out, name, result | run | {"environment": environment("cpu")})
+
+
+def _theirs(
+    folder: Path, configuration: str, teaching: Dataset, test: Sequence[Case], seed: int, seconds: float
+) -> Json:
+    """Train and score nnU-Net."""
+    tune_process()
+    original = Original(folder / "nnunet", teaching.cases, teaching.names, configuration)
+    trial = _cpu(lambda: original.train(_TRIAL, seed))
+    steps = max(1, round(seconds / trial * _TRIAL))
+    trained: list[Any] = []
+    spent = _cpu(lambda: trained.append(original.train(steps, seed)))
+    steps = trained[0].num_epochs * trained[0].num_iterations_per_epoch
+    plain = _cpu(lambda: original.segment(trained[0], test, folder / "plain", mirror=False))
+    original.segment(trained[0], test, folder / "mirrored", mirror=True)
+    return {
+        "steps": steps,
+        "seconds": spent,
+        "a_scan": plain / len(test),
+        "peak_bytes": _peak(),
+        "dice": _dice(folder / "plain", test, teaching.names),
+        "mirrored": _dice(folder / "mirrored", test, teaching.names),
+    }
+
+
+def _ours(folder: Path, network: str, teaching: Dataset, test: Sequence[Case], seed: int, seconds: float) -> Json:
+    """Train and score one of our networks."""
+    tune_process()
+    watch = Stopwatch(silent, network, time.process_time)
+
+    def taught(model: str, steps: int) -> float:
+        before = watch.seconds("Learning")
+        learn(
+            folder / model, teaching, ", ".join(teaching.names), network=network, steps=steps, seed=seed,
+            exemplars="none", device="cpu", progress=watch,
+        )  # fmt: skip
+        return watch.seconds("Learning") - before
+
+    steps = max(1, round(seconds / taught("trial", _TRIAL) * _TRIAL))
+    spent = taught("model", steps)
+    scans = [case.images[0] for case in test]
+    plain = _cpu(lambda: segment(folder / "model", scans, folder / "plain", format="nii.gz", device="cpu"))
+    return {
+        "steps": steps,
+        "seconds": spent,
+        "a_scan": plain / len(test),
+        "peak_bytes": _peak(),
+        "dice": _dice(folder / "plain", test, teaching.names),
+    }
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    """Return the CPU seconds of a piece of work."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def _peak() -> int:
+    """Return the most memory that this process has had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _dice(folder: Path, test: Sequence[Case], names: Sequence[str]) -> Json:
+    """Return the Dice of each structure by test case; the structures are numbered from 1."""
+    found: Json = {name: {} for name in names}
+    for case in test:
+        made, truth = (
+            sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in (folder / f"{case.id}.nii.gz", case.label)
+        )
+        for number, name in enumerate(names, 1):
+            one, other = made == number, np.isin(truth, case.values[name])
+            found[name][case.id] = 2 * float((one & other).sum()) / float(one.sum() + other.sum())
+    return found
+
+
+def rows(results: Iterable[Json]) -> list[tuple[str, ...]]:
+    """Return the rows of the table: a data set, time and network each."""
+    groups: dict[tuple[str, float, str], list[Json]] = {}
+    for result in results:
+        groups.setdefault((result["data"], result["minutes"], result["who"]), []).append(result)
+    return [
+        (
+            data,
+            f"{minutes:g}",
+            who,
+            str(len(found)),
+            _mean(found, "dice"),
+            _mean(found, "mirrored") if "mirrored" in found[0] else "",
+            "" if who == THEIRS else _above(found, groups.get((data, minutes, THEIRS), [])),
+            f"{fmean(one['steps'] for one in found):.0f}",
+            f"{fmean(one['a_scan'] for one in found):.1f}",
+            f"{max(one['peak_bytes'] for one in found) / 1e9:.1f}",
+        )
+        for (data, minutes, who), found in sorted(groups.items())
+    ]
+
+
+def _mean(found: Sequence[Json], kind: str) -> str:
+    """Return the mean Dice in per cent over structures, cases and seeds."""
+    return f"{100 * fmean(fmean(case.values()) for one in found for case in one[kind].values()):.1f}"
+
+
+def _above(ours: Sequence[Json], theirs: Sequence[Json]) -> str:
+    """Return the difference in points from the better of nnU-Net's two ways to predict, mirrored, with its interval."""
+    if not theirs:
+        return ""
+    found = compare_methods(_pairs(ours, "dice"), _pairs(theirs, "mirrored"))
+    return f"{found.points:+.1f}" + ("" if found.low is None else f" [{found.low:+.1f}, {found.high:+.1f}]")
+
+
+def _pairs(results: Sequence[Json], kind: str) -> dict[tuple[str, int], float | None]:
+    """Return the Dice by case and seed, the mean over structures."""
+    return {
+        (case, one["seed"]): fmean(scores[case] for scores in one[kind].values())
+        for one in results
+        for case in next(iter(one[kind].values()))
+    }
+
+
+if __name__ == "__main__":
+    run_command(main)
