@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import torch
 from torch import Tensor
 
 from IncrementalSegLib.networks.host import picked
@@ -34,10 +33,13 @@ def _most_probable(probability: Tensor) -> Tensor:
     """Return where each structure is more probable than any other and the background."""
     if not len(probability):
         return probability.bool()
-    best, winner = probability.max(dim=0)
-    found = best > 1 - probability.sum(dim=0)
-    rows = torch.arange(len(probability), device=probability.device).view(-1, *[1] * winner.ndim)
-    return (rows == winner) & found
+    best = probability.amax(dim=0)
+    free = best > 1 - probability.sum(dim=0)
+    found = probability == best
+    for mask in found:  # the first of equals; much faster than `max` with its indices
+        mask.logical_and_(free)
+        free.logical_xor_(mask)
+    return found
 
 
 def joined(parts: Iterable[Tensor]) -> Tensor:
