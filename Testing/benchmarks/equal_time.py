@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -43,7 +44,7 @@ from Testing.benchmarks.seeds import compare_methods
 from Testing.benchmarks.timing import Stopwatch
 
 THEIRS = "nnU-Net"
-_TRIALS = {THEIRS: 4, "ours": 32}  # optimiser steps that tell how long one takes; ours are shorter
+_TRIALS = {THEIRS: (2, 6), "ours": (4, 16)}  # optimiser steps of two short trainings that tell how long one takes
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,7 @@ def _theirs(
     """Train and score nnU-Net."""
     tune_process()
     original = Original(folder / "nnunet", teaching.cases, teaching.names, configuration)
-    trial = _cpu(lambda: original.train(_TRIALS[THEIRS], seed))
-    steps = max(1, round(seconds / trial * _TRIALS[THEIRS]))
+    steps = _steps(seconds, *((at, _cpu(partial(original.train, at, seed))) for at in _TRIALS[THEIRS]))
     trained: list[Any] = []
     spent = _cpu(lambda: trained.append(original.train(steps, seed)))
     steps = trained[0].num_epochs * trained[0].num_iterations_per_epoch
@@ -153,8 +153,7 @@ def _ours(folder: Path, network: str, teaching: Dataset, test: Sequence[Case], s
         )  # fmt: skip
         return watch.seconds("Learning") - before
 
-    steps = max(1, round(seconds / taught("trial", _TRIALS["ours"]) * _TRIALS["ours"]))
-    spent = taught("model", steps)
+    spent = taught("model", steps := _steps(seconds, *((at, taught(f"trial-{at}", at)) for at in _TRIALS["ours"])))
     scans = [case.images[0] for case in test]
     plain = _cpu(lambda: segment(folder / "model", scans, folder / "plain", format="nii.gz", device="cpu"))
     return {
@@ -164,6 +163,18 @@ def _ours(folder: Path, network: str, teaching: Dataset, test: Sequence[Case], s
         "peak_bytes": _peak(),
         "dice": _dice(folder / "plain", test, teaching.names),
     }
+
+
+def _steps(seconds: float, short: tuple[int, float], longer: tuple[int, float]) -> int:
+    """Return how many optimiser steps a training may have.
+
+    Args:
+        seconds: Its time.
+        short: Steps and seconds of a training, most of them before the first step and after the last one.
+        longer: Steps and seconds of another one.
+    """
+    one = (longer[1] - short[1]) / (longer[0] - short[0])
+    return max(1, round(seconds / max(one, 0.3 * longer[1] / longer[0])))
 
 
 def _cpu(work: Callable[[], object]) -> float:

@@ -12,7 +12,7 @@ from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.sampling.datasets import open_data
 from IncrementalSegLib.sampling.phantom import write_phantom_dataset
 from Testing.benchmarks.archive import read_archive
-from Testing.benchmarks.equal_time import RACES, THEIRS, _ours, rows, run_races
+from Testing.benchmarks.equal_time import RACES, THEIRS, _ours, _steps, rows, run_races
 from Testing.benchmarks.original import Original
 
 
@@ -31,6 +31,11 @@ def test_a_row_says_how_far_ours_is_above_the_mirrored_prediction_of_nnunet():
         ("spine", "5", THEIRS, "3", "70.0", "75.0", "", "100", "1.0", "2.0"),
         ("spine", "5", "unet2d", "3", "80.0", "", "+5.0 [+5.0, +5.0]", "100", "1.0", "2.0"),
     ]
+
+
+def test_the_time_before_the_first_step_is_none_of_the_steps():
+    assert _steps(300, (2, 10.0), (6, 20.0)) == 120
+    assert _steps(300, (2, 10.0), (6, 10.0)) == 600  # never faster than 0.3 of the mean
 
 
 def test_ours_trains_as_long_as_it_may_and_is_scored_by_label_map(tmp_path):
