@@ -20,6 +20,7 @@ import torch
 
 from IncrementalSegLib.errors import OptionError
 from IncrementalSegLib.sampling.cases import Case
+from IncrementalSegLib.types import Json
 
 _NAME = "Dataset001_Benchmark"
 _PLANS = "nnUNetPlans"
@@ -122,3 +123,16 @@ class Original:
             "file_ending": ".nii.gz",
         }
         (raw / "dataset.json").write_text(json.dumps(described))
+
+
+def dice_of(folder: Path, test: Sequence[Case], names: Sequence[str]) -> Json:
+    """Return the Dice of each structure by test case; the structures are numbered from 1."""
+    found: Json = {name: {} for name in names}
+    for case in test:
+        made, truth = (
+            sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in (folder / f"{case.id}.nii.gz", case.label)
+        )
+        for number, name in enumerate(names, 1):
+            one, other = made == number, np.isin(truth, case.values[name])
+            found[name][case.id] = 2 * float((one & other).sum()) / float(one.sum() + other.sum())
+    return found
