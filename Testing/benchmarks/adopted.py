@@ -2,8 +2,8 @@
 
 The network knows the anterior hippocampus; each method teaches the posterior part on scans that were not among its
 training scans, in which only this part is annotated.  Where a method needs mean features of the anterior part, they are
-those of the scans on which nnU-Net trained.  Test are the scans of ``nnunet-hippocampus-anterior``.  ``--methods alone``
-trains nnU-Net itself, which must be installed, for the posterior part alone in as many steps.
+those of the scans on which nnU-Net trained.  The test scans are those of ``nnunet-hippocampus-anterior``.
+``--methods alone`` trains nnU-Net itself, which must be installed, for the posterior part alone in as many steps.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ALONE = "alone"
 METHODS = ("adapter", "decoder", "mib", "pcdd", "lwfseg", "finetune")
 OLD, NEW = "anterior", "posterior"
 
-COLUMNS = ("method", "anterior", "change", "posterior", "posterior − alone", "seeds", "time")
+COLUMNS = ("method", "anterior", "change", "posterior", "posterior − alone", "seeds", "CPU time")
 
 _HEAD = """# One more structure for a network of nnU-Net
 
@@ -113,7 +113,7 @@ def run_adopted(
     for seed in range(seeds):
         for method in methods:
             if f"{method}-{seed}" not in read_archive(out):
-                watch = Stopwatch(progress, f"{method}, seed {seed}")
+                watch = Stopwatch(progress, f"{method}, seed {seed}", time.process_time)
                 teaching, test = _dealt(scans, scale, seed)
                 if method == ALONE:
                     result = _alone(teaching, test, seed, scale.steps)
@@ -135,11 +135,11 @@ def _dealt(scans: Dataset, scale: Scale, seed: int) -> tuple[Dataset, Dataset]:
 
 def _alone(teaching: Dataset, test: Dataset, seed: int, steps: int) -> Json:
     """Train nnU-Net for the new structure alone, and score it."""
-    name, began = _LABEL.format(NEW).partition("=")[2], time.monotonic()
+    name, began = _LABEL.format(NEW).partition("=")[2], time.process_time()
     with TemporaryDirectory() as folder:
         original = Original(Path(folder) / "nnunet", teaching.cases, [name], "3d_fullres")
         trained = original.train(steps, seed)
-        seconds = round(time.monotonic() - began, 2)
+        seconds = round(time.process_time() - began, 2)
         original.segment(trained, test.cases, Path(folder) / "found", mirror=False)
         after = {NEW: dice_of(Path(folder) / "found", test.cases, [name])[name]}
     return {"method": ALONE, "seed": seed, "before": {}, "after": after, "duration": {"total": seconds}}
