@@ -45,7 +45,7 @@ ALONE = "alone"
 METHODS = ("adapter", "decoder", "mib", "pcdd", "lwfseg", "finetune")
 OLD, NEW = "anterior", "posterior"
 
-COLUMNS = ("method", "anterior", "change", "posterior", "posterior − alone", "seeds", "CPU time")
+COLUMNS = ("method", "anterior", "change", "posterior", "posterior − alone", "seeds")
 
 _HEAD = """# One more structure for a network of nnU-Net
 
@@ -195,7 +195,6 @@ def rows(results: Iterable[Json]) -> list[tuple[str, ...]]:
             _mean(found, NEW),
             gap(compare_methods(_pairs(found, "after", NEW), alone)) if alone and method != ALONE else "",
             str(len(found)),
-            f"{fmean(one['duration']['total'] for one in found) / 60:.0f} min",
         )
         for method, found in by_method.items()
     ]
