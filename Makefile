@@ -31,6 +31,7 @@ test: $(STAMP) ## Run the tests that need neither a GPU nor patience
 
 coverage: $(STAMP) ## Run the same tests, and fail where too little of library or panel is covered
 	PYTHONUTF8=1 "$(BIN)/python" -m slipcover -m pytest $(TESTS) $(ARGS)
+	"$(BIN)/python" -m pytest Testing/unit/engine/step/test_compiled.py
 	"$(BIN)/python" .ci/coverage IncrementalSegLib=92 IncrementalSeg=85
 
 test-slow: $(STAMP) ## Run the slow tests

@@ -64,7 +64,7 @@ def test_the_last_event_says_how_it_ended(learn, monkeypatch, error, status, end
 
 def test_ctrl_c_says_whether_there_is_something_to_resume(learn, monkeypatch, tmp_path):
     def fail(*arguments, **more):
-        Unfinished(tmp_path / "new").write({}, {}, {})
+        Unfinished(tmp_path / "new").write({}, {"curve": {"steps": 3, "planned": 9}}, {})
         raise KeyboardInterrupt
 
     monkeypatch.setattr(engine, "learn", fail)

@@ -54,10 +54,10 @@ def test_the_file_is_read_once(drawn, monkeypatch):
     assert len(reads) == 1
 
 
-def test_two_segments_of_one_name_are_one_stroke(drawn):
+def test_two_segments_whose_names_differ_in_case_are_refused(drawn):
     path = drawn(Liver=[(0, 1, 2)], liver=[(3, 4, 5)])
-    strokes = read_strokes(path, GRID, KNOWN, KNOWN.ids)
-    assert np.argwhere(strokes.painted[LIVER]).tolist() == [[0, 1, 2], [3, 4, 5]]
+    with pytest.raises(DataError, match="Two segments are called 'Liver' and 'liver'"):
+        read_strokes(path, GRID, KNOWN, KNOWN.ids)
 
 
 def test_strokes_that_slicer_cropped_lie_where_they_were_painted(drawn):
