@@ -30,8 +30,8 @@ test: $(STAMP) ## Run the tests that need neither a GPU nor patience
 	"$(BIN)/python" -m pytest $(TESTS) $(ARGS)
 
 coverage: $(STAMP) ## Run the same tests, and fail where too little of library or panel is covered
-	PYTHONUTF8=1 "$(BIN)/python" -m slipcover -m pytest $(TESTS) $(ARGS)
-	"$(BIN)/python" -m pytest Testing/unit/engine/step/test_compiled.py
+	PYTHONUTF8=1 "$(BIN)/python" -m slipcover -m pytest $(TESTS) -m "not slow and not gpu and not traced" $(ARGS)
+	"$(BIN)/python" -m pytest -m traced Testing/unit/engine/step
 	"$(BIN)/python" .ci/coverage IncrementalSegLib=92 IncrementalSeg=85
 
 test-slow: $(STAMP) ## Run the slow tests

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import sys
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from IncrementalSegLib.engine.step.compiled import CompiledNetworks, obstacle
 from IncrementalSegLib.engine.step.state import TrainingState
 
 pytestmark = [
-    pytest.mark.skipif("slipcover" in sys.modules, reason="torch traces no code whose coverage is measured"),
+    pytest.mark.traced,
     pytest.mark.timeout(300),
     pytest.mark.filterwarnings(r"ignore:`torch\.jit:DeprecationWarning", "ignore:The .grad attribute of a Tensor"),
 ]
