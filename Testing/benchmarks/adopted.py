@@ -35,7 +35,7 @@ from IncrementalSegLib.types import DeviceName, Json
 from Testing.benchmarks.archive import add_result, read_archive
 from Testing.benchmarks.command import run_command
 from Testing.benchmarks.locking import require_same
-from Testing.benchmarks.original import Original, dice_of
+from Testing.benchmarks.original import Original, Pace, dice_of
 from Testing.benchmarks.provenance import environment
 from Testing.benchmarks.seeds import compare_methods
 from Testing.benchmarks.summary import gap, table
@@ -113,7 +113,7 @@ def run_adopted(
     for seed in range(seeds):
         for method in methods:
             if f"{method}-{seed}" not in read_archive(out):
-                watch = Stopwatch(progress, f"{method}, seed {seed}", time.process_time)
+                watch = Stopwatch(progress, f"{method}, seed {seed}")
                 teaching, test = _dealt(scans, scale, seed)
                 if method == ALONE:
                     result = _alone(teaching, test, seed, scale.steps)
@@ -138,7 +138,7 @@ def _alone(teaching: Dataset, test: Dataset, seed: int, steps: int) -> Json:
     name, began = _LABEL.format(NEW).partition("=")[2], time.process_time()
     with TemporaryDirectory() as folder:
         original = Original(Path(folder) / "nnunet", teaching.cases, [name], "3d_fullres")
-        trained = original.train(steps, seed)
+        trained, _ = original.train(Pace(steps), seed)
         seconds = round(time.process_time() - began, 2)
         original.segment(trained, test.cases, Path(folder) / "found", mirror=False)
         after = {NEW: dice_of(Path(folder) / "found", test.cases, [name])[name]}

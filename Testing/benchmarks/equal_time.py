@@ -1,7 +1,8 @@
 """New models beside nnU-Net's after equal training time: ``python -m Testing.benchmarks.equal_time OUT --data DATA``.
 
-Both train on the same scans, one after the other, on one thread, for as many optimiser steps as the time allows; a few
-steps beforehand tell how long one takes.  Planning, reading and preprocessing are not counted.  Times are CPU times, so
+Both train on the same scans, one after the other, on one thread, for as many optimiser steps as the time allows: a
+short training tells how many of ours, and nnU-Net's are fitted epoch by epoch.  Planning, reading and preprocessing are
+not counted; validation in training is, and ours may end early, as it does in use.  Times are CPU times, so
 that other work on the machine does not count; each training has a process of its own, with the same allocator.  Run it
 with ``OMP_NUM_THREADS=1``; nnU-Net must be installed.
 """
@@ -10,16 +11,15 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -28,8 +28,9 @@ from IncrementalSegLib.cli.output import print_table, progress_bar
 from IncrementalSegLib.engine.learn import learn
 from IncrementalSegLib.engine.process import tune_process
 from IncrementalSegLib.engine.segment import segment
+from IncrementalSegLib.engine.step.state import TrainingCurve
 from IncrementalSegLib.files import write_bytes
-from IncrementalSegLib.progress import Progress, silent
+from IncrementalSegLib.progress import Phase, Progress, silent
 from IncrementalSegLib.sampling.cases import Case, Dataset
 from IncrementalSegLib.sampling.datasets import open_data, select_cases
 from IncrementalSegLib.types import Json
@@ -37,15 +38,25 @@ from Testing.benchmarks.archive import add_result, read_archive
 from Testing.benchmarks.command import run_command
 from Testing.benchmarks.dealing import deal_patients
 from Testing.benchmarks.locking import require_same
-from Testing.benchmarks.original import Original, dice_of
+from Testing.benchmarks.original import Original, TimedPace, dice_of
 from Testing.benchmarks.protocol import Data
 from Testing.benchmarks.provenance import environment
 from Testing.benchmarks.seeds import compare_methods
 from Testing.benchmarks.summary import gap, table
-from Testing.benchmarks.timing import Stopwatch
 
 THEIRS = "nnU-Net"
-COLUMNS = ("data", "minutes", "network", "Dice", "mirrored", "ours − nnU-Net", "steps", "s a scan", "GB", "seeds")
+COLUMNS = (
+    "data",
+    "minutes (used)",
+    "network",
+    "Dice",
+    "mirrored",
+    "ours − nnU-Net",
+    "steps",
+    "s a scan",
+    "GB",
+    "seeds",
+)
 
 _HEAD = """# New models beside nnU-Net's after equal training time
 
@@ -53,7 +64,9 @@ Mean Dice in per cent over structures, test scans and seeds. *Mirrored* is nnU-N
 default, with which ours are compared: in points of Dice, paired by test scan and seed, with 95 % t-intervals over both
 from three seeds on. Inference is CPU time without mirroring, memory the peak of the whole process.
 """
-_TRIALS = {THEIRS: (2, 6), "ours": (4, 16)}  # optimiser steps of two short trainings that tell how long one takes
+
+_TRIAL = 30
+"""Optimiser steps of the short training; it validates as often as a long one."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,8 @@ class Race:
 
 RACES = (
     Race(Data("hippocampus-mr", test_volumes=20, seed=2026), 40, "3d_fullres", ("nnunet3d", "unet2d")),
-    Race(Data("lumbar-spine-mr", test_volumes=9, seed=2026), 20, "2d", ("unet2d", "nnunet2d")),
+    # nnU-Net's 2-D slices of these nearly isotropic slabs are cut across their 20 slices
+    Race(Data("lumbar-spine-mr", test_volumes=9, seed=2026), 20, "3d_fullres", ("unet2d", "nnunet2d")),
 )
 
 
@@ -132,15 +146,10 @@ def _theirs(
     """Train and score nnU-Net."""
     tune_process()
     original = Original(folder / "nnunet", teaching.cases, teaching.names, configuration)
-    steps = _steps(seconds, *((at, _cpu(partial(original.train, at, seed))) for at in _TRIALS[THEIRS]))
-    trained: list[Any] = []
-    spent = _cpu(lambda: trained.append(original.train(steps, seed)))
-    steps = trained[0].num_epochs * trained[0].num_iterations_per_epoch
-    plain = _cpu(lambda: original.segment(trained[0], test, folder / "plain", mirror=False))
-    original.segment(trained[0], test, folder / "mirrored", mirror=True)
-    return {
-        "steps": steps,
-        "seconds": spent,
+    trainer, made = original.train(TimedPace(seconds), seed)
+    plain = _cpu(lambda: original.segment(trainer, test, folder / "plain", mirror=False))
+    original.segment(trainer, test, folder / "mirrored", mirror=True)
+    return made | {
         "a_scan": plain / len(test),
         "peak_bytes": _peak(),
         "dice": dice_of(folder / "plain", test, teaching.names),
@@ -151,38 +160,43 @@ def _theirs(
 def _ours(folder: Path, network: str, teaching: Dataset, test: Sequence[Case], seed: int, seconds: float) -> Json:
     """Train and score one of our networks."""
     tune_process()
-    watch = Stopwatch(silent, network, time.process_time)
-
-    def taught(model: str, steps: int) -> float:
-        before = watch.seconds("Learning")
-        learn(
-            folder / model, teaching, ", ".join(teaching.names), network=network, steps=steps, seed=seed,
-            exemplars="none", device="cpu", progress=watch,
-        )  # fmt: skip
-        return watch.seconds("Learning") - before
-
-    spent = taught("model", steps := _steps(seconds, *((at, taught(f"trial-{at}", at)) for at in _TRIALS["ours"])))
+    trial, _ = _taught(folder / "trial", network, teaching, seed, _TRIAL)
+    others = sum(trial) - _TRIAL * median(trial)  # validation, and warming up
+    parts, curve = _taught(folder / "model", network, teaching, seed, round((seconds - others) / median(trial)))
     scans = [case.images[0] for case in test]
     plain = _cpu(lambda: segment(folder / "model", scans, folder / "plain", format="nii.gz", device="cpu"))
     return {
-        "steps": steps,
-        "seconds": spent,
+        "steps": curve.steps,
+        "planned_steps": curve.planned,
+        "seconds": round(sum(parts), 1),
+        "curve": curve.points,
         "a_scan": plain / len(test),
         "peak_bytes": _peak(),
         "dice": dice_of(folder / "plain", test, teaching.names),
     }
 
 
-def _steps(seconds: float, short: tuple[int, float], longer: tuple[int, float]) -> int:
-    """Return how many optimiser steps a training may have.
+def _taught(model: Path, network: str, teaching: Dataset, seed: int, steps: int) -> tuple[list[float], TrainingCurve]:
+    """Train for some steps, at least one, and return the CPU seconds of each with its validation, and the curve."""
+    parts: list[float] = []
+    began = time.process_time()
 
-    Args:
-        seconds: Its time.
-        short: Steps and seconds of a training, most of them before the first step and after the last one.
-        longer: Steps and seconds of another one.
-    """
-    one = (longer[1] - short[1]) / (longer[0] - short[0])
-    return max(1, round(seconds / max(one, 0.3 * longer[1] / longer[0])))
+    def told(phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
+        nonlocal began
+        present = time.process_time()
+        if phase == Phase.TRAINING and numbers is None:  # in the middle of a validation
+            return
+        if phase == Phase.TRAINING and "dice" in (numbers or {}):
+            parts[-1] += present - began
+        elif phase == Phase.TRAINING:
+            parts.append(present - began)
+        began = present
+
+    result = learn(
+        model, teaching, ", ".join(teaching.names), network=network, steps=max(1, steps), seed=seed, exemplars="none",
+        device="cpu", progress=told,
+    )  # fmt: skip
+    return parts, result.curve
 
 
 def _cpu(work: Callable[[], object]) -> float:
@@ -205,7 +219,7 @@ def rows(results: Iterable[Json]) -> list[tuple[str, ...]]:
     return [
         (
             data,
-            f"{minutes:g}",
+            f"{minutes:g} ({fmean(one['seconds'] for one in found) / 60:.1f})",
             who,
             _mean(found, "dice"),
             _mean(found, "mirrored") if "mirrored" in found[0] else "",

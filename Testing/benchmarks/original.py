@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -26,6 +27,55 @@ _NAME = "Dataset001_Benchmark"
 _PLANS = "nnUNetPlans"
 _EPOCHS = 10
 """Epochs of a training; the learning rate falls with each."""
+
+
+class Pace:
+    """Optimiser steps of each epoch of a training: the same number in all.
+
+    Args:
+        steps: Of the whole training.
+
+    Attributes:
+        steps: Steps so far.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self._all, self._began = 0, steps, 0.0
+
+    @property
+    def spent(self) -> float:
+        """CPU seconds since the first epoch began."""
+        return time.process_time() - self._began
+
+    def steps_of(self, epoch: int) -> int:
+        """Return the optimiser steps of an epoch that begins."""
+        if epoch == 0:
+            self._began = time.process_time()
+        count = self.planned(epoch)
+        self.steps += count
+        return count
+
+    def planned(self, epoch: int) -> int:
+        """Return the optimiser steps of an epoch, at least one."""
+        return max(1, round((self._all - self.steps) / (_EPOCHS - epoch)))
+
+
+class TimedPace(Pace):
+    """Steps fitted to the CPU time that is left; the first epoch has one.
+
+    Args:
+        seconds: Of the whole training.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(0)
+        self._seconds = seconds
+
+    def planned(self, epoch: int) -> int:
+        """Return the optimiser steps of an epoch, at least one."""
+        if epoch == 0:
+            return 1
+        return max(1, round((self._seconds - self.spent) / (_EPOCHS - epoch) / (self.spent / self.steps)))
 
 
 class Original:
@@ -56,8 +106,12 @@ class Original:
         steps.plan_experiments([1])
         steps.preprocess([1], configurations=[configuration], num_processes=[1])
 
-    def train(self, steps: int, seed: int) -> Any:
-        """Return a trainer whose network was trained for about so many optimiser steps."""
+    def train(self, pace: Pace, seed: int) -> tuple[Any, Json]:
+        """Train a network in ten epochs, with one validation batch in each.
+
+        Returns:
+            The trainer; and steps, seconds, and the mean loss of each epoch.
+        """
         self._settle(workers=0)  # batches are made in this process
         for draw in (random.seed, np.random.seed, torch.manual_seed):
             draw(seed)
@@ -65,11 +119,18 @@ class Original:
         kind = import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer").nnUNetTrainer
         plans |= {"continue_training": False}  # what nnU-Net's command adds
         trainer = kind(plans, self.configuration, "all", data, device=torch.device("cpu"))
-        trainer.num_epochs = min(_EPOCHS, steps)
-        trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = steps // trainer.num_epochs, 1
+        trainer.num_epochs, trainer.num_val_iterations_per_epoch = _EPOCHS, 1
         trainer.disable_checkpointing = True
+        begin = trainer.on_train_epoch_start
+
+        def begin_epoch() -> None:
+            trainer.num_iterations_per_epoch = pace.steps_of(trainer.current_epoch)
+            begin()
+
+        trainer.on_train_epoch_start = begin_epoch
         trainer.run_training()
-        return trainer
+        losses = [round(float(loss), 4) for loss in trainer.logger.get_value("train_losses", None)]
+        return trainer, {"steps": pace.steps, "seconds": round(pace.spent, 1), "curve": losses}
 
     def segment(self, trainer: Any, cases: Sequence[Case], out: Path, *, mirror: bool) -> None:
         """Write the label maps ``ID.nii.gz`` of the scans of cases."""
@@ -102,11 +163,8 @@ class Original:
     def _write(self, cases: Sequence[Case]) -> None:
         """Write the cases in the form of nnU-Net, the structures renumbered from 1."""
         raw = self.folder / "raw" / _NAME
-        for part in ("imagesTr", "labelsTr"):
-            (raw / part).mkdir(parents=True)
+        (raw / "labelsTr").mkdir(parents=True)
         for case in cases:
-            for channel, path in enumerate(case.images):
-                (raw / "imagesTr" / f"{case.id}_{channel:04d}.nii.gz").symlink_to(path.absolute())
             source = sitk.ReadImage(str(case.label))
             values = sitk.GetArrayViewFromImage(source)
             wanted = np.zeros_like(values, dtype=np.uint8)
@@ -121,6 +179,13 @@ class Original:
             "labels": names,
             "numTraining": len(cases),
             "file_ending": ".nii.gz",
+            "dataset": {  # else nnU-Net looks for the files with twelve processes
+                case.id: {
+                    "images": [str(path.absolute()) for path in case.images],
+                    "label": str(raw / "labelsTr" / f"{case.id}.nii.gz"),
+                }
+                for case in cases
+            },
         }
         (raw / "dataset.json").write_text(json.dumps(described))
 

@@ -22,24 +22,19 @@ class Stopwatch:
     Args:
         progress: Receives progress.
         label: What is being done.
-        clock: Tells the seconds; by default those that pass.
     """
 
-    def __init__(self, progress: Progress, label: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._progress, self._label, self._clock = progress, label, clock
+    def __init__(self, progress: Progress, label: str) -> None:
+        self._progress, self._label = progress, label
         self._seconds: dict[str, float] = {}
-        self._last = clock()
+        self._last = time.monotonic()
 
     def __call__(self, phase: str, fraction: float, numbers: Mapping[str, float] | None = None) -> None:
         """Count the time since the last call for this phase."""
-        present, words = self._clock(), phrase(phase)
+        present, words = time.monotonic(), phrase(phase)
         self._seconds[words] = self._seconds.get(words, 0.0) + present - self._last
         self._last = present
         self._progress(f"{self._label}: {words}", fraction, numbers)
-
-    def seconds(self, phase: str) -> float:
-        """Return the seconds of a phase."""
-        return self._seconds.get(phase, 0.0)
 
     def to_json(self) -> Json:
         """Return the phases, rounded, and their sum."""
