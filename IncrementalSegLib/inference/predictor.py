@@ -95,7 +95,9 @@ class Predictor(ScanRunner):
             maps = maps.masked_fill(ignore, 0.0)
         rows = [scored.index(item) for item in wanted]
         exclusive = self.model.excluding(scored)
-        masks = self._on_scan(maps, record, lambda slab: picked(decide(probable(slab), exclusive), rows, 0))
+        masks = self._on_scan(
+            maps, record, lambda slab: picked(decide(probable(slab), exclusive), rows, 0), decides=True
+        )
         likely = (
             self._on_scan(maps, record, lambda slab: picked(probable(slab), rows, 0).half()) if probability else None
         )
@@ -254,9 +256,9 @@ class Predictor(ScanRunner):
 
         return Uncertainty(*self.run(image, score, progress, max(self.model.tasks_for(image, structures, task))).cpu())
 
-    def _on_scan(self, maps: Tensor, record: Record, finish: Score) -> NDArray[Any]:
-        """Return what is kept of maps on the scan's own grid."""
-        return where_it_fits(self.budget.device, lambda device: inverse(maps, record, finish, device))
+    def _on_scan(self, maps: Tensor, record: Record, finish: Score, *, decides: bool = False) -> NDArray[Any]:
+        """Return what is kept of maps on the scan's own grid, as :func:`inverse` does."""
+        return where_it_fits(self.budget.device, lambda device: inverse(maps, record, finish, device, decides=decides))
 
     def _compared(
         self, maps: Tensor, ignore: Tensor | None, record: Record, structures: Sequence[StructureId]

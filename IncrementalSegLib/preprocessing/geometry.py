@@ -80,14 +80,19 @@ def resize(array: Tensor, size: Size) -> Tensor:
 
 
 def resized(
-    read: Callable[[int, int], Tensor], channels: int, before: Size, after: Size, orders: Orders = SMOOTHED
+    read: Callable[[int, int], Tensor | None],
+    channels: int,
+    before: Size,
+    after: Size,
+    orders: Orders = SMOOTHED,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Resample an image slab by slab, so that neither it nor the result need be held as floats.
 
     Splines, and the smoothing before linear resampling, act along each axis alone, so that each axis is one matrix.
 
     Args:
-        read: Returns the samples ``(C, stop - start, H, W)`` float32 of the rows ``start`` to ``stop`` along D.
+        read: Returns the samples ``(C, stop - start, H, W)`` float32 of the rows ``start`` to ``stop`` along D, or
+            ``None`` where what they become is not wanted.
         channels: C.
         before: D, H, W of the image.
         after: D, H, W of the result.
@@ -104,6 +109,8 @@ def resized(
         used = rows.any(dim=0).nonzero()
         first, last = int(used[0]), int(used[-1]) + 1
         slab = read(first, last)
+        if slab is None:
+            continue
         if _changes(before[0], after[0], orders[0]):
             slab = (rows[:, first:last].to(slab.device) @ slab.flatten(2)).unflatten(2, before[1:])
         yield slice(start, start + len(rows)), _in_plane(slab, after[1:], orders[1:])

@@ -62,6 +62,11 @@ class Record:
         """Orders of the resampling of masks to the model's grid."""
         return self.grid if isinstance(self.grid[0], Sampled) else SMOOTHED
 
+    @property
+    def averages(self) -> bool:
+        """Whether maps are brought back as weighted means: splines of higher order have negative weights."""
+        return all(order in (None, 0, 1) or isinstance(order, Sampled) for order in self.orders)
+
     def part(self, array: NDArray[T]) -> NDArray[T]:
         """Return a view of ``(C, D, H, W)``, on the scan's grid, that is turned and cut to what the network sees."""
         turned = turn(array, self.order, self.flips)
@@ -135,6 +140,8 @@ def inverse(
     record: Record,
     finish: Callable[[Tensor], Tensor] = lambda slab: slab,
     device: torch.device = _CPU,
+    *,
+    decides: bool = False,
 ) -> NDArray[np.generic]:
     """Bring maps on the model's grid back to the scan's own grid, slab by slab; zero outside of what was seen.
 
@@ -143,14 +150,22 @@ def inverse(
         record: What :func:`forward` returned.
         finish: Makes of each slab ``(K, n, H, W)`` of resampled maps what is kept of it, for example masks.
         device: Where slabs are resampled and finished.
+        decides: ``finish`` returns zeros for any mean of samples for each of which it does. Rows between rows of zeros
+            are not resampled then.
 
     Returns:
         ``(K', D, H, W)`` on the scan's own grid, of the channels and dtype that ``finish`` returns.
     """
     result, view = np.empty(0), np.empty(0)
     size = (maps.shape[1], maps.shape[2], maps.shape[3])
-    slabs = resized(lambda start, stop: maps[:, start:stop].to(device), len(maps), size, record.seen, record.orders)
-    for rows, slab in slabs:
+    found = [True] * size[0]
+    if decides and record.averages:
+        found = [bool(finish(maps[:, row : row + 1].to(device)).any()) for row in range(size[0])]
+
+    def read(start: int, stop: int) -> Tensor | None:
+        return maps[:, start:stop].to(device) if start == 0 or any(found[start:stop]) else None
+
+    for rows, slab in resized(read, len(maps), size, record.seen, record.orders):
         kept = finish(slab).cpu().numpy()
         if rows.start == 0:
             result = np.zeros((len(kept), *record.native), dtype=kept.dtype)

@@ -6,8 +6,11 @@ import torch
 from scans import ORDERS, ball, middle, stored
 from scipy.spatial.transform import Rotation
 
-from IncrementalSegLib.preprocessing.pipeline import forward, forward_mask, inverse
+from IncrementalSegLib.networks.decision import decide
+from IncrementalSegLib.preprocessing import geometry
+from IncrementalSegLib.preprocessing.pipeline import Record, forward, forward_mask, inverse
 from IncrementalSegLib.preprocessing.plan import Plan
+from IncrementalSegLib.preprocessing.rules import Sampled
 from IncrementalSegLib.volumes.volume import Grid, Volume
 
 GRID = Grid((9, 14, 11), (1.1, 0.8, 2.3), (12.0, -7.0, 31.0))
@@ -141,3 +144,34 @@ def test_padding_that_the_file_declares_is_air(rng):
     image, _, _ = forward(Volume(array, GRID, padding=(2000,)), plan())
     other, _, _ = forward(Volume(np.where(hidden, np.nan, array.astype(np.float32)), GRID), plan())
     torch.testing.assert_close(image, other)
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+@pytest.mark.parametrize("orders", [(None, None, None), (1, 1, 1), (Sampled(0.4), Sampled(0.4), Sampled(0.4))])
+@pytest.mark.parametrize("own", [(30, 25, 20), (6, 25, 30)])
+def test_rows_between_rows_of_nothing_are_not_resampled(monkeypatch, rng, exclusive, orders, own):
+    monkeypatch.setattr(geometry, "_SLAB", 1)  # a row each
+    maps = torch.from_numpy(rng.dirichlet(np.ones(4), (12, 10, 8)).astype(np.float32)).permute(3, 0, 1, 2)[:3].clone()
+    maps[:, [1, 2, 3, 4, 8, 9, 10]] *= 0.2  # the background is more
+    record, rows = Record((0, 1, 2), (), own, orders=orders), []
+
+    def finish(slab):
+        rows.append(slab.shape[2:] == own[1:])
+        return decide(slab, [exclusive] * 3)
+
+    expected = inverse(maps, record, finish)
+    everywhere = sum(rows)
+    rows.clear()
+    assert np.array_equal(inverse(maps, record, finish, decides=True), expected)
+    assert expected.any()
+    assert everywhere == own[0]
+    assert sum(rows) < everywhere or own[0] == 6
+
+
+def test_splines_that_overshoot_are_resampled_everywhere():
+    assert not Record((0, 1, 2), (), (6, 6, 6), orders=(3, 3, 3)).averages
+    maps = torch.full((1, 6, 4, 4), 0.49)
+    maps[:, 2] = 0.1  # a spline overshoots beside it
+    record = Record((0, 1, 2), (), (24, 4, 4), orders=(3, 3, 3))
+    found = inverse(maps, record, lambda slab: decide(slab, [False]), decides=True)
+    assert found.any()
