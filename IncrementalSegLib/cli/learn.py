@@ -92,7 +92,7 @@ def _together(model: Path, count: int) -> int:
     except DeviceError as error:
         unfinished = Unfinished(model)
         again = CommandRef("resume", {"model": str(model)})
-        todo = Hint("There is no checkpoint; run the command again.")
+        todo = Hint("There is no checkpoint. Remove the cause, and run the command again.")
         if unfinished.exists:
             todo = Hint(unfinished.kept(), " ", again, " continues the step, on any number of devices.")
         raise DeviceError(error.what, error.why, todo) from None

@@ -41,7 +41,7 @@ class Runtime:
         return f"CPU, {threads} thread{'s' * (threads > 1)}"
 
     def wait(self) -> None:
-        """Wait until the device has done its orders."""
+        """Wait until all work that is queued on the device is done."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 

@@ -88,7 +88,7 @@ class Predictor(ScanRunner):
             image, scored, progress.sub(0.0, share), task, mirror=mirror, similarity=similarity if compared else None
         )
         if revise is not None or ignore is not None:
-            maps, probable = probable(maps).cpu(), _same
+            maps, probable = _made(maps, probable), _same
         if revise is not None:
             maps = revise(image, maps)
         if ignore is not None:  # nothing is found where the scan holds no valid sample
@@ -135,7 +135,7 @@ class Predictor(ScanRunner):
         Structures that came after the task of the scan are scored by the networks of later ones.
         """
         maps, probable, _ = self._scores(image, structures, progress)
-        return probable(maps).cpu()
+        return _made(maps, probable)
 
     @torch.no_grad()
     def _scores(
@@ -160,7 +160,7 @@ class Predictor(ScanRunner):
             if len(used) == 1:
                 count = len(maps) - (0 if similarity is None else len(similarity) + 1)
                 return maps[:count], probable, maps[count:]
-            maps = probable(maps).cpu()
+            maps = _made(maps, probable)
             maps[[other != each for other in tasks]] = 0.0
             found.append(maps)
         return joined(found), _same, maps[:0]
@@ -270,6 +270,11 @@ class Predictor(ScanRunner):
             maps[-1].masked_fill_(ignore, 1.0)
         found = self._on_scan(maps, record, lambda slab: slab.clamp(-1, 1))
         return dict(zip(structures, found, strict=False)), found[-1] < float(embedding_of(self.model).known_above)
+
+
+def _made(maps: Tensor, finish: Score) -> Tensor:
+    """Return what is made of whole maps, on the CPU; it is made there where the memory of their device runs out."""
+    return where_it_fits(maps.device, lambda device: finish(maps.to(device)).cpu())
 
 
 def _same(maps: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ def united(pairs: Iterable[tuple[str, tuple[int, ...]]], where: str) -> Values:
                 todo="Name the structure, or leave the value out.",
             )
         first, known = values.get(name_key(name), (name, ()))
-        if first != name and not {*known} & {*numbers}:
+        if first != name and {*known} != {*numbers}:
             raise DataError(
                 f"{where} gives {first!r} the value {known[0]} and {name!r} the value {numbers[0]}.",
                 "Letter case does not tell names apart.",
@@ -182,10 +182,10 @@ def collected(
     spelled = {key: next(iter(found)) for key, found in spellings.items()}
     listed = dict.fromkeys(spelled[name_key(label)] for label in names)
     notes = dict(notes or {})
-    for found in spellings.values():
-        if len(found) > 1:
-            said = f"{' and '.join(map(repr, found))} are taken for one label: letter case does not tell names apart."
-            notes[root.name] = (*notes.get(root.name, ()), Note("spelling", said))
+    several = [" and ".join(map(repr, found)) for found in spellings.values() if len(found) > 1]
+    if several:
+        said = f"{'; '.join(several)} are taken for one label: letter case does not tell names apart."
+        notes[root.name] = (*notes.get(root.name, ()), Note("spelling", said))
     return Dataset(name, root, tuple(listed), tuple(respelled(case, spelled) for case in ordered), notes)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from IncrementalSegLib.errors import ModelError
 from IncrementalSegLib.files import encode_json, plain_errors, remove_folder
 from IncrementalSegLib.store import contents
 from IncrementalSegLib.types import Json
@@ -92,12 +93,11 @@ class Unfinished:
         return curve["steps"], curve["planned"]
 
     def kept(self) -> str:
-        """Return a sentence about the training that is kept.
-
-        Raises:
-            ModelError: The checkpoint is damaged.
-        """
-        done, planned = self.steps
+        """Return a sentence about the training that is kept."""
+        try:
+            done, planned = self.steps
+        except ModelError:  # whoever resumes it is told; here another error is
+            return "A checkpoint is kept."
         return f"{done} of {planned} optimiser steps are kept." if done else "Nothing was trained yet."
 
     def training(self) -> tuple[Json, dict[str, Tensor]]:

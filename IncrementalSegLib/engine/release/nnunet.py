@@ -169,10 +169,8 @@ def _never_mirrored(found: LoadedModel) -> list[str]:
     names = [item.name for item in found.record.structures if item.id in taught or item.id not in adopted]
     if not names:
         return []
-    taught_here = ", ".join(names)
-    return [
-        f"Keep --disable_tta: nnU-Net would also segment the mirrored scan, and {taught_here} was taught without such."
-    ]
+    why = "nnU-Net would average over mirrored scans, on which these structures were never trained"
+    return [f"Keep --disable_tta: {why}: {', '.join(names)}."]
 
 
 def _target(folder: Path, name: str, model: str) -> tuple[Path, str]:

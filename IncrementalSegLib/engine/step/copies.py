@@ -27,7 +27,9 @@ def grouped_copies(cases: Sequence[PreparedCase], fingerprints: Iterable[str]) -
 
 
 def united_copies(copies: Sequence[PreparedCase]) -> PreparedCase:
-    """Return the copies of one scan as one case, with the labels of all."""
+    """Return the copies of one scan as one case, with the labels of all; a single one as it is."""
+    if len(copies) == 1:
+        return copies[0]
     masks: dict[StructureId, Tensor] = {}
     for case in copies:
         for structure in case.structures:

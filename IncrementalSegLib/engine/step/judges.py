@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from IncrementalSegLib.engine.gate.scans import by_content, locate
@@ -150,7 +150,14 @@ def find_again(entries: Sequence[Json], moved: str | Path | None) -> Judges:
     Raises:
         ModelError: One was moved elsewhere or has changed.
         DataError: ``moved`` is no data set.
+        OptionError: ``moved`` is given, and no scan was to judge.
     """
+    if moved is not None and not entries:
+        raise OptionError(
+            "The step began without scans that judge.",
+            "A resumed step keeps its scans.",
+            Hint("Leave ", OptionRef("judge"), " out, or start the step again with ", OptionRef("restart", True), "."),
+        )
     elsewhere = by_content(open_cases(moved)) if moved is not None else {}
     found = [(entry, *locate(entry, elsewhere.get(entry["sha256"]))) for entry in entries]
     if problems := [f"{entry['case']} {problem}" for entry, case, problem in found if case is None]:
@@ -161,7 +168,8 @@ def find_again(entries: Sequence[Json], moved: str | Path | None) -> Judges:
             Hint("Restore them, name their new place with ", judge, ", or start the step again with ", restart, "."),
         )
     structure_of = {label: item for entry in entries for item, label in entry["looked_for"].items()}
-    return Judges.of([case for _, case, _ in found if case is not None], structure_of)
+    cases = [replace(case, id=entry["case"], patient=entry["patient"]) for entry, case, _ in found if case is not None]
+    return Judges.of(cases, structure_of)
 
 
 def _wanted(dataset: Dataset, names: str | None, known: StructureList) -> list[StructureSpec]:

@@ -185,7 +185,7 @@ class Trainer:
     def update(self, batch: Batch, phase: TrainingPhase, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
         """Do one optimiser step on a batch that lies on the device, and return the loss terms: scalars, float64.
 
-        The host gives its orders and does not wait for the device.
+        The host queues the work and does not wait for the device.
         """
         self._train_mode(phase)
         self.ctx.phase = phase.name

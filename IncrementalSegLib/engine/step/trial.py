@@ -71,7 +71,8 @@ def choose_networks(trainer: Trainer) -> None:
         if curve.compiling:
             log.info("Networks are %s.", curve.compiling)
     usable = curve.compiled and obstacle(trainer.runtime) is None  # a resumed one may be on another computer
-    trainer.compiled = _networks(trainer) if usable else None
+    curve.compiled = usable
+    trainer.compiled = (trainer.compiled or _networks(trainer)) if usable else None
 
 
 def _tried(trainer: Trainer) -> tuple[bool, str]:
@@ -101,7 +102,7 @@ def _tried(trainer: Trainer) -> tuple[bool, str]:
 def _verdict(plain: Trial, fast: Trial) -> tuple[bool, str]:
     if not math.isclose(fast.loss, plain.loss, rel_tol=0.02, abs_tol=0.01):
         return False, f"not compiled: the loss was {fast.loss:.4g} instead of {plain.loss:.4g}"
-    times = f"{fast.seconds * 1000:.3g} ms a step instead of {plain.seconds * 1000:.3g} ms"
+    times = f"{fast.seconds * 1000:.0f} ms a step instead of {plain.seconds * 1000:.0f} ms"
     faster = fast.seconds <= GAIN * plain.seconds
     return faster, f"compiled: {times}" if faster else f"not compiled: {times}"
 

@@ -122,6 +122,8 @@ def test_two_values_whose_names_differ_in_letter_case_are_refused(tmp_path):
     for more, labels in (({}, {"labels": table}), ({"values": table}, {})):
         with pytest.raises(DataError, match="gives 'Kidney' the value 1 and 'kidney' the value 2"):
             manifest(tmp_path, [row | more], **labels)
+    with pytest.raises(DataError, match="gives 'Kidney' the value 1 and 'kidney' the value 2"):
+        manifest(tmp_path, [row], labels={"Kidney": [1, 2], "kidney": [2]})
 
 
 def test_rows_that_spell_a_label_in_two_ways_are_noted(tmp_path):
@@ -131,6 +133,9 @@ def test_rows_that_spell_a_label_in_two_ways_are_noted(tmp_path):
     assert data.names == ("Ab",)
     (note,) = data.notes["manifest.json"]
     assert note.message.startswith("'Ab' and 'aB' are taken for one label")
+    both = [rows[0] | {"values": {"1": "Ab", "2": "c"}}, rows[1] | {"values": {"1": "aB", "2": "C"}}]
+    (note,) = manifest(tmp_path, both).notes["manifest.json"]
+    assert note.message.startswith("'Ab' and 'aB'; 'c' and 'C' are taken for one label")
     assert manifest(tmp_path, [rows[0], rows[1] | {"values": {"1": "Ab"}}]).notes == {}
 
 

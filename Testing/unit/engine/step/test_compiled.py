@@ -78,7 +78,7 @@ def test_compiled_networks_learn_the_same_and_leave_the_model_as_it_is(plain, po
     trial.choose_networks(trainer)
     assert changed(before, bits(ctx.model)) == set()
     assert trainer.curve.compiled
-    assert trainer.curve.compiling == "compiled: 1e+03 ms a step instead of 2e+03 ms"
+    assert trainer.curve.compiling == "compiled: 1000 ms a step instead of 2000 ms"
     seen.clear()
     trainer.run()
     assert set(seen) == {True, False}, "model and teacher"
@@ -155,8 +155,8 @@ def test_other_errors_end_it_as_ever(monkeypatch):
 @pytest.mark.parametrize(
     ("seconds", "loss", "note"),
     [
-        (1.0, 0.5, "compiled: 1e+03 ms a step instead of 2e+03 ms"),
-        (1.95, 0.5, "not compiled: 1.95e+03 ms a step instead of 2e+03 ms"),
+        (1.0, 0.5, "compiled: 1000 ms a step instead of 2000 ms"),
+        (1.95, 0.5, "not compiled: 1950 ms a step instead of 2000 ms"),
         (1.0, 0.6, "not compiled: the loss was 0.6 instead of 0.5"),
         (1.0, math.nan, "not compiled: the loss was nan instead of 0.5"),
     ],

@@ -11,6 +11,7 @@ from IncrementalSegLib.engine.compare.retention import gate
 from IncrementalSegLib.engine.history import FORGOTTEN, History, step_entry
 from IncrementalSegLib.engine.learn import learn, resume
 from IncrementalSegLib.engine.settings import StepSettings
+from IncrementalSegLib.engine.step.judges import find_again
 from IncrementalSegLib.engine.step.request import resolve
 from IncrementalSegLib.errors import DataError, ModelError, OptionError, UnknownNameError
 from IncrementalSegLib.registry import find
@@ -108,6 +109,11 @@ def test_a_forgotten_name_is_nobodys(data):
     case = replace(open_data(data / "both").cases[0], patient=FORGOTTEN)
     entry = {"case": FORGOTTEN, "patient": FORGOTTEN, "sha256": "0" * 64}
     assert History((step_entry({"number": 1}, [entry], ()),)).training_steps([case]) == {}
+
+
+def test_a_resumed_step_takes_no_scans_that_it_began_without():
+    with pytest.raises(OptionError, match="began without scans that judge"):
+        find_again([], "elsewhere")
 
 
 def test_a_resumed_step_judges_with_the_scans_it_began_with(model, data, judges, tmp_path, interrupted):
