@@ -79,7 +79,7 @@ class TimedPace(Pace):
 
 
 class Original:
-    """A data set of nnU-Net, planned and preprocessed, and the networks that are trained on it.
+    """A data set of MR scans, planned and preprocessed by nnU-Net, and the networks that are trained on it.
 
     Args:
         folder: An empty folder for what nnU-Net writes.
@@ -88,7 +88,7 @@ class Original:
         configuration: ``2d`` or ``3d_fullres``.
 
     Raises:
-        OptionError: nnU-Net is not installed, or its folders are those of another data set in this process.
+        OptionError: nnU-Net is not installed.
     """
 
     def __init__(self, folder: Path, cases: Sequence[Case], structures: Sequence[str], configuration: str) -> None:
